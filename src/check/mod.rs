@@ -1,0 +1,1 @@
+//! Says whether what came in is well-formed and true to its definition. No I/O.

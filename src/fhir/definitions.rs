@@ -1,0 +1,1 @@
+//! Element, type and value set tables of R4, generated from its definitions.

@@ -1,0 +1,8 @@
+//! FHIR's own vocabulary: resources, definitions, paths, search values, times, outcomes. Nothing of ours.
+//! Follows <https://hl7.org/fhir/R4/>.
+
+pub mod definitions;
+pub mod outcome;
+pub mod path;
+pub mod search;
+pub mod time;

@@ -1,0 +1,1 @@
+//! FHIRPath: parsed once, run over the working form of a resource.

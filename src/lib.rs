@@ -1,0 +1,7 @@
+//! Signa: a FHIR gateway that keeps one patient ledger and says, at the right time, what should happen next.
+//!
+//! The way of the data is the order of the rooms: arrive → check → identify → ledger → react → speak.
+
+pub mod fhir;
+
+pub mod check;
