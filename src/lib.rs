@@ -4,4 +4,7 @@
 
 pub mod fhir;
 
+pub mod clock;
+pub mod ledger;
+
 pub mod check;

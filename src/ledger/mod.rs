@@ -4,6 +4,7 @@
 //! A new table is one migration per database, of the same number and name, and one file here.
 
 mod mark;
+pub mod search;
 mod unit;
 
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};

@@ -1,7 +1,5 @@
 //! What is handed to [`super::Ledger::record`]: changes that become true together, with the conditions they rest on.
 
-use serde_json::Value;
-
 use super::{Decision, Due, Mark, Person, Scope, Supply};
 use crate::fhir::search::query::Query;
 
@@ -155,15 +153,15 @@ impl Unit {
     /// Rows of reaction alone.
     #[must_use]
     pub fn marks(scope: Scope, marks: Vec<Mark>) -> Self {
-        Self { scope, how: How::Derived, source: String::from("signa"), depth: 0, expects: Vec::new(), changes: Vec::new(), marks }
-    }
-}
-
-impl Draft {
-    /// Makes a checked resource ready: takes `id` and `meta` out, finds its search rows, whose it is, when it happened.
-    #[must_use]
-    pub fn of(resource: &Value) -> Self {
-        super::draft::of(resource)
+        Self {
+            scope,
+            how: How::Derived,
+            source: String::from("signa"),
+            depth: 0,
+            expects: Vec::new(),
+            changes: Vec::new(),
+            marks,
+        }
     }
 }
 
