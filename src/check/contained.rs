@@ -37,25 +37,6 @@ impl<'v> Scope<'v> {
         Some(found.get("resourceType").and_then(Value::as_str).unwrap_or_default())
     }
 
-    /// Looks at one contained resource, apart from its elements (dom-2, dom-4, dom-5).
-    pub(super) fn check_contained(&self, map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
-        let mut fault = |key, name: &str, words: &str| {
-            findings.push(Issue::error("invariant", key, format!("{place}.{name}"), words));
-        };
-        if map.contains_key("contained") {
-            fault("dom-2", "contained", "A contained resource contains no further ones; put all of them into the outermost resource.");
-        }
-        let Some(Value::Object(meta)) = map.get("meta") else { return };
-        for name in ["versionId", "lastUpdated"] {
-            if meta.contains_key(name) {
-                fault("dom-4", &format!("meta.{name}"), "A contained resource has no version of its own; leave it out.");
-            }
-        }
-        if meta.contains_key("security") {
-            fault("dom-5", "meta.security", "A contained resource has no security label of its own; label the resource around it.");
-        }
-    }
-
     /// When the whole resource has been seen: everything contained must be referred to, or refer to what contains it (dom-3).
     pub(super) fn finish(self, map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
         if !map.contains_key("contained") {
@@ -63,12 +44,36 @@ impl<'v> Scope<'v> {
         }
         for (index, item) in self.contained.iter().enumerate() {
             let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
-            let is_used = self.referred.iter().any(|address| address.strip_prefix('#').is_some_and(|used| used == id && !id.is_empty()));
+            let is_used =
+                self.referred.iter().any(|address| address.strip_prefix('#').is_some_and(|used| used == id && !id.is_empty()));
             if !is_used && !refers_out(item) {
                 let words = "The contained resource is referred to from nowhere; refer to it by '#' and its id, or leave it out.";
                 findings.push(Issue::error("invariant", "dom-3", format!("{place}.contained[{index}]"), words));
             }
         }
+    }
+}
+
+/// Looks at one contained resource, apart from its elements (dom-2, dom-4, dom-5).
+pub(super) fn check_one(map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
+    let mut fault = |key, name: &str, words: &str| {
+        findings.push(Issue::error("invariant", key, format!("{place}.{name}"), words));
+    };
+    if map.contains_key("contained") {
+        fault(
+            "dom-2",
+            "contained",
+            "A contained resource contains no further ones; put all of them into the outermost resource.",
+        );
+    }
+    let Some(Value::Object(meta)) = map.get("meta") else { return };
+    for name in ["versionId", "lastUpdated"] {
+        if meta.contains_key(name) {
+            fault("dom-4", &format!("meta.{name}"), "A contained resource has no version of its own; leave it out.");
+        }
+    }
+    if meta.contains_key("security") {
+        fault("dom-5", "meta.security", "A contained resource has no security label of its own; label the resource around it.");
     }
 }
 

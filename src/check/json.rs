@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::findings::Findings;
@@ -16,7 +17,7 @@ use crate::fhir::outcome::Issue;
 /// Arrays and objects may stand in each other so deep.
 pub const DEPTH_MAX: usize = 64;
 /// A number may have so many characters; FHIR asks for 18 digits.
-pub const NUMBER_BYTES_MAX: usize = 256;
+const NUMBER_BYTES_MAX: usize = 256;
 /// Names that serde_json keeps for itself.
 const PRIVATE: &str = "$serde_json::private";
 
@@ -42,7 +43,9 @@ impl<'a> Reader<'a> {
     pub(super) fn document(&mut self, root: &Place<'_>) -> Result<Value, Stop> {
         let value = self.value(root, 0)?;
         if self.peek().is_some() {
-            return Err(self.stop("more-than-one-document", "Something follows after the end of the resource; send one resource alone."));
+            return Err(
+                self.stop("more-than-one-document", "Something follows after the end of the resource; send one resource alone.")
+            );
         }
         Ok(value)
     }
@@ -97,9 +100,14 @@ impl<'a> Reader<'a> {
             self.findings.push(Issue::error("structure", "unknown-element", place.to_string(), words));
             return;
         }
-        if map.insert(key.to_string(), value).is_some() {
-            let words = format!("The key '{}' is given twice in one object; give it once.", super::place::shown(&key));
-            self.findings.push(Issue::error("structure", "duplicate-key", place.element(&key).to_string(), words));
+        match map.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            Entry::Occupied(first) => {
+                let words = "The key is given twice in one object; give it once.";
+                self.findings.push(Issue::error("structure", "duplicate-key", place.element(first.key()).to_string(), words));
+            }
         }
     }
 
@@ -131,7 +139,8 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self, depth: usize) -> Result<(), Stop> {
         if depth > DEPTH_MAX {
-            return Err(self.stop("too-deep", &format!("The elements are nested deeper than {DEPTH_MAX} levels; send a flatter resource.")));
+            return Err(self
+                .stop("too-deep", &format!("The elements are nested deeper than {DEPTH_MAX} levels; send a flatter resource.")));
         }
         self.at += 1;
         Ok(())
@@ -201,7 +210,8 @@ impl<'a> Reader<'a> {
         let Some(first) = self.hex(self.at + 2) else { return Err(self.unexpected("four hexadecimal digits after \\u")) };
         let (code, length) = match first {
             0xd800..=0xdbff => {
-                let second = self.text.get(self.at + 6..self.at + 8).filter(|text| *text == "\\u").and_then(|_| self.hex(self.at + 8));
+                let second =
+                    self.text.get(self.at + 6..self.at + 8).filter(|text| *text == "\\u").and_then(|_| self.hex(self.at + 8));
                 match second {
                     Some(low @ 0xdc00..=0xdfff) => (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12),
                     _ => return Err(self.unexpected("the second half of a surrogate pair")),
