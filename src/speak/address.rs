@@ -177,6 +177,11 @@ fn is_closed(address: IpAddr) -> bool {
     }
 }
 
+/// A name that was refused when it was resolved; a type of its own so that it is found among the causes of a failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Closed(String);
+
 /// Resolves names for the client that calls out, and refuses a name of which any address may not be called.
 pub(super) struct Resolver {
     settings: Arc<Settings>,
@@ -199,15 +204,15 @@ impl Resolve for Resolver {
     }
 }
 
-fn judge(name: &str, found: Vec<SocketAddr>, settings: &Settings) -> Result<Vec<SocketAddr>, String> {
+fn judge(name: &str, found: Vec<SocketAddr>, settings: &Settings) -> Result<Vec<SocketAddr>, Closed> {
     for address in &found {
-        address_may_be_called(address.ip(), settings)?;
+        address_may_be_called(address.ip(), settings).map_err(Closed)?;
         // Without TLS only this machine may be called, so its name must not lead elsewhere.
         if is_localhost(name) && !is_loopback(address.ip()) {
-            return Err(closed());
+            return Err(Closed(closed()));
         }
     }
-    if found.is_empty() { Err(String::from("the endpoint's name has no address")) } else { Ok(found) }
+    if found.is_empty() { Err(Closed(String::from("the endpoint's name has no address"))) } else { Ok(found) }
 }
 
 #[cfg(test)]

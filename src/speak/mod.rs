@@ -4,9 +4,11 @@
 //! resource, [`deliver`] carries the notice, [`address`] says where it may go and [`signature`] proves who sent it.
 
 pub mod address;
+mod lane;
 pub mod listeners;
 mod matching;
 mod schedule;
+mod send;
 pub mod signature;
 pub mod subscription;
 
