@@ -104,7 +104,7 @@ pub(crate) fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     while at < tokens.len() {
         let starts = tokens[at].1 != "::" && is_word(&tokens[at].1) && (at == 0 || tokens[at - 1].1 != "::");
         if starts {
-            follow(&tokens, at, &mut Vec::new(), &mut found);
+            follow(&tokens, at, &[], &mut found);
         }
         at += 1;
     }
@@ -115,15 +115,15 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-fn follow(tokens: &[(usize, String)], mut at: usize, before: &mut Vec<String>, found: &mut Vec<(usize, Vec<String>)>) -> usize {
-    let mut path = before.clone();
+fn follow(tokens: &[(usize, String)], mut at: usize, before: &[String], found: &mut Vec<(usize, Vec<String>)>) -> usize {
+    let mut path = before.to_vec();
     let line = tokens[at].0;
     loop {
         match tokens.get(at).map(|token| token.1.as_str()) {
             Some("{") if !path.is_empty() => {
                 at += 1;
                 while at < tokens.len() && tokens[at].1 != "}" {
-                    at = if is_word(&tokens[at].1) { follow(tokens, at, &mut path, found) } else { at + 1 };
+                    at = if is_word(&tokens[at].1) { follow(tokens, at, &path, found) } else { at + 1 };
                 }
                 return at + 1;
             }

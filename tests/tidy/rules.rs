@@ -17,8 +17,12 @@ impl File {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
+    fn is_a(&self, kinds: &[&str]) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, kind)| kinds.contains(&kind))
+    }
+
     fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+        self.is_a(&["rs"])
     }
 
     /// The room under `src/` in which the file lies; files of the top floor are rooms of their own.
@@ -149,8 +153,7 @@ fn heads(files: &[File]) -> Vec<String> {
 
 /// No file is longer than can be read in one go.
 fn lengths(files: &[File]) -> Vec<String> {
-    let code = |file: &&File| [".rs", ".py", ".sql"].iter().any(|end| file.path.ends_with(end));
-    let long = files.iter().filter(code).filter(|file| file.text.lines().count() > LINES_MAX);
+    let long = files.iter().filter(|file| file.is_a(&["rs", "py", "sql"]) && file.text.lines().count() > LINES_MAX);
     long.map(|file| file.fault(LINES_MAX, &format!("is longer than {LINES_MAX} lines"))).collect()
 }
 
@@ -239,9 +242,8 @@ fn waiting(files: &[File]) -> Vec<String> {
 /// Nothing is left for later in the code.
 fn unfinished(files: &[File]) -> Vec<String> {
     let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
-    let ours = |file: &&File| [".rs", ".sql", ".py", ".toml"].iter().any(|end| file.path.ends_with(end));
     let mut faults = Vec::new();
-    for file in files.iter().filter(ours) {
+    for file in files.iter().filter(|file| file.is_a(&["rs", "sql", "py", "toml"])) {
         for (index, line) in file.text.lines().enumerate() {
             let word = words.iter().find(|word| line.contains(*word));
             faults.extend(word.map(|word| file.fault(index + 1, &format!("`{word}`: finish it or file it"))));
@@ -283,7 +285,7 @@ fn documents(files: &[File]) -> Vec<String> {
     let tops: BTreeSet<&str> = known.iter().filter(|path| !path.contains('/')).map(String::as_str).collect();
     let rooms: BTreeSet<&str> = FLOORS.iter().flat_map(|rooms| rooms.iter().copied()).collect();
     let mut faults = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+    for file in files.iter().filter(|file| file.is_a(&["md"])) {
         let near = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (index, line) in file.text.lines().enumerate() {
             for path in named_paths(line) {
