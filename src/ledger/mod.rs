@@ -5,9 +5,11 @@
 
 mod mark;
 pub mod search;
+mod stub;
 mod unit;
 
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
+pub use stub::Ledger;
 pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Subject, Unit};
 
 use std::sync::Arc;

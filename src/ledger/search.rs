@@ -1,5 +1,7 @@
 //! Search rows and the searches that run over them.
 
+pub use super::stub::lines;
+
 /// One search row of a resource, without its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Line {
