@@ -8,3 +8,6 @@ pub mod clock;
 pub mod ledger;
 
 pub mod check;
+pub mod identify;
+
+pub mod flow;

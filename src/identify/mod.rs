@@ -1,0 +1,5 @@
+//! Says who and what a resource is about, and makes it ready for the store. No I/O.
+//! Follows <https://hl7.org/fhir/R4/references.html>.
+
+mod draft;
+mod subject;
