@@ -3,3 +3,5 @@
 
 mod draft;
 mod subject;
+
+pub use draft::draft;
