@@ -1,0 +1,1 @@
+//! What the check accepts and what it refuses.
