@@ -11,7 +11,8 @@ use serde_json::Value;
 use signa::check;
 
 fn data(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("SIGNA_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let root = std::env::var_os("SIGNA_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let found = root.join(folder);
     if !found.is_dir() {
         println!("not tried: {} is absent", found.display());
@@ -62,7 +63,17 @@ fn resources(folder: &Path) -> Vec<(String, String)> {
 
 #[test]
 fn explore() {
-    for folder in ["fhir-r4-examples", "fhir-r4-definitions", "synthea-patients", "synthea-scale", "gematik-erezept", "nhs-eps", "au-test-data", "us-core-6.1.0-definitions", "subscriptions-backport"] {
+    for folder in [
+        "fhir-r4-examples",
+        "fhir-r4-definitions",
+        "synthea-patients",
+        "synthea-scale",
+        "gematik-erezept",
+        "nhs-eps",
+        "au-test-data",
+        "us-core-6.1.0-definitions",
+        "subscriptions-backport",
+    ] {
         let Some(folder) = data(folder) else { continue };
         let all = resources(&folder);
         let mut refused = 0;
@@ -72,7 +83,14 @@ fn explore() {
                 refused += 1;
                 let value: Value = serde_json::from_str(body).unwrap_or_default();
                 for issue in issues {
-                    let e = by.entry(format!("{} {} {}", issue.key, issue.expression.split('[').collect::<Vec<_>>().join("["), issue.diagnostics)).or_default();
+                    let e = by
+                        .entry(format!(
+                            "{} {} {}",
+                            issue.key,
+                            issue.expression.split('[').collect::<Vec<_>>().join("["),
+                            issue.diagnostics
+                        ))
+                        .or_default();
                     e.0 += 1;
                     e.1 = format!("{name} {}", value["id"]);
                 }

@@ -46,5 +46,10 @@ fn refusal(set: &ValueSet, place: &Place<'_>) -> Issue {
         count if count > CODES_NAMED_MAX => format!("; use one of its codes, such as {}", codes[0]),
         _ => format!("; use one of {}", codes.join(", ")),
     };
-    Issue::error("code-invalid", "code-not-in-set", place.to_string(), format!("The code is not in the value set {}{choice}.", set.url))
+    Issue::error(
+        "code-invalid",
+        "code-not-in-set",
+        place.to_string(),
+        format!("The code is not in the value set {}{choice}.", set.url),
+    )
 }

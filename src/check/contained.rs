@@ -43,7 +43,11 @@ impl<'v> Scope<'v> {
             findings.push(Issue::error("invariant", key, format!("{place}.{name}"), words));
         };
         if map.contains_key("contained") {
-            fault("dom-2", "contained", "A contained resource contains no further ones; put all of them into the outermost resource.");
+            fault(
+                "dom-2",
+                "contained",
+                "A contained resource contains no further ones; put all of them into the outermost resource.",
+            );
         }
         let Some(Value::Object(meta)) = map.get("meta") else { return };
         for name in ["versionId", "lastUpdated"] {
@@ -52,7 +56,11 @@ impl<'v> Scope<'v> {
             }
         }
         if meta.contains_key("security") {
-            fault("dom-5", "meta.security", "A contained resource has no security label of its own; label the resource around it.");
+            fault(
+                "dom-5",
+                "meta.security",
+                "A contained resource has no security label of its own; label the resource around it.",
+            );
         }
     }
 
@@ -63,7 +71,8 @@ impl<'v> Scope<'v> {
         }
         for (index, item) in self.contained.iter().enumerate() {
             let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
-            let is_used = self.referred.iter().any(|address| address.strip_prefix('#').is_some_and(|used| used == id && !id.is_empty()));
+            let is_used =
+                self.referred.iter().any(|address| address.strip_prefix('#').is_some_and(|used| used == id && !id.is_empty()));
             if !is_used && !refers_out(item) {
                 let words = "The contained resource is referred to from nowhere; refer to it by '#' and its id, or leave it out.";
                 findings.push(Issue::error("invariant", "dom-3", format!("{place}.contained[{index}]"), words));

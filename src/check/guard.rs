@@ -75,7 +75,9 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize, prefix: Option<&str>, finding
 
 fn text<'a>(bytes: &'a [u8], root: &str, findings: &mut Findings) -> Option<&'a str> {
     let fault = match std::str::from_utf8(bytes) {
-        Ok(text) if text.trim_ascii().is_empty() => Issue::error("required", "empty-body", root, "The body is empty; send a resource."),
+        Ok(text) if text.trim_ascii().is_empty() => {
+            Issue::error("required", "empty-body", root, "The body is empty; send a resource.")
+        }
         Ok(text) => return Some(text),
         Err(error) => {
             let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -42,7 +42,9 @@ impl<'a> Reader<'a> {
     pub(super) fn document(&mut self, root: &Place<'_>) -> Result<Value, Stop> {
         let value = self.value(root, 0)?;
         if self.peek().is_some() {
-            return Err(self.stop("more-than-one-document", "Something follows after the end of the resource; send one resource alone."));
+            return Err(
+                self.stop("more-than-one-document", "Something follows after the end of the resource; send one resource alone.")
+            );
         }
         Ok(value)
     }
@@ -131,7 +133,8 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self, depth: usize) -> Result<(), Stop> {
         if depth > DEPTH_MAX {
-            return Err(self.stop("too-deep", &format!("The elements are nested deeper than {DEPTH_MAX} levels; send a flatter resource.")));
+            return Err(self
+                .stop("too-deep", &format!("The elements are nested deeper than {DEPTH_MAX} levels; send a flatter resource.")));
         }
         self.at += 1;
         Ok(())
@@ -201,7 +204,8 @@ impl<'a> Reader<'a> {
         let Some(first) = self.hex(self.at + 2) else { return Err(self.unexpected("four hexadecimal digits after \\u")) };
         let (code, length) = match first {
             0xd800..=0xdbff => {
-                let second = self.text.get(self.at + 6..self.at + 8).filter(|text| *text == "\\u").and_then(|_| self.hex(self.at + 8));
+                let second =
+                    self.text.get(self.at + 6..self.at + 8).filter(|text| *text == "\\u").and_then(|_| self.hex(self.at + 8));
                 match second {
                     Some(low @ 0xdc00..=0xdfff) => (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12),
                     _ => return Err(self.unexpected("the second half of a surrogate pair")),

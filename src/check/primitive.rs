@@ -84,7 +84,11 @@ fn integer(value: &Value, least: i64) -> Result<(), Fault> {
 
 fn string(text: &str) -> Result<(), Fault> {
     if text.len() > STRING_BYTES_MAX {
-        return Err(Fault { code: "too-long", key: "string-too-long", words: "A string may have 1 MiB; send long content as a Binary." });
+        return Err(Fault {
+            code: "too-long",
+            key: "string-too-long",
+            words: "A string may have 1 MiB; send long content as a Binary.",
+        });
     }
     if text.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) {
         let words = "A string holds no control characters but tab, line feed and carriage return.";
@@ -113,7 +117,8 @@ fn is_oid(text: &str) -> bool {
     let mut arcs = text.split('.');
     arcs.next().is_some_and(|first| matches!(first, "0" | "1" | "2"))
         && text.contains('.')
-        && arcs.all(|arc| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0')))
+        && arcs
+            .all(|arc| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0')))
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -166,8 +171,12 @@ fn is_near(moment: &Moment) -> bool {
 
 fn is_time(text: &str) -> bool {
     let (clock, fraction) = text.split_once('.').map_or((text, None), |(clock, fraction)| (clock, Some(fraction)));
-    let whole = |part: &str, most: u8| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse().is_ok_and(|n: u8| n <= most);
+    let whole = |part: &str, most: u8| {
+        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse().is_ok_and(|n: u8| n <= most)
+    };
     let mut parts = clock.split(':');
     let right = [23, 59, 60].into_iter().all(|most| parts.next().is_some_and(|part| whole(part, most)));
-    right && parts.next().is_none() && fraction.is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    right
+        && parts.next().is_none()
+        && fraction.is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -43,7 +43,8 @@ fn target<'v>(literal: &'v str, place: &Place<'_>, scope: &mut Scope<'v>, findin
         scope.note(literal);
         let kind = scope.contained_kind(id);
         if kind.is_none() && !(id.is_empty() && place_is_contained(place)) {
-            let words = "The reference begins with '#', but no contained resource has this id; contain it or refer to it by Type/id.";
+            let words =
+                "The reference begins with '#', but no contained resource has this id; contain it or refer to it by Type/id.";
             findings.push(Issue::error("invariant", "ref-1", place.element("reference").to_string(), words));
         }
         return kind.and_then(definitions::node).map(|node| node.name);

@@ -31,7 +31,12 @@ impl Walker<'_> {
         scope.finish(map, place, self.findings);
     }
 
-    fn resource_node<'v>(&mut self, value: &'v Value, expected: Option<&str>, place: &Place<'_>) -> Option<(&'static Node, &'v Object)> {
+    fn resource_node<'v>(
+        &mut self,
+        value: &'v Value,
+        expected: Option<&str>,
+        place: &Place<'_>,
+    ) -> Option<(&'static Node, &'v Object)> {
         let Value::Object(map) = value else {
             self.fault("structure", "wrong-json-type", place, "A resource is an object with a resourceType.");
             return None;
@@ -56,7 +61,12 @@ impl Walker<'_> {
     fn object<'v>(&mut self, node: &'static Node, map: &'v Object, place: &Place<'_>, scope: &mut Scope<'v>) {
         let is_resource = node.flavour == Flavour::Resource;
         if map.is_empty() || (!is_resource && map.len() == 1 && map.contains_key("id")) {
-            self.fault("structure", "empty-value", place, "An element needs a value or elements of its own; leave it out if there is none.");
+            self.fault(
+                "structure",
+                "empty-value",
+                place,
+                "An element needs a value or elements of its own; leave it out if there is none.",
+            );
             return;
         }
         let has_siblings = map.keys().any(|key| key.starts_with('_'));
@@ -146,9 +156,17 @@ impl Walker<'_> {
     }
 
     /// Looks at one value.
-    fn one<'v>(&mut self, key: &'static Key, element: &'static Element, value: &'v Value, place: &Place<'_>, scope: &mut Scope<'v>) {
+    fn one<'v>(
+        &mut self,
+        key: &'static Key,
+        element: &'static Element,
+        value: &'v Value,
+        place: &Place<'_>,
+        scope: &mut Scope<'v>,
+    ) {
         if value.is_null() {
-            let words = "A null stands only in the array of a primitive element, where its place beside '_' is filled; leave it out.";
+            let words =
+                "A null stands only in the array of a primitive element, where its place beside '_' is filled; leave it out.";
             return self.fault("structure", "misplaced-null", place, words);
         }
         let node = key.node();
@@ -171,7 +189,14 @@ impl Walker<'_> {
         }
     }
 
-    fn primitive<'v>(&mut self, kind: Primitive, element: &'static Element, value: &'v Value, place: &Place<'_>, scope: &mut Scope<'v>) {
+    fn primitive<'v>(
+        &mut self,
+        kind: Primitive,
+        element: &'static Element,
+        value: &'v Value,
+        place: &Place<'_>,
+        scope: &mut Scope<'v>,
+    ) {
         if let Err(fault) = primitive::check(kind, value) {
             return self.fault(fault.code, fault.key, place, fault.words);
         }
@@ -232,7 +257,14 @@ impl Walker<'_> {
         }
     }
 
-    fn sibling_object<'v>(&mut self, key: &'static Key, value: &'v Value, has_value: bool, place: &Place<'_>, scope: &mut Scope<'v>) {
+    fn sibling_object<'v>(
+        &mut self,
+        key: &'static Key,
+        value: &'v Value,
+        has_value: bool,
+        place: &Place<'_>,
+        scope: &mut Scope<'v>,
+    ) {
         match value {
             Value::Object(map) if has_value && map.len() == 1 && map.contains_key("id") => {
                 if primitive::check(Primitive::String, &map["id"]).is_err() {
@@ -240,7 +272,12 @@ impl Walker<'_> {
                 }
             }
             Value::Object(map) => self.object(key.node(), map, place, scope),
-            Value::Null => self.fault("structure", "misplaced-null", place, "Where '_' is null there must be a value beside it; leave both out."),
+            Value::Null => self.fault(
+                "structure",
+                "misplaced-null",
+                place,
+                "Where '_' is null there must be a value beside it; leave both out.",
+            ),
             _ => self.fault("structure", "wrong-json-type", place, "Under '_' stands an object with an id or extensions."),
         }
     }

@@ -7,7 +7,11 @@ pub(super) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> 
         return None;
     }
     let near = (name.len() / 3).clamp(1, 3);
-    known.map(|known| (distance(name, known), known)).filter(|(steps, _)| *steps <= near).min_by_key(|(steps, _)| *steps).map(|(_, known)| known)
+    known
+        .map(|known| (distance(name, known), known))
+        .filter(|(steps, _)| *steps <= near)
+        .min_by_key(|(steps, _)| *steps)
+        .map(|(_, known)| known)
 }
 
 /// Longer names are nobody's misspelling.

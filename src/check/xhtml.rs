@@ -3,16 +3,76 @@
 
 /// The elements that HTML 4 has for text, lists, tables and images.
 const ELEMENTS: [&str; 62] = [
-    "a", "abbr", "acronym", "address", "area", "b", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
-    "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins",
-    "kbd", "li", "map", "ol", "p", "pre", "q", "s", "samp", "section", "small", "span", "strike", "strong", "sub", "sup", "table",
-    "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var", "wbr",
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "area",
+    "b",
+    "bdo",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "dd",
+    "del",
+    "dfn",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "i",
+    "img",
+    "ins",
+    "kbd",
+    "li",
+    "map",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "wbr",
 ];
 
 const ILL_FORMED: &str = "The narrative is not well-formed XHTML; close every tag and quote every attribute.";
 const NO_DIV: &str = "The narrative is one <div> element and nothing beside it.";
-const ACTIVE: &str = "The narrative holds something that acts or loads, such as a script, a form, a frame or an event attribute; leave it out.";
-const FOREIGN: &str = "The narrative holds an element that is not basic formatting; use text, lists, tables, links and images only.";
+const ACTIVE: &str =
+    "The narrative holds something that acts or loads, such as a script, a form, a frame or an event attribute; leave it out.";
+const FOREIGN: &str =
+    "The narrative holds an element that is not basic formatting; use text, lists, tables, links and images only.";
 const EMPTY: &str = "The narrative has no text; write some or leave it out.";
 const DOCTYPE: &str = "The narrative holds a document type or a processing instruction; leave it out.";
 
@@ -78,7 +138,13 @@ impl<'a> Scan<'a> {
         let end = after.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(after.len());
         let (name, mut rest) = after.split_at(end);
         if ELEMENTS.binary_search(&name).is_err() {
-            return Err(if is_active(name) { ACTIVE } else if name.is_empty() { ILL_FORMED } else { FOREIGN });
+            return Err(if is_active(name) {
+                ACTIVE
+            } else if name.is_empty() {
+                ILL_FORMED
+            } else {
+                FOREIGN
+            });
         }
         self.says_something = self.says_something || name == "img";
         loop {
@@ -121,8 +187,8 @@ fn attribute(text: &str) -> Result<&str, &'static str> {
 /// Whether an element is one of those that act, so that the sentence can say so.
 fn is_active(name: &str) -> bool {
     let active = [
-        "applet", "base", "body", "button", "embed", "fieldset", "form", "frame", "frameset", "head", "html", "iframe", "input", "link",
-        "meta", "object", "option", "script", "select", "style", "svg", "textarea",
+        "applet", "base", "body", "button", "embed", "fieldset", "form", "frame", "frameset", "head", "html", "iframe", "input",
+        "link", "meta", "object", "option", "script", "select", "style", "svg", "textarea",
     ];
     active.contains(&name.to_ascii_lowercase().as_str())
 }
@@ -151,7 +217,8 @@ fn reference(text: &str) -> Option<(char, usize)> {
     let name = &text[1..=end];
     let meant = match name.strip_prefix('#') {
         Some(number) => {
-            let code = number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+            let code =
+                number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
             char::from_u32(code?)?
         }
         None => match name {
