@@ -4,13 +4,20 @@
 //! Conditional interactions hold no transaction: they search first, hand the search and its answer in with the unit, and
 //! build again from scratch when the writer finds another answer ([`REBUILDS_MAX`] times, then [`Refused::Busy`]).
 
+mod aim;
 mod bundle;
+mod criteria;
 mod derived;
+mod interaction;
+mod settle;
 
 pub use bundle::{Answer, Reader, Wanted};
 pub use derived::{Derived, Output};
 
 use std::sync::Arc;
+
+use interaction::{Act, Interaction, real_id, same_id};
+use settle::broken;
 
 use crate::clock::Clock;
 use crate::fhir::outcome::Issue;
@@ -91,7 +98,6 @@ pub enum Refused {
     },
 }
 
-#[expect(clippy::unused_async, reason = "its inner steps follow")]
 impl Flow {
     /// A way into this ledger.
     #[must_use]
@@ -107,59 +113,68 @@ impl Flow {
 
     /// `POST [type]`: always a new resource, unless `if_none_exist` finds one.
     /// Follows <https://hl7.org/fhir/R4/http.html#create>.
-    pub async fn create(
-        &self,
-        _sender: &Sender,
-        _kind: &str,
-        _body: &[u8],
-        _if_none_exist: Option<&str>,
-    ) -> Result<Done, Refused> {
-        Err(Refused::Busy)
+    pub async fn create(&self, sender: &Sender, kind: &str, body: &[u8], if_none_exist: Option<&str>) -> Result<Done, Refused> {
+        let build = || {
+            let condition = if_none_exist.map(|criteria| self.condition(kind, criteria)).transpose()?;
+            Ok(vec![Interaction { condition, ..self.wish(Act::Create, kind, body)? }])
+        };
+        one(self.settle(sender, build).await)
     }
 
     /// `PUT [type]/[id]`: a new version, or a new resource under the sender's id.
     /// Follows <https://hl7.org/fhir/R4/http.html#update>.
     pub async fn update(
         &self,
-        _sender: &Sender,
-        _kind: &str,
-        _id: &str,
-        _body: &[u8],
-        _if_match: Option<i64>,
+        sender: &Sender,
+        kind: &str,
+        id: &str,
+        body: &[u8],
+        if_match: Option<i64>,
     ) -> Result<Done, Refused> {
-        Err(Refused::Busy)
+        let build = || {
+            real_id(id)?;
+            let wish = Interaction { id: Some(id.to_owned()), if_match, ..self.wish(Act::Update, kind, body)? };
+            same_id(&wish, id)?;
+            Ok(vec![wish])
+        };
+        one(self.settle(sender, build).await)
     }
 
     /// `PUT [type]?criteria`. Follows <https://hl7.org/fhir/R4/http.html#cond-update>.
     pub async fn update_where(
         &self,
-        _sender: &Sender,
-        _kind: &str,
-        _criteria: &str,
-        _body: &[u8],
-        _if_match: Option<i64>,
+        sender: &Sender,
+        kind: &str,
+        criteria: &str,
+        body: &[u8],
+        if_match: Option<i64>,
     ) -> Result<Done, Refused> {
-        Err(Refused::Busy)
+        let build = || {
+            let condition = Some(self.condition(kind, criteria)?);
+            Ok(vec![Interaction { condition, if_match, ..self.wish(Act::Update, kind, body)? }])
+        };
+        one(self.settle(sender, build).await)
     }
 
     /// `DELETE [type]/[id]`; what is not there is deleted already. Follows <https://hl7.org/fhir/R4/http.html#delete>.
-    pub async fn delete(&self, _sender: &Sender, _kind: &str, _id: &str, _if_match: Option<i64>) -> Result<Done, Refused> {
-        Err(Refused::Busy)
+    pub async fn delete(&self, sender: &Sender, kind: &str, id: &str, if_match: Option<i64>) -> Result<Done, Refused> {
+        let build = || {
+            real_id(id)?;
+            Ok(vec![Interaction { id: Some(id.to_owned()), if_match, ..Interaction::new(Act::Delete, kind) }])
+        };
+        one(self.settle(sender, build).await)
     }
 
     /// `DELETE [type]?criteria`: at most one. Follows <https://hl7.org/fhir/R4/http.html#3.1.0.7.1>.
-    pub async fn delete_where(&self, _sender: &Sender, _kind: &str, _criteria: &str) -> Result<Done, Refused> {
-        Err(Refused::Busy)
+    pub async fn delete_where(&self, sender: &Sender, kind: &str, criteria: &str) -> Result<Done, Refused> {
+        let build = || {
+            let condition = Some(self.condition(kind, criteria)?);
+            Ok(vec![Interaction { condition, ..Interaction::new(Act::Delete, kind) }])
+        };
+        one(self.settle(sender, build).await)
     }
+}
 
-    /// A batch or transaction Bundle; the answer is the text of the response Bundle.
-    /// Follows <https://hl7.org/fhir/R4/http.html#transaction>.
-    pub async fn bundle(&self, _sender: &Sender, _body: &[u8], _reader: &impl Reader) -> Result<String, Refused> {
-        Err(Refused::Busy)
-    }
-
-    /// What the beat hands in. `Err(Refused::VersionConflict | Exists | Busy)`: somebody was faster, or come again.
-    pub async fn record_derived(&self, _derived: Derived) -> Result<Vec<Receipt>, Refused> {
-        Err(Refused::Busy)
-    }
+fn one(done: Result<Vec<Done>, Refused>) -> Result<Done, Refused> {
+    done?.pop().ok_or_else(|| Refused::Broken(String::from("an interaction came to nothing")))
 }

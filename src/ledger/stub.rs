@@ -32,6 +32,14 @@ impl Ledger {
 
 /// The search rows of a resource.
 #[must_use]
-pub fn lines(_kind: &str, _resource: &serde_json::Value, _happened: Option<i64>) -> Vec<Line> {
+pub fn lines(_kind: &str, _resource: &serde_json::Value) -> Vec<Line> {
     Vec::new()
+}
+
+impl Stored {
+    /// The resource.
+    #[must_use]
+    pub fn value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
 }
