@@ -37,33 +37,6 @@ impl<'v> Scope<'v> {
         Some(found.get("resourceType").and_then(Value::as_str).unwrap_or_default())
     }
 
-    /// Looks at one contained resource, apart from its elements (dom-2, dom-4, dom-5).
-    pub(super) fn check_contained(&self, map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
-        let mut fault = |key, name: &str, words: &str| {
-            findings.push(Issue::error("invariant", key, format!("{place}.{name}"), words));
-        };
-        if map.contains_key("contained") {
-            fault(
-                "dom-2",
-                "contained",
-                "A contained resource contains no further ones; put all of them into the outermost resource.",
-            );
-        }
-        let Some(Value::Object(meta)) = map.get("meta") else { return };
-        for name in ["versionId", "lastUpdated"] {
-            if meta.contains_key(name) {
-                fault("dom-4", &format!("meta.{name}"), "A contained resource has no version of its own; leave it out.");
-            }
-        }
-        if meta.contains_key("security") {
-            fault(
-                "dom-5",
-                "meta.security",
-                "A contained resource has no security label of its own; label the resource around it.",
-            );
-        }
-    }
-
     /// When the whole resource has been seen: everything contained must be referred to, or refer to what contains it (dom-3).
     pub(super) fn finish(self, map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
         if !map.contains_key("contained") {
@@ -78,6 +51,29 @@ impl<'v> Scope<'v> {
                 findings.push(Issue::error("invariant", "dom-3", format!("{place}.contained[{index}]"), words));
             }
         }
+    }
+}
+
+/// Looks at one contained resource, apart from its elements (dom-2, dom-4, dom-5).
+pub(super) fn check_one(map: &Map<String, Value>, place: &Place<'_>, findings: &mut Findings) {
+    let mut fault = |key, name: &str, words: &str| {
+        findings.push(Issue::error("invariant", key, format!("{place}.{name}"), words));
+    };
+    if map.contains_key("contained") {
+        fault(
+            "dom-2",
+            "contained",
+            "A contained resource contains no further ones; put all of them into the outermost resource.",
+        );
+    }
+    let Some(Value::Object(meta)) = map.get("meta") else { return };
+    for name in ["versionId", "lastUpdated"] {
+        if meta.contains_key(name) {
+            fault("dom-4", &format!("meta.{name}"), "A contained resource has no version of its own; leave it out.");
+        }
+    }
+    if meta.contains_key("security") {
+        fault("dom-5", "meta.security", "A contained resource has no security label of its own; label the resource around it.");
     }
 }
 

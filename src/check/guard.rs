@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::findings::Findings;
 use super::json::Reader;
 use super::place::Place;
-use crate::fhir::definitions;
 use crate::fhir::outcome::Issue;
 
 /// The body of a single resource may have so many bytes.
@@ -22,10 +21,12 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A body that is JSON.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct Document<'a> {
+    /// The text without a byte order mark.
+    pub(super) text: &'a str,
     /// The object at its top.
     pub(super) value: Value,
-    /// Where in the text (without a byte order mark) the resource of each entry stands; empty if it has no entries.
+    /// Where in the text the resource of each entry stands; empty if it has no entries.
     pub(super) resources: Vec<Option<Range<usize>>>,
 }
 
@@ -45,7 +46,7 @@ pub fn without_bom(bytes: &[u8]) -> &[u8] {
 }
 
 /// Reads a body; `None` if it cannot be read at all. Places begin with `prefix`, or else with the resource type.
-pub(super) fn read(bytes: &[u8], bytes_max: usize, prefix: Option<&str>, findings: &mut Findings) -> Option<Document> {
+pub(super) fn read<'a>(bytes: &'a [u8], bytes_max: usize, prefix: Option<&str>, findings: &mut Findings) -> Option<Document<'a>> {
     let root = prefix.unwrap_or_default();
     if bytes.len() > bytes_max {
         let words = format!("The body has {} bytes; at most {bytes_max} are taken.", bytes.len());
@@ -57,7 +58,7 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize, prefix: Option<&str>, finding
     let mut reader = Reader::new(text, &mut own);
     let value = reader.document(&Place::Root(root)).ok();
     let resources = std::mem::take(&mut reader.resources);
-    let name = value.as_ref().map_or("Resource", resource_type);
+    let name = value.as_ref().map_or("Resource", super::type_name);
     for mut issue in own.into_issues() {
         if prefix.is_none() && issue.expression.starts_with('.') {
             issue.expression.insert_str(0, name);
@@ -70,7 +71,7 @@ pub(super) fn read(bytes: &[u8], bytes_max: usize, prefix: Option<&str>, finding
         findings.push(Issue::error("structure", "not-an-object", root, words));
         return None;
     }
-    Some(Document { value, resources })
+    Some(Document { text, value, resources })
 }
 
 fn text<'a>(bytes: &'a [u8], root: &str, findings: &mut Findings) -> Option<&'a str> {
@@ -80,19 +81,13 @@ fn text<'a>(bytes: &'a [u8], root: &str, findings: &mut Findings) -> Option<&'a 
         }
         Ok(text) => return Some(text),
         Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
             let words = format!("The body is not UTF-8 at byte {} (line {line}); send UTF-8.", error.valid_up_to());
             Issue::error("structure", "not-utf-8", root, words)
         }
     };
     findings.push(fault);
     None
-}
-
-/// The resource type by which places in this value are named.
-fn resource_type(value: &Value) -> &'static str {
-    let name = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
-    definitions::node(name).map_or("Resource", |node| node.name)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::findings::Findings;
@@ -16,7 +17,7 @@ use crate::fhir::outcome::Issue;
 /// Arrays and objects may stand in each other so deep.
 pub const DEPTH_MAX: usize = 64;
 /// A number may have so many characters; FHIR asks for 18 digits.
-pub const NUMBER_BYTES_MAX: usize = 256;
+const NUMBER_BYTES_MAX: usize = 256;
 /// Names that serde_json keeps for itself.
 const PRIVATE: &str = "$serde_json::private";
 
@@ -99,9 +100,14 @@ impl<'a> Reader<'a> {
             self.findings.push(Issue::error("structure", "unknown-element", place.to_string(), words));
             return;
         }
-        if map.insert(key.to_string(), value).is_some() {
-            let words = format!("The key '{}' is given twice in one object; give it once.", super::place::shown(&key));
-            self.findings.push(Issue::error("structure", "duplicate-key", place.element(&key).to_string(), words));
+        match map.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            Entry::Occupied(first) => {
+                let words = "The key is given twice in one object; give it once.";
+                self.findings.push(Issue::error("structure", "duplicate-key", place.element(first.key()).to_string(), words));
+            }
         }
     }
 

@@ -3,12 +3,12 @@
 //!
 //! Two stations: the guard makes one JSON value of the bytes, the shape holds it against the tables of R4.
 
+mod bundle;
 mod coded;
 mod contained;
 mod findings;
 pub mod guard;
 mod json;
-pub mod moves;
 mod place;
 mod primitive;
 mod reference;
@@ -21,12 +21,13 @@ mod tests;
 
 use serde_json::Value;
 
-use crate::fhir::definitions;
+use crate::fhir::definitions::{self, Flavour};
 use crate::fhir::outcome::Issue;
 use findings::Findings;
 use place::Place;
 use shape::Walker;
 
+pub use bundle::{Bundle, ENTRIES_MAX, Entry, bundle};
 pub use findings::ISSUES_MAX;
 pub use json::DEPTH_MAX;
 
@@ -72,6 +73,11 @@ fn walk(value: &Value, expected: Option<&str>, place: &Place<'_>, findings: &mut
 }
 
 fn root(value: &Value) -> Place<'static> {
-    let name = value.get("resourceType").and_then(Value::as_str).and_then(definitions::node);
-    Place::Root(name.map_or("Resource", |node| node.name))
+    Place::Root(type_name(value))
+}
+
+/// The resource type by which places in this value are named.
+fn type_name(value: &Value) -> &'static str {
+    let name = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+    definitions::node(name).filter(|node| node.flavour == Flavour::Resource).map_or("Resource", |node| node.name)
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::contained::Scope;
+use super::contained::{self, Scope};
 use super::findings::Findings;
 use super::place::{Place, shown};
 use super::{coded, primitive, reference, suggestion};
@@ -216,7 +216,7 @@ impl Walker<'_> {
             return;
         }
         if let Some((node, map)) = self.resource_node(value, None, place) {
-            scope.check_contained(map, place, self.findings);
+            contained::check_one(map, place, self.findings);
             self.object(node, map, place, scope);
         }
     }
