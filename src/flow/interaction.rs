@@ -30,7 +30,7 @@ pub(super) struct Condition {
 }
 
 /// One wish of a sender, checked and not yet aimed at a resource of the ledger.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Interaction {
     /// What is to be done.
     pub(super) act: Act,

@@ -6,9 +6,6 @@ use serde_json::Value;
 use crate::fhir::definitions;
 use crate::fhir::outcome::Issue;
 
-/// A Bundle may ask for so many interactions.
-pub const ENTRIES_MAX: usize = 10_000;
-
 /// What an entry asks for, in the order in which the standard has them done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
@@ -39,6 +36,10 @@ pub struct Request {
     pub if_none_exist: Option<String>,
     /// The version in `request.ifMatch`.
     pub if_match: Option<i64>,
+    /// Whether only the head of an answer is wanted (`HEAD`).
+    pub head: bool,
+    /// `request.url` without our own base and leading slashes.
+    pub url: String,
 }
 
 /// Type of the Bundle, if it is one that asks for something: whether all of it is one transaction.
@@ -58,8 +59,9 @@ pub fn is_transaction(bundle: &Value) -> Result<bool, Issue> {
     }
 }
 
-/// Reads what an entry asks for; `place` is the entry's: `Bundle.entry[3]`. `base` is our own address, if known.
-pub fn request(entry: &Value, place: &str, base: &str) -> Result<Request, Issue> {
+/// Reads what an entry with this resource asks for; `place` is the entry's: `Bundle.entry[3]`. `base` is our own address,
+/// if known.
+pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str) -> Result<Request, Issue> {
     let fault = |element: &str, words: &str| Issue::error("invalid", "entry-request", format!("{place}.{element}"), words);
     let Some(request) = entry.get("request").and_then(Value::as_object) else {
         return Err(Issue::error(
@@ -86,13 +88,22 @@ pub fn request(entry: &Value, place: &str, base: &str) -> Result<Request, Issue>
         other => other.and_then(|(_, version)| version),
     };
     let if_none_exist = part("ifNoneExist").map(|text| text.rsplit_once('?').map_or(text, |(_, query)| query).to_owned());
-    let mut read = Request { method, kind: String::new(), id: None, criteria: None, if_none_exist, if_match };
+    let mut read = Request {
+        method,
+        kind: String::new(),
+        id: None,
+        criteria: None,
+        if_none_exist,
+        if_match,
+        head: part("method") == Some("HEAD"),
+        url: relative(url, base).to_owned(),
+    };
     if method == Method::Read {
         return Ok(read);
     }
     address(relative(url, base), &mut read).map_err(|words| fault("request.url", words))?;
     if matches!(method, Method::Create | Method::Update) {
-        must_carry(entry, &read.kind, place)?;
+        must_carry(resource, &read.kind, place)?;
     }
     Ok(read)
 }
@@ -126,8 +137,8 @@ fn address(url: &str, read: &mut Request) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn must_carry(entry: &Value, kind: &str, place: &str) -> Result<(), Issue> {
-    let Some(resource) = entry.get("resource").filter(|resource| resource.is_object()) else {
+fn must_carry(resource: Option<&Value>, kind: &str, place: &str) -> Result<(), Issue> {
+    let Some(resource) = resource.filter(|resource| resource.is_object()) else {
         let words = "POST and PUT need a resource in the entry.";
         return Err(Issue::error("required", "entry-resource", format!("{place}.resource"), words));
     };
@@ -174,7 +185,7 @@ mod tests {
     use super::*;
 
     fn read(entry: &Value) -> Result<Request, String> {
-        request(entry, "Bundle.entry[0]", "http://here/fhir").map_err(|issue| issue.expression)
+        request(entry, entry.get("resource"), "Bundle.entry[0]", "http://here/fhir").map_err(|issue| issue.expression)
     }
 
     fn asked(method: &str, url: &str) -> Result<Request, String> {
