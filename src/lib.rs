@@ -9,5 +9,6 @@ pub mod ledger;
 
 pub mod check;
 pub mod identify;
+pub mod speak;
 
 pub mod flow;
