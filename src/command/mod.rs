@@ -1,5 +1,6 @@
 //! What can be asked of the program on the command line.
 
+pub mod gateway;
 pub mod serve;
 pub mod verify;
 
