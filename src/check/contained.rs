@@ -6,9 +6,14 @@ use serde_json::{Map, Value};
 use super::findings::Findings;
 use super::place::Place;
 use crate::fhir::outcome::Issue;
+use crate::fhir::path::Context;
 
 /// What is known of the resource that stands by itself while its parts are looked at.
 pub(super) struct Scope<'v> {
+    root: &'v Value,
+    /// The resource at hand: the root, or what is contained in it.
+    resource: &'v Value,
+    context: Option<Context<'v>>,
     contained: &'v [Value],
     /// Addresses seen that begin with `#`.
     referred: Vec<&'v str>,
@@ -16,12 +21,24 @@ pub(super) struct Scope<'v> {
 
 impl<'v> Scope<'v> {
     /// The scope of a resource that stands by itself.
-    pub(super) fn of(map: &'v Map<String, Value>) -> Self {
-        let contained = match map.get("contained") {
+    pub(super) fn of(root: &'v Value) -> Self {
+        let contained = match root.get("contained") {
             Some(Value::Array(items)) => items.as_slice(),
             _ => &[],
         };
-        Self { contained, referred: Vec::new() }
+        Self { root, resource: root, context: None, contained, referred: Vec::new() }
+    }
+
+    /// Enters a contained resource, or comes back to the one that was left; gives the one that was at hand before.
+    pub(super) fn enter(&mut self, resource: &'v Value) -> &'v Value {
+        self.context = None;
+        std::mem::replace(&mut self.resource, resource)
+    }
+
+    /// The names that an invariant may use; made when the first one asks.
+    pub(super) fn context(&mut self) -> &Context<'v> {
+        let (resource, root) = (self.resource, self.root);
+        self.context.get_or_insert_with(|| Context::new().with_resource("resource", resource).with_resource("rootResource", root))
     }
 
     /// Remembers an address that may name a contained resource.

@@ -8,6 +8,7 @@ mod coded;
 mod contained;
 mod findings;
 pub mod guard;
+mod invariants;
 mod json;
 mod place;
 mod primitive;
@@ -29,6 +30,7 @@ use shape::Walker;
 
 pub use bundle::{Bundle, ENTRIES_MAX, Entry, bundle};
 pub use findings::ISSUES_MAX;
+pub use invariants::unchecked;
 pub use json::DEPTH_MAX;
 
 /// A resource that may enter, and what should be mended in it nevertheless.
