@@ -43,6 +43,12 @@ const DEFECTS: [(&str, &str, &str); 21] = [
     ("nhs-eps", "bundle-success.json", "an empty display"),
 ];
 
+/// The lines of a file of ours beside the tests.
+fn fixtures(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/check").join(name);
+    text(&path).lines().map(ToOwned::to_owned).collect()
+}
+
 fn data(folder: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let found = std::env::var_os("SIGNA_DATA").map_or_else(beside, PathBuf::from).join(folder);
@@ -98,6 +104,72 @@ fn is_known(folder: &str, file: &str, body: &str) -> bool {
     let names = [file.to_owned(), word("id"), format!("{}/{}", word("resourceType"), word("id"))];
     let fits = |name: &str, own: &String| name.strip_suffix('*').map_or(own == name, |start| own.starts_with(start));
     DEFECTS.iter().any(|(of, name, _)| *of == folder && names.iter().any(|own| fits(name, own)))
+}
+
+/// What is unusual and yet right is accepted, with all its digits.
+#[test]
+fn the_unusual_is_accepted() {
+    for body in fixtures("accepted.ndjson") {
+        let checked = check::resource(body.as_bytes(), None).map_err(|issues| format!("{body}: {}", shown(&issues))).unwrap();
+        assert_eq!(checked.value, serde_json::from_str::<Value>(&body).unwrap());
+        assert!(checked.warnings.is_empty(), "{}", shown(&checked.warnings));
+    }
+}
+
+/// What is wrong is refused for its reason, and for all of its reasons at once.
+#[test]
+fn the_wrong_is_refused_for_its_reasons() {
+    for line in fixtures("refused.ndjson") {
+        let case: Value = serde_json::from_str(&line).unwrap();
+        let issues = check::resource(case["body"].to_string().as_bytes(), None).unwrap_err();
+        let found: BTreeSet<_> = issues.iter().map(|issue| format!("{} at {}", issue.key, issue.expression)).collect();
+        let expected = case["faults"].as_array().unwrap().iter().map(|fault| fault.as_str().unwrap().to_owned()).collect();
+        assert_eq!(found, expected, "{}", case["why"]);
+    }
+}
+
+/// The second reader wants the resourceType before anything else.
+fn with_type_first(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(with_type_first).collect(),
+        Value::Object(map) => {
+            let (mut first, rest): (Vec<_>, Vec<_>) = map.into_iter().partition(|(key, _)| key == "resourceType");
+            first.extend(rest);
+            first.into_iter().map(|(key, value)| (key, with_type_first(value))).collect()
+        }
+        other => other,
+    }
+}
+
+fn second_reader_takes(value: Value) -> bool {
+    let bytes = serde_json::to_vec(&with_type_first(value)).unwrap();
+    fhirbolt::json::from_slice::<fhirbolt::element::Element<{ fhirbolt::FhirReleases::R4 }>>(&bytes, None).is_ok()
+}
+
+/// What we accept, fhirbolt can read; what it cannot read for its structure, we refuse. It needs room on the stack.
+#[test]
+fn a_second_reader_agrees_on_structure() {
+    let compare = || {
+        let mut bodies = fixtures("accepted.ndjson");
+        for folder in ["fhir-r4-examples", "gematik-erezept", "nhs-eps", "au-test-data"] {
+            bodies.extend(
+                data(folder).iter().flat_map(|path| resources(path)).map(|(_, body)| body).filter(|body| body.len() < 50_000),
+            );
+        }
+        let mut disagreed = Vec::new();
+        for body in &bodies {
+            let Ok(checked) = check::sized_resource(body.as_bytes(), BUNDLE_BYTES_MAX, None) else { continue };
+            if !second_reader_takes(checked.value.clone()) {
+                disagreed.push(body[..body.len().min(100)].to_owned());
+            }
+            let mut misspelt = checked.value;
+            misspelt["shoeSize"] = Value::from(42);
+            assert!(!second_reader_takes(misspelt.clone()) && !check::value(&misspelt, None, "").is_empty());
+        }
+        assert!(disagreed.is_empty(), "{disagreed:#?}");
+        println!("{} resources read twice", bodies.len());
+    };
+    std::thread::Builder::new().stack_size(64 << 20).spawn(compare).unwrap().join().unwrap();
 }
 
 /// Every published resource is accepted, but for the defects that are known by name; and those are refused.

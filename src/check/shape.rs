@@ -29,7 +29,7 @@ impl Walker<'_> {
         let mut scope = Scope::of(value);
         self.object(node, map, place, &mut scope);
         invariants::hold(&node.invariants, value, node, place, &mut scope, self.findings);
-        scope.finish(map, place, self.findings);
+        scope.finish(place, self.findings);
     }
 
     fn resource_node<'v>(
@@ -100,6 +100,9 @@ impl Walker<'_> {
     }
 
     fn unknown(&mut self, node: &'static Node, name: &str, place: &Place<'_>) {
+        if self.findings.is_full() {
+            return self.findings.leave_out();
+        }
         let nearest = suggestion::nearest(name, node.keys.iter().map(|key| key.name));
         let hint = nearest.map_or_else(String::new, |nearest| format!(" Did you mean '{nearest}'?"));
         let words = format!("{} has no element '{}'.{hint}", node.name, shown(name));
@@ -301,6 +304,9 @@ impl Walker<'_> {
     }
 
     fn fault(&mut self, code: &'static str, key: &'static str, place: &Place<'_>, words: &str) {
+        if self.findings.is_full() {
+            return self.findings.leave_out();
+        }
         self.findings.push(Issue::error(code, key, place.to_string(), words));
     }
 }
