@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -17,8 +16,6 @@ use crate::ledger::{Change, Error, How, Mark, Precondition, Refusal, Scope, Subs
 const GROUP_MAX: usize = 256;
 /// Tries to record a group while the ledger is busy.
 const TRIES_MAX: usize = 20;
-/// Between those tries, in real time.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Records marks in groups until the office is gone.
 pub(super) async fn run(office: Arc<Office>, mut marks: mpsc::Receiver<(Scope, Mark)>) {
@@ -40,7 +37,7 @@ async fn record(office: &Office, scope: Scope, marks: Vec<Mark>) {
     for _ in 0..TRIES_MAX {
         match office.ledger.record(Unit::marks(scope.clone(), marks.clone())).await {
             Ok(_) => return,
-            Err(Error::Busy) => tokio::time::sleep(PAUSE).await,
+            Err(Error::Busy) => tokio::task::yield_now().await,
             Err(fault) => {
                 tracing::error!(%fault, count = marks.len(), "what became of notices was not recorded; they will go once more");
                 return;
