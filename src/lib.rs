@@ -8,3 +8,7 @@ pub mod clock;
 pub mod ledger;
 
 pub mod check;
+
+pub mod flow;
+
+pub mod arrive;
