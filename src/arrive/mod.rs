@@ -46,7 +46,7 @@ use outcome::Refusal;
 use route::Route;
 
 use crate::fhir::definitions::is_resource;
-use crate::fhir::search::is_id;
+use crate::fhir::search::{decode, is_id};
 use crate::flow::{Flow, Sender};
 use crate::ledger::{How, Scope};
 
@@ -157,7 +157,7 @@ fn plain_path(path: &str) -> Option<Cow<'_, str>> {
     if path.contains("%2F") || path.contains("%2f") {
         return None;
     }
-    links::decode(path, false).map(Cow::Owned)
+    decode(path, false).map(Cow::Owned)
 }
 
 /// Refuses what no interaction would answer: unknown places, formats, types and ids.

@@ -6,6 +6,8 @@ use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_MO
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
+use crate::fhir::search::decode;
+
 /// The one format that is spoken.
 pub(super) const JSON: &str = "application/fhir+json";
 
@@ -55,7 +57,7 @@ pub(super) fn accepts_json(query: &str, headers: &HeaderMap) -> bool {
     if query.contains("_format=") {
         let asked = query.split('&').filter_map(|pair| pair.strip_prefix("_format=")).find(|value| !value.is_empty());
         if let Some(asked) = asked {
-            return super::links::decode(asked, false).is_some_and(|format| is_json_name(&format));
+            return decode(asked, false).is_some_and(|format| is_json_name(&format));
         }
     }
     let mut any = false;

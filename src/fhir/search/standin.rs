@@ -66,7 +66,7 @@ pub fn parameter(kind: &str, code: &str) -> Option<&'static Parameter> {
 
 /// `None`: any system; empty: no system.
 #[must_use]
-pub fn token_word(system: Option<&str>, code: Option<&str>) -> Word {
+pub fn token_words(system: Option<&str>, code: Option<&str>) -> Word {
     match (system, code) {
         (None, code) => {
             let code = code.unwrap_or_default();
@@ -94,4 +94,44 @@ pub fn reference_word(target: &str) -> Word {
 #[must_use]
 pub fn uri_word(uri: &str) -> Word {
     Word::Is(uri.to_owned())
+}
+
+/// A row.
+pub struct Row {
+    /// Number.
+    pub parameter: u32,
+    /// Value.
+    pub value: Value,
+}
+
+/// A value.
+pub enum Value {
+    /// A word.
+    Word(String),
+    /// A span.
+    Span {
+        /// From.
+        low: i64,
+        /// To.
+        high: i64,
+    },
+    /// An amount.
+    Amount {
+        /// From.
+        low: i64,
+        /// To.
+        high: i64,
+    },
+}
+
+/// Rows.
+#[must_use]
+pub fn extract(_kind: &str, _resource: &serde_json::Value) -> Vec<Row> {
+    Vec::new()
+}
+
+/// Word.
+#[must_use]
+pub fn token_word(system: Option<&str>, value: &str) -> String {
+    format!("{value}|{}", system.unwrap_or(""))
 }

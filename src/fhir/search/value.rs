@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::query::{Compare, When, Word};
-use super::{Parameter, reference_word, string_words, token_word, uri_word};
+use super::{Parameter, reference_word, string_words, token_words, uri_word};
 use crate::fhir::definitions::is_resource;
 use crate::fhir::time::Moment;
 
@@ -108,10 +108,10 @@ pub(super) fn tokens(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fa
 fn token(text: &str) -> Result<Word, Fault> {
     let parts = cut(text, '|');
     match parts.as_slice() {
-        [code] => Ok(token_word(None, Some(&unescape(code)?))),
+        [code] => Ok(token_words(None, Some(&unescape(code)?))),
         ["", ""] => Err(invalid("invalid-token", "a token needs a code, a system, or both around its |")),
-        [system, ""] => Ok(token_word(Some(&unescape(system)?), None)),
-        [system, code] => Ok(token_word(Some(&unescape(system)?), Some(&unescape(code)?))),
+        [system, ""] => Ok(token_words(Some(&unescape(system)?), None)),
+        [system, code] => Ok(token_words(Some(&unescape(system)?), Some(&unescape(code)?))),
         _ => Err(invalid("invalid-token", r"a token has at most one |; inside a value it is written \|")),
     }
 }
