@@ -8,6 +8,7 @@ pub mod clock;
 pub mod ledger;
 
 pub mod check;
+pub mod identify;
 pub mod speak;
 
 pub mod flow;

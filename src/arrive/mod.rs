@@ -81,8 +81,7 @@ impl Door {
         let id = self.request_id(request.headers());
         let origin = (!self.settings.origins.is_empty()).then(|| request.headers().get(ORIGIN).cloned()).flatten();
         let handled = AssertUnwindSafe(self.handle(&id, request)).catch_unwind().await;
-        let (interaction, answer) =
-            handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
+        let (interaction, answer) = handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
         let mut response = answer.unwrap_or_else(|refusal| refusal.response(&id));
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -196,9 +195,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         Route::Base if method == Method::POST => (I::Bundle, bundle::bundle(call, body).await),
         Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, kind, body).await),
         Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, delete::delete(call, kind, id).await),
-        Route::Kind(kind) if method == Method::PUT && conditional => {
-            (I::Update, update::update_where(call, kind, body).await)
-        }
+        Route::Kind(kind) if method == Method::PUT && conditional => (I::Update, update::update_where(call, kind, body).await),
         Route::Kind(kind) if method == Method::DELETE && conditional => (I::Delete, delete::delete_where(call, kind).await),
         Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
         Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),

@@ -175,9 +175,7 @@ pub(super) fn is_known(headers: &HeaderMap, current: i64, updated: i64) -> bool 
 pub(super) fn has_version(if_none_match: Option<&str>, if_modified_since: Option<&str>, current: i64, updated: i64) -> bool {
     match (if_none_match, if_modified_since) {
         (Some(tags), _) => tags.split(',').any(|tag| tag.trim() == "*" || version(tag) == Some(current)),
-        (None, Some(date)) => {
-            rfc2822::parse(date).is_ok_and(|since| updated.div_euclid(1_000) <= since.timestamp().as_second())
-        }
+        (None, Some(date)) => rfc2822::parse(date).is_ok_and(|since| updated.div_euclid(1_000) <= since.timestamp().as_second()),
         (None, None) => false,
     }
 }

@@ -60,7 +60,12 @@ impl Refusal {
 
     /// Come again.
     fn busy() -> Self {
-        Self::one(StatusCode::SERVICE_UNAVAILABLE, "transient", "busy", "More is asked than is bearable now; come again in a second.")
+        Self::one(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "transient",
+            "busy",
+            "More is asked than is bearable now; come again in a second.",
+        )
     }
 
     /// Writes down what is ours, once, and gives the OperationOutcome. `request` is the id that leads to the log.
@@ -111,16 +116,12 @@ impl From<Refused> for Refusal {
                 };
                 Self::one(StatusCode::PRECONDITION_FAILED, "conflict", "version-conflict", words)
             }
-            Refused::Exists => {
-                Self::one(StatusCode::PRECONDITION_FAILED, "duplicate", "exists", "The resource exists already.")
-            }
+            Refused::Exists => Self::one(StatusCode::PRECONDITION_FAILED, "duplicate", "exists", "The resource exists already."),
             Refused::MultipleMatches => {
                 let words = "The criteria find more than one resource, or do not narrow the search: be more precise.";
                 Self::one(StatusCode::PRECONDITION_FAILED, "multiple-matches", "multiple-matches", words)
             }
-            Refused::Unresolved(issues) => {
-                Self { status: StatusCode::PRECONDITION_FAILED, issues, allow: None, incident: None }
-            }
+            Refused::Unresolved(issues) => Self { status: StatusCode::PRECONDITION_FAILED, issues, allow: None, incident: None },
             Refused::NotSupported(words) => {
                 Self::one(StatusCode::BAD_REQUEST, "not-supported", "interaction-not-supported", words)
             }
@@ -163,15 +164,13 @@ fn in_entry(index: usize, expression: &str) -> String {
 
 /// 422 when the text is well-formed and only breaks rules; 400 otherwise.
 fn status_of(issues: &[Issue]) -> StatusCode {
-    let mut refusing = issues.iter().filter(|issue| issue.refuses()).peekable();
-    let Some(first) = refusing.peek() else { return StatusCode::BAD_REQUEST };
-    match first.code {
-        "too-long" => StatusCode::PAYLOAD_TOO_LARGE,
-        "not-found" => StatusCode::NOT_FOUND,
-        "multiple-matches" => StatusCode::PRECONDITION_FAILED,
-        _ if refusing.all(|issue| matches!(issue.code, "invariant" | "business-rule" | "code-invalid")) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+    let refusing = || issues.iter().filter(|issue| issue.refuses());
+    let ruled = |issue: &Issue| matches!(issue.code, "invariant" | "business-rule" | "code-invalid");
+    match refusing().next().map(|first| first.code) {
+        Some("too-long") => StatusCode::PAYLOAD_TOO_LARGE,
+        Some("not-found") => StatusCode::NOT_FOUND,
+        Some("multiple-matches") => StatusCode::PRECONDITION_FAILED,
+        Some(_) if refusing().all(ruled) => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::BAD_REQUEST,
     }
 }

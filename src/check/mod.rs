@@ -9,6 +9,7 @@ mod contained;
 mod findings;
 pub mod guard;
 mod json;
+pub mod moves;
 mod place;
 mod primitive;
 mod reference;

@@ -222,6 +222,11 @@ impl Ledger {
         subscriptions::all(&self.reader).await
     }
 
+    /// What is kept of one subscription.
+    pub async fn subscription(&self, scope: &Scope, id: &str) -> Result<Option<Subscription>, Error> {
+        subscriptions::one(&self.reader, scope, id).await
+    }
+
     /// All lanes of all tenants.
     pub async fn lanes(&self) -> Result<Vec<(Scope, Lane)>, Error> {
         subscriptions::lanes(&self.reader).await

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dialect::{Cell, Reader, Transaction};
+use super::dialect::{Cell, Reader, Row, Transaction};
 use super::{Error, Lane, Notice, Noticed, Person, Scope, Subscription};
 
 const SET: &str = "INSERT INTO subscriptions (tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices)
@@ -14,6 +14,9 @@ const DROP_DELIVERIES: &str = "DELETE FROM deliveries WHERE tenant = $1 AND subs
 const ALL: &str =
     "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
     ORDER BY tenant, id";
+const ONE: &str =
+    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
+    WHERE tenant = $1 AND id = $2";
 const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2 RETURNING notices";
 const NOTE: &str =
     "INSERT INTO notices (tenant, subscription, number, person, kind, id, version, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -60,24 +63,30 @@ pub(super) async fn drop(transaction: &mut Transaction<'_>, tenant: &str, id: &s
 
 /// All subscriptions of all tenants.
 pub(super) async fn all(reader: &Reader) -> Result<Vec<(Scope, Subscription)>, Error> {
-    let mut found = Vec::new();
-    for mut row in reader.rows(ALL, &[]).await? {
-        let scope = Scope { tenant: Arc::from(row.text()?) };
-        let subscription = Subscription {
-            id: row.text()?,
-            version: row.int()?,
-            status: row.text()?,
-            criteria: row.text()?,
-            endpoint: row.text()?,
-            payload: row.text()?,
-            headers: serde_json::from_str(&row.text()?).unwrap_or_default(),
-            ends: row.int()?,
-            secret: row.text()?,
-            notices: row.int()?,
-        };
-        found.push((scope, subscription));
-    }
-    Ok(found)
+    reader.rows(ALL, &[]).await?.iter_mut().map(subscription).collect()
+}
+
+/// One of them.
+pub(super) async fn one(reader: &Reader, scope: &Scope, id: &str) -> Result<Option<Subscription>, Error> {
+    let row = reader.row(ONE, &[Cell::Text(&scope.tenant), Cell::Text(id)]).await?;
+    row.map(|mut row| subscription(&mut row).map(|(_, subscription)| subscription)).transpose()
+}
+
+fn subscription(row: &mut Row) -> Result<(Scope, Subscription), Error> {
+    let scope = Scope { tenant: Arc::from(row.text()?) };
+    let subscription = Subscription {
+        id: row.text()?,
+        version: row.int()?,
+        status: row.text()?,
+        criteria: row.text()?,
+        endpoint: row.text()?,
+        payload: row.text()?,
+        headers: serde_json::from_str(&row.text()?).unwrap_or_default(),
+        ends: row.int()?,
+        secret: row.text()?,
+        notices: row.int()?,
+    };
+    Ok((scope, subscription))
 }
 
 /// Gives a notice the next number of its subscription and queues it; `None` when the subscription is gone.

@@ -8,6 +8,6 @@ mod standin;
 mod value;
 
 pub use pairs::{decode, pairs};
-pub use standin::{Parameter, ParameterKind, Row, Value, extract, parameter, parameters};
-pub use standin::{reference_word, string_words, token_word, token_words, uri_word};
+pub use standin::{Parameter, ParameterKind, Row, Value, extract, parameter, parameters, token_word};
+pub use standin::{code_range, identifier_reference, normalized, prefix_end, reference, token};
 pub use value::is_id;

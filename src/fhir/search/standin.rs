@@ -1,6 +1,6 @@
 //! A stand-in for the search parameters, until the real ones are merged.
 
-use super::query::Word;
+use std::sync::LazyLock;
 
 /// How its values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,81 +19,115 @@ pub enum ParameterKind {
     Number,
     /// Amounts.
     Quantity,
+    /// Several.
+    Composite,
     /// Others.
-    Other,
+    Special,
 }
 
 /// A search parameter of one type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Parameter {
     /// Its name.
     pub code: &'static str,
     /// How it is compared.
     pub kind: ParameterKind,
     /// What it may point to.
-    pub targets: &'static [&'static str],
+    pub targets: Vec<&'static str>,
     /// Its number.
     pub number: u32,
+    /// Whether it can be searched by.
+    pub supported: bool,
+    /// Whether a column answers it.
+    pub is_column: bool,
+    /// Whether systems are not compared.
+    pub is_systemless: bool,
+    /// Whose rows it shares.
+    pub alias_of: Option<u32>,
 }
 
-const fn one(code: &'static str, kind: ParameterKind, targets: &'static [&'static str], number: u32) -> Parameter {
-    Parameter { code, kind, targets, number }
+fn one(code: &'static str, kind: ParameterKind, targets: &[&'static str], number: u32) -> Parameter {
+    Parameter {
+        code,
+        kind,
+        targets: targets.to_vec(),
+        number,
+        supported: true,
+        is_column: false,
+        is_systemless: code == "status",
+        alias_of: (code == "patient").then_some(6),
+    }
 }
 
-static ALL: &[(&str, Parameter)] = &[
-    ("Patient", one("identifier", ParameterKind::Token, &[], 1)),
-    ("Patient", one("family", ParameterKind::String, &[], 2)),
-    ("Patient", one("birthdate", ParameterKind::Date, &[], 3)),
-    ("Condition", one("identifier", ParameterKind::Token, &[], 4)),
-    ("Condition", one("patient", ParameterKind::Reference, &["Patient"], 5)),
-    ("Condition", one("subject", ParameterKind::Reference, &["Patient", "Group"], 5)),
-    ("Condition", one("code", ParameterKind::Token, &[], 6)),
-    ("Condition", one("onset-date", ParameterKind::Date, &[], 7)),
-    ("ValueSet", one("url", ParameterKind::Uri, &[], 8)),
-    ("Observation", one("value-quantity", ParameterKind::Quantity, &[], 9)),
-];
+static ALL: LazyLock<Vec<(&str, Vec<Parameter>)>> = LazyLock::new(|| {
+    use ParameterKind as P;
+    vec![
+        (
+            "Patient",
+            vec![one("birthdate", P::Date, &[], 3), one("family", P::String, &[], 2), one("identifier", P::Token, &[], 1)],
+        ),
+        (
+            "Condition",
+            vec![
+                one("code", P::Token, &[], 4),
+                one("identifier", P::Token, &[], 1),
+                one("onset-date", P::Date, &[], 7),
+                one("patient", P::Reference, &["Patient"], 5),
+                one("subject", P::Reference, &["Group", "Patient"], 6),
+            ],
+        ),
+        ("Task", vec![one("status", P::Token, &[], 10)]),
+        ("ValueSet", vec![one("url", P::Uri, &[], 8)]),
+        ("Observation", vec![one("value-quantity", P::Quantity, &[], 9)]),
+    ]
+});
 
 /// Those of a type.
-pub fn parameters(kind: &str) -> impl Iterator<Item = &'static Parameter> {
-    ALL.iter().filter(move |(of, _)| *of == kind).map(|(_, parameter)| parameter)
+#[must_use]
+pub fn parameters(kind: &str) -> &'static [Parameter] {
+    ALL.iter().find(|(of, _)| *of == kind).map_or(&[], |(_, all)| all.as_slice())
 }
 
 /// One of them.
 #[must_use]
 pub fn parameter(kind: &str, code: &str) -> Option<&'static Parameter> {
-    parameters(kind).find(|parameter| parameter.code == code)
+    parameters(kind).iter().find(|parameter| parameter.code == code)
 }
 
-/// `None`: any system; empty: no system.
+/// `code|system`
 #[must_use]
-pub fn token_words(system: Option<&str>, code: Option<&str>) -> Word {
-    match (system, code) {
-        (None, code) => {
-            let code = code.unwrap_or_default();
-            Word::Between { low: format!("{code}|"), high: format!("{code}}}") }
-        }
-        (Some(system), Some(code)) => Word::Is(format!("{code}|{system}")),
-        (Some(system), None) => Word::Is(format!("|{system}")),
-    }
+pub fn token(system: &str, code: &str) -> String {
+    format!("{code}|{system}")
 }
 
-/// Where it begins like this, or is exactly this.
+/// Range.
 #[must_use]
-pub fn string_words(text: &str, exact: bool) -> Word {
-    let text = text.to_lowercase();
-    if exact { Word::Is(text) } else { Word::Between { high: format!("{text}\u{10ffff}"), low: text } }
+pub fn code_range(code: &str) -> (String, String) {
+    (format!("{code}|"), format!("{code}}}"))
 }
 
-/// `Patient/1`
+/// End.
 #[must_use]
-pub fn reference_word(target: &str) -> Word {
-    Word::Is(target.to_owned())
+pub fn prefix_end(prefix: &str) -> Option<String> {
+    Some(format!("{prefix}\u{10ffff}"))
 }
 
-/// An address.
+/// Without version.
 #[must_use]
-pub fn uri_word(uri: &str) -> Word {
-    Word::Is(uri.to_owned())
+pub fn reference(text: &str) -> &str {
+    text
+}
+
+/// By identifier.
+#[must_use]
+pub fn identifier_reference(system: &str, value: &str) -> String {
+    format!("#id|{value}|{system}")
+}
+
+/// Folded.
+#[must_use]
+pub fn normalized(text: &str) -> String {
+    text.to_lowercase()
 }
 
 /// A row.

@@ -4,8 +4,8 @@
 use jiff::tz::TimeZone;
 
 use super::query::{Compare, When, Word};
-use super::{Parameter, reference_word, string_words, token_words, uri_word};
-use crate::fhir::definitions::is_resource;
+use super::{Parameter, code_range, identifier_reference, normalized, prefix_end, reference, token};
+use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::time::Moment;
 
 /// Why a value was refused; the words go on after the parameter's name.
@@ -24,7 +24,7 @@ pub(super) fn not_supported(words: &str) -> Fault {
     Fault { code: "not-supported", key: "search-not-supported", words: format!("{words}.") }
 }
 
-pub(super) fn too_costly(words: String) -> Fault {
+pub(super) fn too_costly(words: &str) -> Fault {
     Fault { code: "too-costly", key: "too-many-alternatives", words: format!("{words}.") }
 }
 
@@ -99,69 +99,98 @@ pub(super) fn flag(text: &str) -> Result<bool, Fault> {
     }
 }
 
-/// `code`, `system|code`, `|code`, `system|`
-pub(super) fn tokens(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
+/// `code`, `system|code`, `|code`
+pub(super) fn tokens(parameter: &Parameter, modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
     no_modifier(modifier)?;
-    alternatives(text).map(token).collect()
+    alternatives(text)
+        .map(|part| {
+            let (system, code) = coded(part)?;
+            Ok(match system.filter(|_| !parameter.is_systemless) {
+                Some(system) => Word::Is(token(&system, &code)),
+                None if parameter.is_systemless => Word::Is(token("", &code)),
+                None => {
+                    let (low, high) = code_range(&code);
+                    Word::Between { low, high }
+                }
+            })
+        })
+        .collect()
 }
 
-fn token(text: &str) -> Result<Word, Fault> {
-    let parts = cut(text, '|');
-    match parts.as_slice() {
-        [code] => Ok(token_words(None, Some(&unescape(code)?))),
-        ["", ""] => Err(invalid("invalid-token", "a token needs a code, a system, or both around its |")),
-        [system, ""] => Ok(token_words(Some(&unescape(system)?), None)),
-        [system, code] => Ok(token_words(Some(&unescape(system)?), Some(&unescape(code)?))),
+/// The system, where a bar stands, and the code.
+fn coded(text: &str) -> Result<(Option<String>, String), Fault> {
+    match cut(text, '|').as_slice() {
+        [code] => Ok((None, unescape(code)?)),
+        ["", ""] => Err(invalid("invalid-token", "a token needs a code, with or without a system before a |")),
+        [_, ""] => Err(not_supported("a system without a code is not searched by")),
+        [system, code] => Ok((Some(unescape(system)?), unescape(code)?)),
         _ => Err(invalid("invalid-token", r"a token has at most one |; inside a value it is written \|")),
     }
 }
 
-/// Begins like this, or with `:exact` is this.
+/// Begins like this, whatever its case and accents.
 pub(super) fn strings(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
-    let exact = match modifier {
-        None => false,
-        Some("exact") => true,
-        Some(other) => return Err(bad_modifier(other)),
-    };
-    alternatives(text).map(|part| Ok(string_words(&unescape(part)?, exact))).collect()
+    no_modifier(modifier)?;
+    alternatives(text)
+        .map(|part| {
+            let low = normalized(&unescape(part)?);
+            match prefix_end(&low).filter(|_| !low.is_empty()) {
+                Some(high) => Ok(Word::Between { low, high }),
+                None => Err(invalid("invalid-string", "it must hold a letter or a digit")),
+            }
+        })
+        .collect()
 }
 
 /// The same address.
 pub(super) fn uris(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
     no_modifier(modifier)?;
-    alternatives(text).map(|part| Ok(uri_word(&unescape(part)?))).collect()
+    alternatives(text).map(|part| unescape(part).map(Word::Is)).collect()
 }
 
-/// `Patient/1`, `1`, `Patient/1` as a whole address, and `:Patient`.
+/// `Patient/1`, `1`, a whole address, `:Patient`, `:identifier`.
 pub(super) fn references(parameter: &Parameter, modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
     let target = match modifier {
         None => None,
-        Some(kind) if parameter.targets.contains(&kind) => Some(kind),
+        Some("identifier") => return alternatives(text).map(by_identifier).collect(),
+        Some(kind) if is_resource(kind) && may_name(parameter, kind) => Some(kind),
         Some(other) => return Err(bad_modifier(other)),
     };
     let mut words = Vec::new();
     for part in alternatives(text) {
-        reference(parameter, target, &unescape(part)?, &mut words)?;
+        refer(parameter, target, &unescape(part)?, &mut words)?;
     }
     Ok(words)
 }
 
-fn reference(parameter: &Parameter, target: Option<&str>, text: &str, words: &mut Vec<Word>) -> Result<(), Fault> {
+fn by_identifier(text: &str) -> Result<Word, Fault> {
+    let (system, value) = coded(text)?;
+    let system = system.ok_or_else(|| invalid("invalid-token", ":identifier takes system|value"))?;
+    Ok(Word::Is(identifier_reference(&system, &value)))
+}
+
+fn may_name(parameter: &Parameter, kind: &str) -> bool {
+    parameter.targets.is_empty() || parameter.targets.contains(&kind)
+}
+
+fn refer(parameter: &Parameter, target: Option<&str>, text: &str, words: &mut Vec<Word>) -> Result<(), Fault> {
     if text.contains("://") || text.starts_with("urn:") {
-        words.push(reference_word(text));
+        words.push(Word::Is(reference(text).to_owned()));
         return Ok(());
     }
-    match text.split_once('/') {
+    let bare = reference(text);
+    match bare.split_once('/') {
         Some((kind, id)) if is_resource(kind) && is_id(id) => {
-            if target.is_some_and(|target| target != kind) || !parameter.targets.contains(&kind) {
+            if target.is_some_and(|target| target != kind) || !may_name(parameter, kind) {
                 return Err(invalid("invalid-reference", "it does not point to resources of this type"));
             }
-            words.push(reference_word(text));
+            words.push(Word::Is(bare.to_owned()));
         }
-        None if is_id(text) => {
-            let all = target.as_ref().map_or(parameter.targets, std::slice::from_ref);
-            words.extend(all.iter().map(|kind| reference_word(&format!("{kind}/{text}"))));
-        }
+        None if is_id(bare) => match target {
+            Some(kind) => words.push(Word::Is(format!("{kind}/{bare}"))),
+            None if parameter.targets.is_empty() => words.extend(resource_names().map(|kind| Word::Is(format!("{kind}/{bare}")))),
+            None => words.extend(parameter.targets.iter().map(|kind| Word::Is(format!("{kind}/{bare}")))),
+        },
         _ => return Err(invalid("invalid-reference", "it must be an id, Type/id, or a whole address")),
     }
     Ok(())
@@ -183,7 +212,10 @@ fn date(text: &str) -> Result<When, Fault> {
         rest
     };
     let moment = Moment::parse(rest).ok_or_else(|| {
-        invalid("invalid-date", "it must be a date or time on the calendar, for example 2024, 2024-02, 2024-02-29 or 2024-02-29T10:00:00Z")
+        invalid(
+            "invalid-date",
+            "it must be a date or time on the calendar, for example 2024, 2024-02, 2024-02-29 or 2024-02-29T10:00:00Z",
+        )
     })?;
     Ok(When { compare, span: moment.span(&TimeZone::UTC) })
 }

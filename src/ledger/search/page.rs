@@ -26,18 +26,20 @@ pub struct Page {
     pub horizon: i64,
 }
 
-/// Reads for a page or inside a batch.
-enum Asker<'a, 'c> {
-    Reader(&'a Reader),
-    Batch(&'a mut Transaction<'c>),
+/// Reads for a page or inside a batch. A trait, not an enum: a page must be askable from any thread, a batch never leaves its own.
+trait Asker {
+    async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error>;
 }
 
-impl Asker<'_, '_> {
+impl Asker for &Reader {
     async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
-        match self {
-            Self::Reader(reader) => reader.rows(sql, cells).await,
-            Self::Batch(transaction) => transaction.rows(sql, cells).await,
-        }
+        Reader::rows(self, sql, cells).await
+    }
+}
+
+impl Asker for Transaction<'_> {
+    async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+        Transaction::rows(self, sql, cells).await
     }
 }
 
@@ -57,7 +59,7 @@ pub(in crate::ledger) async fn find(
     scope: &Scope,
     query: &Query,
 ) -> Result<Vec<String>, Error> {
-    let found = run(&mut Asker::Batch(transaction), scope, query, 2, 0).await?;
+    let found = run(transaction, scope, query, 2, 0).await?;
     Ok(found.into_iter().map(|(stored, _)| stored.id).collect())
 }
 
@@ -69,7 +71,7 @@ pub(in crate::ledger) async fn page(
     now: i64,
     horizon: i64,
 ) -> Result<Page, Error> {
-    let mut asker = Asker::Reader(reader);
+    let mut asker = reader;
     let count = usize::try_from(query.count).unwrap_or(usize::MAX).max(1);
     let mut rows = run(&mut asker, scope, query, count + 1, now).await?;
     let more = rows.len() > count;
@@ -80,7 +82,7 @@ pub(in crate::ledger) async fn page(
 }
 
 async fn run(
-    asker: &mut Asker<'_, '_>,
+    asker: &mut impl Asker,
     scope: &Scope,
     query: &Query,
     limit: usize,
@@ -105,7 +107,7 @@ async fn run(
     }
 }
 
-async fn total(asker: &mut Asker<'_, '_>, scope: &Scope, query: &Query, now: i64) -> Result<i64, Error> {
+async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<i64, Error> {
     let Some(tests) = tests(asker, scope, query).await? else { return Ok(0) };
     let ask = Ask { scope, query, tests: &tests, limit: 0, now };
     let driver = ask.driver(asker).await?;
@@ -127,7 +129,7 @@ async fn total(asker: &mut Asker<'_, '_>, scope: &Scope, query: &Query, now: i64
 }
 
 /// Spreads prefixes into words; `None` when nothing can match.
-async fn tests<'q>(asker: &mut Asker<'_, '_>, scope: &Scope, query: &'q Query) -> Result<Option<Vec<Test<'q>>>, Error> {
+async fn tests<'q>(asker: &mut impl Asker, scope: &Scope, query: &'q Query) -> Result<Option<Vec<Test<'q>>>, Error> {
     let mut tests = Vec::with_capacity(query.criteria.len());
     for criterion in &query.criteria {
         tests.push(match criterion {
@@ -155,7 +157,7 @@ fn range_of(word: &Word) -> (String, String) {
 }
 
 /// The words that really occur for these alternatives, by one seek each; `None` when they are too many.
-async fn spread(asker: &mut Asker<'_, '_>, scope: &Scope, parameter: u32, any: &[Word]) -> Result<Option<Vec<String>>, Error> {
+async fn spread(asker: &mut impl Asker, scope: &Scope, parameter: u32, any: &[Word]) -> Result<Option<Vec<String>>, Error> {
     const NEXT: &str =
         "SELECT word FROM words WHERE tenant = $1 AND parameter = $2 AND word >= $3 AND word < $4 ORDER BY word LIMIT 1";
     const AFTER: &str =
@@ -196,7 +198,7 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     /// The index of the word criterion with the fewest candidates, if there is one.
-    async fn driver(&self, asker: &mut Asker<'_, '_>) -> Result<Option<usize>, Error> {
+    async fn driver(&self, asker: &mut impl Asker) -> Result<Option<usize>, Error> {
         let words: Vec<usize> = self
             .tests
             .iter()
@@ -218,7 +220,7 @@ impl Ask<'_> {
     }
 
     /// How many rows a word criterion has, counted up to a bound.
-    async fn candidates(&self, asker: &mut Asker<'_, '_>, index: usize, bound: i64) -> Result<i64, Error> {
+    async fn candidates(&self, asker: &mut impl Asker, index: usize, bound: i64) -> Result<i64, Error> {
         let mut sql = Sql::default();
         sql.push("SELECT COUNT(*) FROM (SELECT 1 FROM words d WHERE ");
         self.word_is(&mut sql, index);
@@ -227,7 +229,7 @@ impl Ask<'_> {
         rows.first_mut().map_or(Ok(0), Row::int)
     }
 
-    async fn few(&self, asker: &mut Asker<'_, '_>, index: usize) -> Result<bool, Error> {
+    async fn few(&self, asker: &mut impl Asker, index: usize) -> Result<bool, Error> {
         Ok(self.candidates(asker, index, SORTED_MAX).await? < SORTED_MAX)
     }
 
@@ -301,7 +303,7 @@ impl Ask<'_> {
     }
 
     /// Latest resource first, along the rows of one word; of several words, their walks are joined.
-    async fn by_word(&self, asker: &mut Asker<'_, '_>, driver: usize) -> Result<Vec<(Stored, String)>, Error> {
+    async fn by_word(&self, asker: &mut impl Asker, driver: usize) -> Result<Vec<(Stored, String)>, Error> {
         let Some(Test::Words { parameter, words }) = self.tests.get(driver) else { return Ok(Vec::new()) };
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS).push(", 0 FROM (");
@@ -323,7 +325,7 @@ impl Ask<'_> {
     /// Few candidates of one criterion, sorted by a date parameter; those without the date come last.
     async fn sorted(
         &self,
-        asker: &mut Asker<'_, '_>,
+        asker: &mut impl Asker,
         driver: usize,
         parameter: u32,
         descending: bool,
@@ -344,7 +346,7 @@ impl Ask<'_> {
 
     async fn sorted_by_update(
         &self,
-        asker: &mut Asker<'_, '_>,
+        asker: &mut impl Asker,
         driver: usize,
         descending: bool,
     ) -> Result<Vec<(Stored, String)>, Error> {
@@ -359,7 +361,7 @@ impl Ask<'_> {
     }
 
     /// Along the index of a date parameter; when it ends, those without the date follow, latest resource first.
-    async fn by_date(&self, asker: &mut Asker<'_, '_>, parameter: u32, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
+    async fn by_date(&self, asker: &mut impl Asker, parameter: u32, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
         let mut found = Vec::new();
         if self.query.after.as_ref().is_none_or(|after| !after.key.is_empty()) {
             let mut sql = Sql::default();
@@ -396,7 +398,7 @@ impl Ask<'_> {
         self.tests.iter().find(|test| matches!(test, Test::Dates { parameter: of, .. } if *of == parameter))
     }
 
-    async fn without_date(&self, asker: &mut Asker<'_, '_>, parameter: u32, limit: i64) -> Result<Vec<(Stored, String)>, Error> {
+    async fn without_date(&self, asker: &mut impl Asker, parameter: u32, limit: i64) -> Result<Vec<(Stored, String)>, Error> {
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS).push(", 0 FROM resources d JOIN resources r ON r.number = d.number WHERE ");
         self.of_kind(&mut sql);
@@ -412,7 +414,7 @@ impl Ask<'_> {
     }
 
     /// Along the index of `_lastUpdated`.
-    async fn by_update(&self, asker: &mut Asker<'_, '_>, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
+    async fn by_update(&self, asker: &mut impl Asker, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS).push(", r.updated FROM resources d JOIN resources r ON r.number = d.number WHERE ");
         self.of_kind(&mut sql);
@@ -429,7 +431,7 @@ impl Ask<'_> {
     }
 
     /// By id, along the key of the table.
-    async fn by_id(&self, asker: &mut Asker<'_, '_>, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
+    async fn by_id(&self, asker: &mut impl Asker, descending: bool) -> Result<Vec<(Stored, String)>, Error> {
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS).push(", 0 FROM resources d JOIN resources r ON r.number = d.number WHERE ");
         self.of_kind(&mut sql);
@@ -464,7 +466,7 @@ impl Ask<'_> {
     }
 }
 
-async fn collect(asker: &mut Asker<'_, '_>, sql: &Sql) -> Result<Vec<(Stored, String)>, Error> {
+async fn collect(asker: &mut impl Asker, sql: &Sql) -> Result<Vec<(Stored, String)>, Error> {
     let mut found = Vec::new();
     for mut row in asker.rows(&sql.text, &sql.cells()).await? {
         let stored = stored(&mut row)?;

@@ -1,0 +1,11 @@
+//! The criteria of conditional interactions: a search that must mean something, since what it finds is changed or deleted.
+//! Follows <https://hl7.org/fhir/R4/http.html#ccreate>.
+
+use crate::fhir::outcome::Issue;
+use crate::fhir::search::query::Query;
+
+/// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known.
+pub(super) fn read(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Issue>> {
+    let _ = (kind, criteria, now);
+    Err(vec![Issue::error("not-supported", "conditional", "", "Conditional interactions are not offered yet.")])
+}
