@@ -6,6 +6,16 @@ use crate::fhir::search::query::Query;
 
 /// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known.
 pub(super) fn read(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Issue>> {
+    let query = search(kind, criteria, now)?;
+    if query.criteria.is_empty() {
+        let words = "The criteria name no search parameter, and would find every resource of the type; say which one is meant.";
+        return Err(vec![Issue::error("invalid", "empty-criteria", "", words)]);
+    }
+    Ok(query)
+}
+
+/// Reads a search of which every parameter must be known and have a value; it may have none.
+pub(super) fn search(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Issue>> {
     let _ = (kind, criteria, now);
-    Err(vec![Issue::error("not-supported", "conditional", "", "Conditional interactions are not offered yet.")])
+    Err(vec![Issue::error("not-supported", "conditional", "", "Searches are not read yet.")])
 }

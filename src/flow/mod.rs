@@ -4,6 +4,7 @@
 //! Conditional interactions hold no transaction: they search first, hand the search and its answer in with the unit, and
 //! build again from scratch when the writer finds another answer ([`REBUILDS_MAX`] times, then [`Refused::Busy`]).
 
+mod admit;
 mod aim;
 mod bundle;
 mod criteria;
@@ -22,6 +23,7 @@ use settle::broken;
 use crate::clock::Clock;
 use crate::fhir::outcome::Issue;
 use crate::ledger::{self, Ledger, Receipt, Scope, Stored};
+use crate::speak;
 
 /// A conditional interaction is built so often before its sender is asked to come again.
 pub const REBUILDS_MAX: usize = 16;
@@ -35,6 +37,8 @@ pub struct Flow {
     pub clock: Clock,
     /// Our own address, as senders write it into references (`https://host/fhir`, without a slash at its end); may be empty.
     pub base: Arc<str>,
+    /// Where Subscriptions may have us call.
+    pub speak: Arc<speak::Settings>,
 }
 
 /// Who hands something in.
@@ -102,13 +106,19 @@ impl Flow {
     /// A way into this ledger.
     #[must_use]
     pub fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, base: Arc::from("") }
+        Self { ledger, clock, base: Arc::from(""), speak: Arc::default() }
     }
 
     /// The same way, known to its senders under this address.
     #[must_use]
     pub fn at(self, base: &str) -> Self {
         Self { base: Arc::from(base.trim_end_matches('/')), ..self }
+    }
+
+    /// The same way, with these limits to where Subscriptions may have us call.
+    #[must_use]
+    pub fn speaking(self, settings: speak::Settings) -> Self {
+        Self { speak: Arc::new(settings), ..self }
     }
 
     /// `POST [type]`: always a new resource, unless `if_none_exist` finds one.

@@ -9,7 +9,7 @@ use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
 use crate::identify;
-use crate::ledger::{self, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
+use crate::ledger::{self, Change, Draft, Mark, Person, Receipt, Refusal, Stored, Unit};
 
 /// What a unit is made of, and what its receipts must be given back to.
 struct Built {
@@ -39,12 +39,12 @@ impl Flow {
     /// One attempt; `None` if what it was built on is no longer so.
     async fn attempt(&self, sender: &Sender, mut wishes: Vec<Interaction>) -> Result<Option<Vec<Done>>, Refused> {
         let plan = self.aim(sender, &mut wishes).await?;
-        self.turn_references(&mut wishes, &plan)?;
-        let built = self.unit(sender, &mut wishes, &plan)?;
-        if built.unit.changes.is_empty() {
+        turn_references(&mut wishes, &plan)?;
+        let marks = self.marks(sender, &mut wishes, &plan).await?;
+        let Built { unit, origins, kept } = build(sender, &wishes, &plan, marks);
+        if unit.changes.is_empty() {
             return self.answer(sender, wishes, &plan, HashMap::new(), None).await.map(Some);
         }
-        let Built { unit, origins, kept } = built;
         match self.ledger.record(unit).await {
             Ok(receipts) => {
                 let receipts = origins.into_iter().zip(receipts).collect();
@@ -54,58 +54,15 @@ impl Flow {
         }
     }
 
-    /// References to entries, conditional ones and our own absolute ones become `Type/id`.
-    fn turn_references(&self, wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refused> {
-        let mut issues = Vec::new();
-        for wish in wishes {
-            let place = wish.place();
-            if let Some(resource) = &mut wish.resource {
-                issues.extend(identify::references::rewrite(resource, &plan.links, &place));
-            }
-        }
-        if issues.is_empty() { Ok(()) } else { Err(Refused::Issues(issues)) }
-    }
-
-    /// Drafts every resource and puts the unit together.
-    fn unit(&self, sender: &Sender, wishes: &mut [Interaction], plan: &Plan) -> Result<Built, Refused> {
-        let single = wishes.len() == 1 && wishes[0].entry.is_none();
-        let mut changes = Vec::with_capacity(wishes.len());
-        let mut origins = Vec::with_capacity(wishes.len());
+    /// Rows that become true with the resources, where a resource is more than a fact.
+    async fn marks(&self, sender: &Sender, wishes: &mut [Interaction], plan: &Plan) -> Result<Vec<Mark>, Refused> {
         let mut marks = Vec::new();
-        let mut kept = None;
-        for (index, (wish, aim)) in wishes.iter_mut().zip(&plan.aims).enumerate() {
-            let Aim::Write { id, when, .. } = aim else { continue };
-            marks.extend(self.admit(sender, wish, id)?);
-            let resource = wish.resource.as_ref().map(identify::draft);
-            if single {
-                kept = resource.as_ref().map(|draft: &Draft| (draft.meta.clone(), draft.body.clone()));
-            }
-            changes.push(Change { kind: wish.kind.clone(), id: id.clone(), when: *when, resource });
-            origins.push(index);
+        for (wish, aim) in wishes.iter_mut().zip(&plan.aims) {
+            let Aim::Write { id, .. } = aim else { continue };
+            let mark = self.admit(sender, wish, id).await;
+            marks.extend(mark.map_err(|cause| wish.refused(cause))?);
         }
-        let unit = Unit {
-            scope: sender.scope.clone(),
-            how: sender.how,
-            source: sender.source.clone(),
-            depth: 0,
-            expects: plan.expects.clone(),
-            changes,
-            marks,
-        };
-        Ok(Built { unit, origins, kept })
-    }
-
-    /// The one place where a resource that is more than a fact is held against the room that acts on it.
-    ///
-    /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out.
-    #[expect(clippy::unused_self, reason = "the rooms that are asked here take their settings from the way")]
-    fn admit(&self, sender: &Sender, wish: &mut Interaction, _id: &str) -> Result<Vec<Mark>, Refused> {
-        if wish.kind == "Subscription" && sender.how == How::Import {
-            if let Some(resource) = &mut wish.resource {
-                resource["status"] = "off".into();
-            }
-        }
-        Ok(Vec::new())
+        Ok(marks)
     }
 
     /// What is told the sender, in the order of the interactions.
@@ -142,6 +99,45 @@ impl Flow {
         let nanoseconds = u32::try_from(now % 1_000).unwrap_or_default() * 1_000_000;
         Uuid::new_v7(Timestamp::from_unix(NoContext, now / 1_000, nanoseconds)).to_string()
     }
+}
+
+/// References to entries, conditional ones and our own absolute ones become `Type/id`.
+fn turn_references(wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refused> {
+    let mut issues = Vec::new();
+    for wish in wishes {
+        let place = wish.place();
+        if let Some(resource) = &mut wish.resource {
+            issues.extend(identify::references::rewrite(resource, &plan.links, &place));
+        }
+    }
+    if issues.is_empty() { Ok(()) } else { Err(Refused::Issues(issues)) }
+}
+
+/// Drafts every resource and puts the unit together.
+fn build(sender: &Sender, wishes: &[Interaction], plan: &Plan, marks: Vec<Mark>) -> Built {
+    let single = wishes.len() == 1 && wishes[0].entry.is_none();
+    let mut changes = Vec::with_capacity(wishes.len());
+    let mut origins = Vec::with_capacity(wishes.len());
+    let mut kept = None;
+    for (index, (wish, aim)) in wishes.iter().zip(&plan.aims).enumerate() {
+        let Aim::Write { id, when, .. } = aim else { continue };
+        let resource = wish.resource.as_ref().map(identify::draft);
+        if single {
+            kept = resource.as_ref().map(|draft: &Draft| (draft.meta.clone(), draft.body.clone()));
+        }
+        changes.push(Change { kind: wish.kind.clone(), id: id.clone(), when: *when, resource });
+        origins.push(index);
+    }
+    let unit = Unit {
+        scope: sender.scope.clone(),
+        how: sender.how,
+        source: sender.source.clone(),
+        depth: 0,
+        expects: plan.expects.clone(),
+        changes,
+        marks,
+    };
+    Built { unit, origins, kept }
 }
 
 /// What a failed unit means for its sender; `None` if it is to be built again.

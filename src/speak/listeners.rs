@@ -252,7 +252,7 @@ mod tests {
 
     fn lines(status: &str, code: &str, patient: &str) -> Vec<Line> {
         [(STATUS, status), (CODE, code), (PATIENT, patient)]
-            .map(|(parameter, word)| Line::Word { parameter, word: word.to_owned(), moment: 0 })
+            .map(|(parameter, word)| Line::Word { parameter, word: word.to_owned() })
             .to_vec()
     }
 

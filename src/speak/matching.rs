@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn word(parameter: u32, word: &str) -> Line {
-        Line::Word { parameter, word: word.to_owned(), moment: 0 }
+        Line::Word { parameter, word: word.to_owned() }
     }
 
     fn satisfies(criteria: Vec<Criterion>) -> bool {

@@ -26,7 +26,8 @@ pub struct Page {
     pub horizon: i64,
 }
 
-/// Reads for a page or inside a batch. A trait, not an enum: a page must be askable from any thread, a batch never leaves its own.
+/// Reads for a page or inside a batch. A trait and not an enum, so that a page may be read on any thread although a batch
+/// stays on the writer's.
 trait Asker {
     async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error>;
 }
