@@ -24,8 +24,8 @@ impl Flow {
         let known = self.ledger.subscriptions().await.map_err(broken)?;
         let before = known.into_iter().find(|(scope, row)| *scope == sender.scope && row.id == id).map(|(_, row)| row);
         let now = self.clock.now();
-        let parse = |kind: &str, text: &str| criteria::search(kind, text, now).map_err(|issues| sentence(&issues));
-        let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, &parse);
+        let parse = |kind: &str, text: &str| criteria::search(kind, text, 0).map_err(|issues| sentence(&issues));
+        let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, parse);
         let mut accepted = accepted.map_err(Refused::Rule)?;
         id.clone_into(&mut accepted.row.id);
         Ok(Some(Mark::Subscribed(accepted.row)))

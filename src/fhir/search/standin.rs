@@ -115,7 +115,7 @@ pub fn prefix_end(prefix: &str) -> Option<String> {
 /// Without version.
 #[must_use]
 pub fn reference(text: &str) -> &str {
-    text
+    text.split_once("/_history/").map_or(text, |(bare, _)| bare)
 }
 
 /// By identifier.
@@ -127,7 +127,7 @@ pub fn identifier_reference(system: &str, value: &str) -> String {
 /// Folded.
 #[must_use]
 pub fn normalized(text: &str) -> String {
-    text.to_lowercase()
+    text.trim().trim_end_matches('\u{301}').trim().to_lowercase()
 }
 
 /// A row.
