@@ -2,6 +2,8 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#ccreate>.
 
 use crate::fhir::outcome::Issue;
+use crate::fhir::search::pairs;
+use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Query;
 
 /// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known.
@@ -16,8 +18,17 @@ pub(super) fn read(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Is
 
 /// Reads a search of which every parameter must be known and have a value; it may have none.
 pub(super) fn search(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Issue>> {
-    let _ = (kind, criteria, now);
-    Err(vec![Issue::error("not-supported", "conditional", "", "Searches are not read yet.")])
+    let pairs = pairs(criteria).map_err(|issue| vec![issue])?;
+    if let Some((name, _)) = pairs.iter().find(|(_, value)| value.trim().is_empty()) {
+        let words = format!("The search parameter {name} has no value, so it does not say what is meant.");
+        return Err(vec![Issue::error("invalid", "empty-criteria", "", words)]);
+    }
+    let mut parsed = parse(kind, &pairs, now);
+    for name in &parsed.unknown {
+        let words = format!("The search parameter {name} is not known here, so what is meant cannot be found.");
+        parsed.issues.push(Issue::error("not-supported", "unknown-parameter", "", words));
+    }
+    if parsed.issues.is_empty() { Ok(parsed.query) } else { Err(parsed.issues) }
 }
 
 /// Reads the criteria of a Subscription, or says in a sentence why they cannot be listened to.
