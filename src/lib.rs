@@ -4,4 +4,11 @@
 
 pub mod fhir;
 
+pub mod clock;
+pub mod ledger;
+
 pub mod check;
+pub mod identify;
+pub mod speak;
+
+pub mod flow;

@@ -143,7 +143,8 @@ impl Moment {
 /// `2026-11-22T08:00:00.000Z` of UTC milliseconds.
 #[must_use]
 pub fn instant(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::from("1970-01-01T00:00:00.000Z"), |stamp| format!("{stamp:.3}"))
+    Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| String::from("1970-01-01T00:00:00.000Z"), |stamp| format!("{stamp:.3}"))
 }
 
 fn digits(text: &str, count: usize) -> Option<i16> {

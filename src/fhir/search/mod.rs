@@ -7,6 +7,7 @@ mod amount;
 mod compartment;
 mod extract;
 mod leaf;
+pub mod query;
 mod span;
 mod table;
 #[cfg(test)]

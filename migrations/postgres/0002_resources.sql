@@ -1,0 +1,34 @@
+-- The current version of every resource, and what it was before.
+CREATE SEQUENCE resource_numbers;
+CREATE TABLE resources (
+    number BIGINT PRIMARY KEY,      -- stays for all versions; search rows point to it
+    tenant TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,              -- the resource type
+    id TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    updated BIGINT NOT NULL,         -- meta.lastUpdated, UTC milliseconds: the stamp of its batch
+    deleted BIGINT NOT NULL,         -- 1 when the current version is a deletion
+    person BIGINT NOT NULL,          -- 0 when it is nobody's
+    store TEXT COLLATE "C" NOT NULL,             -- the Organization that is the store; empty when unknown
+    fact BIGINT NOT NULL,            -- number of the first resource that states the same fact; its own when it is the first
+    source TEXT COLLATE "C" NOT NULL,            -- who sent it
+    how TEXT COLLATE "C" NOT NULL,               -- live, import or derived
+    meta TEXT COLLATE "C" NOT NULL,              -- members of meta as sent, without versionId and lastUpdated; empty when none
+    body TEXT COLLATE "C" NOT NULL               -- the accepted resource without id and meta
+);
+CREATE UNIQUE INDEX resources_key ON resources (tenant, kind, id);
+CREATE INDEX resources_updated ON resources (tenant, kind, updated, number);
+CREATE INDEX resources_person ON resources (tenant, person, kind, number);
+
+CREATE TABLE versions (
+    tenant TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    deleted BIGINT NOT NULL,
+    source TEXT COLLATE "C" NOT NULL,
+    meta TEXT COLLATE "C" NOT NULL,
+    body TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT versions_key PRIMARY KEY (tenant, kind, id, version)
+);

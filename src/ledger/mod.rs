@@ -1,0 +1,82 @@
+//! Remembers and finds again: the only room that knows a database.
+//!
+//! `Ledger::record` is the one door in: resource version, search rows, ledger entry and event become true together.
+//! A new table is one migration per database, of the same number and name, and one file here.
+
+mod chain;
+mod checkpoints;
+mod dialect;
+mod entries;
+mod events;
+mod mark;
+mod migrations;
+mod numbers;
+mod open;
+mod people;
+mod reaction;
+mod record;
+mod resources;
+pub mod search;
+mod stored;
+mod subscriptions;
+mod unit;
+mod verify;
+mod writer;
+
+pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
+pub use open::{Ledger, Settings};
+pub use search::Page;
+pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
+pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};
+pub use verify::Verdict;
+
+use std::sync::Arc;
+
+/// Who is asking: every read takes one, so isolation cannot be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The organisation whose ledger it is.
+    pub tenant: Arc<str>,
+}
+
+/// A chain of the ledger. 0 is the tenant's own chain, for what has no person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Person(pub i64);
+
+impl Person {
+    /// What has no person.
+    pub const NOBODY: Self = Self(0);
+}
+
+/// What a caller can do about a failed act.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The unit was refused; nothing of it was written.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// More is queued than is bearable; ask again.
+    #[error("the ledger is busy")]
+    Busy,
+    /// The database failed. Nothing of the unit was written.
+    #[error("the database failed: {0}")]
+    Broken(String),
+}
+
+/// Why a unit was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another version is current than the precondition named; `None` when it does not exist.
+    Version {
+        /// Index of the change in its unit.
+        change: usize,
+        /// The current version.
+        current: Option<i64>,
+    },
+    /// It exists, and was expected not to.
+    Exists {
+        /// Index of the change in its unit.
+        change: usize,
+    },
+    /// A search has another answer now than the unit was built on: build it again.
+    Stale,
+}
