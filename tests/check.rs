@@ -15,7 +15,7 @@ use signa::check::{self, guard::BUNDLE_BYTES_MAX};
 use signa::fhir::outcome::Issue;
 
 /// Resources that the standard or other projects publish although they break the standard: where, id, and why they are refused.
-const DEFECTS: [(&str, &str, &str); 14] = [
+const DEFECTS: [(&str, &str, &str); 21] = [
     ("fhir-r4-examples", "qs1", "items without the required linkId"),
     ("fhir-r4-examples", "heart-valve-replacement", "a narrative without text (txt-2)"),
     ("fhir-r4-examples", "blood-tubes-supply", "a narrative without text (txt-2)"),
@@ -33,8 +33,21 @@ const DEFECTS: [(&str, &str, &str); 14] = [
     ),
     ("fhir-r4-definitions", "codesystem-extensions-CodeSystem-*", "a SearchParameter without the required base"),
     ("fhir-r4-definitions", "valueset-extensions-ValueSet-*", "a SearchParameter without the required base"),
+    ("fhir-r4-definitions", "Definition", "a logical model without baseDefinition (sdf-4)"),
+    ("fhir-r4-definitions", "Event", "a logical model without baseDefinition (sdf-4)"),
+    ("fhir-r4-definitions", "FiveWs", "a logical model without baseDefinition (sdf-4)"),
+    ("fhir-r4-definitions", "Request", "a logical model without baseDefinition (sdf-4)"),
+    ("fhir-r4-definitions", "structuredefinition-json-type", "a type whose code is only an extension (sdf-19)"),
+    ("fhir-r4-definitions", "structuredefinition-rdf-type", "a type whose code is only an extension (sdf-19)"),
+    ("fhir-r4-definitions", "structuredefinition-xml-type", "a type whose code is only an extension (sdf-19)"),
     ("nhs-eps", "bundle-success.json", "an empty display"),
 ];
+
+/// The lines of a file of ours beside the tests.
+fn fixtures(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/check").join(name);
+    text(&path).lines().map(ToOwned::to_owned).collect()
+}
 
 fn data(folder: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
@@ -91,6 +104,72 @@ fn is_known(folder: &str, file: &str, body: &str) -> bool {
     let names = [file.to_owned(), word("id"), format!("{}/{}", word("resourceType"), word("id"))];
     let fits = |name: &str, own: &String| name.strip_suffix('*').map_or(own == name, |start| own.starts_with(start));
     DEFECTS.iter().any(|(of, name, _)| *of == folder && names.iter().any(|own| fits(name, own)))
+}
+
+/// What is unusual and yet right is accepted, with all its digits.
+#[test]
+fn the_unusual_is_accepted() {
+    for body in fixtures("accepted.ndjson") {
+        let checked = check::resource(body.as_bytes(), None).map_err(|issues| format!("{body}: {}", shown(&issues))).unwrap();
+        assert_eq!(checked.value, serde_json::from_str::<Value>(&body).unwrap());
+        assert!(checked.warnings.is_empty(), "{}", shown(&checked.warnings));
+    }
+}
+
+/// What is wrong is refused for its reason, and for all of its reasons at once.
+#[test]
+fn the_wrong_is_refused_for_its_reasons() {
+    for line in fixtures("refused.ndjson") {
+        let case: Value = serde_json::from_str(&line).unwrap();
+        let issues = check::resource(case["body"].to_string().as_bytes(), None).unwrap_err();
+        let found: BTreeSet<_> = issues.iter().map(|issue| format!("{} at {}", issue.key, issue.expression)).collect();
+        let expected = case["faults"].as_array().unwrap().iter().map(|fault| fault.as_str().unwrap().to_owned()).collect();
+        assert_eq!(found, expected, "{}", case["why"]);
+    }
+}
+
+/// The second reader wants the resourceType before anything else.
+fn with_type_first(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(with_type_first).collect(),
+        Value::Object(map) => {
+            let (mut first, rest): (Vec<_>, Vec<_>) = map.into_iter().partition(|(key, _)| key == "resourceType");
+            first.extend(rest);
+            first.into_iter().map(|(key, value)| (key, with_type_first(value))).collect()
+        }
+        other => other,
+    }
+}
+
+fn second_reader_takes(value: Value) -> bool {
+    let bytes = serde_json::to_vec(&with_type_first(value)).unwrap();
+    fhirbolt::json::from_slice::<fhirbolt::element::Element<{ fhirbolt::FhirReleases::R4 }>>(&bytes, None).is_ok()
+}
+
+/// What we accept, fhirbolt can read; what it cannot read for its structure, we refuse. It needs room on the stack.
+#[test]
+fn a_second_reader_agrees_on_structure() {
+    let compare = || {
+        let mut bodies = fixtures("accepted.ndjson");
+        for folder in ["fhir-r4-examples", "gematik-erezept", "nhs-eps", "au-test-data"] {
+            bodies.extend(
+                data(folder).iter().flat_map(|path| resources(path)).map(|(_, body)| body).filter(|body| body.len() < 50_000),
+            );
+        }
+        let mut disagreed = Vec::new();
+        for body in &bodies {
+            let Ok(checked) = check::sized_resource(body.as_bytes(), BUNDLE_BYTES_MAX, None) else { continue };
+            if !second_reader_takes(checked.value.clone()) {
+                disagreed.push(body[..body.len().min(100)].to_owned());
+            }
+            let mut misspelt = checked.value;
+            misspelt["shoeSize"] = Value::from(42);
+            assert!(!second_reader_takes(misspelt.clone()) && !check::value(&misspelt, None, "").is_empty());
+        }
+        assert!(disagreed.is_empty(), "{disagreed:#?}");
+        println!("{} resources read twice", bodies.len());
+    };
+    std::thread::Builder::new().stack_size(64 << 20).spawn(compare).unwrap().join().unwrap();
 }
 
 /// Every published resource is accepted, but for the defects that are known by name; and those are refused.
@@ -154,4 +233,28 @@ fn primitive_values_agree_with_the_tables_of_others() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     println!("{count} values");
+}
+
+/// What the official validator's cases call valid without any profile is accepted; of what they call invalid, at least as much
+/// is refused as ever was. The rest needs profiles, terminology or questionnaires, which the base check knows nothing of.
+#[test]
+fn the_cases_of_the_official_validator_agree() {
+    // Comments in JSON, and a fault that its own case tells the validator to pass over.
+    let otherwise = ["json-comments-1-yes", "contained-resource-bad-id-ignore"];
+    let Some(folder) = data("negative") else { return };
+    let (mut wrong, mut refused, mut invalid) = (Vec::new(), 0, 0);
+    for line in text(&folder.join("fhir-test-cases-validator.ndjson.gz")).lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let (name, raw) = (case["name"].as_str().unwrap(), case["raw"].as_str().unwrap());
+        let issues = check::sized_resource(raw.as_bytes(), BUNDLE_BYTES_MAX, None).err();
+        if case["expected_errors"].as_u64() > Some(0) {
+            invalid += 1;
+            refused += usize::from(issues.is_some());
+        } else if !otherwise.contains(&name) {
+            wrong.extend(issues.map(|issues| format!("{name}: {}", shown(&issues))));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(refused >= 36, "{refused} of {invalid} invalid cases are refused");
+    println!("{refused} of {invalid} invalid cases are refused");
 }

@@ -95,7 +95,7 @@ impl Beat {
 
     async fn wait(&self, committed: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, rest: Option<Duration>) {
         if let Some(rest) = rest {
-            tokio::time::sleep(rest).await;
+            self.clock().passes(rest).await;
             return;
         }
         let next = self.ledger().next_due().await.ok().flatten().unwrap_or(i64::MAX);
@@ -103,7 +103,7 @@ impl Beat {
             _ = committed.changed() => {}
             _ = stop.changed() => {}
             () = self.clock().reaches(next), if next != i64::MAX => {}
-            () = tokio::time::sleep(self.settings.seal_every) => {}
+            () = self.clock().passes(self.settings.seal_every) => {}
         }
     }
 }

@@ -13,16 +13,25 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Whether no further issue will be listed, so that nobody need word one.
+    pub(super) fn is_full(&self) -> bool {
+        self.issues.len() >= ISSUES_MAX
+    }
+
+    /// Counts a fault that is not listed any more.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
     /// Adds an issue, unless the same was said of the same place.
     pub(super) fn push(&mut self, issue: Issue) {
+        if self.is_full() {
+            return self.leave_out();
+        }
         if self.issues.iter().any(|known| known.key == issue.key && known.expression == issue.expression) {
             return;
         }
-        if self.issues.len() < ISSUES_MAX {
-            self.issues.push(issue);
-        } else {
-            self.left_out += 1;
-        }
+        self.issues.push(issue);
     }
 
     /// How many were gathered, for those who want to know whether a step found any.

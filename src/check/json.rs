@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
             Entry::Vacant(free) => {
                 free.insert(value);
             }
+            Entry::Occupied(_) if self.findings.is_full() => self.findings.leave_out(),
             Entry::Occupied(first) => {
                 let words = "The key is given twice in one object; give it once.";
                 self.findings.push(Issue::error("structure", "duplicate-key", place.element(first.key()).to_string(), words));

@@ -8,6 +8,7 @@ mod coded;
 mod contained;
 mod findings;
 pub mod guard;
+mod invariants;
 mod json;
 pub mod moves;
 mod place;
@@ -30,6 +31,7 @@ use shape::Walker;
 
 pub use bundle::{Bundle, ENTRIES_MAX, Entry, bundle};
 pub use findings::ISSUES_MAX;
+pub use invariants::unchecked;
 pub use json::DEPTH_MAX;
 
 /// A resource that may enter, and what should be mended in it nevertheless.
@@ -65,6 +67,10 @@ pub fn sized_resource(bytes: &[u8], bytes_max: usize, expected: Option<&str>) ->
 pub fn value(value: &Value, expected: Option<&str>, prefix: &str) -> Vec<Issue> {
     let mut findings = Findings::default();
     let place = if prefix.is_empty() { root(value) } else { Place::Root(prefix) };
+    if is_deeper(value, DEPTH_MAX) {
+        let words = format!("The elements are nested deeper than {DEPTH_MAX} levels; send a flatter resource.");
+        return vec![Issue::error("structure", "too-deep", place.to_string(), words)];
+    }
     walk(value, expected, &place, &mut findings);
     findings.into_issues()
 }
@@ -81,4 +87,13 @@ fn root(value: &Value) -> Place<'static> {
 fn type_name(value: &Value) -> &'static str {
     let name = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
     definitions::node(name).filter(|node| node.flavour == Flavour::Resource).map_or("Resource", |node| node.name)
+}
+
+/// Whether arrays and objects stand deeper in each other than this; it looks no deeper itself.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(map) => levels == 0 || map.values().any(|item| is_deeper(item, levels - 1)),
+        _ => false,
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::contained::{self, Scope};
 use super::findings::Findings;
 use super::place::{Place, shown};
-use super::{coded, primitive, reference, suggestion};
+use super::{coded, invariants, primitive, reference, suggestion};
 use crate::fhir::definitions::{self, Element, Flavour, Key, Node, Primitive};
 use crate::fhir::outcome::Issue;
 
@@ -26,9 +26,10 @@ impl Walker<'_> {
     /// Looks at a resource that stands by itself; `expected` is the type that the address names.
     pub(super) fn resource(&mut self, value: &Value, expected: Option<&str>, place: &Place<'_>) {
         let Some((node, map)) = self.resource_node(value, expected, place) else { return };
-        let mut scope = Scope::of(map);
+        let mut scope = Scope::of(value);
         self.object(node, map, place, &mut scope);
-        scope.finish(map, place, self.findings);
+        invariants::hold(&node.invariants, value, node, place, &mut scope, self.findings);
+        scope.finish(place, self.findings);
     }
 
     fn resource_node<'v>(
@@ -99,6 +100,9 @@ impl Walker<'_> {
     }
 
     fn unknown(&mut self, node: &'static Node, name: &str, place: &Place<'_>) {
+        if self.findings.is_full() {
+            return self.findings.leave_out();
+        }
         let nearest = suggestion::nearest(name, node.keys.iter().map(|key| key.name));
         let hint = nearest.map_or_else(String::new, |nearest| format!(" Did you mean '{nearest}'?"));
         let words = format!("{} has no element '{}'.{hint}", node.name, shown(name));
@@ -171,7 +175,8 @@ impl Walker<'_> {
         }
         let node = key.node();
         if let Some(kind) = node.primitive {
-            return self.primitive(kind, element, value, place, scope);
+            self.primitive(kind, element, value, place, scope);
+            return invariants::hold(&element.invariants, value, node, place, scope, self.findings);
         }
         if key.kind == "Resource" {
             return self.inner_resource(element, value, place, scope);
@@ -187,6 +192,8 @@ impl Walker<'_> {
             "Extension" => self.extension(map, place),
             _ => {}
         }
+        invariants::hold(&node.invariants, value, node, place, scope, self.findings);
+        invariants::hold(&element.invariants, value, node, place, scope, self.findings);
     }
 
     fn primitive<'v>(
@@ -216,8 +223,11 @@ impl Walker<'_> {
             return;
         }
         if let Some((node, map)) = self.resource_node(value, None, place) {
+            let around = scope.enter(value);
             contained::check_one(map, place, self.findings);
             self.object(node, map, place, scope);
+            invariants::hold(&node.invariants, value, node, place, scope, self.findings);
+            scope.enter(around);
         }
     }
 
@@ -243,15 +253,16 @@ impl Walker<'_> {
         if items.is_empty() {
             return self.fault("structure", "empty-value", place, "An empty array says nothing; leave the element out.");
         }
-        if let Some(Value::Array(values)) = beside
-            && values.len() != items.len()
-        {
+        let values =
+            beside.and_then(Value::as_array).filter(|values| filled(values) > items.len() || filled(items) > values.len());
+        if values.is_some() {
             let words = "The array under '_' has another length than the array of values; fill the gaps with null.";
             self.fault("structure", "misaligned-siblings", place, words);
         }
         for (index, item) in items.iter().enumerate() {
             let has_value = sibling_at(beside, index).is_some_and(|value| !value.is_null());
-            if !(item.is_null() && has_value) {
+            let is_padding = item.is_null() && (has_value || beside.is_some() && index >= filled(items));
+            if !is_padding {
                 self.sibling_object(key, item, has_value, &place.item(index), scope);
             }
         }
@@ -293,12 +304,20 @@ impl Walker<'_> {
     }
 
     fn fault(&mut self, code: &'static str, key: &'static str, place: &Place<'_>, words: &str) {
+        if self.findings.is_full() {
+            return self.findings.leave_out();
+        }
         self.findings.push(Issue::error(code, key, place.to_string(), words));
     }
 }
 
 /// A missing choice names so many of its keys.
 const KEYS_NAMED_MAX: usize = 4;
+
+/// How long an array is without the nulls at its end, with which some senders pad.
+fn filled(items: &[Value]) -> usize {
+    items.iter().rposition(|item| !item.is_null()).map_or(0, |last| last + 1)
+}
 
 fn sibling_at(beside: Option<&Value>, index: usize) -> Option<&Value> {
     match beside {

@@ -4,17 +4,25 @@
 //! resource, [`deliver`] carries the notice, [`address`] says where it may go and [`signature`] proves who sent it.
 
 pub mod address;
+mod carrier;
+pub mod deliver;
+mod inbox;
 mod lane;
 pub mod listeners;
 mod matching;
+mod office;
 mod schedule;
 mod send;
+mod settle;
 pub mod signature;
 pub mod subscription;
 
 use std::time::Duration;
 
 pub use address::Network;
+pub use deliver::Deliverer;
+pub use listeners::Listeners;
+pub use office::Means;
 
 /// How long one attempt may take when nothing else is set.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(10);

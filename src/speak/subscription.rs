@@ -37,7 +37,7 @@ const RESERVED: [&str; 14] = [
 ];
 
 /// Turns the criteria into a search: type and query string in, or a sentence why it can never match.
-pub type Parse<'a> = &'a dyn Fn(&str, &str) -> Result<Query, String>;
+pub type Parse = fn(&str, &str) -> Result<Query, String>;
 
 /// A Subscription that was accepted.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub fn read(
     before: Option<&ledger::Subscription>,
     now: i64,
     settings: &Settings,
-    parse: Parse<'_>,
+    parse: Parse,
 ) -> Result<Accepted, Vec<Issue>> {
     let mut reading = Reading { resource, settings, issues: Vec::new() };
     let status = reading.status();
@@ -85,7 +85,7 @@ pub fn read(
 }
 
 /// The search that kept criteria mean; the same as when they were accepted.
-pub fn query(criteria: &str, parse: Parse<'_>) -> Result<Query, String> {
+pub fn query(criteria: &str, parse: Parse) -> Result<Query, String> {
     if criteria.len() > CRITERIA_MAX {
         return Err(format!("criteria have at most {CRITERIA_MAX} characters"));
     }
@@ -156,7 +156,7 @@ impl Reading<'_> {
         }
     }
 
-    fn query(&mut self, criteria: &str, parse: Parse<'_>) -> Option<Query> {
+    fn query(&mut self, criteria: &str, parse: Parse) -> Option<Query> {
         if criteria.is_empty() {
             self.refuse("required", "subscription-criteria", "criteria", "criteria are required: a search, as Condition?code=…");
             return None;
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn read_at_zero(resource: &Value) -> Result<Accepted, Vec<Issue>> {
-        read(resource, None, 0, &Settings::default(), &parse)
+        read(resource, None, 0, &Settings::default(), parse)
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(row.ends, 1_893_456_000_000);
         assert!(row.secret.len() > 40);
         let before = ledger::Subscription { notices: 9, ..row.clone() };
-        let again = read(&good(), Some(&before), 0, &Settings::default(), &parse).unwrap().row;
+        let again = read(&good(), Some(&before), 0, &Settings::default(), parse).unwrap().row;
         assert_eq!((again.secret, again.notices), (row.secret, 9));
     }
 

@@ -97,6 +97,19 @@ fn a_body_deeper_than_any_resource_is_refused() {
 }
 
 #[test]
+fn a_value_deeper_than_any_resource_is_refused_too() {
+    let mut value = serde_json::json!({"url": "x"});
+    for _ in 0..40 {
+        value = serde_json::json!({"url": "x", "extension": [value]});
+    }
+    let value = serde_json::json!({"resourceType": "Patient", "extension": [value]});
+    assert_eq!(crate::check::value(&value, None, "")[0].key, "too-deep");
+    let issues =
+        crate::check::value(&serde_json::json!({"resourceType": "Patient", "gender": "x"}), None, "Bundle.entry[3].resource");
+    assert_eq!(issues[0].expression, "Bundle.entry[3].resource.gender");
+}
+
+#[test]
 fn decimals_keep_their_digits_and_a_mark_before_the_body_is_taken_off() {
     let body = "\u{feff}{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{\"text\":\"x\"},\"valueQuantity\":{\"value\":1.50}}";
     let checked = crate::check::resource(body.as_bytes(), Some("Observation")).unwrap();

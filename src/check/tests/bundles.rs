@@ -28,7 +28,7 @@ fn a_bad_entry_has_its_faults_and_its_neighbours_have_none() {
 fn a_bad_frame_refuses_all_and_still_names_the_entries_faults() {
     let body = BATCH.replace(r#""type":"batch""#, r#""type":"heap""#);
     let keys: Vec<_> = bundle(body.as_bytes(), BUNDLE_BYTES_MAX).unwrap_err().into_iter().map(|issue| issue.key).collect();
-    assert_eq!(keys, ["code-not-in-set", "duplicate-key", "code-not-in-set", "unknown-element"]);
+    assert_eq!(keys, ["code-not-in-set", "bdl-3", "duplicate-key", "code-not-in-set", "unknown-element"]);
     assert_eq!(bundle(br#"{"resourceType":"Patient"}"#, BUNDLE_BYTES_MAX).unwrap_err()[0].key, "wrong-resource-type");
 }
 
