@@ -16,6 +16,7 @@ mod settle;
 mod tests;
 
 pub use bundle::{Answer, Reader, Wanted};
+pub use criteria::listened;
 pub use derived::{Derived, Output};
 
 use std::sync::Arc;
