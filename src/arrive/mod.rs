@@ -20,6 +20,8 @@ mod read;
 mod route;
 mod search;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use settings::Settings;

@@ -18,7 +18,7 @@ pub(super) fn read(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Is
 /// Reads a search of which every parameter must be known and have a value; it may have none.
 pub(super) fn search(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<Issue>> {
     let pairs = search::pairs(criteria).map_err(|issue| vec![issue])?;
-    let empty = pairs.iter().filter(|(_, value)| value.is_empty());
+    let empty = pairs.iter().filter(|(_, value)| value.trim().is_empty());
     let mut issues: Vec<Issue> =
         empty.map(|_| fault("empty-criteria", "A search parameter of the criteria has no value.")).collect();
     let parsed = parse::parse(kind, &pairs, now);
