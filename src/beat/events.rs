@@ -60,7 +60,7 @@ impl Beat {
         for (tenant, marks) in plain {
             let scope = Scope { tenant };
             let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
-            self.deliverer.offer(&scope, recorded.notices);
+            self.deliverer.offer(&scope, recorded.notices, None);
         }
         stream::iter(stories)
             .map(|(scope, person, claimed)| async move { self.decide_heard(&scope, person, claimed).await })
@@ -75,7 +75,7 @@ impl Beat {
         if event.kind == "Subscription" {
             self.subscribe(&scope, &event).await?;
         }
-        let listened = event.line != Line::Deleted && self.listeners.heard(&scope, &event.kind);
+        let listened = event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
         if !listened && !self.rules.hears(&event.kind) {
             return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
         }
@@ -86,7 +86,7 @@ impl Beat {
         let resource = super::story::resource(&stored, event.line == Line::Deleted);
         let told = if listened {
             let lines = ledger::search::lines(&event.kind, &resource.value);
-            self.listeners.matching(&scope, &event.kind, &event.id, &lines, stored.updated)
+            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &lines, stored.updated)
         } else {
             Vec::new()
         };
@@ -98,8 +98,8 @@ impl Beat {
     async fn subscribe(&self, scope: &Scope, event: &Event) -> Result<(), Error> {
         let row = self.ledger().subscription(scope, &event.id).await?;
         match row {
-            Some(row) if event.line != Line::Deleted => self.deliverer.subscribe(scope, &row),
-            _ => self.deliverer.unsubscribe(scope, &event.id),
+            Some(row) if event.line != Line::Deleted => self.deliverer.subscribed(scope, row),
+            _ => self.deliverer.unsubscribed(scope, &event.id),
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Beat {
     }
 
     fn tell(&self, scope: &Scope, recorded: Recorded) {
-        self.deliverer.offer(scope, recorded.notices);
+        self.deliverer.offer(scope, recorded.notices, None);
     }
 
     /// What the rules make of it; a rule that panics must not stop the house.

@@ -46,8 +46,6 @@ pub struct Beat {
     pub flow: Flow,
     /// The rules that run.
     pub rules: Arc<Rules>,
-    /// Who listens.
-    pub listeners: Listeners,
     /// Who carries notices out.
     pub deliverer: Deliverer,
     /// What was set.

@@ -13,10 +13,11 @@ use crate::arrive::{self, Door};
 use crate::beat::Beat;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::flow::Flow;
+use crate::flow::{self, Flow};
+use crate::identify;
 use crate::ledger::Ledger;
 use crate::react::{self, Rules};
-use crate::speak::Deliverer;
+use crate::speak::{Deliverer, Means};
 
 /// A gateway.
 pub struct Gateway {
@@ -38,7 +39,8 @@ impl Gateway {
         let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base);
-        let deliverer = Deliverer::start(ledger, clock, config.speak.clone()).await.context("the deliveries cannot be read")?;
+        let means = Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(chance) };
+        let deliverer = Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
         let flow = flow.speaking(config.speak.clone());
         let beat = Beat { flow: flow.clone(), rules: Arc::new(rules), deliverer, settings: config.beat.clone() };
         let (stop, stopped) = watch::channel(false);
@@ -77,6 +79,11 @@ impl Gateway {
         }
         self.beat.deliverer.stop().await;
     }
+}
+
+/// Chance, for what must be spread over time.
+fn chance() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
 }
 
 /// The shipped rules with the user's laid over them. A fault in any of them stops the start.

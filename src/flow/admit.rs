@@ -21,17 +21,11 @@ impl Flow {
         if sender.how == How::Import {
             resource["status"] = "off".into();
         }
-        let known = self.ledger.subscriptions().await.map_err(broken)?;
-        let before = known.into_iter().find(|(scope, row)| *scope == sender.scope && row.id == id).map(|(_, row)| row);
+        let before = self.ledger.subscription(&sender.scope, id).await.map_err(broken)?;
         let now = self.clock.now();
-        let parse = |kind: &str, text: &str| criteria::search(kind, text, 0).map_err(|issues| sentence(&issues));
-        let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, parse);
+        let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, criteria::listened);
         let mut accepted = accepted.map_err(Refused::Rule)?;
         id.clone_into(&mut accepted.row.id);
         Ok(Some(Mark::Subscribed(accepted.row)))
     }
-}
-
-fn sentence(issues: &[crate::fhir::outcome::Issue]) -> String {
-    issues.iter().map(|issue| issue.diagnostics.as_str()).collect::<Vec<_>>().join(" ")
 }

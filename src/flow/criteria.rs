@@ -30,3 +30,10 @@ pub(super) fn search(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<
     }
     if parsed.issues.is_empty() { Ok(parsed.query) } else { Err(parsed.issues) }
 }
+
+/// Reads the criteria of a Subscription, or says in a sentence why they cannot be listened to.
+pub fn listened(kind: &str, criteria: &str) -> Result<Query, String> {
+    // Only `ap` asks what time it is, and what is listened to is written now: the beginning of time serves as well.
+    search(kind, criteria, 0)
+        .map_err(|issues| issues.iter().map(|issue| issue.diagnostics.as_str()).collect::<Vec<_>>().join(" "))
+}

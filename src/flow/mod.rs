@@ -13,6 +13,7 @@ mod interaction;
 mod settle;
 
 pub use bundle::{Answer, Reader, Wanted};
+pub use criteria::listened;
 pub use derived::{Derived, Output};
 
 use std::sync::Arc;
