@@ -1,0 +1,183 @@
+//! Functions on texts, among them regular expressions, which run in linear time whatever they are.
+//! Follows <https://hl7.org/fhirpath/N1/#string-manipulation>.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use regex::{NoExpand, Regex, RegexBuilder};
+
+use super::Error;
+use super::evaluate::{Frame, Machine, text_of};
+use super::functions::Function as F;
+use super::item::{Collection, Item};
+use super::tree::Tree;
+
+/// How large a regular expression may become once it is made ready.
+const PATTERN_SIZE_MAX: usize = 1 << 20;
+
+/// Makes a regular expression ready; a dot also stands for the end of a line.
+pub(super) fn pattern(text: &str, function: F) -> Result<Regex, regex::Error> {
+    let whole = if function == F::MatchesFull { format!("^(?:{text})$") } else { text.to_owned() };
+    RegexBuilder::new(&whole).dot_matches_new_line(true).size_limit(PATTERN_SIZE_MAX).build()
+}
+
+pub(super) fn call<'a>(
+    machine: &Machine<'_, 'a>,
+    function: F,
+    input: &[Item<'a>],
+    arguments: &'a [Tree],
+    frame: &Frame<'_, 'a>,
+) -> Result<Collection<'a>, Error> {
+    if function == F::Join {
+        return join(machine, input, arguments, frame);
+    }
+    let Some(text) = text_of(input)? else { return Ok(Vec::new()) };
+    machine.charge(text.len() / 16)?;
+    let Some(argument) = arguments.first() else { return Ok(alone(function, &text)) };
+    if function == F::Substring {
+        return substring(machine, &text, arguments, frame);
+    }
+    if function.takes_pattern() {
+        return matched(machine, function, &text, arguments, frame);
+    }
+    let Some(other) = machine.text(argument, frame)? else { return Ok(Vec::new()) };
+    let item = match function {
+        F::StartsWith => Some(Item::Boolean(text.starts_with(&*other))),
+        F::EndsWith => Some(Item::Boolean(text.ends_with(&*other))),
+        F::Contains => Some(Item::Boolean(text.contains(&*other))),
+        F::IndexOf => {
+            let at = text.find(&*other).and_then(|at| text.get(..at)).map(|before| before.chars().count());
+            Some(Item::Integer(at.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1)))
+        }
+        F::Replace => {
+            let Some(with) = arguments.get(1).map_or(Ok(None), |with| machine.text(with, frame))? else { return Ok(Vec::new()) };
+            machine.charge(text.len().saturating_mul(with.len() + 1) / 16)?;
+            Some(Item::text(text.replace(&*other, &with)))
+        }
+        F::Split => return Ok(text.split(&*other).map(Item::text).collect()),
+        F::Encode => encode(&text, &other).map(Item::text),
+        F::Decode => decode(&text, &other).and_then(|bytes| String::from_utf8(bytes).ok()).map(Item::text),
+        F::Escape => escape(&text, &other).map(Item::text),
+        F::Unescape => unescape(&text, &other).map(Item::text),
+        other => return Err(Error::Unsupported(other.name())),
+    };
+    Ok(item.into_iter().collect())
+}
+
+/// Functions without arguments.
+fn alone<'a>(function: F, text: &str) -> Collection<'a> {
+    match function {
+        F::Length => i64::try_from(text.chars().count()).map(Item::Integer).into_iter().collect(),
+        F::Upper => vec![Item::text(text.to_uppercase())],
+        F::Lower => vec![Item::text(text.to_lowercase())],
+        F::Trim => vec![Item::text(text.trim())],
+        _ => text.chars().map(Item::text).collect(),
+    }
+}
+
+fn join<'a>(
+    machine: &Machine<'_, 'a>,
+    input: &[Item<'a>],
+    arguments: &'a [Tree],
+    frame: &Frame<'_, 'a>,
+) -> Result<Collection<'a>, Error> {
+    let between = arguments.first().map_or(Ok(None), |between| machine.text(between, frame))?.unwrap_or_default();
+    let texts: Vec<Cow<'_, str>> =
+        input.iter().filter_map(|item| text_of(std::slice::from_ref(item)).transpose()).collect::<Result<_, _>>()?;
+    machine.charge(texts.len().saturating_mul(between.len() + 1) / 16)?;
+    Ok(vec![Item::text(texts.join(&*between))])
+}
+
+fn substring<'a>(
+    machine: &Machine<'_, 'a>,
+    text: &str,
+    arguments: &'a [Tree],
+    frame: &Frame<'_, 'a>,
+) -> Result<Collection<'a>, Error> {
+    let number = |at: usize| arguments.get(at).map_or(Ok(None), |argument| machine.integer(argument, frame));
+    let Some(start) = number(0)?.and_then(|start| usize::try_from(start).ok()) else { return Ok(Vec::new()) };
+    if start >= text.chars().count() {
+        return Ok(Vec::new());
+    }
+    let count = number(1)?.map_or(usize::MAX, |count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
+    Ok(vec![Item::text(text.chars().skip(start).take(count).collect::<String>())])
+}
+
+fn matched<'a>(
+    machine: &Machine<'_, 'a>,
+    function: F,
+    text: &str,
+    arguments: &'a [Tree],
+    frame: &Frame<'_, 'a>,
+) -> Result<Collection<'a>, Error> {
+    let made;
+    let regex = match arguments.first() {
+        Some(Tree::Pattern(regex)) => regex.as_ref(),
+        Some(other) => {
+            let Some(written) = machine.text(other, frame)? else { return Ok(Vec::new()) };
+            // Making a pattern ready costs far more than using one.
+            machine.charge(1000)?;
+            made = pattern(&written, function).map_err(|_| Error::Meaning(String::from("this is no regular expression")))?;
+            &made
+        }
+        None => return Ok(Vec::new()),
+    };
+    if function != F::ReplaceMatches {
+        return Ok(vec![Item::Boolean(regex.is_match(text))]);
+    }
+    let Some(with) = arguments.get(1).map_or(Ok(None), |with| machine.text(with, frame))? else { return Ok(Vec::new()) };
+    machine.charge(text.len().saturating_mul(with.len() + 1) / 16)?;
+    if regex.as_str().is_empty() {
+        return Ok(vec![Item::text(text)]);
+    }
+    let replaced = if with.contains('$') { regex.replace_all(text, &*with) } else { regex.replace_all(text, NoExpand(&with)) };
+    Ok(vec![Item::text(replaced)])
+}
+
+fn encode(text: &str, how: &str) -> Option<String> {
+    match how {
+        "base64" => Some(STANDARD.encode(text)),
+        "urlbase64" => Some(URL_SAFE.encode(text)),
+        "hex" => {
+            let digit = |half: u8| char::from_digit(half.into(), 16);
+            text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        }
+        _ => None,
+    }
+}
+
+fn decode(text: &str, how: &str) -> Option<Vec<u8>> {
+    match how {
+        "base64" => STANDARD.decode(text).ok(),
+        "urlbase64" => URL_SAFE.decode(text).ok(),
+        "hex" if text.is_ascii() && text.len().is_multiple_of(2) => {
+            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+        }
+        _ => None,
+    }
+}
+
+fn escape(text: &str, how: &str) -> Option<String> {
+    match how {
+        "html" => Some(
+            text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;"),
+        ),
+        "json" => {
+            let quoted = serde_json::to_string(text).ok()?;
+            quoted.get(1..quoted.len() - 1).map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
+fn unescape(text: &str, how: &str) -> Option<String> {
+    match how {
+        "html" => Some(
+            text.replace("&#39;", "'").replace("&quot;", "\"").replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"),
+        ),
+        "json" if !text.contains('\\') => Some(text.to_owned()),
+        "json" => serde_json::from_str(&format!("\"{text}\"")).ok(),
+        _ => None,
+    }
+}
