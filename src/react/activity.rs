@@ -92,9 +92,7 @@ mod tests {
     use super::*;
 
     fn activity() -> Activity {
-        let said = |language: &str, said: &str| {
-            json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": language}, {"url": "text", "valueString": said}]})
-        };
+        let said = |language: &str, said: &str| json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": language}, {"url": "text", "valueString": said}]});
         let value = json!({"kind": "CommunicationRequest", "code": {}, "extension": [said("en", "Hello"), said("zh", "你好")]});
         Activity::read(&value).unwrap()
     }

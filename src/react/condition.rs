@@ -1,20 +1,25 @@
 //! What a rule demands of the facts: a FHIRPath expression and the facts it names.
 //! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.condition>.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use super::facts::{Ask, FACTS, Fact};
+use crate::fhir::path::{Context, Expression, Item, Node};
 
 /// An expression, read and ready.
 #[derive(Debug)]
 pub(crate) struct Condition {
-    text: String,
+    expression: Expression,
     facts: Vec<&'static Fact>,
 }
 
 impl Condition {
     /// Reads it; a sentence says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let facts = named(text)?;
-        Ok(Self { text: text.to_owned(), facts })
+        let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+        Ok(Self { expression, facts: named(text)? })
     }
 
     /// Kinds of resource that must be loaded for it.
@@ -24,13 +29,17 @@ impl Condition {
 
     /// As it was written.
     pub(crate) fn text(&self) -> &str {
-        &self.text
+        self.expression.text()
     }
 
     /// Whether it holds; what cannot be answered does not hold.
     pub(crate) fn holds(&self, ask: &Ask) -> bool {
-        let _ = (ask, self.facts.iter().map(|fact| (fact.value)(ask)).count());
-        true
+        let known: Vec<(&str, Vec<Cow<Value>>)> = self.facts.iter().map(|fact| (fact.name, (fact.value)(ask))).collect();
+        let mut context = Context::new().with_clock(ask.story.now, &super::supply::store(ask.story, ask.resource).zone);
+        for (name, values) in &known {
+            context.set(name, values.iter().map(|value| Item::Node(Node::resource(value))).collect());
+        }
+        self.expression.holds(&context, ask.resource).unwrap_or(false)
     }
 }
 

@@ -45,7 +45,8 @@ pub fn fills(rows: &[&Supply]) -> Vec<Fill> {
         let rows = once_across_sources(rows);
         let known = rows.iter().all(|row| row.days > 0);
         let mut days = if known { rows.iter().map(|row| row.days).sum() } else { 0 };
-        let mut step = rows.iter().map(|row| row.step.as_str()).find(|step| known || *step == UNKNOWN).unwrap_or(UNKNOWN).to_owned();
+        let mut step =
+            rows.iter().map(|row| row.step.as_str()).find(|step| known || *step == UNKNOWN).unwrap_or(UNKNOWN).to_owned();
         let first = day.max(free);
         if known {
             free = first + days;

@@ -137,8 +137,18 @@ fn times_a_day(timing: &Value) -> Option<f64> {
 /// Times a day of the abbreviations of GTSAbbreviation.
 fn named(code: Option<&Value>) -> Option<f64> {
     let table = [
-        ("QD", 1.0), ("AM", 1.0), ("PM", 1.0), ("BED", 1.0), ("BID", 2.0), ("TID", 3.0), ("QID", 4.0),
-        ("QOD", 0.5), ("Q4H", 6.0), ("Q6H", 4.0), ("WK", 1.0 / 7.0), ("MO", 1.0 / 30.0),
+        ("QD", 1.0),
+        ("AM", 1.0),
+        ("PM", 1.0),
+        ("BED", 1.0),
+        ("BID", 2.0),
+        ("TID", 3.0),
+        ("QID", 4.0),
+        ("QOD", 0.5),
+        ("Q4H", 6.0),
+        ("Q6H", 4.0),
+        ("WK", 1.0 / 7.0),
+        ("MO", 1.0 / 30.0),
     ];
     table.into_iter().find(|(name, _)| coded(code, name)).map(|(_, times)| times)
 }

@@ -24,16 +24,48 @@
 //! are hashes of rule, tenant, person, episode and step. **Gates fail closed.** **Nothing fires for what was imported**, unless the
 //! event says so.
 
+mod activity;
+mod concepts;
+mod condition;
+mod consent;
+mod cover;
+mod days;
+mod decide;
+mod detail;
+mod episode;
+mod facts;
+mod gates;
+mod heard;
+mod json;
+mod nudge;
+mod outputs;
+mod person;
+mod plan;
+mod products;
+mod read;
+mod refill;
 mod rules;
+mod shipped;
+mod supply;
+mod turn;
+mod words;
+mod zones;
 
+pub use cover::{Fill, MEDIAN, fills};
+pub use outputs::{NOT_DONE, OUTPUT};
+pub use person::addresses;
+pub use plan::PROFILE;
 pub use rules::Rules;
+pub use shipped::shipped;
+
+use turn::Turn;
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::ledger::{Decision, Due, How, Line, Mark, Person, Precondition, Supply};
+use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
 
 /// What one tenant has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -193,29 +225,50 @@ pub struct Output {
     pub value: Value,
 }
 
+impl Story {
+    /// The loaded resource of this reference (`Type/id`), also when deleted.
+    pub(crate) fn find(&self, reference: &str) -> Option<&Resource> {
+        let (kind, id) = reference.split_once('/')?;
+        self.resources.iter().find(|resource| resource.kind == kind && resource.id == id)
+    }
+
+    /// The loaded resources of this kind that are not deleted.
+    pub(crate) fn current<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
+        self.resources.iter().filter(move |resource| resource.kind == kind && !resource.deleted)
+    }
+}
+
 /// Decides on all that the occasion asks.
 #[must_use]
 pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
-    let _ = (rules, story, occasion);
-    Reaction::default()
+    let mut turn = Turn::new(rules, story);
+    match occasion {
+        Occasion::Heard(events) => heard::hear(&mut turn, events),
+        Occasion::Due(due) => heard::look(&mut turn, due),
+    }
+    turn.reaction
 }
 
-/// Outputs of ours that may still be taken back or said: `Type/id`, to be read into [`Story::resources`].
+/// What else to load: outputs of ours that may still be said or taken back, and the facts that held ones rest on, as `Type/id`.
 #[must_use]
 pub fn pending(dues: &[Due], decisions: &[Decision], now: i64) -> Vec<String> {
-    let _ = (dues, decisions, now);
-    Vec::new()
+    let mut references = Vec::new();
+    for due in dues {
+        let detail = detail::Detail::read(&due.detail);
+        if detail.held {
+            references.push(format!("Communication/{}", due.output));
+            references.push(format!("CommunicationRequest/{}", episode::companion(&due.output, "request")));
+            references.push(detail.trigger);
+            references.extend(detail.needed);
+        }
+    }
+    let recent = decisions.iter().filter(|decision| decision.outcome == Outcome::Fired && decision.at > now - PENDING_MS);
+    references.extend(recent.filter(|decision| decision.recorded.starts_with("Task/")).map(|decision| decision.recorded.clone()));
+    references.retain(|reference| !reference.is_empty());
+    references.sort();
+    references.dedup();
+    references
 }
 
-/// Normalized telephone numbers and e-mail addresses in these Patients and RelatedPersons.
-#[must_use]
-pub fn addresses(resources: &[Resource]) -> Vec<String> {
-    let _ = resources;
-    Vec::new()
-}
-
-/// The artefacts that come with the program, as JSON.
-#[must_use]
-pub fn shipped() -> Vec<Value> {
-    Vec::new()
-}
+/// How long a Task that we asked for may still be taken back.
+const PENDING_MS: i64 = 90 * 86_400_000;

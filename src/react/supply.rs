@@ -1,7 +1,6 @@
 //! What one dispense supplies: the row the ledger keeps of it, or why there is none.
 //! Follows <https://hl7.org/fhir/R4/medicationdispense.html>.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -110,9 +109,4 @@ pub(crate) fn store(story: &Story, value: &Value) -> Store {
 /// `2026-01-30`, of a day's number.
 pub(crate) fn written(day: i64) -> String {
     zones::date(day).to_string()
-}
-
-/// Milliseconds of a day's first moment in a zone; only for sorting and windows.
-pub(crate) fn midnight(day: i64, zone: &TimeZone) -> i64 {
-    zone.to_timestamp(zones::date(day).at(0, 0, 0, 0)).map_or(0, Timestamp::as_millisecond)
 }

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::cover::Fill;
-use super::{Rules, Story};
+use super::Story;
 
 /// A fact that rules may ask for by name.
 pub(crate) struct Fact {
@@ -28,8 +28,6 @@ pub(crate) struct Fact {
 /// For whom and what a fact is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// The rules of the house.
-    pub(crate) rules: &'a Rules,
     /// The person's story.
     pub(crate) story: &'a Story,
     /// The resource that set the rule off.
@@ -48,17 +46,10 @@ impl std::fmt::Debug for Fact {
 ///
 /// To add one: write `facts/<fact>.rs` with a `pub(super) const FACT: Fact`, name it in a `mod` line above, and put it here.
 /// Name the kinds it reads, so that they are loaded for the rules that ask for it and for no others.
-pub(crate) const FACTS: &[Fact] = &[
-    resource::FACT,
-    patient::FACT,
-    supply::FACT,
-    order::FACT,
-    dispense::FACT,
-    conditions::FACT,
-    allergies::FACT,
-];
+pub(crate) const FACTS: &[Fact] =
+    &[resource::FACT, patient::FACT, supply::FACT, order::FACT, dispense::FACT, conditions::FACT, allergies::FACT];
 
 /// All current resources of a kind.
-fn all<'a>(ask: &Ask<'a>, kind: &str) -> Vec<Cow<'a, Value>> {
+fn all<'a>(ask: &Ask<'a>, kind: &'static str) -> Vec<Cow<'a, Value>> {
     ask.story.current(kind).map(|resource| Cow::Borrowed(resource.value.as_ref())).collect()
 }
