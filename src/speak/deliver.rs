@@ -29,7 +29,7 @@ impl Deliverer {
         let lanes = ledger.lanes().await.map_err(later)?;
         let (office, marks) = Office::open(ledger, clock, settings, means, &lanes)?;
         let office = Arc::new(office);
-        tokio::spawn(settle::run(Arc::clone(&office), marks));
+        tokio::spawn(settle::run(Arc::downgrade(&office), marks));
         let deliverer = Self { office };
         for (scope, row) in subscriptions {
             deliverer.subscribed(&scope, row);

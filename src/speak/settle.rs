@@ -4,7 +4,7 @@
 //! goes once more under the same id, as was promised.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -18,9 +18,12 @@ const GROUP_MAX: usize = 256;
 const TRIES_MAX: usize = 20;
 
 /// Records marks in groups until the office is gone.
-pub(super) async fn run(office: Arc<Office>, mut marks: mpsc::Receiver<(Scope, Mark)>) {
+///
+/// It does not keep the office, or the two would keep each other, and the ledger with them, for ever.
+pub(super) async fn run(office: Weak<Office>, mut marks: mpsc::Receiver<(Scope, Mark)>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while marks.recv_many(&mut group, GROUP_MAX).await > 0 {
+        let Some(office) = office.upgrade() else { return };
         let count = group.len();
         let mut tenants: HashMap<Arc<str>, Vec<Mark>> = HashMap::new();
         for (scope, mark) in group.drain(..) {
