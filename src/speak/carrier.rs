@@ -282,7 +282,7 @@ impl Carrier {
         let (office, row) = (Arc::clone(&self.office), Box::new(row.clone()));
         self.attempts.spawn(async move {
             let parcel = Parcel {
-                id: format!("{}.probe-{}", row.id, row.version),
+                id: format!("{}.probe-{}", row.id, office.clock.now()),
                 now: office.clock.now(),
                 body: Bytes::new(),
                 resource: String::new(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::carrier;
 use super::inbox::{Inbox, Mail, Order};
@@ -45,6 +45,8 @@ pub(super) struct Office {
     /// Changes whenever something may have come to rest.
     turned: watch::Sender<u64>,
     stopped: AtomicBool,
+    /// Said once, when nothing more will be marked.
+    pub(super) closed: Notify,
     runtime: Handle,
 }
 
@@ -83,6 +85,7 @@ impl Office {
             directory: Mutex::new(Directory { standings, ..Directory::default() }),
             turned,
             stopped: AtomicBool::new(false),
+            closed: Notify::new(),
             runtime: Handle::current(),
         };
         Ok((office, marked))
@@ -177,6 +180,7 @@ impl Office {
         self.stopped.store(true, Ordering::SeqCst);
         self.directory().lanes.values().for_each(|inbox| inbox.nudge());
         self.until(|office| office.directory().lanes.is_empty() && office.unsettled.load(Ordering::SeqCst) == 0).await;
+        self.closed.notify_one();
     }
 
     async fn until(&self, holds: impl Fn(&Self) -> bool) {
