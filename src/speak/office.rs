@@ -13,7 +13,7 @@ use super::inbox::{Inbox, Mail, Order};
 use super::lane::Standing;
 use super::listeners::Listeners;
 use super::send::Sender;
-use super::{Error, Settings};
+use super::{Error, Settings, subscription};
 use crate::clock::Clock;
 use crate::fhir::search::query::Query;
 use crate::ledger::{Draft, Lane, Ledger, Mark, Scope, Subscription};
@@ -93,6 +93,17 @@ impl Office {
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears for an active subscription, and for no other.
+    pub(super) fn listen(&self, scope: &Scope, row: &Subscription) {
+        match subscription::query(&row.criteria, self.means.parse) {
+            Ok(query) => self.listeners.set(scope, row, query),
+            Err(fault) => {
+                tracing::warn!(subscription = row.id, fault, "the criteria of a subscription are not understood any more");
+                self.listeners.remove(scope, &row.id);
+            }
+        }
     }
 
     /// Puts a subscription on the lane of its endpoint, and takes it off the one it was on.
