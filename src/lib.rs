@@ -12,3 +12,5 @@ pub mod identify;
 pub mod speak;
 
 pub mod flow;
+
+pub mod arrive;

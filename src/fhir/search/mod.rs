@@ -1,51 +1,28 @@
-//! Search parameters of R4 and the values they find in a resource.
-//! Follows <https://hl7.org/fhir/R4/search.html>.
+//! Search parameters of every R4 type: which there are, what of a resource they see, and the words they are found by.
+//! Follows <https://hl7.org/fhir/R4/search.html>; `profiles/SEARCH.md` tells how the table is made.
+//!
+//! A resource is turned into rows when it is written; a query builds the same words with the same functions.
 
+mod amount;
+mod compartment;
+mod extract;
+mod leaf;
+mod pairs;
+pub mod parse;
 pub mod query;
+mod span;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+mod word;
 
-/// t
-pub struct Row {
-    /// p
-    pub parameter: u32,
-    /// v
-    pub value: Value,
-}
-/// t
-pub enum Value {
-    /// w
-    Word(String),
-    /// s
-    Span {
-        /// l
-        low: i64,
-        /// h
-        high: i64,
-    },
-    /// a
-    Amount {
-        /// l
-        low: i64,
-        /// h
-        high: i64,
-    },
-}
-/// p
-pub struct Parameter {
-    /// n
-    pub number: u32,
-}
-/// e
-#[must_use]
-pub fn extract(_kind: &str, _r: &serde_json::Value) -> Vec<Row> {
-    Vec::new()
-}
-/// p
-#[must_use]
-pub fn parameter(_kind: &str, _code: &str) -> Option<&'static Parameter> {
-    None
-}
-/// t
-#[must_use]
-pub fn token_word(s: Option<&str>, v: &str) -> String {
-    format!("{v}|{}", s.unwrap_or(""))
-}
+pub use amount::{Amount, interval};
+pub use compartment::{Member, compartment};
+pub use extract::{Row, Value, extract};
+pub use pairs::{decode, pairs};
+pub use table::{Parameter, ParameterKind, parameter, parameters, unsupported};
+pub use value::is_id;
+pub use word::{
+    STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,
+};

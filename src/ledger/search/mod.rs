@@ -134,7 +134,7 @@ pub(super) async fn same_fact(
     let Some(parameter) = search::parameter(kind, "identifier") else { return Ok(None) };
     let mut first: Option<i64> = None;
     for (system, value) in &draft.identifiers {
-        let word = search::token_word(Some(system), value);
+        let word = search::token(system, value);
         let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter.number)), Cell::Text(&word), Cell::Int(person.0)];
         if let Some(mut row) = transaction.row(SAME_FACT, &cells).await? {
             let fact = row.int()?;
