@@ -14,6 +14,8 @@ use super::send::{Channel, Parcel};
 use super::{settle, signature};
 use crate::ledger::{self, Mark, Notice, Scope, Subscription};
 
+/// Requested subscriptions of one lane that are probed at the same time.
+const PROBES_MAX: usize = 8;
 /// Notices of a subscription kept in memory; the others wait in the ledger.
 const QUEUE_MAX: usize = 512;
 /// Notices of all subscriptions of a lane kept in memory before no more are read.
@@ -35,6 +37,8 @@ pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inb
         hungry: BTreeSet::new(),
         timers: BTreeSet::new(),
         asked: HashMap::new(),
+        unprobed: BTreeSet::new(),
+        probes: 0,
         attempts: JoinSet::new(),
         letters: HashMap::new(),
     };
@@ -54,7 +58,11 @@ struct Carrier {
     /// When to look at a subscription again: it ends, or the ledger had failed. One that comes for nothing does no harm.
     timers: BTreeSet<(i64, Arc<str>)>,
     /// The requested subscriptions, which are being probed.
-    asked: HashMap<String, Subscription>,
+    asked: HashMap<Arc<str>, Subscription>,
+    /// Those of them whose probe has not begun.
+    unprobed: BTreeSet<Arc<str>>,
+    /// Probes under way.
+    probes: usize,
     attempts: JoinSet<Ended>,
     /// Which letter each attempt carries; a probe carries none.
     letters: HashMap<Id, Letter>,
@@ -125,8 +133,9 @@ impl Carrier {
             "active" => self.carry_for(row),
             "requested" => {
                 self.leave(&row.id);
-                self.probe(&row);
-                self.asked.insert(row.id.clone(), row);
+                let id: Arc<str> = Arc::from(row.id.as_str());
+                self.unprobed.insert(Arc::clone(&id));
+                self.asked.insert(id, row);
             }
             _ => self.leave(&row.id),
         }
@@ -134,7 +143,7 @@ impl Carrier {
 
     /// What was taken up before stays; only the way it goes is that of the new row.
     fn carry_for(&mut self, row: Subscription) {
-        self.asked.remove(&row.id);
+        self.asked.remove(row.id.as_str());
         let (id, channel): (Arc<str>, _) = (Arc::from(row.id.as_str()), Arc::new(Channel::new(&row)));
         if row.ends != 0 {
             self.timers.insert((row.ends, Arc::clone(&id)));
@@ -214,8 +223,8 @@ impl Carrier {
                 } else {
                     self.feed(&id);
                 }
-            } else if let Some(asked) = self.asked.get(&*id).cloned() {
-                self.probe(&asked);
+            } else if self.asked.contains_key(&id) {
+                self.unprobed.insert(id);
             }
         }
     }
@@ -246,6 +255,11 @@ impl Carrier {
 
     fn dispatch(&mut self) {
         let now = self.office.clock.now();
+        while self.probes < PROBES_MAX
+            && let Some(id) = self.unprobed.pop_first()
+        {
+            self.probe(&id);
+        }
         while let Some(letter) = self.lane.next(now) {
             let Some(member) = self.members.get(&letter.subscription) else {
                 continue;
@@ -258,8 +272,12 @@ impl Carrier {
     }
 
     /// An empty request that finds out whether the endpoint is there and willing.
-    fn probe(&mut self, row: &Subscription) {
-        let (office, row) = (Arc::clone(&self.office), Box::new(row.clone()));
+    fn probe(&mut self, id: &str) {
+        let Some(row) = self.asked.get(id).cloned() else {
+            return;
+        };
+        let (office, row) = (Arc::clone(&self.office), Box::new(row));
+        self.probes += 1;
         self.attempts.spawn(async move {
             let parcel = Parcel {
                 id: format!("{}.probe-{}", row.id, office.clock.now()),
@@ -283,6 +301,9 @@ impl Carrier {
         match ended {
             Ended::Letter(outcome) => {
                 let Some(letter) = self.letters.remove(&task) else {
+                    // A probe broke, and nobody can say which: all are made again.
+                    self.probes -= 1;
+                    self.unprobed.extend(self.asked.keys().cloned());
                     return;
                 };
                 let (now, chance) = (self.office.clock.now(), self.office.chance());
@@ -291,12 +312,15 @@ impl Carrier {
                 }
                 self.feed(&letter.subscription);
             }
-            Ended::Probe(row, outcome) => self.probed(*row, outcome).await,
+            Ended::Probe(row, outcome) => {
+                self.probes -= 1;
+                self.probed(*row, outcome).await;
+            }
         }
     }
 
     async fn probed(&mut self, row: Subscription, outcome: Outcome) {
-        if self.asked.get(&row.id).is_none_or(|asked| *asked != row) {
+        if self.asked.get(row.id.as_str()).is_none_or(|asked| *asked != row) {
             return;
         }
         match outcome {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signa::clock::Clock;
-use signa::fhir::search::query::{Query, Sort};
+use signa::flow;
 use signa::identify;
 use signa::ledger::{self, Change, How, Ledger, Mark, Person, Precondition, Scope, Subscription, Unit};
 use signa::speak::{Deliverer, Means, Settings, signature, subscription};
@@ -36,14 +36,8 @@ fn settings() -> Settings {
     Settings { loopback: true, attempt_max: Duration::from_millis(400), ..Settings::default() }
 }
 
-/// What is listened to does not matter here: the notices are written by the story.
-fn everything(kind: &str, _: &str) -> Result<Query, String> {
-    let kind = kind.to_owned();
-    Ok(Query { kind, criteria: vec![], sort: Sort::Natural, count: 1, after: None, total: false })
-}
-
 fn means() -> Means {
-    Means { draft: identify::draft, parse: everything, chance: Arc::new(|| 0) }
+    Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(|| 0) }
 }
 
 impl Post {
@@ -71,7 +65,7 @@ impl Post {
             resource[key] = value.clone();
         }
         let before = self.ledger.subscription(&scope(), id).await.unwrap();
-        let row = subscription::read(&resource, before.as_ref(), self.clock.now(), &settings(), everything).unwrap().row;
+        let row = subscription::read(&resource, before.as_ref(), self.clock.now(), &settings(), flow::listened).unwrap().row;
         self.record(&resource, vec![Mark::Subscribed(row.clone())]).await;
         self.deliverer.subscribed(&scope(), row);
         self.deliverer.rest().await;
@@ -177,7 +171,7 @@ async fn a_notice_is_signed_and_carries_the_recorded_version() {
     assert!(post.waiting("s").await.is_empty());
 }
 
-// While the endpoint is down only the oldest notice is tried, by the schedule; then everything goes, in order and once.
+// While the endpoint is down only the oldest notice is tried, by the schedule; then flow::listened goes, in order and once.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_an_endpoint_goes_in_order_when_it_is_back() {
     let (post, receiver) = (Post::new().await, Receiver::start().await);
