@@ -340,3 +340,25 @@ async fn an_imported_subscription_stays_off() {
     let kept = house.update(&subscription, None).await.unwrap().stored.unwrap().value();
     assert_eq!(kept["status"], "off");
 }
+
+#[tokio::test]
+async fn an_import_keeps_ids_and_taken_again_changes_nothing() {
+    let mut house = house().await;
+    house.sender.how = How::Import;
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        entry("urn:uuid:11111111-1111-4111-8111-111111111111", "POST", "Condition", &condition("urn:uuid:p")),
+        entry("urn:uuid:p", "POST", "Patient", &patient("p")),
+    ]});
+    for first in [true, false] {
+        let done = house.flow.import_transaction(&house.sender, bundle.to_string().as_bytes()).await.unwrap();
+        assert!(done.iter().all(|done| done.receipt.created == first && done.receipt.unchanged != first), "{done:?}");
+    }
+    let kept = house.stored(&json!("Condition/11111111-1111-4111-8111-111111111111")).await;
+    assert_eq!(kept["subject"]["reference"], "Patient/p");
+    let names = [("urn:uuid:q".to_owned(), "Patient/q".to_owned())].into();
+    let nameless = condition("urn:uuid:q").to_string();
+    let first = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    assert_eq!(first.stored.unwrap().value()["subject"]["reference"], "Patient/q");
+    let again = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    assert_eq!((first.receipt.id, again.receipt.unchanged), (again.receipt.id.clone(), true));
+}
