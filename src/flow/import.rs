@@ -1,8 +1,6 @@
 //! What is imported keeps its ids: whoever imports the same again changes nothing.
 //! Follows <https://hl7.org/fhir/R4/http.html#upsert>.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -16,16 +14,15 @@ use crate::identify::bundle::{Method, is_id};
 use crate::identify::references::Links;
 
 impl Flow {
-    /// One resource under its own id, or, where it has none, under one made of its text. `names` says what references in it
+    /// One resource under its own id, or, where it has none, under one made of its text. `links` says what references in it
     /// (`urn:uuid:…`) are called here; others stay as they are.
-    pub async fn import(&self, sender: &Sender, text: &[u8], names: &HashMap<String, String>) -> Result<Done, Refused> {
-        let links = Links { entries: names.clone(), ..Links::default() };
+    pub async fn import(&self, sender: &Sender, text: &[u8], links: &Links) -> Result<Done, Refused> {
         let build = || {
             let checked = check::resource(text, None).map_err(Refused::Issues)?;
             let mut resource = checked.value;
             let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if !links.entries.is_empty() {
-                identify::references::rewrite(&mut resource, &links, &kind);
+            if links.names_any() {
+                identify::references::rewrite(&mut resource, links, &kind);
             }
             let id = own_id(&resource, "").unwrap_or_else(|| id_of_text(text));
             let wish = Interaction::new(Act::Update, &kind);

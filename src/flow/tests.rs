@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::{Answer, Done, Flow, Reader, Refused, Sender, Wanted};
 use crate::clock::Clock;
+use crate::identify::references::Links;
 use crate::ledger::{How, Ledger, Scope, Settings};
 
 const NOON: i64 = 1_767_268_800_000;
@@ -355,7 +356,7 @@ async fn an_import_keeps_ids_and_taken_again_changes_nothing() {
     }
     let kept = house.stored(&json!("Condition/11111111-1111-4111-8111-111111111111")).await;
     assert_eq!(kept["subject"]["reference"], "Patient/p");
-    let names = [("urn:uuid:q".to_owned(), "Patient/q".to_owned())].into();
+    let names = Links { entries: [("urn:uuid:q".to_owned(), "Patient/q".to_owned())].into(), ..Links::default() };
     let nameless = condition("urn:uuid:q").to_string();
     let first = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
     assert_eq!(first.stored.unwrap().value()["subject"]["reference"], "Patient/q");
