@@ -73,11 +73,7 @@ fn is_taken(path: &Path) -> bool {
 }
 
 /// Hands every document of the file to `take`, which says whether to go on. `passed` is told how many bytes on disk were read.
-pub(super) fn read(
-    source: &Source,
-    passed: &mut dyn FnMut(u64),
-    take: &mut dyn FnMut(Document) -> bool,
-) -> io::Result<()> {
+pub(super) fn read(source: &Source, passed: &mut dyn FnMut(u64), take: &mut dyn FnMut(Document) -> bool) -> io::Result<()> {
     let counted = Counted { inner: File::open(&source.path)?, passed };
     let mut raw = BufReader::with_capacity(1 << 16, counted);
     if raw.fill_buf()?.starts_with(&GZIP) {
@@ -103,7 +99,7 @@ fn documents(reader: &mut dyn BufRead, take: &mut dyn FnMut(Document) -> bool) -
             return Ok(());
         }
         // A first line that is broken must not hide the good ones after it.
-        return lines_of(first, reader, take);
+        return lines_of(&first, reader, take);
     }
     let mut next = Some(first);
     while let Some(document) = next {
@@ -121,7 +117,7 @@ fn looks_like_lines(text: &[u8]) -> bool {
     lines.next().is_some_and(|line| serde_json::from_slice::<IgnoredAny>(line).is_ok_and(|_| line.trim_ascii().starts_with(b"{")))
 }
 
-fn lines_of(whole: Document, reader: &mut dyn BufRead, take: &mut dyn FnMut(Document) -> bool) -> io::Result<()> {
+fn lines_of(whole: &Document, reader: &mut dyn BufRead, take: &mut dyn FnMut(Document) -> bool) -> io::Result<()> {
     let mut number = whole.line - 1;
     let mut all = whole.text.as_slice().chain(reader);
     while let Some(document) = next_line(&mut all, &mut number)? {

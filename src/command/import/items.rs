@@ -63,7 +63,10 @@ pub(super) fn split(document: Document) -> Vec<Item> {
     let (kind, id) = (head.kind.into_owned(), head.id.into_owned());
     let bundle = head.bundle.map_or("", RawValue::get).trim_matches('"').to_owned();
     let whole = kind == "Bundle" && bundle == "transaction";
-    if kind == "Bundle" && !whole && let Ok(parts) = serde_json::from_slice::<Bundle<'_>>(&text) {
+    if kind == "Bundle"
+        && !whole
+        && let Ok(parts) = serde_json::from_slice::<Bundle<'_>>(&text)
+    {
         let mut items = entries(line, &parts);
         if bundle == "history" {
             items.reverse();
@@ -135,7 +138,8 @@ impl Known {
         let Ok(text) = std::str::from_utf8(&item.text) else { return links };
         for (at, urn) in text.match_indices("urn:uuid:") {
             let Some(id) = text.get(at + urn.len()..at + urn.len() + UUID_LETTERS) else { continue };
-            let kind = Uuid::try_parse(id).ok().and_then(|id| self.by_id.get(&id)).and_then(|kind| self.kinds.get(usize::from(*kind)));
+            let kind =
+                Uuid::try_parse(id).ok().and_then(|id| self.by_id.get(&id)).and_then(|kind| self.kinds.get(usize::from(*kind)));
             if let Some(kind) = kind {
                 links.entries.entry(format!("{urn}{id}")).or_insert_with(|| format!("{kind}/{id}"));
             }
@@ -156,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_transaction_stays_whole_and_other_bundles_fall_apart() {
-        let transaction = items(r#"{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"}}]}"#);
+        let transaction =
+            items(r#"{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"}}]}"#);
         assert_eq!((transaction.len(), transaction[0].whole), (1, true));
         let history = items(
             r#"{"resourceType":"Bundle","type":"history","entry":[
@@ -186,7 +191,9 @@ mod tests {
         let id = "11111111-1111-4111-8111-111111111111";
         let mut known = Known::default();
         known.note(&items(&format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#))[0]);
-        let text = format!(r#"{{"subject":{{"reference":"urn:uuid:{id}"}},"x":"urn:uuid:22222222-2222-4222-8222-222222222222 urn:uuid:é"}}"#);
+        let text = format!(
+            r#"{{"subject":{{"reference":"urn:uuid:{id}"}},"x":"urn:uuid:22222222-2222-4222-8222-222222222222 urn:uuid:é"}}"#
+        );
         let links = known.links(&items(&text)[0]);
         assert_eq!(links.entries, HashMap::from([(format!("urn:uuid:{id}"), format!("Patient/{id}"))]));
     }

@@ -102,7 +102,9 @@ async fn import(flow: Flow, sender: Sender, sources: Vec<Source>) -> Result<Repo
         for source in &sources {
             // A file that cannot be read is told of the second time.
             let _ = files::read(source, &mut |bytes| progress.inc(bytes), &mut |document| {
-                items::split(document).iter().for_each(|item| known.note(item));
+                for item in items::split(document) {
+                    known.note(&item);
+                }
                 true
             });
         }
