@@ -120,7 +120,8 @@ impl Links {
             "div" => self.narrative(text).map_or(Turned::Same, Turned::Into),
             // Texts, not addresses: an Identifier may hold the very same urn as its value, and keeps it.
             "value" | "valueString" | "display" | "text" => Turned::Same,
-            _ => self.entry(text).map_or(Turned::Same, Turned::Into),
+            _ if text.starts_with("urn:") || text.starts_with("http") => self.entry(text).map_or(Turned::Same, Turned::Into),
+            _ => Turned::Same,
         }
     }
 
