@@ -12,6 +12,9 @@ mod derived;
 mod interaction;
 mod settle;
 
+#[cfg(test)]
+mod tests;
+
 pub use bundle::{Answer, Reader, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};

@@ -5,15 +5,16 @@ use proptest::prelude::*;
 use crate::check::guard::{self, BUNDLE_BYTES_MAX};
 use crate::check::{bundle, resource};
 
-const SEEDS: [&str; 4] = [
+const SEEDS: [&str; 5] = [
     r##"{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Organization","id":"o","name":"x"}],"managingOrganization":{"reference":"#o"},"name":[{"given":["a",null],"_given":[null,{"id":"x"}]}],"birthDate":"1980-02-03","deceasedDateTime":"2024-01-01T10:00:00.5+08:00"}"##,
     r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"x&#115;:y\">é</a><br/>&nbsp;</div>"},"photo":[{"data":"AAA=","size":1}]}"#,
     r#"{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"1"}]},"valueQuantity":{"value":-1.50e+3},"extension":[{"url":"x","extension":[{"url":"y","valueCode":"z"}]}]}"#,
+    r#"{"resourceType":"MedicationRequest","status":"active","intent":"order","medicationCodeableConcept":{"text":"x"},"subject":{"reference":"Patient/1"},"authoredOn":"2024-02-29","dosageInstruction":[{"timing":{"repeat":{"boundsRange":{"low":{"value":1},"high":{"value":2.0}},"duration":1e2,"durationUnit":"h","when":["MORN"],"offset":5}},"doseAndRate":[{"rateRatio":{"numerator":{"value":1},"denominator":{"value":2,"code":"h","system":"http://unitsofmeasure.org"}}}]}],"dispenseRequest":{"validityPeriod":{"start":"2024","end":"2024-05-01T10:00:00Z"}}}"#,
     r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}},{"resource":1}]}"#,
 ];
 
 /// Pieces that break things in the middle of JSON.
-const PIECES: [&str; 18] = [
+const PIECES: [&str; 22] = [
     "{",
     "}",
     "[",
@@ -32,6 +33,10 @@ const PIECES: [&str; 18] = [
     "[]",
     "\"resourceType\":",
     "#",
+    "-",
+    "0",
+    "9999999999999999999999",
+    "\"x\"",
 ];
 
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
