@@ -49,8 +49,12 @@ impl House {
         let database = format!("sqlite:{}", folder.path().join("ledger.db").display());
         let settings = ledger::Settings { database, ..ledger::Settings::default() };
         let ledger = Ledger::open(&settings, clock.clone()).await.unwrap();
-        let settings =
-            Settings { resource_bytes_max: 4_096, origins: vec![String::from("https://app.example")], ..Settings::default() };
+        let settings = Settings {
+            resource_bytes_max: 4_096,
+            drain_ms_max: 20,
+            origins: vec![String::from("https://app.example")],
+            ..Settings::default()
+        };
         let door = Door::new(Flow::new(ledger, clock.clone()), settings);
         Self { door, clock, _folder: folder }
     }
