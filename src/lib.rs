@@ -9,8 +9,13 @@ pub mod ledger;
 
 pub mod check;
 pub mod identify;
+pub mod react;
 pub mod speak;
 
 pub mod flow;
 
 pub mod arrive;
+pub mod beat;
+
+pub mod command;
+pub mod config;

@@ -40,7 +40,8 @@ impl Gateway {
         let address = listener.local_addr()?;
         let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base);
         let means = Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(chance) };
-        let deliverer = Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
+        let deliverer =
+            Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
         let flow = flow.speaking(config.speak.clone());
         let beat = Beat { flow: flow.clone(), rules: Arc::new(rules), deliverer, settings: config.beat.clone() };
         let (stop, stopped) = watch::channel(false);

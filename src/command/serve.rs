@@ -20,7 +20,9 @@ pub async fn run(arguments: &Serve) -> Result<ExitCode> {
         config.ledger.database.clone_from(database);
     }
     if arguments.auth.is_none() {
-        bail!("authorization is not built yet: say --auth off, on a loopback address, if everybody who reaches it may do everything");
+        bail!(
+            "authorization is not built yet: say --auth off, on a loopback address, if everybody who reaches it may do everything"
+        );
     }
     on_loopback(&config.listen)?;
     config.speak.loopback = true;

@@ -1,0 +1,120 @@
+//! What a step says or asks for, in every language it is written in.
+//! Follows <https://hl7.org/fhir/R4/activitydefinition.html>.
+
+use serde_json::Value;
+
+use super::json::{each, extension, text};
+
+/// The extension that holds a text in one language, and perhaps an offer to add to it.
+pub(crate) const MESSAGE: &str = "https://signa.example/fhir/StructureDefinition/message";
+
+/// What a step says or asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Activity {
+    /// Whether it speaks to the patient or gives work to the store.
+    pub(crate) act: Act,
+    /// The category of a message, or the code of a Task.
+    pub(crate) code: Value,
+    /// The topic of a message.
+    pub(crate) topic: Option<Value>,
+    /// routine, urgent, asap, stat.
+    pub(crate) priority: String,
+    /// The product it suggests, which the recorded allergies may forbid.
+    pub(crate) product: Option<Value>,
+    /// Its texts.
+    pub(crate) messages: Vec<Message>,
+}
+
+/// Whether a step speaks to the patient or gives work to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A CommunicationRequest and its Communication.
+    Speak,
+    /// A Task.
+    Work,
+}
+
+/// A text in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The language, for example `en` or `zh`.
+    pub(crate) language: String,
+    /// What is said.
+    pub(crate) text: String,
+    /// What is added for those who consented to offers.
+    pub(crate) offer: Option<String>,
+}
+
+impl Activity {
+    /// Reads an ActivityDefinition; a sentence says what is wrong with it.
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
+        let act = match text(value, "kind") {
+            Some("CommunicationRequest") => Act::Speak,
+            Some("Task") => Act::Work,
+            _ => return Err(String::from("kind must be CommunicationRequest or Task")),
+        };
+        let extensions = each(value, "extension").iter().filter(|extension| text(extension, "url") == Some(MESSAGE));
+        let messages: Vec<Message> = extensions.filter_map(message).collect();
+        if messages.is_empty() {
+            return Err(String::from("it has no message extension with a language and a text"));
+        }
+        let code = value.get("code").cloned().ok_or("code is missing: the category of a message or the code of a Task")?;
+        Ok(Self {
+            act,
+            code,
+            topic: each(value, "topic").first().cloned(),
+            priority: text(value, "priority").unwrap_or("routine").to_owned(),
+            product: value.get("productCodeableConcept").cloned(),
+            messages,
+        })
+    }
+
+    /// The text in the first of these languages that it is written in; English, else the first there is, when in none.
+    pub(crate) fn message(&self, languages: &[String]) -> Option<&Message> {
+        let written = |language: &str| self.messages.iter().find(|message| message.language.eq_ignore_ascii_case(language));
+        let spoken = languages.iter().find_map(|language| {
+            let stem = language.split(['-', '_']).next().unwrap_or(language);
+            written(language).or_else(|| written(stem))
+        });
+        spoken.or_else(|| written("en")).or_else(|| self.messages.first())
+    }
+}
+
+fn message(value: &Value) -> Option<Message> {
+    let words = |name| extension(value, name).and_then(Value::as_str).map(str::to_owned);
+    Some(Message { language: words("language")?, text: words("text")?, offer: words("offer") })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn activity() -> Activity {
+        let said = |language: &str, said: &str| json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": language}, {"url": "text", "valueString": said}]});
+        let value = json!({"kind": "CommunicationRequest", "code": {}, "extension": [said("en", "Hello"), said("zh", "你好")]});
+        Activity::read(&value).unwrap()
+    }
+
+    #[test]
+    fn the_text_is_chosen_by_the_first_language_that_is_written() {
+        let activity = activity();
+        for (languages, expected) in [
+            (vec!["zh-CN"], "你好"),
+            (vec!["fr", "zh"], "你好"),
+            (vec!["fr"], "Hello"),
+            (vec!["en-GB"], "Hello"),
+            (vec![], "Hello"),
+        ] {
+            let languages: Vec<String> = languages.into_iter().map(str::to_owned).collect();
+            assert_eq!(activity.message(&languages).unwrap().text, expected, "{languages:?}");
+        }
+    }
+
+    #[test]
+    fn an_activity_without_text_or_of_another_kind_is_refused() {
+        assert!(Activity::read(&json!({"kind": "CommunicationRequest", "code": {}})).is_err());
+        assert!(Activity::read(&json!({"kind": "Appointment", "code": {}})).is_err());
+    }
+}

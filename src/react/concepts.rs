@@ -1,0 +1,131 @@
+//! Concept groups: which codes, of which systems under which of their names, mean one thing to our rules.
+//! Follows <https://hl7.org/fhir/R4/valueset.html>; a group is a ValueSet that lists its codes or their ICD stems.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::json::{each, text};
+
+/// The ConceptMap that leads other names of a code system to its canonical one.
+pub(crate) const SYSTEMS: &str = "https://signa.example/fhir/ConceptMap/code-systems";
+
+/// All concept groups.
+#[derive(Debug, Default)]
+pub(crate) struct Concepts {
+    systems: HashMap<String, String>,
+    groups: HashMap<String, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    codes: HashSet<(String, String)>,
+    stems: Vec<(String, String)>,
+}
+
+impl Concepts {
+    /// Takes in the names of code systems.
+    pub(super) fn learn_systems(&mut self, map: &Value) {
+        for (_, alias, _, target) in super::json::mapped(map) {
+            self.systems.insert(alias.to_owned(), target.to_owned());
+        }
+    }
+
+    /// Takes in a ValueSet; a later one of the same url replaces it. Systems must be learned before.
+    pub(super) fn learn(&mut self, set: &Value) {
+        let Some(url) = text(set, "url") else { return };
+        let mut group = Group::default();
+        for include in set.get("compose").map(|compose| each(compose, "include")).unwrap_or_default() {
+            let system = self.canonical(text(include, "system").unwrap_or_default()).to_owned();
+            for concept in each(include, "concept") {
+                if let Some(code) = text(concept, "code") {
+                    group.codes.insert((system.clone(), plain(&system, code)));
+                }
+            }
+            for filter in each(include, "filter") {
+                if let Some(stem) = text(filter, "value") {
+                    group.stems.push((system.clone(), plain(&system, stem)));
+                }
+            }
+        }
+        self.groups.insert(url.to_owned(), group);
+    }
+
+    /// Whether such a group is known.
+    pub(super) fn knows(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// The canonical name of a code system.
+    pub(crate) fn canonical<'a>(&'a self, system: &'a str) -> &'a str {
+        self.systems.get(system).map_or(system, String::as_str)
+    }
+
+    /// Whether this code belongs to the group.
+    pub(crate) fn holds(&self, group: &str, system: &str, code: &str) -> bool {
+        let Some(group) = self.groups.get(group) else { return false };
+        let system = self.canonical(system);
+        let code = plain(system, code);
+        group.stems.iter().any(|(of, stem)| of == system && code.starts_with(stem.as_str()))
+            || group.codes.contains(&(system.to_owned(), code))
+    }
+
+    /// Whether one coding of a CodeableConcept, or of an array of them, belongs to the group.
+    pub(crate) fn matches(&self, group: &str, concept: &Value) -> bool {
+        match concept {
+            Value::Array(concepts) => concepts.iter().any(|concept| self.matches(group, concept)),
+            Value::Object(_) if concept.get("coding").is_some() => {
+                each(concept, "coding").iter().any(|coding| self.matches(group, coding))
+            }
+            Value::Object(_) => {
+                let system = text(concept, "system").unwrap_or_default();
+                text(concept, "code").is_some_and(|code| self.holds(group, system, code))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// ICD codes are written with and without the dot.
+fn plain(system: &str, code: &str) -> String {
+    if system.contains("icd") { code.replace('.', "").to_uppercase() } else { code.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn concepts() -> Concepts {
+        let mut concepts = Concepts::default();
+        concepts.learn_systems(&json!({"group": [{"element": [
+            {"code": "urn:oid:2.16.840.1.113883.6.90", "target": [{"code": "http://hl7.org/fhir/sid/icd-10-cm"}]}]}]}));
+        concepts.learn(&json!({"url": "g", "compose": {"include": [
+            {"system": "http://hl7.org/fhir/sid/icd-10-cm", "filter": [{"property": "concept", "op": "is-a", "value": "M81"}]},
+            {"system": "http://snomed.info/sct", "concept": [{"code": "64859006"}]}]}}));
+        concepts
+    }
+
+    #[test]
+    fn a_code_is_found_under_every_name_of_its_system_and_with_or_without_its_dot() {
+        let concepts = concepts();
+        for (system, code) in [
+            ("http://hl7.org/fhir/sid/icd-10-cm", "M81.0"),
+            ("http://hl7.org/fhir/sid/icd-10-cm", "M810"),
+            ("urn:oid:2.16.840.1.113883.6.90", "M81.0"),
+            ("http://snomed.info/sct", "64859006"),
+        ] {
+            assert!(concepts.matches("g", &json!([{"coding": [{"system": system, "code": code}]}])), "{system}|{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_of_another_system_or_without_one_is_not_in_the_group() {
+        let concepts = concepts();
+        for (system, code) in [("http://snomed.info/sct", "M81.0"), ("", "64859006"), ("http://snomed.info/sct", "6485900")] {
+            assert!(!concepts.holds("g", system, code), "{system}|{code}");
+        }
+        assert!(!concepts.matches("g", &json!({"text": "osteoporosis"})));
+    }
+}

@@ -1,0 +1,59 @@
+//! What a rule demands of the facts: a FHIRPath expression and the facts it names.
+//! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.condition>.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::facts::{Ask, FACTS, Fact};
+use crate::fhir::path::{Context, Expression, Item, Node};
+
+/// An expression, read and ready.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    expression: Expression,
+    facts: Vec<&'static Fact>,
+}
+
+impl Condition {
+    /// Reads it; a sentence says what is wrong with it.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+        Ok(Self { expression, facts: named(text)? })
+    }
+
+    /// Kinds of resource that must be loaded for it.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.facts.iter().flat_map(|fact| fact.kinds.iter().copied())
+    }
+
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        self.expression.text()
+    }
+
+    /// Whether it holds; what cannot be answered does not hold.
+    pub(crate) fn holds(&self, ask: &Ask) -> bool {
+        let known: Vec<(&str, Vec<Cow<Value>>)> = self.facts.iter().map(|fact| (fact.name, (fact.value)(ask))).collect();
+        let mut context = Context::new().with_clock(ask.story.now, &super::supply::store(ask.story, ask.resource).zone);
+        for (name, values) in &known {
+            context.set(name, values.iter().map(|value| Item::Node(Node::resource(value))).collect());
+        }
+        self.expression.holds(&context, ask.resource).unwrap_or(false)
+    }
+}
+
+/// The facts an expression names; a name that is neither ours nor the standard's is a fault.
+fn named(text: &str) -> Result<Vec<&'static Fact>, String> {
+    const STANDARD: &[&str] = &["context", "rootResource", "ucum", "sct", "loinc"];
+    let mut facts = Vec::new();
+    for piece in text.split('%').skip(1) {
+        let name: String = piece.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+        match FACTS.iter().find(|fact| fact.name == name) {
+            Some(fact) => facts.push(fact),
+            None if STANDARD.contains(&name.as_str()) => {}
+            None => return Err(format!("%{name} is no fact that rules may ask for")),
+        }
+    }
+    Ok(facts)
+}

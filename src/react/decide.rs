@@ -1,0 +1,171 @@
+//! From a candidate to what becomes of it: the gates are asked, the outcome is recorded with its reason.
+
+use super::activity::Act;
+use super::gates::{self, Verdict};
+use super::json::text;
+use super::outputs;
+use super::turn::{Candidate, Turn};
+use crate::ledger::{Decision, Due, Outcome};
+
+/// The gate named where rule or facts, and no safety gate, ended a candidate.
+pub(crate) mod because {
+    /// A later fill continues the supply.
+    pub(crate) const MOVED: &str = "moved";
+    /// The facts were taken back.
+    pub(crate) const REVERSED: &str = "reversed";
+    /// A condition of the rule does not hold.
+    pub(crate) const CONDITION: &str = "condition";
+    /// The supply cannot be counted.
+    pub(crate) const SUPPLY: &str = "supply";
+    /// The rule runs no longer.
+    pub(crate) const RULE: &str = "rule";
+    /// Somebody else has dealt with it.
+    pub(crate) const TAKEN: &str = "taken";
+    /// The window of a planned step was over before it was planned.
+    pub(crate) const TIMELY: &str = "timely";
+}
+
+/// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended.
+pub(crate) fn is_settled(decision: &Decision) -> bool {
+    match decision.outcome {
+        Outcome::Fired => true,
+        Outcome::Held => false,
+        Outcome::Stopped | Outcome::Withdrawn => !decision.recorded.is_empty(),
+    }
+}
+
+/// Decides a candidate whose time has come.
+pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
+    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
+    if settled {
+        return turn.drop_due(&candidate.output);
+    }
+    let (gate, verdict) = gates::ask(turn, candidate);
+    match verdict {
+        Verdict::Pass => fire(turn, candidate),
+        Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
+        Verdict::Stop(why) => stop(turn, candidate, Outcome::Stopped, gate, &why),
+    }
+}
+
+fn fire(turn: &mut Turn, candidate: &Candidate) {
+    let recorded = match candidate.step.activity.act {
+        Act::Speak => {
+            let message = turn.story.find(&format!("Communication/{}", candidate.output));
+            // Somebody may have ended by hand what was held.
+            if message.is_some_and(|message| text(&message.value, "status") != Some("preparation")) {
+                let decision = turn.decision(candidate, Outcome::Stopped, because::TAKEN, "Somebody else has dealt with it.");
+                turn.decide(decision);
+                return turn.drop_due(&candidate.output);
+            }
+            let message = outputs::message(turn, candidate, "completed");
+            turn.record("CommunicationRequest", outputs::request(turn, candidate, "completed"));
+            turn.record("Communication", message);
+            format!("Communication/{}", candidate.output)
+        }
+        Act::Work => {
+            let task = outputs::task(turn, candidate);
+            turn.record("Task", task);
+            format!("Task/{}", candidate.output)
+        }
+    };
+    let mut decision = turn.decision(candidate, Outcome::Fired, "", "Every gate was open.");
+    decision.spoken = candidate.step.activity.act == Act::Speak;
+    decision.recorded = recorded;
+    turn.decide(decision);
+    turn.drop_due(&candidate.output);
+}
+
+fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &str) {
+    let mut held = candidate.clone();
+    held.detail.held = true;
+    let due = turn.due(&held, until);
+    turn.plan(due);
+    let mut decision = turn.decision(candidate, Outcome::Held, gate, why);
+    decision.until = until;
+    let known = turn.decisions.get(&candidate.output).filter(|known| known.outcome == Outcome::Held);
+    if known.is_some_and(|known| known.gate == decision.gate && known.until == until) {
+        return;
+    }
+    if candidate.step.activity.act == Act::Speak && decision.recorded.is_empty() {
+        turn.record("CommunicationRequest", outputs::request(turn, candidate, "active"));
+        let message = outputs::message(turn, candidate, "preparation");
+        turn.record("Communication", message);
+        decision.recorded = format!("Communication/{}", candidate.output);
+    }
+    turn.decide(decision);
+}
+
+/// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
+pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
+    end_recorded(turn, &candidate.output, gate, why);
+    let decision = turn.decision(candidate, outcome, gate, why);
+    let known = turn.decisions.get(&candidate.output);
+    let same = known.is_some_and(|known| known.outcome == outcome && known.gate == gate && known.facts == decision.facts);
+    if !same {
+        turn.decide(decision);
+    }
+    turn.drop_due(&candidate.output);
+}
+
+/// Takes back what is due: withdrawn with the reason.
+pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str, why: &str) {
+    if let Some(candidate) = turn.candidate(due) {
+        return stop(turn, &candidate, outcome, gate, why);
+    }
+    end_recorded(turn, &due.output, gate, why);
+    let decision = Decision {
+        person: due.person,
+        output: due.output.clone(),
+        at: turn.story.now,
+        outcome,
+        gate: gate.to_owned(),
+        until: 0,
+        rule: due.rule.clone(),
+        step: due.step.clone(),
+        episode: due.episode.clone(),
+        priority: due.priority,
+        spoken: false,
+        reason: why.to_owned(),
+        facts: super::detail::Detail::read(&due.detail).facts,
+        recorded: turn.recorded(&due.output),
+    };
+    turn.decide(decision);
+    turn.drop_due(&due.output);
+}
+
+/// Takes back a Task that nobody has taken on yet; one in work, or a message that was said, stays.
+pub(crate) fn withdraw_task(turn: &mut Turn, decision: &Decision, gate: &str, why: &str) {
+    if end_recorded(turn, &decision.output, gate, why) {
+        let taken_back = Decision {
+            at: turn.story.now,
+            outcome: Outcome::Withdrawn,
+            gate: gate.to_owned(),
+            reason: why.to_owned(),
+            ..decision.clone()
+        };
+        turn.decide(taken_back);
+    }
+}
+
+/// Ends the resources of an output that wait to be said or taken on; whether there was one.
+fn end_recorded(turn: &mut Turn, output: &str, gate: &str, why: &str) -> bool {
+    let story = turn.story;
+    let request = story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")));
+    let message = story.find(&format!("Communication/{output}"));
+    let task = story.find(&format!("Task/{output}"));
+    let waiting = [
+        ("CommunicationRequest", request, "active", "revoked"),
+        ("Communication", message, "preparation", "not-done"),
+        ("Task", task, "requested", "cancelled"),
+    ];
+    let mut any = false;
+    for (kind, stored, from, to) in waiting {
+        if let Some(stored) = stored.filter(|stored| !stored.deleted && text(&stored.value, "status") == Some(from)) {
+            any = true;
+            let ended = outputs::ended(&stored.value, to, gate, why, story.now);
+            turn.record(kind, ended);
+        }
+    }
+    any
+}

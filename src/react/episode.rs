@@ -1,0 +1,103 @@
+//! Episodes and the ids that hang on them: what keeps the same thing from being said twice.
+
+use uuid::Uuid;
+
+use super::plan::{Action, Plan};
+use super::supply::written;
+use super::turn::Turn;
+use crate::ledger::Person;
+
+/// The namespace of output ids. It may never change: ids already given hang on it.
+const NAMESPACE: Uuid = Uuid::from_u128(0x51c7_0a0e_9d5b_4b7c_8f2e_6a1d_3c94_e0b7);
+
+/// The step under which the end of a diagnosis is remembered.
+pub(crate) const CLOSED: &str = "closed";
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The id of what one step of one rule has to say in one episode of one person.
+pub(crate) fn output(rule: &str, tenant: &str, person: Person, episode: &str, step: &str) -> String {
+    // A separator that occurs in none of them.
+    let name = [rule, tenant, &person.0.to_string(), episode, step].join("\n");
+    Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
+}
+
+/// The id of something that goes with an output, for example its request.
+pub(crate) fn companion(output: &str, what: &str) -> String {
+    Uuid::new_v5(&NAMESPACE, format!("{output}\n{what}").as_bytes()).to_string()
+}
+
+/// The episode of a fill.
+pub(crate) fn of_fill(product: &str, first: i64) -> String {
+    format!("{product}|{}", written(first))
+}
+
+/// Whether this is an episode of a fill of this product.
+pub(crate) fn is_of_product(episode: &str, product: &str) -> bool {
+    let rest = episode.strip_prefix(product).and_then(|rest| rest.strip_prefix('|'));
+    rest.is_some_and(|day| !day.contains('|'))
+}
+
+/// The number of the newest episode of a diagnosis, whether it was closed, and when it began.
+struct Newest {
+    number: i64,
+    is_closed: bool,
+    began: i64,
+}
+
+fn newest(turn: &Turn, plan: &Plan, group: &str) -> Option<Newest> {
+    let number = |episode: &str| episode.strip_prefix(group)?.strip_prefix('|')?.parse::<i64>().ok();
+    let decided = turn.decisions.values().filter(|decision| turn.is_of(&decision.rule, plan));
+    let decided = decided.filter_map(|decision| Some((number(&decision.episode)?, decision.step == CLOSED, decision.at)));
+    let planned = turn.dues.values().filter(|due| turn.is_of(&due.rule, plan));
+    let planned = planned.filter_map(|due| Some((number(&due.episode)?, false, due.due)));
+    let all: Vec<(i64, bool, i64)> = decided.chain(planned).collect();
+    let highest = all.iter().map(|(number, ..)| *number).max()?;
+    let of_it = || all.iter().filter(|(number, ..)| *number == highest);
+    let began = of_it().filter(|(_, is_closed, _)| !is_closed).map(|(.., at)| *at).min();
+    Some(Newest { number: highest, is_closed: of_it().any(|(_, is_closed, _)| *is_closed), began: began.unwrap_or_default() })
+}
+
+/// The episode of a diagnosis: the running one, or the next when that one ended or is older than the rule's window.
+pub(crate) fn of_diagnosis(turn: &Turn, plan: &Plan, action: &Action, is_current: bool) -> String {
+    let group = action.group();
+    let number = newest(turn, plan, &group).map_or(1, |newest| {
+        let is_over = newest.is_closed || turn.story.now - newest.began > plan.episode_days * DAY_MS;
+        if is_over && is_current { newest.number + 1 } else { newest.number }
+    });
+    format!("{group}|{number}")
+}
+
+/// The running episode of a diagnosis, if there is one that is not closed.
+pub(crate) fn running(turn: &Turn, plan: &Plan, action: &Action) -> Option<String> {
+    let group = action.group();
+    newest(turn, plan, &group).filter(|newest| !newest.is_closed).map(|newest| format!("{group}|{}", newest.number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_hangs_on_each_of_its_parts_and_on_nothing_else() {
+        let id = output("rule", "tenant", Person(1), "episode", "step");
+        assert_eq!(id, output("rule", "tenant", Person(1), "episode", "step"));
+        for other in [
+            output("rule2", "tenant", Person(1), "episode", "step"),
+            output("rule", "tenant2", Person(1), "episode", "step"),
+            output("rule", "tenant", Person(2), "episode", "step"),
+            output("rule", "tenant", Person(1), "episode2", "step"),
+            output("rule", "tenant", Person(1), "episode", "step2"),
+        ] {
+            assert_ne!(id, other);
+        }
+    }
+
+    #[test]
+    fn an_episode_of_a_fill_names_product_and_first_day() {
+        let episode = of_fill("http://x|1", 0);
+        assert_eq!(episode, "http://x|1|1970-01-01");
+        assert!(is_of_product(&episode, "http://x|1"));
+        assert!(!is_of_product(&episode, "http://x"));
+    }
+}

@@ -1,0 +1,6 @@
+//! `%conditions`: the diagnoses of the person, whatever their status.
+//! Follows <https://hl7.org/fhir/R4/condition.html>.
+
+use super::{Fact, all};
+
+pub(super) const FACT: Fact = Fact { name: "conditions", kinds: &["Condition"], value: |ask| all(ask, "Condition") };

@@ -1,0 +1,13 @@
+//! `%order`: the MedicationRequest that a dispense fills.
+//! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
+
+use std::borrow::Cow;
+
+use super::Fact;
+use crate::react::products;
+
+pub(super) const FACT: Fact = Fact {
+    name: "order",
+    kinds: &[],
+    value: |ask| products::order(ask.resource, ask.story).map(Cow::Borrowed).into_iter().collect(),
+};

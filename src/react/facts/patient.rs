@@ -1,0 +1,13 @@
+//! `%patient`: the person's Patient resource.
+//! Follows <https://hl7.org/fhir/R4/patient.html>.
+
+use std::borrow::Cow;
+
+use super::Fact;
+use crate::react::person;
+
+pub(super) const FACT: Fact = Fact {
+    name: "patient",
+    kinds: &["Patient"],
+    value: |ask| person::patient(ask.story).map(|patient| Cow::Borrowed(patient.value.as_ref())).into_iter().collect(),
+};

@@ -1,0 +1,9 @@
+//! Nothing is said to or about the dead.
+
+use super::{Gate, Verdict, stop};
+use crate::react::person;
+
+pub(super) const GATE: Gate = Gate {
+    name: "alive",
+    ask: |asked| if person::has_died(asked.turn.story) { stop("The person has died.") } else { Verdict::Pass },
+};

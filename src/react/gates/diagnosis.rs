@@ -1,0 +1,70 @@
+//! The diagnosis a message rests on is current and confirmed. A status that is absent holds.
+//! Follows <https://hl7.org/fhir/R4/condition.html>.
+
+use serde_json::Value;
+
+use super::{Asked, Gate, Verdict, stop};
+use crate::react::json::{each, text};
+
+pub(super) const GATE: Gate = Gate { name: "diagnosis", ask };
+
+/// How a diagnosis stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Active, recurring or relapsed, and confirmed.
+    Current,
+    /// Not said, or not confirmed yet.
+    Open,
+    /// Over, refuted or a mistake.
+    Over,
+}
+
+/// How a Condition stands.
+pub(crate) fn standing(condition: &Value) -> Standing {
+    let code =
+        |name: &str| condition.get(name).and_then(|status| each(status, "coding").iter().find_map(|coding| text(coding, "code")));
+    let (clinical, verification) = (code("clinicalStatus"), code("verificationStatus"));
+    match (clinical, verification) {
+        (_, Some("refuted" | "entered-in-error")) | (Some("inactive" | "remission" | "resolved"), _) => Standing::Over,
+        (Some("active" | "recurrence" | "relapse"), Some("confirmed")) => Standing::Current,
+        _ => Standing::Open,
+    }
+}
+
+fn ask(asked: &Asked) -> Verdict {
+    let Some(condition) = asked.candidate.trigger.filter(|trigger| trigger.kind == "Condition") else { return Verdict::Pass };
+    match standing(&condition.value) {
+        Standing::Current => Verdict::Pass,
+        Standing::Open => asked.wait("The diagnosis does not say that it is active and confirmed."),
+        Standing::Over => stop("The diagnosis is not current."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_diagnosis_is_current_only_when_it_says_so() {
+        for (clinical, verification, expected) in [
+            (Some("active"), Some("confirmed"), Standing::Current),
+            (Some("recurrence"), Some("confirmed"), Standing::Current),
+            (Some("relapse"), Some("confirmed"), Standing::Current),
+            (Some("active"), None, Standing::Open),
+            (None, Some("confirmed"), Standing::Open),
+            (Some("active"), Some("provisional"), Standing::Open),
+            (Some("active"), Some("differential"), Standing::Open),
+            (Some("resolved"), Some("confirmed"), Standing::Over),
+            (Some("remission"), Some("confirmed"), Standing::Over),
+            (Some("inactive"), None, Standing::Over),
+            (Some("active"), Some("refuted"), Standing::Over),
+            (None, Some("entered-in-error"), Standing::Over),
+        ] {
+            let coded = |code: Option<&str>| code.map(|code| json!({"coding": [{"code": code}]})).unwrap_or_default();
+            let condition = json!({"clinicalStatus": coded(clinical), "verificationStatus": coded(verification)});
+            assert_eq!(standing(&condition), expected, "{clinical:?} {verification:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! There is an address to which a message could go.
+
+use super::{Asked, Gate, Verdict, stop};
+
+pub(super) const GATE: Gate = Gate { name: "reachable", ask };
+
+fn ask(asked: &Asked) -> Verdict {
+    if asked.speaks() && asked.recipient.is_some_and(|recipient| !recipient.is_reachable()) {
+        return stop("No telephone number or address of the recipient is known.");
+    }
+    Verdict::Pass
+}

@@ -1,0 +1,10 @@
+//! What is too late is not said at all.
+
+use super::{Gate, Verdict, stop};
+
+pub(super) const GATE: Gate = Gate {
+    name: "timely",
+    ask: |asked| {
+        if asked.turn.story.now > asked.candidate.detail.until { stop("It is too late.") } else { Verdict::Pass }
+    },
+};

@@ -1,0 +1,274 @@
+//! Decides what should now be said or done. Pure: no I/O, no waiting; the time is an argument.
+//! Rules follow <https://hl7.org/fhir/R4/plandefinition.html>.
+//!
+//! # For whoever calls it (the beat)
+//!
+//! 1. At start, and whenever a PlanDefinition, ActivityDefinition, ValueSet or ConceptMap under our canonical root changes:
+//!    [`Rules::read`] over the shipped artefacts ([`shipped`]) followed by those of the user; later ones replace earlier ones
+//!    of the same url. It returns every fault as issues beside the rules that can run.
+//! 2. For each claimed event: [`Rules::concerns`]. `Nothing` is settled without loading anything. `Pending` needs a story
+//!    only when the person has dues. `Rules` always needs one. Events of one person may be handed in together.
+//! 3. Build the [`Occasion`]: the new value of each event's resource, or its last value when it was deleted. Ask
+//!    [`Rules::wants`] what to load into the [`Story`]: current resources of the person by kind, single resources by
+//!    reference, and whether the supply rows are needed. Dues and decisions (latest per output) are always loaded; then
+//!    [`pending`] names the outputs of ours that may still be taken back, to be read into `Story::resources` too; and
+//!    [`addresses`] names the addresses for which the ledger is asked whether somebody said STOP.
+//! 4. [`react`] answers with outputs and marks. All of them, and `Mark::Settled` of the events, go into one unit with
+//!    `How::Derived` and the event's depth + 1. A unit refused because an output exists was decided elsewhere: settle the events
+//!    alone. One refused for a version: load the story again.
+//! 5. When a due comes: the same with `Occasion::Due`. The marks replace or remove the due.
+//!
+//! # Invariants
+//!
+//! **The same story, occasion and rules give the same reaction, byte for byte.** **What was decided is not decided again**: output ids
+//! are hashes of rule, tenant, person, episode and step. **Gates fail closed.** **Nothing fires for what was imported**, unless the
+//! event says so.
+
+mod activity;
+mod concepts;
+mod condition;
+mod consent;
+mod cover;
+mod days;
+mod decide;
+mod detail;
+mod episode;
+mod facts;
+mod gates;
+mod heard;
+mod json;
+mod nudge;
+mod outputs;
+mod person;
+mod plan;
+mod products;
+mod read;
+mod refill;
+mod rules;
+mod shipped;
+mod supply;
+mod turn;
+mod words;
+mod zones;
+
+pub use cover::{Fill, MEDIAN, fills};
+pub use outputs::{NOT_DONE, OUTPUT};
+pub use person::addresses;
+pub use plan::PROFILE;
+pub use rules::Rules;
+pub use shipped::shipped;
+
+use turn::Turn;
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
+
+/// What one tenant has chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// What becomes of a treatment message to somebody who was never asked for consent.
+    pub treatment: Unasked,
+}
+
+/// What becomes of a treatment message to somebody who was never asked for consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unasked {
+    /// It waits for the consent, within its window.
+    #[default]
+    Held,
+    /// It may be said.
+    Allowed,
+}
+
+/// A resource as the story holds it.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// The resource type.
+    pub kind: String,
+    /// The resource id.
+    pub id: String,
+    /// Its version.
+    pub version: i64,
+    /// Number of the first resource that states the same fact.
+    pub fact: i64,
+    /// Who sent it.
+    pub source: String,
+    /// How it was learned.
+    pub how: How,
+    /// When it was learned, UTC milliseconds.
+    pub learned: i64,
+    /// Whose it is.
+    pub person: Person,
+    /// Whether it is deleted; the value is then the last one.
+    pub deleted: bool,
+    /// The resource.
+    pub value: Arc<Value>,
+}
+
+impl Resource {
+    /// `Type/id`.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        format!("{}/{}", self.kind, self.id)
+    }
+
+    /// `Type/id/_history/version`, as decisions name the facts they rest on.
+    #[must_use]
+    pub fn versioned(&self) -> String {
+        format!("{}/{}/_history/{}", self.kind, self.id, self.version)
+    }
+}
+
+/// A store: its Organization and its zone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Id of the Organization; empty when none is known.
+    pub organization: String,
+    /// Where it stands.
+    pub zone: TimeZone,
+}
+
+/// What is known of one person, as far as [`Rules::wants`] asked for it.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// The person.
+    pub person: Person,
+    /// Persons united with it; may be empty.
+    pub united: Vec<Person>,
+    /// The time, UTC milliseconds.
+    pub now: i64,
+    /// The tenant's choices.
+    pub settings: Settings,
+    /// The stores of the tenant that are known; the first is the default one.
+    pub stores: Vec<Store>,
+    /// Resources of the person, of the kinds and references that were wanted, deleted ones only where wanted by reference.
+    pub resources: Vec<Resource>,
+    /// All supply rows of the person, when wanted.
+    pub supplies: Vec<Supply>,
+    /// All dues of the person.
+    pub dues: Vec<Due>,
+    /// The latest decision of each output of the person.
+    pub decisions: Vec<Decision>,
+    /// Those of [`addresses`] for which somebody said STOP.
+    pub stopped: Vec<String>,
+}
+
+/// Why we are asked.
+#[derive(Debug, Clone)]
+pub enum Occasion {
+    /// Something was recorded about the person.
+    Heard(Vec<Heard>),
+    /// The time of something has come.
+    Due(Due),
+}
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// What happened to the resource.
+    pub line: Line,
+    /// The resource as it is after the event.
+    pub resource: Resource,
+    /// Whether rules act on it although it was imported.
+    pub react: bool,
+    /// How many reactions led to it; 0 for what came from outside.
+    pub depth: u8,
+}
+
+/// What an event may set off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// Nothing: it needs no story.
+    Nothing,
+    /// It may change what is pending: it needs a story only when the person has dues.
+    Pending,
+    /// It needs a story.
+    Rules,
+}
+
+/// What must be loaded for an occasion, beside dues and decisions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wants {
+    /// Kinds of which all current resources of the person are loaded.
+    pub kinds: Vec<String>,
+    /// Single resources, `Type/id`, also when deleted.
+    pub references: Vec<String>,
+    /// Whether the supply rows are needed.
+    pub supplies: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Reaction {
+    /// Resources to record, in this order.
+    pub outputs: Vec<Output>,
+    /// Rows to record with them.
+    pub marks: Vec<Mark>,
+}
+
+/// A resource to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The resource type.
+    pub kind: &'static str,
+    /// The resource id.
+    pub id: String,
+    /// What must be true of the stored one.
+    pub when: Precondition,
+    /// The resource with id, without meta.
+    pub value: Value,
+}
+
+impl Story {
+    /// The loaded resource of this reference (`Type/id`), also when deleted.
+    pub(crate) fn find(&self, reference: &str) -> Option<&Resource> {
+        let (kind, id) = reference.split_once('/')?;
+        self.resources.iter().find(|resource| resource.kind == kind && resource.id == id)
+    }
+
+    /// The loaded resources of this kind that are not deleted.
+    pub(crate) fn current<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
+        self.resources.iter().filter(move |resource| resource.kind == kind && !resource.deleted)
+    }
+}
+
+/// Decides on all that the occasion asks.
+#[must_use]
+pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
+    let mut turn = Turn::new(rules, story);
+    match occasion {
+        Occasion::Heard(events) => heard::hear(&mut turn, events),
+        Occasion::Due(due) => heard::look(&mut turn, due),
+    }
+    turn.reaction
+}
+
+/// What else to load: outputs of ours that may still be said or taken back, and the facts that held ones rest on, as `Type/id`.
+#[must_use]
+pub fn pending(dues: &[Due], decisions: &[Decision], now: i64) -> Vec<String> {
+    let mut references = Vec::new();
+    for due in dues {
+        let detail = detail::Detail::read(&due.detail);
+        if detail.held {
+            references.push(format!("Communication/{}", due.output));
+            references.push(format!("CommunicationRequest/{}", episode::companion(&due.output, "request")));
+            references.push(detail.trigger);
+            references.extend(detail.needed);
+        }
+    }
+    let recent = decisions.iter().filter(|decision| decision.outcome == Outcome::Fired && decision.at > now - PENDING_MS);
+    references.extend(recent.filter(|decision| decision.recorded.starts_with("Task/")).map(|decision| decision.recorded.clone()));
+    references.retain(|reference| !reference.is_empty());
+    references.sort();
+    references.dedup();
+    references
+}
+
+/// How long a Task that we asked for may still be taken back.
+const PENDING_MS: i64 = 90 * 86_400_000;

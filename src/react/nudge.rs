@@ -1,0 +1,161 @@
+//! Everything but dispenses: what follows at once, or some days later, from a diagnosis, a report or another fact.
+
+use super::activity::Act;
+use super::decide::{because, is_settled, withdraw, withdraw_task};
+use super::detail::Detail;
+use super::episode::{self, CLOSED};
+use super::facts::Ask;
+use super::gates::diagnosis::{Standing, standing};
+use super::plan::{Action, Anchor, Plan};
+use super::turn::{Candidate, Turn};
+use super::{Heard, outputs, refill, supply, zones};
+use crate::ledger::{Decision, Due, Line, Outcome};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// How many reactions may lead to one another.
+const DEPTH_MAX: u8 = 3;
+
+/// Takes in one event, and returns what is to be decided at once.
+pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'a>> {
+    let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
+    let mut now = Vec::new();
+    for (plan, action) in turn.rules.about(kind, value) {
+        let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
+        if standing == Some(Standing::Over) {
+            close(turn, plan, action, event);
+        }
+        if !refill::acts(event) || event.depth >= DEPTH_MAX {
+            continue;
+        }
+        let ask = Ask { story: turn.story, resource: value, fill: None };
+        let listens = action.listens(&turn.rules.concepts, event.line, kind, value);
+        if !listens || !action.conditions.iter().all(|condition| condition.holds(&ask)) {
+            continue;
+        }
+        let episode = match standing {
+            Some(standing) => episode::of_diagnosis(turn, plan, action, standing == Standing::Current),
+            None => event.resource.reference(),
+        };
+        for step in &action.steps {
+            let output = turn.output(plan, &step.id, &episode);
+            let mut detail = Detail {
+                trigger: event.resource.reference(),
+                facts: vec![event.resource.versioned()],
+                planned: turn.story.now,
+                until: turn.story.now + step.window_days * DAY_MS,
+                ..Detail::default()
+            };
+            // What waits keeps its own window: being told again does not make it younger.
+            if let Some(known) = turn.dues.get(&output) {
+                let known = Detail::read(&known.detail);
+                (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
+            }
+            let trigger = Some(&event.resource);
+            let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger, fill: None, detail };
+            if step.conditions.iter().all(|condition| condition.holds(&ask)) {
+                now.extend(later(turn, candidate));
+            }
+        }
+    }
+    if event.line == Line::Deleted || supply::is_reversed(&event.resource) {
+        take_back(turn, event);
+    }
+    now
+}
+
+/// Plans a step that has its day later; one without is handed back, to be decided at once.
+fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>) -> Option<Candidate<'a>> {
+    let Anchor::Start(days) = candidate.step.anchor else { return Some(candidate) };
+    let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
+    let stays = known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held);
+    if stays || turn.dues.contains_key(&candidate.output) {
+        return None;
+    }
+    let store = candidate.trigger.map(|trigger| supply::store(turn.story, &trigger.value))?;
+    let day = zones::day(turn.story.now, &store.zone) + days;
+    candidate.detail.planned = outputs::opening(turn, candidate.step.activity.act == Act::Speak, day, &store);
+    candidate.detail.until = candidate.detail.planned + candidate.step.window_days * DAY_MS;
+    let due = turn.due(&candidate, candidate.detail.planned);
+    turn.plan(due);
+    None
+}
+
+/// A diagnosis is over: what waits for it is taken back, and when it comes back it is a new episode.
+fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
+    let still = turn.story.current("Condition").any(|other| {
+        other.id != event.resource.id
+            && action.is_about(&turn.rules.concepts, "Condition", &other.value)
+            && standing(&other.value) == Standing::Current
+    });
+    let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
+    let dues: Vec<Due> =
+        turn.dues.values().filter(|due| due.episode == episode && turn.is_of(&due.rule, plan)).cloned().collect();
+    for due in dues {
+        withdraw(turn, &due, Outcome::Withdrawn, "diagnosis", "The diagnosis is not current any more.");
+    }
+    let of_it = |decision: &&Decision| decision.episode == episode && turn.is_of(&decision.rule, plan);
+    let decided: Vec<Decision> = turn.decisions.values().filter(of_it).cloned().collect();
+    if !decided.iter().any(|decision| !decision.recorded.is_empty()) {
+        return;
+    }
+    for decision in decided.iter().filter(|decision| decision.outcome == Outcome::Fired) {
+        withdraw_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
+    }
+    let closing = Decision {
+        person: turn.story.person,
+        output: turn.output(plan, CLOSED, &episode),
+        at: turn.story.now,
+        outcome: Outcome::Stopped,
+        gate: String::from("diagnosis"),
+        until: 0,
+        rule: plan.canonical(),
+        step: String::from(CLOSED),
+        episode,
+        priority: plan.priority,
+        spoken: false,
+        reason: String::from("The diagnosis is over; if it becomes active again, that is a new episode."),
+        facts: vec![event.resource.versioned()],
+        recorded: String::new(),
+    };
+    turn.decide(closing);
+}
+
+/// A fact is gone: what rests on it and was not said is taken back.
+fn take_back(turn: &mut Turn, event: &Heard) {
+    let reference = event.resource.reference();
+    let rests = |due: &&Due| Detail::read(&due.detail).trigger == reference;
+    let dues: Vec<Due> = turn.dues.values().filter(rests).cloned().collect();
+    for due in dues {
+        withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
+    }
+    let prefix = format!("{reference}/_history/");
+    let fired = turn
+        .decisions
+        .values()
+        .filter(|decision| decision.outcome == Outcome::Fired && decision.facts.iter().any(|fact| fact.starts_with(&prefix)));
+    let fired: Vec<Decision> = fired.cloned().collect();
+    for decision in fired {
+        withdraw_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
+    }
+}
+
+/// Something about the person changed: what gates hold is to be decided again.
+pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
+    let held = turn.dues.values().filter(|due| Detail::read(&due.detail).held);
+    held.filter_map(|due| turn.candidate(due)).collect()
+}
+
+/// The person has died: nothing more is said or done.
+pub(super) fn end_all(turn: &mut Turn) {
+    let why = "The person has died.";
+    let dues: Vec<Due> = turn.dues.values().cloned().collect();
+    for due in dues {
+        withdraw(turn, &due, Outcome::Stopped, "alive", why);
+    }
+    let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired);
+    let fired: Vec<Decision> = fired.cloned().collect();
+    for decision in fired {
+        withdraw_task(turn, &decision, "alive", why);
+    }
+}

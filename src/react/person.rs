@@ -1,0 +1,176 @@
+//! Whom we speak to: the person, or the guardian of a minor; where they live, what they speak, how they are reached.
+//! Follows <https://hl7.org/fhir/R4/patient.html> and <https://hl7.org/fhir/R4/relatedperson.html>.
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde_json::Value;
+
+use super::json::{coded, each, text};
+use super::{Resource, Rules, Story};
+use crate::fhir::time::Moment;
+
+/// Below this age a message goes to a guardian.
+const OF_AGE_YEARS: i64 = 18;
+
+/// Relationships that make somebody a guardian.
+const GUARDIANS: &[&str] =
+    &["GUARD", "PRN", "PRNFOST", "MTH", "FTH", "NMTH", "NFTH", "ADOPTP", "ADOPTF", "ADOPTM", "HPOWATT", "POWATT", "guardian"];
+
+/// Whom a message goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipient<'a> {
+    /// The Patient or RelatedPerson.
+    pub(crate) resource: &'a Resource,
+    /// The Patient it is about.
+    pub(crate) patient: &'a Resource,
+}
+
+/// The Patient resource that stands for the person: active, not replaced, the smallest id first.
+pub(crate) fn patient(story: &Story) -> Option<&Resource> {
+    let stands = |patient: &&Resource| {
+        let is_active = patient.value.get("active").and_then(Value::as_bool).unwrap_or(true);
+        is_active && !each(&patient.value, "link").iter().any(|link| text(link, "type") == Some("replaced-by"))
+    };
+    story.current("Patient").filter(stands).min_by(|a, b| a.id.cmp(&b.id))
+}
+
+/// Whether any Patient resource of the person says that they died.
+pub(crate) fn has_died(story: &Story) -> bool {
+    story.current("Patient").any(|patient| says_died(&patient.value))
+}
+
+/// Whether a Patient says that they died.
+pub(crate) fn says_died(patient: &Value) -> bool {
+    patient.get("deceasedDateTime").is_some() || patient.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether the person is under age now. Unknown birth dates count as of age: nearly half of real Patients have none.
+pub(crate) fn is_minor(patient: &Value, now: i64) -> bool {
+    let Some(born) = text(patient, "birthDate").and_then(Moment::parse) else { return false };
+    let of_age = born.day().checked_add(OF_AGE_YEARS.years());
+    let today = Timestamp::from_millisecond(now).map(|now| TimeZone::UTC.to_datetime(now).date());
+    of_age.ok().zip(today.ok()).is_some_and(|(of_age, today)| today < of_age)
+}
+
+/// Whom a message about the person goes to; `None` where there is no Patient, or a minor without a guardian.
+pub(crate) fn recipient(story: &Story) -> Option<Recipient<'_>> {
+    let patient = patient(story)?;
+    if !is_minor(&patient.value, story.now) {
+        return Some(Recipient { resource: patient, patient });
+    }
+    let guardian = |related: &&Resource| {
+        let is_active = related.value.get("active").and_then(Value::as_bool).unwrap_or(true);
+        is_active && GUARDIANS.iter().any(|code| coded(related.value.get("relationship"), code))
+    };
+    let guardian = story.current("RelatedPerson").filter(guardian).min_by(|a, b| a.id.cmp(&b.id))?;
+    Some(Recipient { resource: guardian, patient })
+}
+
+impl Recipient<'_> {
+    /// Languages, the preferred one first.
+    pub(crate) fn languages(&self) -> Vec<String> {
+        let spoken = each(&self.resource.value, "communication");
+        let preferred = |one: &&Value| one.get("preferred").and_then(Value::as_bool) == Some(true);
+        let (first, then): (Vec<&Value>, Vec<&Value>) = spoken.iter().partition(preferred);
+        let code = |one: &Value| {
+            let language = one.get("language")?;
+            let coded = each(language, "coding").iter().find_map(|coding| text(coding, "code"));
+            coded.or_else(|| text(language, "text")).map(str::to_owned)
+        };
+        let mut languages: Vec<String> = first.into_iter().chain(then).filter_map(code).collect();
+        languages.extend(text(&self.resource.value, "language").map(str::to_owned));
+        languages
+    }
+
+    /// The zones the recipient may be in: by an address, else the store's where no country is known.
+    pub(crate) fn zones(&self, rules: &Rules, store: &TimeZone) -> Vec<TimeZone> {
+        let own = each(&self.resource.value, "address").iter().chain(each(&self.patient.value, "address"));
+        let current = own.filter(|address| text(address, "use") != Some("old"));
+        let stated: Vec<&Value> = current.filter(|address| text(address, "country").is_some()).collect();
+        match stated.first() {
+            // A country that we do not know leaves nothing, and nothing holds.
+            Some(address) => rules.zones.of(address).to_vec(),
+            None => vec![store.clone()],
+        }
+    }
+
+    /// Whether anything could carry a message to the recipient.
+    pub(crate) fn is_reachable(&self) -> bool {
+        telecoms(&self.resource.value).next().is_some()
+    }
+
+    /// Normalized addresses of the recipient.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        telecoms(&self.resource.value).filter_map(normalized).collect()
+    }
+}
+
+/// Contact points that are in use and can carry a message.
+fn telecoms(resource: &Value) -> impl Iterator<Item = &Value> {
+    each(resource, "telecom").iter().filter(|telecom| {
+        let carries = matches!(text(telecom, "system"), None | Some("phone" | "sms" | "email" | "url" | "other"));
+        let named = text(telecom, "value").is_some_and(|value| !value.trim().is_empty());
+        carries && named && text(telecom, "use") != Some("old")
+    })
+}
+
+/// One spelling of a telephone number or address, so that STOP finds all who share it.
+pub(crate) fn normalized(telecom: &Value) -> Option<String> {
+    let value = text(telecom, "value")?.trim();
+    if text(telecom, "system") == Some("email") || value.contains('@') {
+        return Some(format!("mailto:{}", value.trim_start_matches("mailto:").to_lowercase()));
+    }
+    if text(telecom, "system") == Some("url") {
+        return Some(value.to_lowercase());
+    }
+    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_start_matches('0');
+    // A number is written with and without its country: these two countries' own numbers tell themselves by length.
+    let national = match digits.len() {
+        11 => digits.strip_prefix('1').filter(|rest| rest.starts_with(|first: char| first >= '2')),
+        13 => digits.strip_prefix("86").filter(|rest| rest.starts_with('1')),
+        _ => None,
+    };
+    let digits = national.unwrap_or(digits);
+    (!digits.is_empty()).then(|| format!("tel:{digits}"))
+}
+
+/// Normalized telephone numbers and e-mail addresses in these Patients and RelatedPersons.
+#[must_use]
+pub fn addresses(resources: &[Resource]) -> Vec<String> {
+    let people = resources.iter().filter(|resource| matches!(resource.kind.as_str(), "Patient" | "RelatedPerson"));
+    let mut addresses: Vec<String> = people.flat_map(|person| telecoms(&person.value).filter_map(normalized)).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_number_is_one_address_however_it_is_written() {
+        for (telecom, expected) in [
+            (json!({"system": "phone", "value": "+1 (555) 010-0123"}), Some("tel:5550100123")),
+            (json!({"system": "sms", "value": "555-010-0123"}), Some("tel:5550100123")),
+            (json!({"system": "phone", "value": "0086 138 0013 8000"}), Some("tel:13800138000")),
+            (json!({"system": "phone", "value": "13800138000"}), Some("tel:13800138000")),
+            (json!({"value": "Ada@Example.org"}), Some("mailto:ada@example.org")),
+            (json!({"system": "phone", "value": "none"}), None),
+        ] {
+            assert_eq!(normalized(&telecom).as_deref(), expected, "{telecom}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_of_age_on_the_day_of_the_eighteenth_year() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let born = json!({"birthDate": "2008-11-22"});
+        assert!(is_minor(&born, at("2026-11-21T12:00:00Z")));
+        assert!(!is_minor(&born, at("2026-11-22T12:00:00Z")));
+        assert!(!is_minor(&json!({}), 0));
+    }
+}

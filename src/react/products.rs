@@ -1,0 +1,84 @@
+//! Products: which group a dispensed medication belongs to, so that its supplies can be counted together.
+//! Follows <https://hl7.org/fhir/R4/medicationdispense.html>.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use super::concepts::Concepts;
+use super::json::{contained, each, local, mapped, text};
+use super::{Resource, Story};
+
+/// The ConceptMap that leads product codes to their ingredients.
+pub(crate) const INGREDIENTS: &str = "https://signa.example/fhir/ConceptMap/ingredients";
+
+/// What the products are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Products {
+    ingredients: HashMap<(String, String), BTreeSet<String>>,
+}
+
+impl Products {
+    /// Takes in a table of ingredients.
+    pub(super) fn learn(&mut self, map: &Value, concepts: &Concepts) {
+        for (system, code, _, ingredient) in mapped(map) {
+            let key = (concepts.canonical(system).to_owned(), code.to_owned());
+            self.ingredients.entry(key).or_default().insert(ingredient.to_owned());
+        }
+    }
+
+    /// Ingredients of a CodeableConcept, where they are known.
+    pub(crate) fn ingredients(&self, concepts: &Concepts, concept: &Value) -> Option<&BTreeSet<String>> {
+        each(concept, "coding").iter().find_map(|coding| {
+            let system = concepts.canonical(text(coding, "system")?).to_owned();
+            self.ingredients.get(&(system, text(coding, "code")?.to_owned()))
+        })
+    }
+
+    /// The group of a CodeableConcept: by ingredient where it is known, else by the first exact code, else by its words.
+    fn group_of(&self, concepts: &Concepts, concept: &Value) -> Option<String> {
+        if let Some(ingredients) = self.ingredients(concepts, concept) {
+            let names: Vec<&str> = ingredients.iter().map(String::as_str).collect();
+            return Some(format!("ingredient|{}", names.join("+")));
+        }
+        let exact = each(concept, "coding").iter().find_map(|coding| {
+            let system = concepts.canonical(text(coding, "system")?);
+            // A reason why there is no product is no product.
+            let code = text(coding, "code").filter(|_| !system.ends_with("data-absent-reason"))?;
+            Some(format!("{system}|{code}"))
+        });
+        exact.or_else(|| text(concept, "text").map(|words| format!("text|{}", words.trim().to_lowercase())))
+    }
+
+    /// The product group of a MedicationDispense or MedicationRequest; `None` when it names no product.
+    pub(crate) fn group(&self, concepts: &Concepts, resource: &Value, story: &Story) -> Option<String> {
+        if let Some(concept) = resource.get("medicationCodeableConcept") {
+            return self.group_of(concepts, concept);
+        }
+        let medication = resource.get("medicationReference")?;
+        if let Some(reference) = text(medication, "reference") {
+            let inner = contained(resource, reference)
+                .or_else(|| local(reference).and_then(|local| story.find(&local)).map(|found| found.value.as_ref()));
+            let known = inner.and_then(|medication| medication.get("code")).and_then(|code| self.group_of(concepts, code));
+            // A Medication we do not have is at least the same Medication each time; a contained one is not.
+            return known.or_else(|| local(reference));
+        }
+        let identifier = medication.get("identifier")?;
+        Some(format!("{}|{}", text(identifier, "system")?, text(identifier, "value")?))
+    }
+}
+
+/// `Type/id` of what the dispense rests on and does not contain: its order and its medication.
+pub(crate) fn needed(dispense: &Value) -> Vec<String> {
+    let medication = dispense.get("medicationReference");
+    let orders = each(dispense, "authorizingPrescription").iter();
+    orders.chain(medication).filter_map(|reference| text(reference, "reference")).filter_map(local).collect()
+}
+
+/// The order a dispense fills: contained, or in the story.
+pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Value> {
+    each(dispense, "authorizingPrescription").iter().filter_map(|reference| text(reference, "reference")).find_map(|reference| {
+        let stored = || story.find(&local(reference)?).filter(|order: &&Resource| !order.deleted);
+        contained(dispense, reference).or_else(|| stored().map(|order| order.value.as_ref()))
+    })
+}

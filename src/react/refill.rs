@@ -1,0 +1,315 @@
+//! Dispenses: what they supply, and the steps that hang on the begin and the end of each fill.
+//!
+//! The steps of a product are always derived anew from all its fills, whatever event asked for it: so a late, doubled,
+//! corrected or reversed dispense leads to the same dues as if all had been known in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::activity::Act;
+use super::cover::{Fill, MEDIAN};
+use super::decide::{because, is_settled, stop, withdraw, withdraw_task};
+use super::detail::Detail;
+use super::facts::Ask;
+use super::plan::{Action, Anchor, Plan, Step};
+use super::supply::{self, Nothing};
+use super::turn::{Candidate, Turn};
+use super::{Heard, episode, outputs, products};
+use crate::ledger::{Decision, Due, How, Mark, Outcome, Supply};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What one event says of one dispense.
+struct News<'a> {
+    event: &'a Heard,
+    row: Result<Supply, Nothing>,
+}
+
+/// Takes in dispenses, and returns what is to be decided at once.
+pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candidate<'a>> {
+    let mut products = BTreeSet::new();
+    let mut news = Vec::new();
+    for event in events {
+        let row = supply::row(turn.rules, turn.story, &event.resource);
+        keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
+        news.push(News { event, row });
+    }
+    for one in &news {
+        uncountable(turn, one);
+    }
+    let mut now = Vec::new();
+    for product in &products {
+        for (plan, action) in turn.rules.actions("MedicationDispense") {
+            now.extend(Arranging { plan, action, product, news: &news }.arrange(turn));
+        }
+    }
+    now
+}
+
+/// Replaces the row of a dispense; the products that it concerned and concerns are noted.
+fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BTreeSet<String>) {
+    let known: Vec<Supply> = turn.supplies.iter().filter(|known| known.dispense == dispense).cloned().collect();
+    products.extend(known.iter().map(|known| known.product.clone()));
+    products.extend(row.map(|row| row.product.clone()));
+    turn.supplies.retain(|known| known.dispense != dispense);
+    let is_moved = known.iter().any(|known| row.is_none_or(|row| row.product != known.product));
+    if is_moved {
+        turn.reaction.marks.push(Mark::SupplyGone { person: turn.story.person, dispense: dispense.to_owned() });
+    }
+    if let Some(row) = row {
+        if known.first() != Some(row) {
+            turn.reaction.marks.push(Mark::Supplied(row.clone()));
+        }
+        turn.supplies.push(row.clone());
+    }
+}
+
+/// A completed dispense that cannot be counted leaves its reason with every step it would have led to.
+fn uncountable(turn: &mut Turn, news: &News) {
+    let Err(why @ (Nothing::NoDay | Nothing::NoProduct | Nothing::Contradicts)) = news.row else { return };
+    let event = news.event;
+    if !acts(event) {
+        return;
+    }
+    for (plan, action) in turn.rules.about("MedicationDispense", &event.resource.value) {
+        if !action.listens(&turn.rules.concepts, event.line, "MedicationDispense", &event.resource.value) {
+            continue;
+        }
+        for step in &action.steps {
+            let episode = event.resource.reference();
+            let detail = Detail { trigger: episode.clone(), facts: vec![event.resource.versioned()], ..Detail::default() };
+            let output = turn.output(plan, &step.id, &episode);
+            let candidate = Candidate { plan, step, episode, output, trigger: None, fill: None, detail };
+            stop(turn, &candidate, Outcome::Stopped, because::SUPPLY, why.reason());
+        }
+    }
+}
+
+/// Whether rules act on an event at all.
+pub(super) fn acts(event: &Heard) -> bool {
+    event.react || event.resource.how != How::Import
+}
+
+/// The steps of one rule for one product.
+struct Arranging<'a, 'n> {
+    plan: &'a Plan,
+    action: &'a Action,
+    product: &'n str,
+    news: &'n [News<'a>],
+}
+
+/// What a fill is to the rule.
+enum Role<'a> {
+    /// A dispense of it was heard just now.
+    Fresh(&'a Heard),
+    /// It set the rule off earlier; what is known of the dispense that did.
+    Known(String, Vec<String>),
+    /// It never set the rule off, or does no longer.
+    Silent,
+}
+
+impl<'a> Arranging<'a, '_> {
+    fn arrange(&self, turn: &mut Turn<'a>) -> Vec<Candidate<'a>> {
+        let fills = turn.fills(self.product);
+        // Every (step, episode) that may stand; what is due and not among them is taken back.
+        let mut standing: BTreeMap<(String, String), &'static str> = BTreeMap::new();
+        let mut now = Vec::new();
+        for (at, fill) in fills.iter().enumerate() {
+            let is_last = at + 1 == fills.len();
+            let role = self.role(turn, fill);
+            for step in &self.action.steps {
+                let Some(mut candidate) = self.candidate(turn, step, fill, &role) else { continue };
+                let key = (step.id.clone(), candidate.episode.clone());
+                if matches!(step.anchor, Anchor::End(_)) && !is_last {
+                    let known = turn.decided(self.plan, &step.id, &candidate.episode).is_some();
+                    if matches!(role, Role::Fresh(_)) && !known && !turn.dues.contains_key(&candidate.output) {
+                        stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
+                    }
+                    standing.insert(key, because::MOVED);
+                    continue;
+                }
+                standing.insert(key, "");
+                if let Some((gate, why)) = self.hindrance(turn, step, fill, &role) {
+                    if turn.dues.contains_key(&candidate.output) || matches!(role, Role::Fresh(_)) {
+                        settle_stopped(turn, &candidate, gate, &why);
+                    }
+                    continue;
+                }
+                match self.day(step, fill) {
+                    Some(day) => plan(turn, &mut candidate, day, &role),
+                    None if matches!(role, Role::Fresh(_)) => now.push(candidate),
+                    None => {}
+                }
+            }
+        }
+        self.take_back(turn, &standing);
+        now
+    }
+
+    /// What the fill is to this rule: by what was just heard, else by what was due or decided before.
+    fn role(&self, turn: &Turn<'a>, fill: &Fill) -> Role<'a> {
+        let of_fill = |news: &&News<'a>| fill.dispenses.contains(&news.event.resource.id);
+        let mut silenced = Vec::new();
+        let mut fresh = None;
+        for news in self.news.iter().filter(of_fill) {
+            if self.is_set_off(turn, news.event, fill) {
+                if acts(news.event) {
+                    fresh = fresh.or(Some(news.event));
+                }
+            } else {
+                silenced.push(news.event.resource.reference());
+            }
+        }
+        if let Some(event) = fresh {
+            return Role::Fresh(event);
+        }
+        let mut dues = turn.dues.values().filter(|due| turn.is_of(&due.rule, self.plan));
+        let known = dues.find_map(|due| {
+            let detail = Detail::read(&due.detail);
+            (detail.is_about(fill) && !silenced.contains(&detail.trigger)).then_some((detail.trigger, detail.needed))
+        });
+        let decided = || {
+            let counts = |decision: &&Decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION;
+            let facts = turn.decisions.values().filter(counts).flat_map(|decision| &decision.facts);
+            let named = facts.filter_map(|fact| fact.split("/_history/").next()).find(|fact| {
+                let id = fact.strip_prefix("MedicationDispense/");
+                id.is_some_and(|id| fill.dispenses.iter().any(|known| known == id)) && !silenced.iter().any(|one| one == fact)
+            });
+            named.map(|trigger| (trigger.to_owned(), Vec::new()))
+        };
+        known.or_else(decided).map_or(Role::Silent, |(trigger, needed)| Role::Known(trigger, needed))
+    }
+
+    fn is_set_off(&self, turn: &Turn, event: &Heard, fill: &Fill) -> bool {
+        let value = event.resource.value.as_ref();
+        let ask = Ask { story: turn.story, resource: value, fill: Some(fill) };
+        self.action.listens(&turn.rules.concepts, event.line, "MedicationDispense", value)
+            && self.action.conditions.iter().all(|condition| condition.holds(&ask))
+    }
+
+    fn candidate(&self, turn: &Turn<'a>, step: &'a Step, fill: &Fill, role: &Role<'a>) -> Option<Candidate<'a>> {
+        let (trigger, needed, resource) = match role {
+            Role::Fresh(event) => (event.resource.reference(), products::needed(&event.resource.value), Some(&event.resource)),
+            Role::Known(trigger, needed) => (trigger.clone(), needed.clone(), None),
+            Role::Silent => return None,
+        };
+        let versions = turn.supplies.iter().filter(|row| fill.dispenses.contains(&row.dispense));
+        let mut facts: Vec<String> =
+            versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
+        facts.sort();
+        let episode = episode::of_fill(self.product, fill.first);
+        let output = turn.output(self.plan, &step.id, &episode);
+        let detail = Detail { trigger, needed, product: self.product.to_owned(), first: fill.first, facts, ..Detail::default() };
+        let plan = self.plan;
+        let trigger = resource.or_else(|| turn.story.find(&detail.trigger));
+        let mut candidate = Candidate { plan, step, episode, output, trigger, fill: Some(fill.clone()), detail };
+        candidate.detail.planned = turn.story.now;
+        candidate.detail.until = turn.story.now + step.window_days * DAY_MS;
+        Some(candidate)
+    }
+
+    /// Why a step of this fill cannot be planned at all.
+    fn hindrance(&self, turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
+        if matches!(step.anchor, Anchor::End(_)) {
+            if fill.last.is_none() {
+                let why = "The days of supply are not known: neither dispense, order nor dose tells them.";
+                return Some((because::SUPPLY, why.to_owned()));
+            }
+            if fill.step == MEDIAN && step.activity.act == Act::Speak {
+                let why = "The days of supply are only estimated from the person's own habit.";
+                return Some((because::SUPPLY, why.to_owned()));
+            }
+        }
+        let Role::Fresh(event) = role else { return None };
+        let ask = Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill) };
+        let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
+        Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+    }
+
+    #[expect(clippy::unused_self, reason = "a question to the rule")]
+    fn day(&self, step: &Step, fill: &Fill) -> Option<i64> {
+        match step.anchor {
+            Anchor::AtOnce => None,
+            Anchor::Start(days) => Some(fill.handed + days),
+            Anchor::End(days) => fill.last.map(|last| last + days),
+        }
+    }
+
+    /// Takes back what is due, or requested and not taken on, and does not stand any more.
+    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>) {
+        let ours = |rule: &str, step: &str, episode: &str| {
+            rule.split('|').next() == Some(self.plan.url.as_str())
+                && self.action.steps.iter().any(|known| known.id == step)
+                && episode::is_of_product(episode, self.product)
+        };
+        let why = |step: &str, episode: &str| match standing.get(&(step.to_owned(), episode.to_owned())) {
+            Some(&"") => None,
+            Some(gate) => Some((*gate, MOVED)),
+            None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
+        };
+        let dues: Vec<Due> = turn.dues.values().filter(|due| ours(&due.rule, &due.step, &due.episode)).cloned().collect();
+        for due in dues {
+            if let Some((gate, why)) = why(&due.step, &due.episode) {
+                withdraw(turn, &due, Outcome::Withdrawn, gate, why);
+            }
+        }
+        let fired = turn
+            .decisions
+            .values()
+            .filter(|decision| decision.outcome == Outcome::Fired && ours(&decision.rule, &decision.step, &decision.episode));
+        let fired: Vec<Decision> = fired.cloned().collect();
+        for decision in fired {
+            if let Some((gate, why)) = why(&decision.step, &decision.episode) {
+                withdraw_task(turn, &decision, gate, why);
+            }
+        }
+    }
+}
+
+const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+
+/// A step that cannot be planned: it says so once, and nothing of it stays due.
+fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str) {
+    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
+    if !settled {
+        stop(turn, candidate, Outcome::Stopped, gate, why);
+    }
+}
+
+/// Plans a step for a day, unless it was decided already.
+fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, day: i64, role: &Role) {
+    let step = candidate.step;
+    if let Some(known) = turn.decided(candidate.plan, &step.id, &candidate.episode) {
+        // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts.
+        let stays = is_settled(known) || known.outcome == Outcome::Held;
+        if stays || (known.outcome == Outcome::Stopped && !matches!(role, Role::Fresh(_))) {
+            return;
+        }
+    }
+    if was_said(turn, candidate) {
+        return;
+    }
+    let store = candidate
+        .trigger
+        .map_or_else(|| supply::store(turn.story, &serde_json::Value::Null), |trigger| supply::store(turn.story, &trigger.value));
+    let speaks = step.activity.act == Act::Speak;
+    candidate.detail.planned = outputs::opening(turn, speaks, day, &store);
+    candidate.detail.until = candidate.detail.planned + step.window_days * DAY_MS;
+    if candidate.detail.until < turn.story.now {
+        return stop(turn, candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
+    }
+    let due = turn.due(candidate, candidate.detail.planned);
+    turn.plan(due);
+}
+
+/// Whether this step was said for one of the fill's dispenses before its first day moved.
+fn was_said(turn: &Turn, candidate: &Candidate) -> bool {
+    let Some(fill) = &candidate.fill else { return false };
+    let said = turn.decisions.values().filter(|decision| {
+        decision.outcome == Outcome::Fired && decision.step == candidate.step.id && turn.is_of(&decision.rule, candidate.plan)
+    });
+    let mut facts = said.flat_map(|decision| &decision.facts);
+    facts.any(|fact| {
+        let id = fact.strip_prefix("MedicationDispense/").and_then(|rest| rest.split('/').next());
+        id.is_some_and(|id| fill.dispenses.iter().any(|known| known == id))
+    })
+}

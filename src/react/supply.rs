@@ -1,0 +1,112 @@
+//! What one dispense supplies: the row the ledger keeps of it, or why there is none.
+//! Follows <https://hl7.org/fhir/R4/medicationdispense.html>.
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::json::{each, reference, text};
+use super::{Resource, Rules, Store, Story, days, products, zones};
+use crate::fhir::time::{Moment, Precision};
+use crate::ledger::Supply;
+
+/// The ValueSet of kinds of dispense that hand out only a part.
+pub(crate) const PARTIAL: &str = "https://signa.example/fhir/ValueSet/partial-fill";
+
+/// The ValueSet of kinds of dispense by which nothing was handed over.
+pub(crate) const NOT_HANDED: &str = "https://signa.example/fhir/ValueSet/not-handed-over";
+
+/// Why a dispense supplies nothing we can count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// It was taken back, or never done.
+    Reversed,
+    /// It is not (yet) done.
+    NotDone,
+    /// Its type says that nothing was handed over, against its status.
+    Contradicts,
+    /// It names no product.
+    NoProduct,
+    /// It says no day on which it was handed over or prepared.
+    NoDay,
+}
+
+impl Nothing {
+    /// The sentence for it.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Reversed => "The dispense was reversed.",
+            Self::NotDone => "The dispense is not completed.",
+            Self::Contradicts => "The dispense is called completed, but its type says that nothing was handed over.",
+            Self::NoProduct => "The dispense names no product.",
+            Self::NoDay => "The dispense says no day on which it was handed over or prepared.",
+        }
+    }
+}
+
+/// The supply row of a MedicationDispense.
+pub(crate) fn row(rules: &Rules, story: &Story, dispense: &Resource) -> Result<Supply, Nothing> {
+    let value = dispense.value.as_ref();
+    if is_reversed(dispense) {
+        return Err(Nothing::Reversed);
+    }
+    if text(value, "status") != Some("completed") {
+        return Err(Nothing::NotDone);
+    }
+    let kind = value.get("type");
+    if kind.is_some_and(|kind| rules.concepts.matches(NOT_HANDED, kind)) {
+        return Err(Nothing::Contradicts);
+    }
+    let product = rules.products.group(&rules.concepts, value, story).ok_or(Nothing::NoProduct)?;
+    let handed = handed(value, &store(story, value).zone).ok_or(Nothing::NoDay)?;
+    let is_partial = kind.is_some_and(|kind| rules.concepts.matches(PARTIAL, kind));
+    let days = days::of(value, products::order(value, story), is_partial);
+    Ok(Supply {
+        person: dispense.person,
+        product,
+        dispense: dispense.id.clone(),
+        version: dispense.version,
+        fact: dispense.fact,
+        source: dispense.source.clone(),
+        handed,
+        days: days.count,
+        step: days.step.to_owned(),
+        quantity: value.get("quantity").map(quantity).unwrap_or_default(),
+    })
+}
+
+/// Whether a dispense was taken back: deleted, or of a status that undoes it.
+pub(crate) fn is_reversed(resource: &Resource) -> bool {
+    resource.deleted || matches!(text(&resource.value, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
+}
+
+/// The day it was handed over, else prepared, where that is known to the day.
+fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
+    let written = text(value, "whenHandedOver").or_else(|| text(value, "whenPrepared"))?;
+    let moment = Moment::parse(written).filter(|moment| moment.precision >= Precision::Day)?;
+    let local = match moment.offset {
+        Some(offset) => zone.to_datetime(offset.to_timestamp(moment.civil).ok()?).date(),
+        None => moment.day(),
+    };
+    Some(zones::number(local))
+}
+
+fn quantity(quantity: &Value) -> String {
+    let value = quantity.get("value").map(Value::to_string).unwrap_or_default();
+    let unit = text(quantity, "code").or_else(|| text(quantity, "unit")).unwrap_or_default();
+    if value.is_empty() { value } else { format!("{value}|{unit}") }
+}
+
+/// The store a resource belongs to: the Organization that performed it, else the first one of the story.
+pub(crate) fn store(story: &Story, value: &Value) -> Store {
+    let actors = each(value, "performer").iter().filter_map(|performer| {
+        reference(performer, "actor").or_else(|| text(performer, "reference"))?.strip_prefix("Organization/")
+    });
+    let named = actors.into_iter().find_map(|id| story.stores.iter().find(|store| store.organization == id));
+    let default = || Store { organization: String::new(), zone: TimeZone::UTC };
+    named.or_else(|| story.stores.first()).cloned().unwrap_or_else(default)
+}
+
+/// `2026-01-30`, of a day's number.
+pub(crate) fn written(day: i64) -> String {
+    zones::date(day).to_string()
+}

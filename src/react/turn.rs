@@ -1,0 +1,168 @@
+//! One reaction in the making: the story with what was decided since, and what will be recorded.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::cover::{Fill, fills};
+use super::detail::Detail;
+use super::plan::{Plan, Step};
+use super::{Output, Reaction, Resource, Rules, Story, episode};
+use crate::ledger::{Decision, Due, Mark, Outcome, Precondition, Supply};
+
+/// One reaction in the making.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) story: &'a Story,
+    /// By output id; ordered, so that the same story gives the same reaction.
+    pub(crate) decisions: BTreeMap<String, Decision>,
+    /// By output id.
+    pub(crate) dues: BTreeMap<String, Due>,
+    pub(crate) supplies: Vec<Supply>,
+    /// Addresses for which somebody said STOP.
+    pub(crate) stopped: Vec<String>,
+    pub(crate) reaction: Reaction,
+}
+
+/// A step of a rule that wants to be done for an episode.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) step: &'a Step,
+    pub(crate) episode: String,
+    pub(crate) output: String,
+    /// What set it off, where it could be loaded.
+    pub(crate) trigger: Option<&'a Resource>,
+    /// The fill it is about, where it is about a supply.
+    pub(crate) fill: Option<Fill>,
+    pub(crate) detail: Detail,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(rules: &'a Rules, story: &'a Story) -> Self {
+        Self {
+            rules,
+            story,
+            decisions: story.decisions.iter().map(|decision| (decision.output.clone(), decision.clone())).collect(),
+            dues: story.dues.iter().map(|due| (due.output.clone(), due.clone())).collect(),
+            supplies: story.supplies.clone(),
+            stopped: story.stopped.clone(),
+            reaction: Reaction::default(),
+        }
+    }
+
+    /// Whether a `url|version` is a version of this plan.
+    #[expect(clippy::unused_self, reason = "reads as a question to the turn")]
+    pub(crate) fn is_of(&self, rule: &str, plan: &Plan) -> bool {
+        rule.split('|').next() == Some(plan.url.as_str())
+    }
+
+    /// What was decided of this step in this episode, also for a person that was united with this one.
+    pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
+        let same =
+            |decision: &&Decision| decision.step == step && decision.episode == episode && self.is_of(&decision.rule, plan);
+        self.decisions.values().filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
+    }
+
+    /// The fills of a product, as they are known now.
+    pub(crate) fn fills(&self, product: &str) -> Vec<Fill> {
+        let rows: Vec<&Supply> = self.supplies.iter().filter(|row| row.product == product).collect();
+        fills(&rows)
+    }
+
+    /// Writes down what a candidate came to.
+    pub(crate) fn decide(&mut self, decision: Decision) {
+        self.decisions.insert(decision.output.clone(), decision.clone());
+        self.reaction.marks.push(Mark::Decided(decision));
+    }
+
+    /// Writes down when to look again; nothing when that is known already.
+    pub(crate) fn plan(&mut self, due: Due) {
+        if self.dues.get(&due.output) != Some(&due) {
+            self.dues.insert(due.output.clone(), due.clone());
+            self.reaction.marks.push(Mark::Due(due));
+        }
+    }
+
+    /// Nothing is due for this output any more.
+    pub(crate) fn drop_due(&mut self, output: &str) {
+        if let Some(due) = self.dues.remove(output) {
+            self.reaction.marks.push(Mark::DueGone { person: due.person, output: due.output });
+        }
+    }
+
+    /// A resource to record: new, or in place of the version that is loaded.
+    pub(crate) fn record(&mut self, kind: &'static str, value: Value) {
+        let id = value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let stored = self.story.find(&format!("{kind}/{id}"));
+        let when = stored.map_or(Precondition::Absent, |stored| Precondition::Version(stored.version));
+        self.reaction.outputs.push(Output { kind, id, when, value });
+    }
+
+    /// The decision on a candidate, with what all decisions have in common.
+    pub(crate) fn decision(&self, candidate: &Candidate, outcome: Outcome, gate: &str, reason: impl Into<String>) -> Decision {
+        Decision {
+            person: self.story.person,
+            output: candidate.output.clone(),
+            at: self.story.now,
+            outcome,
+            gate: gate.to_owned(),
+            until: 0,
+            rule: candidate.plan.canonical(),
+            step: candidate.step.id.clone(),
+            episode: candidate.episode.clone(),
+            priority: candidate.plan.priority,
+            spoken: false,
+            reason: reason.into(),
+            facts: candidate.detail.facts.clone(),
+            recorded: self.recorded(&candidate.output),
+        }
+    }
+
+    /// `Type/id` of what was recorded for an output; empty when nothing was.
+    pub(crate) fn recorded(&self, output: &str) -> String {
+        self.decisions.get(output).map(|decision| decision.recorded.clone()).unwrap_or_default()
+    }
+
+    /// The due of a candidate.
+    pub(crate) fn due(&self, candidate: &Candidate, at: i64) -> Due {
+        Due {
+            person: self.story.person,
+            output: candidate.output.clone(),
+            due: at,
+            priority: candidate.plan.priority,
+            rule: candidate.plan.canonical(),
+            step: candidate.step.id.clone(),
+            episode: candidate.episode.clone(),
+            detail: candidate.detail.write(),
+        }
+    }
+
+    /// The id of the output of a step in an episode; what a united person was given keeps its id.
+    pub(crate) fn output(&self, plan: &Plan, step: &str, of: &str) -> String {
+        let known = self.decided(plan, step, of).map(|decision| decision.output.clone());
+        let due = || {
+            let mut dues = self.dues.values();
+            dues.find(|due| due.step == step && due.episode == of && self.is_of(&due.rule, plan)).map(|due| due.output.clone())
+        };
+        known.or_else(due).unwrap_or_else(|| episode::output(&plan.url, &self.story.tenant, self.story.person, of, step))
+    }
+
+    /// The candidate that a due stands for; `None` when its rule or step runs no longer.
+    pub(crate) fn candidate(&self, due: &Due) -> Option<Candidate<'a>> {
+        let plan = self.rules.plan(&due.rule)?;
+        let (_, step) = plan.step(&due.step)?;
+        let detail = Detail::read(&due.detail);
+        let fill = self.fills(&detail.product).into_iter().find(|fill| detail.is_about(fill));
+        Some(Candidate {
+            plan,
+            step,
+            episode: due.episode.clone(),
+            output: due.output.clone(),
+            trigger: self.story.find(&detail.trigger),
+            fill,
+            detail,
+        })
+    }
+}
