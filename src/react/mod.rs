@@ -25,6 +25,7 @@
 //! event says so.
 
 mod activity;
+pub mod cases;
 mod concepts;
 mod condition;
 mod consent;
@@ -44,9 +45,12 @@ mod plan;
 mod products;
 mod read;
 mod refill;
+pub mod rehearsal;
 mod rules;
 mod shipped;
 mod supply;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod words;
 mod zones;

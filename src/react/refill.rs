@@ -14,7 +14,7 @@ use super::plan::{Action, Anchor, Plan, Step};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn};
 use super::{Heard, episode, outputs, products};
-use crate::ledger::{Decision, Due, How, Mark, Outcome, Supply};
+use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -246,17 +246,13 @@ impl<'a> Arranging<'a, '_> {
             Some(gate) => Some((*gate, MOVED)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
-        let dues: Vec<Due> = turn.dues.values().filter(|due| ours(&due.rule, &due.step, &due.episode)).cloned().collect();
+        let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
         for due in dues {
             if let Some((gate, why)) = why(&due.step, &due.episode) {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
-        let fired = turn
-            .decisions
-            .values()
-            .filter(|decision| decision.outcome == Outcome::Fired && ours(&decision.rule, &decision.step, &decision.episode));
-        let fired: Vec<Decision> = fired.cloned().collect();
+        let fired = turn.fired_where(|decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode) {
                 withdraw_task(turn, &decision, gate, why);

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::cover::Fill;
 use super::Story;
+use super::cover::Fill;
 
 /// A fact that rules may ask for by name.
 pub(crate) struct Fact {
