@@ -73,6 +73,11 @@ impl Clock {
         self.hands.moved.send_modify(|turn| *turn += 1);
     }
 
+    /// Returns when so much real time has passed, whatever the hands say: for rests after a failure, never for what is due.
+    pub async fn passes(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     /// Returns when it is `at` or later by this clock.
     pub async fn reaches(&self, at: i64) {
         let mut moved = self.hands.moved.subscribe();

@@ -8,4 +8,10 @@ pub mod clock;
 pub mod ledger;
 
 pub mod check;
+pub mod identify;
 pub mod react;
+pub mod speak;
+
+pub mod flow;
+
+pub mod arrive;

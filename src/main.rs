@@ -1,3 +1,24 @@
 //! The start of the program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use signa::command::{self, Arguments, Command, Ledger};
+use tracing_subscriber::EnvFilter;
+
+/// Two threads answer requests; the writer, the folder and the loop have their own.
+const WORKERS: usize = 2;
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("SIGNA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(async move {
+        match arguments.command {
+            Command::Serve(arguments) => command::serve::run(&arguments).await,
+            Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
+        }
+    })
+}

@@ -3,9 +3,8 @@ CREATE TABLE words (
     tenant TEXT NOT NULL,
     parameter BIGINT NOT NULL,
     word TEXT NOT NULL,              -- token, reference, uri or folded string
-    moment BIGINT NOT NULL,          -- when it happened, only in rows that name the subject; 0 elsewhere
     number BIGINT NOT NULL,
-    CONSTRAINT words_key PRIMARY KEY (tenant, parameter, word, moment, number)
+    CONSTRAINT words_key PRIMARY KEY (tenant, parameter, word, number)
 ) WITHOUT ROWID;
 
 CREATE TABLE spans (
@@ -17,3 +16,4 @@ CREATE TABLE spans (
     number BIGINT NOT NULL,
     CONSTRAINT spans_key PRIMARY KEY (tenant, parameter, wide, low, high, number)
 ) WITHOUT ROWID;
+CREATE INDEX spans_number ON spans (tenant, number);

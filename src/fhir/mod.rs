@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/>.
 
 pub mod definitions;
+pub mod kinds;
 pub mod outcome;
 pub mod path;
 pub mod search;

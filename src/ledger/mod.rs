@@ -3,12 +3,32 @@
 //! `Ledger::record` is the one door in: resource version, search rows, ledger entry and event become true together.
 //! A new table is one migration per database, of the same number and name, and one file here.
 
+mod chain;
+mod checkpoints;
+mod dialect;
+mod entries;
+mod events;
 mod mark;
+mod migrations;
+mod numbers;
+mod open;
+mod people;
+mod reaction;
+mod record;
+mod resources;
 pub mod search;
+mod stored;
+mod subscriptions;
 mod unit;
+mod verify;
+mod writer;
 
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
-pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Subject, Unit};
+pub use open::{Ledger, Settings};
+pub use search::Page;
+pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
+pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};
+pub use verify::Verdict;
 
 use std::sync::Arc;
 
@@ -26,73 +46,6 @@ pub struct Person(pub i64);
 impl Person {
     /// What has no person.
     pub const NOBODY: Self = Self(0);
-}
-
-/// A resource as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Stays for all versions.
-    pub number: i64,
-    /// The resource type.
-    pub kind: String,
-    /// The resource id.
-    pub id: String,
-    /// The version.
-    pub version: i64,
-    /// Its stamp, UTC milliseconds.
-    pub updated: i64,
-    /// Whether this version is a deletion; then there is no body.
-    pub deleted: bool,
-    /// Whose it is.
-    pub person: Person,
-    /// Number of the first resource that states the same fact.
-    pub fact: i64,
-    /// Who sent it.
-    pub source: String,
-    /// How it was learned.
-    pub how: How,
-    /// Members of `meta` as sent; see [`Draft::meta`].
-    pub meta: String,
-    /// See [`Draft::body`].
-    pub body: String,
-}
-
-/// Something recorded and not yet reacted to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its number in the queue.
-    pub number: i64,
-    /// Whose ledger.
-    pub scope: Scope,
-    /// Whose it is.
-    pub person: Person,
-    /// The resource type.
-    pub kind: String,
-    /// The resource id.
-    pub id: String,
-    /// The version it is about.
-    pub version: i64,
-    /// created, updated or deleted.
-    pub line: Line,
-    /// How it was learned.
-    pub how: How,
-    /// How many reactions led to it.
-    pub depth: u8,
-    /// When, UTC milliseconds.
-    pub learned: i64,
-}
-
-/// What an entry of the ledger says of its resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
-    /// It was new, or came back.
-    Created,
-    /// It changed.
-    Updated,
-    /// It was deleted.
-    Deleted,
-    /// Two persons were united.
-    Linked,
 }
 
 /// What a caller can do about a failed act.

@@ -143,6 +143,15 @@ pub struct Receipt {
     pub person: Person,
 }
 
+/// What became of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// One per change, in the same order.
+    pub receipts: Vec<Receipt>,
+    /// The notices that got a number.
+    pub notices: Vec<super::Noticed>,
+}
+
 impl Unit {
     /// A unit of one change from outside.
     #[must_use]

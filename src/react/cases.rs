@@ -41,19 +41,19 @@ fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<
     };
     let treatment = if text(case, "treatment") == Some("held") { Unasked::Held } else { Unasked::Allowed };
     let store = Store { organization: String::from("store"), zone: zone.clone() };
-    let mut story = Rehearsal::new(rules, Settings { treatment }, store, time(case, "now")?);
+    let mut rehearsal = Rehearsal::new(rules, Settings { treatment }, store, time(case, "now")?);
     for event in each(case, "happens") {
-        story.advance(time(event, "at")?);
+        rehearsal.advance(time(event, "at")?);
         if let Some(reference) = text(event, "delete") {
-            story.delete(reference);
+            rehearsal.delete(reference);
         } else {
             let imported = event.get("import").and_then(Value::as_bool) == Some(true);
             let resource = event.get("resource").ok_or("a happening has no resource")?;
-            story.hear_from(resource.clone(), if imported { How::Import } else { How::Live }, "case");
+            rehearsal.hear_from(resource.clone(), if imported { How::Import } else { How::Live }, "case");
         }
     }
-    story.advance(time(case, "until")?);
-    let ours = story.journal.iter().filter(|decision| decision.rule.split('|').next() == Some(plan));
+    rehearsal.advance(time(case, "until")?);
+    let ours = rehearsal.journal.iter().filter(|decision| decision.rule.split('|').next() == Some(plan));
     let line = |decision: &crate::ledger::Decision| {
         let day = zones::date(zones::day(decision.at, zone));
         let line = format!("{} {} {day} {}", decision.step, decision.outcome.word(), decision.gate);

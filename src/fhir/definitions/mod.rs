@@ -5,9 +5,11 @@
 //! Everything handed out is static: a look-up allocates nothing.
 
 mod codes;
+mod primitive;
 mod table;
 
 pub use codes::ValueSet;
+pub use primitive::Primitive;
 pub use table::{Element, Flavour, Invariant, Key, Node};
 
 use table::TABLES;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::sync::LazyLock;
 
 use super::codes::ValueSet;
+use super::primitive::Primitive;
 
 /// What sort of thing a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +30,16 @@ pub struct Node {
     pub name: &'static str,
     /// What sort of thing it is.
     pub flavour: Flavour,
+    /// Which primitive type it is, if it is one.
+    pub primitive: Option<Primitive>,
     /// Its elements in the order of the standard, at most 128.
     pub elements: Vec<Element>,
     /// The JSON keys of its elements, in the same order; a choice has one for each of its types.
     pub keys: Vec<Key>,
     /// Numbers of the invariants that hold for it.
     pub invariants: Vec<u16>,
+    /// One bit for each element that must be there, the first element lowest.
+    pub required: u128,
     /// Positions in `keys` by the bytes of the key.
     sorted: Vec<u16>,
 }
@@ -193,7 +198,8 @@ fn read_node(head: &'static str) -> Node {
         _ => Flavour::Backbone,
     };
     let invariants = numbers(fields.next().unwrap_or_default());
-    Node { name, flavour, elements: Vec::new(), keys: Vec::new(), invariants, sorted: Vec::new() }
+    let primitive = Primitive::named(name).filter(|_| flavour == Flavour::Primitive);
+    Node { name, flavour, primitive, elements: Vec::new(), keys: Vec::new(), invariants, required: 0, sorted: Vec::new() }
 }
 
 fn read_element(node: &mut Node, line: &'static str) {
@@ -205,6 +211,9 @@ fn read_element(node: &mut Node, line: &'static str) {
     for kind in kinds.split(' ') {
         let key = choice.map_or(name, |name| choice_key(name, kind));
         node.keys.push(Key { name: key, kind, element: position, node: 0 });
+    }
+    if cardinality.starts_with('1') {
+        node.required |= 1 << position;
     }
     node.elements.push(Element {
         name: choice.unwrap_or(name),

@@ -25,14 +25,7 @@ pub(super) fn kind_call<'a>(function: F, input: &[Item<'a>], arguments: &'a [Tre
     };
     Ok(match function {
         F::Is => single(input)?.map(|item| Item::Boolean(kinds::matches(item, kind, false))).into_iter().collect(),
-        F::As => {
-            // The standard's own search parameters say `as` of lists as well; only a plain value must stand alone.
-            let kept: Collection<'a> = input.iter().filter(|item| kinds::matches(item, kind, true)).cloned().collect();
-            if kept.len() > 1 {
-                single(input)?;
-            }
-            kept
-        }
+        // The standard's own dom-3 asks `as()` of lists, so it keeps what is of the type, as `ofType()` does.
         _ => input.iter().filter(|item| kinds::matches(item, kind, true)).cloned().collect(),
     })
 }

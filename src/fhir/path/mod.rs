@@ -17,6 +17,7 @@ mod node;
 mod numbers;
 mod operators;
 mod parse;
+mod route;
 mod sets;
 #[cfg(test)]
 mod suite;
@@ -34,6 +35,7 @@ pub use evaluate::STEPS_MAX;
 pub use item::{Collection, Item, Quantity};
 pub use node::Node;
 pub use parse::{DEPTH_MAX, LENGTH_MAX};
+pub use route::Route;
 pub use temporal::{Grain, Sort, Temporal};
 
 /// Why an expression could not be read or answered. No variant says anything of the resource's content.
@@ -75,6 +77,12 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The plain ways through the JSON of a resource type, for work that must be fast; `None` if the expression is more than steps.
+    #[must_use]
+    pub fn routes(&self, kind: &str) -> Option<Vec<Route>> {
+        route::routes(&self.tree, kind)
     }
 
     /// What the expression gives on this resource or element.

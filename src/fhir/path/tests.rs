@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
+use proptest::proptest;
 use serde_json::{Value, json};
 
 use super::{Context, Error, Expression, Item, Node};
@@ -71,6 +72,151 @@ fn hostile_expressions_only_fail() {
     let doubling = Expression::parse(&doubling).unwrap();
     assert!(matches!(doubling.evaluate(&Context::new(), &value), Err(Error::Bound(_))));
 }
+
+#[test]
+fn the_deepest_expression_fits_on_a_small_stack() {
+    let value = patient();
+    for (open, close) in [("where(", ")"), ("(", ")"), ("iif(true, ", ")"), ("select(true and ", ")"), ("-", "")] {
+        let depth = (1..super::DEPTH_MAX).rev().find_map(|depth| {
+            let text = format!("{}name.exists(){}", open.repeat(depth), close.repeat(depth));
+            Expression::parse(&text).ok()
+        });
+        let expression = depth.unwrap();
+        let answer = std::thread::scope(|scope| {
+            let small = std::thread::Builder::new().stack_size(1 << 20);
+            let run = || expression.evaluate(&Context::new(), &value).map(|items| items.len());
+            small.spawn_scoped(scope, run).unwrap().join().unwrap()
+        });
+        assert!(!matches!(answer, Err(Error::Bound(_))), "{open}");
+    }
+}
+
+proptest! {
+    /// Words thrown together at random parse or not, and give an answer or an error, but never a panic.
+    #[test]
+    fn random_expressions_never_panic(words in proptest::collection::vec(0..WORDS.len(), 1..24), text in "\\PC{0,24}") {
+        let value = patient();
+        let _ = Expression::parse(&text);
+        let text: String = words.into_iter().map(|at| WORDS[at]).collect::<Vec<_>>().join(" ");
+        if let Ok(expression) = Expression::parse(&text) {
+            let _ = expression.evaluate(&Context::new().with_clock(0, &TimeZone::UTC), &value);
+        }
+    }
+
+    /// The same of chains that always parse.
+    #[test]
+    fn random_chains_never_panic(heads in proptest::collection::vec((0..HEADS.len(), 0..CALLS.len(), 0..OPERATORS.len()), 1..6)) {
+        let value = patient();
+        let part = |(head, call, operator): (usize, usize, usize)| format!("{}{} {} ", HEADS[head], CALLS[call], OPERATORS[operator]);
+        let text = format!("{}1", heads.into_iter().map(part).collect::<String>());
+        let expression = Expression::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let _ = expression.evaluate(&Context::new().with_clock(0, &TimeZone::UTC), &value);
+    }
+}
+
+const WORDS: &[&str] = &[
+    "name",
+    "given",
+    ".",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{}",
+    "where",
+    "'x'",
+    "1",
+    "-1.5",
+    "@2024-02",
+    "@T10",
+    "1 'mg'",
+    "3 days",
+    "and",
+    "is",
+    "as",
+    "Patient",
+    "String",
+    "$this",
+    "%resource",
+    "|",
+    "=",
+    "<",
+    "+",
+    "-",
+    "&",
+    ",",
+    "exists",
+    "matches",
+    "'('",
+    "%",
+    "$",
+    "`",
+    "//",
+    "/*",
+];
+
+const HEADS: &[&str] = &[
+    "name",
+    "birthDate",
+    "'aé|b'",
+    "5",
+    "1.50",
+    "9223372036854775807",
+    "123456789012345678901234567890.5",
+    "@2024-02-29",
+    "@2024",
+    "@T10:30",
+    "@9999-12-31T23:59:59Z",
+    "@0001-01-01",
+    "2 'mg'",
+    "3 days",
+    "{}",
+    "active",
+    "telecom.rank",
+    "descendants()",
+    "(1 | 2 | 2.0 | 'a')",
+    "%resource",
+];
+
+const CALLS: &[&str] = &[
+    "",
+    ".substring(1, 9)",
+    ".round(2)",
+    ".lowBoundary()",
+    ".highBoundary(4)",
+    ".toString()",
+    ".toQuantity()",
+    ".toDecimal()",
+    ".toDateTime()",
+    ".power(70)",
+    ".sqrt()",
+    ".ln()",
+    ".abs()",
+    ".first()",
+    ".skip(9)",
+    ".distinct()",
+    ".type()",
+    ".split('|')",
+    ".join('-')",
+    ".encode('hex')",
+    ".decode('base64')",
+    ".unescape('json')",
+    ".matches('[a-z]')",
+    ".replaceMatches('.', '$1')",
+    ".aggregate($total | $this)",
+    ".sort(-$this)",
+    ".repeat(children())",
+    ".precision()",
+    ".exp()",
+    ".truncate()",
+    ".resolve()",
+    ".indexOf('b')",
+    ".combine(name)",
+    ".ofType(Quantity)",
+];
+
+const OPERATORS: &[&str] =
+    &["+", "-", "*", "/", "div", "mod", "=", "!=", "~", "<", ">=", "|", "&", "and", "or", "xor", "implies", "in", "contains"];
 
 #[test]
 fn a_function_that_is_not_there_is_named() {

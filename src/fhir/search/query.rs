@@ -141,8 +141,8 @@ impl When {
             Compare::NotEqual => found.low < asked.low || found.high > asked.high,
             Compare::Greater => found.high > asked.high,
             Compare::Less => found.low < asked.low,
-            Compare::GreaterOrEqual => found.high > asked.high || (found.low >= asked.low && found.high <= asked.high),
-            Compare::LessOrEqual => found.low < asked.low || (found.low >= asked.low && found.high <= asked.high),
+            Compare::GreaterOrEqual => found.high > asked.high || found.low >= asked.low,
+            Compare::LessOrEqual => found.low < asked.low || found.high <= asked.high,
             Compare::StartsAfter => found.low >= asked.high,
             Compare::EndsBefore => found.high <= asked.low,
             Compare::Approximately => {

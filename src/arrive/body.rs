@@ -1,0 +1,103 @@
+//! Takes a body in, up to a bound. What is too large is read on and thrown away, so that its sender hears the refusal.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use futures_util::StreamExt;
+
+use super::call::Call;
+use super::negotiate;
+use super::outcome::Refusal;
+
+/// Bytes of a body that is too large which are still read before the connection is given up.
+const THROWN_BYTES_MAX: usize = 256 << 20;
+
+/// The body, which must be JSON by its headers.
+pub(super) async fn json(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    if negotiate::sends_json(call.headers) {
+        return take(call, body, bytes_max).await;
+    }
+    let words = "Resources are taken as application/fhir+json in UTF-8 (FHIR 4.0) only; say so in Content-Type.";
+    refuse_media(call, body, bytes_max, words).await
+}
+
+/// The body, which must be a form by its headers.
+pub(super) async fn form(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    if negotiate::sends_form(call.headers) {
+        return take(call, body, bytes_max).await;
+    }
+    let words = "A search is posted as application/x-www-form-urlencoded.";
+    refuse_media(call, body, bytes_max, words).await
+}
+
+async fn refuse_media(call: &Call<'_>, body: Body, bytes_max: usize, words: &str) -> Result<Bytes, Refusal> {
+    take(call, body, bytes_max).await?;
+    Err(Refusal::one(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", "unsupported-media-type", words))
+}
+
+async fn take(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let said = call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let limit = Duration::from_secs(call.door.settings.body_seconds_max);
+    match tokio::time::timeout(limit, collect(body, said.unwrap_or(0), bytes_max)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Refusal::one(StatusCode::REQUEST_TIMEOUT, "timeout", "body-too-slow", "The body did not come in time.")),
+    }
+}
+
+async fn collect(body: Body, said: usize, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let mut chunks = body.into_data_stream();
+    let Some(first) = next(&mut chunks).await? else { return Ok(Bytes::new()) };
+    let mut seen = first.len();
+    if seen >= said && said <= bytes_max && said > 0 {
+        // All in one piece, as most bodies come: nothing to copy.
+        return Ok(first);
+    }
+    let mut whole = Vec::with_capacity(said.min(bytes_max).max(first.len().min(bytes_max)));
+    let mut chunk = Some(first);
+    while let Some(piece) = chunk {
+        if seen <= bytes_max && said <= bytes_max {
+            whole.extend_from_slice(&piece);
+        } else {
+            whole = Vec::new();
+        }
+        if seen > THROWN_BYTES_MAX {
+            break;
+        }
+        chunk = next(&mut chunks).await?;
+        seen += chunk.as_ref().map_or(0, Bytes::len);
+    }
+    if seen > bytes_max || said > bytes_max {
+        let words = format!("The body is larger than the {bytes_max} bytes that are taken here.");
+        return Err(Refusal::one(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "too-large", words));
+    }
+    Ok(Bytes::from(whole))
+}
+
+async fn next(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Refusal> {
+    match chunks.next().await {
+        Some(Ok(chunk)) => Ok(Some(chunk)),
+        Some(Err(_)) => Err(Refusal::bad("body-broken", "The body did not come to its end.")),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_taken_up_to_its_bound() {
+        let pieces = |count: usize| {
+            let stream = futures_util::stream::iter((0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"1234"))));
+            Body::from_stream(stream)
+        };
+        assert_eq!(collect(Body::from("1234"), 4, 4).await.unwrap(), "1234");
+        assert_eq!(collect(Body::empty(), 0, 4).await.unwrap(), "");
+        assert_eq!(collect(pieces(2), 0, 8).await.unwrap(), "12341234");
+        for (body, said, bytes_max) in [(pieces(3), 0, 8), (Body::from("12345"), 5, 4), (Body::from("12345"), 0, 4)] {
+            assert_eq!(collect(body, said, bytes_max).await.unwrap_err().status, 413);
+        }
+    }
+}

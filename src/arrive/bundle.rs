@@ -1,0 +1,97 @@
+//! Takes a batch or a transaction, and answers the reads and searches inside it.
+//! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::call::{Call, empty, json};
+use super::negotiate::{Return, has_version};
+use super::outcome::Refusal;
+use super::route::Route;
+use super::{body, history, plain_path, read, search};
+use crate::fhir::definitions::is_resource;
+use crate::fhir::time::instant;
+use crate::flow::{Answer, Reader, Refused, Wanted};
+use crate::ledger::Stored;
+
+/// `POST [base]`
+pub(super) async fn bundle(call: &Call<'_>, sent: Body) -> Result<Response, Refusal> {
+    let bytes = body::json(call, sent, call.door.settings.bundle_bytes_max).await?;
+    let inside = Inside { call, base: call.base() };
+    let answer = call.door.flow.bundle(call.sender(), &bytes, &inside).await?;
+    Ok(match call.preference().wanted {
+        Return::Minimal => empty(StatusCode::OK),
+        Return::Representation | Return::Outcome => json(StatusCode::OK, answer),
+    })
+}
+
+/// Answers entries of a Bundle as the same requests outside it would be.
+struct Inside<'a> {
+    call: &'a Call<'a>,
+    base: String,
+}
+
+impl Reader for Inside<'_> {
+    async fn read(&self, wanted: Wanted<'_>) -> Answer {
+        match self.find(wanted).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let outcome = Some(refusal.told(self.call.id));
+                Answer { status: line(refusal.status), outcome, ..Answer::default() }
+            }
+        }
+    }
+
+    fn refusal(&self, refused: &Refused) -> (String, Value) {
+        let refusal = Refusal::from(refused.clone());
+        (line(refusal.status), refusal.told(self.call.id))
+    }
+
+    fn base(&self) -> &str {
+        &self.base
+    }
+}
+
+impl Inside<'_> {
+    async fn find(&self, wanted: Wanted<'_>) -> Result<Answer, Refusal> {
+        let url = wanted.url.strip_prefix(self.base.as_str()).unwrap_or(wanted.url).trim_start_matches('/');
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let path = plain_path(path).ok_or_else(|| Refusal::bad("invalid-escape", "The address must be UTF-8."))?;
+        let path = format!("/fhir/{path}");
+        let route = Route::of(&path);
+        if route.subject().0.is_some_and(|kind| !is_resource(kind)) {
+            return Err(Refusal::not_found("This is no resource type of FHIR R4."));
+        }
+        match route {
+            Route::Instance(kind, id) => Ok(shown(wanted, &read::current(self.call, kind, id).await?)),
+            Route::Version(kind, id, version) => Ok(shown(wanted, &read::past(self.call, kind, id, version).await?)),
+            Route::Kind(kind) => Ok(whole(search::page(self.call, &self.base, kind, query).await?)),
+            Route::History(kind, id) => Ok(whole(history::page(self.call, &self.base, kind, id, query).await?)),
+            Route::Metadata => Ok(whole(self.call.door.capability.text(&self.base))),
+            _ => Err(Refusal::not_found("This cannot be read inside a Bundle.")),
+        }
+    }
+}
+
+/// An answer that is one version of a resource.
+fn shown(wanted: Wanted<'_>, stored: &Stored) -> Answer {
+    let known = has_version(wanted.if_none_match, wanted.if_modified_since, stored.version, stored.updated);
+    Answer {
+        status: line(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }),
+        etag: Some(format!("W/\"{}\"", stored.version)),
+        last_modified: Some(instant(stored.updated)),
+        resource: (!known && wanted.method != "HEAD").then(|| stored.text()),
+        ..Answer::default()
+    }
+}
+
+/// An answer that is a Bundle itself.
+fn whole(text: String) -> Answer {
+    Answer { status: line(StatusCode::OK), resource: Some(text), ..Answer::default() }
+}
+
+fn line(status: StatusCode) -> String {
+    format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default())
+}

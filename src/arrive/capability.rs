@@ -1,0 +1,124 @@
+//! The CapabilityStatement: what is really served, from the registries that serve it.
+//! Follows <https://hl7.org/fhir/R4/capabilitystatement.html>.
+
+use axum::http::header::{ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::call::{Call, empty, json as answer};
+use crate::fhir::definitions::resource_names;
+use crate::fhir::search::parse::is_served;
+use crate::fhir::search::{ParameterKind, parameters};
+
+/// Day of the last change of what is offered.
+const DATE: &str = "2026-11-22";
+/// Stands in the text where our address goes.
+const HERE: &str = "urn:signa:here";
+/// Types that are no records: they exist only inside requests and answers.
+const NOT_KEPT: [&str; 2] = ["Parameters", "OperationOutcome"];
+
+/// The statement, made once.
+pub(super) struct Capability {
+    before: String,
+    after: String,
+    tag: HeaderValue,
+}
+
+impl Capability {
+    /// What this program serves.
+    pub(super) fn of_this_house() -> Self {
+        let text = statement().to_string();
+        let sum =
+            text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let tag = HeaderValue::try_from(format!("W/\"{sum:016x}\"")).unwrap_or(HeaderValue::from_static("W/\"0\""));
+        let (before, after) = text.split_once(HERE).unwrap_or((text.as_str(), ""));
+        Self { before: before.to_owned(), after: after.to_owned(), tag }
+    }
+
+    /// The text for a client that sees us at this address.
+    pub(super) fn text(&self, base: &str) -> String {
+        [&self.before, base, &self.after].concat()
+    }
+}
+
+/// `GET /metadata`
+pub(super) fn metadata(call: &Call<'_>) -> Response {
+    let capability = &call.door.capability;
+    let known = call.headers.get(IF_NONE_MATCH).is_some_and(|tag| *tag == capability.tag);
+    let mut response =
+        if known { empty(StatusCode::NOT_MODIFIED) } else { answer(StatusCode::OK, capability.text(&call.base())) };
+    response.headers_mut().insert(ETAG, capability.tag.clone());
+    response
+}
+
+fn statement() -> Value {
+    json!({
+        "resourceType": "CapabilityStatement",
+        "url": "https://signa.example/fhir/CapabilityStatement/signa",
+        "version": env!("CARGO_PKG_VERSION"),
+        "name": "Signa",
+        "title": "Signa, a FHIR gateway with one patient ledger",
+        "status": "active",
+        "date": DATE,
+        "publisher": "Signa",
+        "description": "Keeps one ledger for each patient and says, at the right time, what should happen next.",
+        "kind": "instance",
+        "software": {"name": "Signa", "version": env!("CARGO_PKG_VERSION")},
+        "implementation": {"description": "This gateway", "url": HERE},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [{
+            "mode": "server",
+            "documentation": "Answers are JSON; without Prefer, creates and updates answer with the resource.",
+            "resource": resource_names().filter(|kind| !NOT_KEPT.contains(kind)).map(resource).collect::<Vec<_>>(),
+            "interaction": [{"code": "transaction"}, {"code": "batch"}],
+        }],
+    })
+}
+
+fn resource(kind: &str) -> Value {
+    let interactions = ["read", "vread", "update", "delete", "history-instance", "create", "search-type"];
+    let mut resource = json!({
+        "type": kind,
+        "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),
+        "interaction": interactions.map(|code| json!({"code": code})),
+        "versioning": "versioned-update",
+        "readHistory": true,
+        "updateCreate": true,
+        "conditionalCreate": true,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": true,
+        "conditionalDelete": "single",
+        "searchParam": search_parameters(kind),
+    });
+    if kind == "Patient" {
+        resource["operation"] = json!([{
+            "name": "ledger",
+            "definition": "https://signa.example/fhir/OperationDefinition/ledger",
+            "documentation": "All entries of the patient's ledger in the order of happening.",
+        }]);
+    }
+    resource
+}
+
+fn search_parameters(kind: &str) -> Vec<Value> {
+    let common = [("_id", "token"), ("_lastUpdated", "date")];
+    let common = common.map(|(name, sort)| json!({"name": name, "type": sort}));
+    let own = parameters(kind).iter().filter(|parameter| is_served(parameter));
+    common.into_iter().chain(own.map(|parameter| json!({"name": parameter.code, "type": word(parameter.kind)}))).collect()
+}
+
+fn word(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::Token => "token",
+        ParameterKind::String => "string",
+        ParameterKind::Date => "date",
+        ParameterKind::Reference => "reference",
+        ParameterKind::Uri => "uri",
+        ParameterKind::Number => "number",
+        ParameterKind::Quantity => "quantity",
+        ParameterKind::Composite => "composite",
+        ParameterKind::Special => "special",
+    }
+}

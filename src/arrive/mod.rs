@@ -1,0 +1,219 @@
+//! The way in over HTTP: takes a request apart, hands it to the flow or asks the ledger, and puts the answer together.
+//! Follows <https://hl7.org/fhir/R4/http.html>.
+//!
+//! A new interaction is one file here, one arm in [`dispatch`], and its line in `route.rs` and `capability.rs`.
+
+mod body;
+mod bundle;
+mod call;
+mod capability;
+mod counters;
+mod create;
+mod delete;
+mod health;
+mod history;
+mod ledger;
+mod links;
+mod negotiate;
+mod outcome;
+mod read;
+mod route;
+mod search;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod update;
+
+pub use settings::Settings;
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
+use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN, VARY};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::serve::ListenerExt;
+use futures_util::FutureExt;
+
+use call::Call;
+use capability::Capability;
+use counters::{Counters, Interaction};
+use outcome::Refusal;
+use route::Route;
+
+use crate::fhir::definitions::is_resource;
+use crate::fhir::search::{decode, is_id};
+use crate::flow::{Flow, Sender};
+use crate::ledger::{How, Scope};
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// Where requests come in. One for a running gateway.
+pub struct Door {
+    flow: Flow,
+    settings: Settings,
+    sender: Sender,
+    capability: Capability,
+    counters: Counters,
+    /// What the ids of requests without an id of their own begin with.
+    opened: String,
+    requests: AtomicU64,
+}
+
+impl Door {
+    /// A door to this flow.
+    #[must_use]
+    pub fn new(flow: Flow, settings: Settings) -> Arc<Self> {
+        let scope = Scope { tenant: Arc::from(settings.tenant.as_str()) };
+        let sender = Sender { scope, source: String::from("anonymous"), how: How::Live };
+        let opened = format!("{:x}", flow.clock.now());
+        let (capability, counters) = (Capability::of_this_house(), Counters::default());
+        Arc::new(Self { flow, settings, sender, capability, counters, opened, requests: AtomicU64::new(0) })
+    }
+
+    /// Answers one request. It never fails: every fault is an answer.
+    pub async fn answer(&self, request: Request) -> Response {
+        let started = self.flow.clock.elapsed();
+        let id = self.request_id(request.headers());
+        let origin = (!self.settings.origins.is_empty()).then(|| request.headers().get(ORIGIN).cloned()).flatten();
+        let handled = AssertUnwindSafe(self.handle(&id, request)).catch_unwind().await;
+        let (interaction, answer) = handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
+        let mut response = answer.unwrap_or_else(|refusal| refusal.response(&id));
+        if let Ok(value) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(origin) = origin {
+            self.allow_origin(&origin, response.headers_mut());
+        }
+        let taken = self.flow.clock.elapsed().saturating_sub(started);
+        self.counters.count(interaction, response.status(), taken);
+        response
+    }
+
+    async fn handle(&self, id: &str, request: Request) -> (Interaction, Result<Response, Refusal>) {
+        let (parts, body) = request.into_parts();
+        let Some(path) = plain_path(parts.uri.path()) else {
+            return (Interaction::Other, Err(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded.")));
+        };
+        let route = Route::of(&path);
+        if let Err(refusal) = admit(route, &parts.method, parts.uri.query(), &parts.headers) {
+            return (Interaction::Other, Err(refusal));
+        }
+        let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id };
+        dispatch(&call, &parts.method, route, body).await
+    }
+
+    /// The id that the client gave the request, or one of ours.
+    fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        match given {
+            Some(given) if (1..=128).contains(&given.len()) => given.to_owned(),
+            _ => format!("{}-{:x}", self.opened, self.requests.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn allow_origin(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
+        let known = self.settings.origins.iter().any(|known| known == "*" || known.as_bytes() == origin.as_bytes());
+        if known {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"));
+            let sent = "accept, authorization, content-type, if-match, if-none-exist, if-none-match, prefer, x-request-id";
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
+            let told = HeaderValue::from_static("etag, last-modified, location, x-request-id");
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, told);
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+        }
+    }
+}
+
+/// Answers what comes to this listener until `stop` is ready and the open requests are answered.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    door: Arc<Door>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        // A connection that cannot be told so is only slower.
+        let _ = stream.set_nodelay(true);
+    });
+    let service = enter.with_state(door).into_make_service();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}
+
+async fn enter(State(door): State<Arc<Door>>, request: Request) -> Response {
+    door.answer(request).await
+}
+
+/// The path without percent escapes; an escaped slash is no part of any name here.
+fn plain_path(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    if path.contains("%2F") || path.contains("%2f") {
+        return None;
+    }
+    decode(path, false).map(Cow::Owned)
+}
+
+/// Refuses what no interaction would answer: unknown places, formats, types and ids.
+fn admit(route: Route<'_>, method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
+    match route {
+        Route::Nowhere => return Err(Refusal::not_found("There is nothing at this address; the FHIR base is /fhir.")),
+        Route::Live | Route::Ready | Route::Metrics => return Ok(()),
+        _ => {}
+    }
+    if method != Method::OPTIONS && !negotiate::accepts_json(query.unwrap_or_default(), headers) {
+        let words = "Answers are given as application/fhir+json (FHIR 4.0) only.";
+        return Err(Refusal::one(StatusCode::NOT_ACCEPTABLE, "not-supported", "not-acceptable", words));
+    }
+    let (kind, id) = route.subject();
+    if kind.is_some_and(|kind| !is_resource(kind)) {
+        let words = "This is no resource type of FHIR R4.";
+        return Err(Refusal::one(StatusCode::NOT_FOUND, "not-supported", "unknown-type", words));
+    }
+    if id.is_some_and(|id| !is_id(id)) {
+        return Err(Refusal::bad("invalid-id", "An id has 1 to 64 letters, digits, hyphens and dots."));
+    }
+    Ok(())
+}
+
+/// Hands the request to its interaction.
+async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body) -> (Interaction, Result<Response, Refusal>) {
+    use Interaction as I;
+    let get = method == Method::GET || method == Method::HEAD;
+    // A write without an id is conditional; without any query it is not offered.
+    let conditional = call.query.is_some();
+    match route {
+        Route::Instance(kind, id) if get => (I::Read, read::read(call, kind, id).await),
+        Route::Kind(kind) if get => (I::Search, search::get(call, kind).await),
+        Route::Kind(kind) if method == Method::POST => (I::Create, create::create(call, kind, body).await),
+        Route::Instance(kind, id) if method == Method::PUT => (I::Update, update::update(call, kind, id, body).await),
+        Route::Base if method == Method::POST => (I::Bundle, bundle::bundle(call, body).await),
+        Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, kind, body).await),
+        Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, delete::delete(call, kind, id).await),
+        Route::Kind(kind) if method == Method::PUT && conditional => (I::Update, update::update_where(call, kind, body).await),
+        Route::Kind(kind) if method == Method::DELETE && conditional => (I::Delete, delete::delete_where(call, kind).await),
+        Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
+        Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),
+        Route::Ledger(id) if get => (I::Operation, ledger::ledger(call, id).await),
+        Route::Metadata if get => (I::Capabilities, Ok(capability::metadata(call))),
+        Route::Live if get => (I::Other, Ok(health::live())),
+        Route::Ready if get => (I::Other, Ok(health::ready(call).await)),
+        Route::Metrics if get => (I::Other, Ok(health::metrics(call))),
+        route if method == Method::OPTIONS => (I::Other, Ok(options(route.allow()))),
+        route => (I::Other, Err(Refusal::not_allowed(route.allow()))),
+    }
+}
+
+fn options(allow: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}

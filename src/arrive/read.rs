@@ -1,0 +1,53 @@
+//! Reads one resource, or one version of it.
+//! Follows <https://hl7.org/fhir/R4/http.html#read> and <https://hl7.org/fhir/R4/http.html#vread>.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::call::{Call, empty, json, stamp};
+use super::negotiate;
+use super::outcome::Refusal;
+use crate::ledger::Stored;
+
+/// `GET [type]/[id]`
+pub(super) async fn read(call: &Call<'_>, kind: &str, id: &str) -> Result<Response, Refusal> {
+    current(call, kind, id).await.map(|stored| shown(call, &stored))
+}
+
+/// `GET [type]/[id]/_history/[version]`
+pub(super) async fn vread(call: &Call<'_>, kind: &str, id: &str, version: &str) -> Result<Response, Refusal> {
+    past(call, kind, id, version).await.map(|stored| shown(call, &stored))
+}
+
+/// The current version.
+pub(super) async fn current(call: &Call<'_>, kind: &str, id: &str) -> Result<Stored, Refusal> {
+    let stored = call.door.flow.ledger.read(call.scope(), kind, id).await?;
+    present(stored, "There is no such resource.")
+}
+
+/// One version.
+pub(super) async fn past(call: &Call<'_>, kind: &str, id: &str, version: &str) -> Result<Stored, Refusal> {
+    const NONE: &str = "There is no such version.";
+    let plain = version.len() <= 18 && version.bytes().all(|byte| byte.is_ascii_digit());
+    let version = version.parse().ok().filter(|_| plain).ok_or_else(|| Refusal::not_found(NONE))?;
+    let stored = call.door.flow.ledger.version(call.scope(), kind, id, version).await?;
+    present(stored, NONE)
+}
+
+fn present(stored: Option<Stored>, none: &str) -> Result<Stored, Refusal> {
+    match stored {
+        Some(stored) if stored.deleted => Err(Refusal::gone()),
+        Some(stored) => Ok(stored),
+        None => Err(Refusal::not_found(none)),
+    }
+}
+
+fn shown(call: &Call<'_>, stored: &Stored) -> Response {
+    let mut response = if negotiate::is_known(call.headers, stored.version, stored.updated) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        json(StatusCode::OK, stored.text())
+    };
+    stamp(response.headers_mut(), stored.version, stored.updated);
+    response
+}

@@ -1,0 +1,116 @@
+//! Which place a path leads to. Paths are split by hand: it is the shortest way, and every answer is ours.
+//! Follows <https://hl7.org/fhir/R4/http.html#2.21.0>.
+
+/// A place that a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// `/health/live`
+    Live,
+    /// `/health/ready`
+    Ready,
+    /// `/metrics`
+    Metrics,
+    /// `/fhir`
+    Base,
+    /// `/fhir/metadata`
+    Metadata,
+    /// `/fhir/[type]`
+    Kind(&'a str),
+    /// `/fhir/[type]/_search`
+    Search(&'a str),
+    /// `/fhir/[type]/[id]`
+    Instance(&'a str, &'a str),
+    /// `/fhir/[type]/[id]/_history`
+    History(&'a str, &'a str),
+    /// `/fhir/[type]/[id]/_history/[version]`
+    Version(&'a str, &'a str, &'a str),
+    /// `/fhir/Patient/[id]/$ledger`
+    Ledger(&'a str),
+    /// Nothing is here.
+    Nowhere,
+}
+
+impl<'a> Route<'a> {
+    /// Where the path leads; a slash at its end changes nothing.
+    pub(super) fn of(path: &'a str) -> Self {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        match path {
+            "/health/live" => return Self::Live,
+            "/health/ready" => return Self::Ready,
+            "/metrics" => return Self::Metrics,
+            _ => {}
+        }
+        let Some(rest) = path.strip_prefix("/fhir") else { return Self::Nowhere };
+        let Some(rest) = rest.strip_prefix('/') else {
+            return if rest.is_empty() { Self::Base } else { Self::Nowhere };
+        };
+        let mut segments = rest.split('/');
+        let first = segments.next().unwrap_or_default();
+        match (first, segments.next(), segments.next(), segments.next(), segments.next()) {
+            ("metadata", None, ..) => Self::Metadata,
+            (kind, None, ..) => Self::Kind(kind),
+            (kind, Some("_search"), None, ..) => Self::Search(kind),
+            (_, Some(""), ..) => Self::Nowhere,
+            (kind, Some(id), None, ..) if !id.starts_with(['_', '$']) => Self::Instance(kind, id),
+            (kind, Some(id), Some("_history"), None, _) => Self::History(kind, id),
+            ("Patient", Some(id), Some("$ledger"), None, _) => Self::Ledger(id),
+            (kind, Some(id), Some("_history"), Some(version), None) => Self::Version(kind, id, version),
+            _ => Self::Nowhere,
+        }
+    }
+
+    /// The type and the id that the path names.
+    pub(super) fn subject(&self) -> (Option<&'a str>, Option<&'a str>) {
+        match *self {
+            Self::Kind(kind) | Self::Search(kind) => (Some(kind), None),
+            Self::Instance(kind, id) | Self::History(kind, id) | Self::Version(kind, id, _) => (Some(kind), Some(id)),
+            Self::Ledger(id) => (None, Some(id)),
+            _ => (None, None),
+        }
+    }
+
+    /// The methods that are offered there, as `Allow` states them.
+    pub(super) fn allow(&self) -> &'static str {
+        match self {
+            Self::Base | Self::Search(_) => "POST, OPTIONS",
+            Self::Kind(_) => "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            Self::Instance(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_leads_somewhere() {
+        for (path, expected) in [
+            ("/", Route::Nowhere),
+            ("", Route::Nowhere),
+            ("/fhir", Route::Base),
+            ("/fhir/", Route::Base),
+            ("/fhirx", Route::Nowhere),
+            ("/fhir/metadata", Route::Metadata),
+            ("/fhir/Patient", Route::Kind("Patient")),
+            ("/fhir/Patient/", Route::Kind("Patient")),
+            ("/fhir/Patient/_search", Route::Search("Patient")),
+            ("/fhir/Patient/1", Route::Instance("Patient", "1")),
+            ("/fhir/Patient/_history", Route::Nowhere),
+            ("/fhir/Patient/$x", Route::Nowhere),
+            ("/fhir/Patient//", Route::Nowhere),
+            ("/fhir/Patient/1/_history", Route::History("Patient", "1")),
+            ("/fhir/Patient/1/_history/2", Route::Version("Patient", "1", "2")),
+            ("/fhir/Patient/1/_history/2/3", Route::Nowhere),
+            ("/fhir/Patient/1/$ledger", Route::Ledger("1")),
+            ("/fhir/Task/1/$ledger", Route::Nowhere),
+            ("/fhir/Patient/1/Task", Route::Nowhere),
+            ("/health/live", Route::Live),
+            ("/health/ready", Route::Ready),
+            ("/metrics", Route::Metrics),
+        ] {
+            assert_eq!(Route::of(path), expected, "{path}");
+        }
+    }
+}

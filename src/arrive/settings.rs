@@ -1,0 +1,34 @@
+//! What an operator may choose about the way in.
+
+/// Settings of the way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Our address as clients see it, for example `https://clinic.example/fhir`; empty takes it from each request.
+    pub base: String,
+    /// Whether `Forwarded` and `X-Forwarded-*` are believed when `base` is empty.
+    pub forwarded: bool,
+    /// Origins of browsers that may call (CORS); `*` allows all.
+    pub origins: Vec<String>,
+    /// The organisation whose ledger is served.
+    pub tenant: String,
+    /// Bytes of one resource at most.
+    pub resource_bytes_max: usize,
+    /// Bytes of a Bundle at most.
+    pub bundle_bytes_max: usize,
+    /// Seconds that a client may take to send a body.
+    pub body_seconds_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base: String::new(),
+            forwarded: true,
+            origins: Vec::new(),
+            tenant: String::from("default"),
+            resource_bytes_max: 16 << 20,
+            bundle_bytes_max: 64 << 20,
+            body_seconds_max: 120,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One turn of the loop: events first, in the order they were recorded, then what has come due.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX};
+use crate::flow::{Derived, Output};
+use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
+use crate::react::{self, Concern, Heard, Occasion, Reaction};
+
+/// Persons whose stories are decided at the same time, so that their commits are gathered.
+const STORIES_AT_ONCE: usize = 32;
+
+/// An event with what it needs.
+struct Claimed {
+    event: Event,
+    concern: Concern,
+    resource: Option<react::Resource>,
+    /// Subscriptions that must be told.
+    told: Vec<String>,
+}
+
+type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
+
+impl Beat {
+    /// Does what is there to be done now; tells how much it was. After 0 nothing is left until the clock moves or something arrives.
+    pub async fn turn(&self) -> Result<usize, Error> {
+        let events = self.ledger().events(0, EVENTS_MAX).await?;
+        if !events.is_empty() {
+            let count = events.len();
+            self.hear(events).await?;
+            return Ok(count);
+        }
+        let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
+        for (scope, due) in &dues {
+            self.look_again(scope, due).await?;
+        }
+        Ok(dues.len())
+    }
+
+    /// Reacts to events. All events of one person become true in one unit, so their order is kept; persons do not wait for each other.
+    async fn hear(&self, events: Vec<Event>) -> Result<(), Error> {
+        let mut people: ByPerson = BTreeMap::new();
+        for event in events {
+            let claimed = self.claim(event).await?;
+            people.entry((Arc::clone(&claimed.event.scope.tenant), claimed.event.person)).or_default().push(claimed);
+        }
+        let mut plain: BTreeMap<Arc<str>, Vec<Mark>> = BTreeMap::new();
+        let mut stories = Vec::new();
+        for ((tenant, person), claimed) in people {
+            if self.needs_story(&tenant, person, &claimed).await? {
+                stories.push((Scope { tenant }, person, claimed));
+            } else {
+                plain.entry(tenant).or_default().extend(claimed.iter().flat_map(marks_of));
+            }
+        }
+        for (tenant, marks) in plain {
+            let scope = Scope { tenant };
+            let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
+            self.deliverer.offer(&scope, recorded.notices, None);
+        }
+        stream::iter(stories)
+            .map(|(scope, person, claimed)| async move { self.decide_heard(&scope, person, claimed).await })
+            .buffer_unordered(STORIES_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await
+            .map(|_| ())
+    }
+
+    async fn claim(&self, event: Event) -> Result<Claimed, Error> {
+        let scope = event.scope.clone();
+        if event.kind == "Subscription" {
+            self.subscribe(&scope, &event).await?;
+        }
+        let listened = event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
+        if !listened && !self.rules.hears(&event.kind) {
+            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+        }
+        let of_version = if event.line == Line::Deleted { event.version - 1 } else { event.version };
+        let Some(stored) = self.ledger().version(&scope, &event.kind, &event.id, of_version).await? else {
+            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+        };
+        let resource = super::story::resource(&stored, event.line == Line::Deleted);
+        let told = if listened {
+            let lines = ledger::search::lines(&event.kind, &resource.value);
+            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &lines, stored.updated)
+        } else {
+            Vec::new()
+        };
+        let concern = self.rules.concerns(event.line, &resource);
+        Ok(Claimed { event, concern, resource: Some(resource), told })
+    }
+
+    /// A Subscription changed: who listens is kept true before any later event is looked at.
+    async fn subscribe(&self, scope: &Scope, event: &Event) -> Result<(), Error> {
+        let row = self.ledger().subscription(scope, &event.id).await?;
+        match row {
+            Some(row) if event.line != Line::Deleted => self.deliverer.subscribed(scope, row),
+            _ => self.deliverer.unsubscribed(scope, &event.id),
+        }
+        Ok(())
+    }
+
+    async fn needs_story(&self, tenant: &Arc<str>, person: Person, claimed: &[Claimed]) -> Result<bool, Error> {
+        if person == Person::NOBODY || claimed.iter().all(|claimed| claimed.concern == Concern::Nothing) {
+            return Ok(false);
+        }
+        if claimed.iter().any(|claimed| claimed.concern == Concern::Rules) {
+            return Ok(true);
+        }
+        let scope = Scope { tenant: Arc::clone(tenant) };
+        Ok(!self.ledger().dues(&scope, person).await?.is_empty())
+    }
+
+    async fn decide_heard(&self, scope: &Scope, person: Person, claimed: Vec<Claimed>) -> Result<(), Error> {
+        let marks: Vec<Mark> = claimed.iter().flat_map(marks_of).collect();
+        let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
+        let heard: Vec<Heard> = claimed.into_iter().filter_map(heard_of).collect();
+        let occasion = Occasion::Heard(heard);
+        self.decide(scope, person, &occasion, depth, marks).await
+    }
+
+    /// Something has come due.
+    async fn look_again(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
+        self.decide(scope, due.person, &Occasion::Due(due.clone()), 0, Vec::new()).await
+    }
+
+    /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile.
+    async fn decide(&self, scope: &Scope, person: Person, occasion: &Occasion, depth: u8, marks: Vec<Mark>) -> Result<(), Error> {
+        for _ in 0..RETRIES_MAX {
+            let story = self.story(scope, person, occasion).await?;
+            let Some(reaction) = self.reaction(&story, occasion) else { break };
+            let mut all = marks.clone();
+            all.extend(reaction.marks);
+            let derived = Derived {
+                scope: scope.clone(),
+                person,
+                depth: depth + 1,
+                outputs: reaction
+                    .outputs
+                    .into_iter()
+                    .map(|output| Output { resource: output.value, when: output.when })
+                    .collect(),
+                marks: all,
+                expects: Vec::new(),
+            };
+            match self.flow.record_derived(derived).await {
+                Ok(recorded) => {
+                    self.tell(scope, recorded);
+                    return Ok(());
+                }
+                Err(Error::Refused(refusal)) => tracing::debug!(?refusal, "a reaction is decided anew"),
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::error!("a reaction could not be recorded; its events are settled without it");
+        let mut left = marks;
+        if let Occasion::Due(due) = occasion {
+            left.push(Mark::DueGone { person, output: due.output.clone() });
+        }
+        let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), left)).await?;
+        self.tell(scope, recorded);
+        Ok(())
+    }
+
+    fn tell(&self, scope: &Scope, recorded: Recorded) {
+        self.deliverer.offer(scope, recorded.notices, None);
+    }
+
+    /// What the rules make of it; a rule that panics must not stop the house.
+    fn reaction(&self, story: &react::Story, occasion: &Occasion) -> Option<Reaction> {
+        catch_unwind(AssertUnwindSafe(|| react::react(&self.rules, story, occasion))).ok()
+    }
+}
+
+fn marks_of(claimed: &Claimed) -> Vec<Mark> {
+    let event = &claimed.event;
+    let mut marks: Vec<Mark> = claimed
+        .told
+        .iter()
+        .map(|subscription| Mark::Notice {
+            subscription: subscription.clone(),
+            person: event.person,
+            kind: event.kind.clone(),
+            id: event.id.clone(),
+            version: event.version,
+        })
+        .collect();
+    marks.push(Mark::Settled { event: event.number });
+    marks
+}
+
+fn heard_of(claimed: Claimed) -> Option<Heard> {
+    let react = claimed.event.how == How::Live;
+    let (line, depth) = (claimed.event.line, claimed.event.depth);
+    claimed.resource.filter(|_| claimed.concern != Concern::Nothing).map(|resource| Heard { line, resource, react, depth })
+}

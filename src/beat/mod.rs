@@ -1,0 +1,107 @@
+//! The loop: takes what was recorded or has come due, lets `react` decide, records what it decided, and hands notices to `speak`.
+//!
+//! It wakes on a commit and at the next due time. What it does is in the store before and after, so a crash at any moment loses
+//! nothing: an event is settled in the same unit as everything that came of it.
+
+mod events;
+mod story;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::flow::Flow;
+use crate::ledger::Ledger;
+use crate::react::{self, Rules};
+use crate::speak::Deliverer;
+use crate::speak::listeners::Listeners;
+
+/// What can be set about the loop.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The tenant's choices about deciding.
+    pub react: react::Settings,
+    /// Zone of a store whose own is not known.
+    pub zone: TimeZone,
+    /// How often all heads are sealed under a signed checkpoint (real time).
+    pub seal_every: Duration,
+}
+
+/// Events that are claimed at once.
+pub const EVENTS_MAX: i64 = 512;
+/// Dues that are looked at at once.
+pub const DUES_MAX: i64 = 256;
+/// A reaction that found its story changed is decided anew so often.
+pub const RETRIES_MAX: usize = 5;
+/// After a failure of the database, the loop rests so long before it tries again (real time).
+const REST: Duration = Duration::from_secs(1);
+
+/// The loop of one gateway.
+#[derive(Clone)]
+pub struct Beat {
+    /// Into memory.
+    pub flow: Flow,
+    /// The rules that run.
+    pub rules: Arc<Rules>,
+    /// Who carries notices out.
+    pub deliverer: Deliverer,
+    /// What was set.
+    pub settings: Settings,
+}
+
+impl Beat {
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.flow.ledger
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.flow.clock
+    }
+
+    /// Runs until `stop` says so; then seals what is new and ends.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut committed = self.ledger().committed();
+        let mut sealed = self.clock().elapsed();
+        while !*stop.borrow() {
+            committed.borrow_and_update();
+            let rest = match self.turn().await {
+                Ok(0) => None,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the beat could not reach the ledger; it tries again");
+                    Some(REST)
+                }
+            };
+            let elapsed = self.clock().elapsed();
+            if elapsed.saturating_sub(sealed) >= self.settings.seal_every {
+                sealed = elapsed;
+                self.seal().await;
+            }
+            self.wait(&mut committed, &mut stop, rest).await;
+        }
+        self.seal().await;
+    }
+
+    async fn seal(&self) {
+        if let Err(error) = self.ledger().seal().await {
+            tracing::error!(%error, "the heads could not be sealed");
+        }
+    }
+
+    async fn wait(&self, committed: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, rest: Option<Duration>) {
+        if let Some(rest) = rest {
+            self.clock().passes(rest).await;
+            return;
+        }
+        let next = self.ledger().next_due().await.ok().flatten().unwrap_or(i64::MAX);
+        tokio::select! {
+            _ = committed.changed() => {}
+            _ = stop.changed() => {}
+            () = self.clock().reaches(next), if next != i64::MAX => {}
+            () = self.clock().passes(self.settings.seal_every) => {}
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! References: whether the target is of a type that may stand there, and whether what is contained is there.
+//! Follows <https://hl7.org/fhir/R4/references.html>.
+
+use serde_json::{Map, Value};
+
+use super::contained::Scope;
+use super::findings::Findings;
+use super::place::Place;
+use crate::fhir::definitions::{self, Element};
+use crate::fhir::outcome::Issue;
+
+/// Looks at a Reference that stands in this element.
+pub(super) fn check<'v>(
+    element: &'static Element,
+    map: &'v Map<String, Value>,
+    place: &Place<'_>,
+    scope: &mut Scope<'v>,
+    findings: &mut Findings,
+) {
+    let said = map.get("type").and_then(Value::as_str);
+    let literal = map.get("reference").and_then(Value::as_str).and_then(|literal| target(literal, place, scope, findings));
+    if let Some(kind) = literal {
+        must_fit(element, kind, place.element("reference"), findings);
+    }
+    let Some(said) = said else { return };
+    let Some(said) = definitions::node(said).map(|node| node.name).filter(|name| definitions::is_resource(name)) else {
+        if !said.contains(':') {
+            let words = "Reference.type is the name of a resource type.";
+            findings.push(Issue::error("value", "unknown-resource-type", place.element("type").to_string(), words));
+        }
+        return;
+    };
+    must_fit(element, said, place.element("type"), findings);
+    if literal.is_some_and(|literal| literal != said) {
+        let words = "Reference.type names another type than the reference itself.";
+        findings.push(Issue::error("value", "reference-type", place.element("type").to_string(), words));
+    }
+}
+
+/// The resource type that a literal reference names, as far as it can be known without looking it up.
+fn target<'v>(literal: &'v str, place: &Place<'_>, scope: &mut Scope<'v>, findings: &mut Findings) -> Option<&'static str> {
+    if let Some(id) = literal.strip_prefix('#') {
+        scope.note(literal);
+        let kind = scope.contained_kind(id);
+        if kind.is_none() && !(id.is_empty() && place_is_contained(place)) {
+            let words =
+                "The reference begins with '#', but no contained resource has this id; contain it or refer to it by Type/id.";
+            findings.push(Issue::error("invariant", "ref-1", place.element("reference").to_string(), words));
+        }
+        return kind.and_then(definitions::node).map(|node| node.name);
+    }
+    let first = literal.split(['/', '?']).next().filter(|first| first.len() < literal.len())?;
+    definitions::node(first).map(|node| node.name).filter(|name| definitions::is_resource(name))
+}
+
+fn must_fit(element: &'static Element, kind: &str, place: Place<'_>, findings: &mut Findings) {
+    if !element.targets.is_empty() && !element.targets.split(' ').any(|target| target == kind) {
+        let words = format!("A {kind} cannot stand here; refer to {}.", element.targets.replace(' ', ", "));
+        findings.push(Issue::error("value", "wrong-reference-target", place.to_string(), words));
+    }
+}
+
+/// Inside a contained resource a bare `#` means the resource around it.
+fn place_is_contained(place: &Place<'_>) -> bool {
+    match place {
+        Place::Root(_) => false,
+        Place::Element(_, "contained") => true,
+        Place::Element(parent, _) | Place::Item(parent, _) => place_is_contained(parent),
+    }
+}

@@ -1,0 +1,120 @@
+//! A whole gateway in one value: opened, running, stopped. `serve`, `demo` and the tests all start it here.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::arrive::{self, Door};
+use crate::beat::Beat;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::flow::{self, Flow};
+use crate::identify;
+use crate::ledger::Ledger;
+use crate::react::{self, Rules};
+use crate::speak::{Deliverer, Means};
+
+/// A gateway.
+pub struct Gateway {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its way into memory.
+    pub flow: Flow,
+    /// Its loop; runs by itself only after [`Gateway::start_beat`].
+    pub beat: Beat,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Opens the ledger, reads the rules, and listens. Requests are answered from now on; the beat does not run yet.
+    pub async fn open(config: &Config, clock: Clock, mappings: Option<&Path>) -> Result<Self> {
+        let rules = rules(mappings)?;
+        let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
+        let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base);
+        let means = Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(chance) };
+        let deliverer =
+            Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
+        let flow = flow.speaking(config.speak.clone());
+        let beat = Beat { flow: flow.clone(), rules: Arc::new(rules), deliverer, settings: config.beat.clone() };
+        let (stop, stopped) = watch::channel(false);
+        let door = Door::new(flow.clone(), config.arrive.clone());
+        let mut closing = stopped;
+        let serving = tokio::spawn(async move {
+            let closed = async move {
+                // A closed channel means the same as a stop.
+                let _ = closing.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = arrive::serve(listener, door, closed).await {
+                tracing::error!(%error, "the door broke");
+            }
+        });
+        Ok(Self { address, flow, beat, stop, tasks: vec![serving] })
+    }
+
+    /// Lets the loop run by itself.
+    pub fn start_beat(&mut self) {
+        self.tasks.push(tokio::spawn(self.beat.clone().run(self.stop.subscribe())));
+    }
+
+    /// The FHIR base, for example `http://127.0.0.1:8080/fhir`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://{}/fhir", self.address)
+    }
+
+    /// Answers what is under way, seals the heads and ends.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the gateway ended badly");
+            }
+        }
+        self.beat.deliverer.stop().await;
+    }
+}
+
+/// Chance, for what must be spread over time.
+fn chance() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}
+
+/// The shipped rules with the user's laid over them. A fault in any of them stops the start.
+fn rules(mappings: Option<&Path>) -> Result<Rules> {
+    let mut artefacts = react::shipped();
+    if let Some(folder) = mappings {
+        read_folder(folder, &mut artefacts)?;
+    }
+    let (rules, issues) = Rules::read(&artefacts);
+    let faults: Vec<String> = issues
+        .iter()
+        .filter(|issue| issue.refuses())
+        .map(|issue| format!("{}: {}", issue.expression, issue.diagnostics))
+        .collect();
+    if faults.is_empty() { Ok(rules) } else { bail!("the rules have faults:\n{}", faults.join("\n")) }
+}
+
+fn read_folder(folder: &Path, artefacts: &mut Vec<serde_json::Value>) -> Result<()> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("the folder {}", folder.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            read_folder(&path, artefacts)?;
+        } else if path.extension().is_some_and(|ending| ending == "json") && !path.to_string_lossy().ends_with(".cases.json") {
+            let text = std::fs::read(&path).with_context(|| format!("the file {}", path.display()))?;
+            artefacts.push(serde_json::from_slice(&text).with_context(|| format!("the file {}", path.display()))?);
+        }
+    }
+    Ok(())
+}

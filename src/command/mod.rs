@@ -1,0 +1,69 @@
+//! What can be asked of the program on the command line.
+
+pub mod gateway;
+pub mod serve;
+pub mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A FHIR gateway that keeps one patient ledger and says, at the right time, what should happen next.
+#[derive(Debug, Parser)]
+#[command(name = "signa", version, about)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves FHIR, reacts and speaks, until it is told to stop.
+    Serve(Serve),
+    /// Looks after the ledger.
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+/// How to serve.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Address and port to listen on.
+    #[arg(long)]
+    pub listen: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`.
+    #[arg(long)]
+    pub database: Option<String>,
+    /// A settings file; it holds only what differs from the defaults.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// A folder of further plans and value sets, laid over the built-in ones.
+    #[arg(long)]
+    pub mappings: Option<PathBuf>,
+    /// Who may call.
+    #[arg(long)]
+    pub auth: Option<Auth>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Everybody who reaches the port: only on loopback.
+    Off,
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Reads every chain again and names the first thing that is not as it was written. Read-only, also beside a gateway.
+    Verify {
+        /// `sqlite:PATH` or `postgres://…`.
+        #[arg(long)]
+        database: Option<String>,
+        /// A settings file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,179 @@
+//! The plain form of an expression that is only steps: JSON keys known beforehand, run straight over the value.
+//! Follows <https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.expression>.
+
+use serde_json::Value;
+
+use crate::fhir::definitions::{self, Flavour};
+
+use super::fhir::target_kind;
+use super::functions::Function;
+use super::kinds;
+use super::tree::{Kind, Link, Operator, Step, Tree};
+
+/// One way through the JSON of a type to values of one type.
+#[derive(Debug, Clone)]
+pub struct Route {
+    hops: Vec<Hop>,
+    kind: &'static definitions::Node,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hop {
+    /// The value under this key; each of them if it is an array.
+    Key(&'static str),
+    /// Only where the text under this key is this one.
+    Equals(&'static str, String),
+    /// Only references to a resource of this type.
+    Target(String),
+}
+
+impl Route {
+    /// The type that it leads to.
+    #[must_use]
+    pub fn kind(&self) -> &'static definitions::Node {
+        self.kind
+    }
+
+    /// Hands over each value that it leads to; what is `null` or absent is passed by.
+    pub fn each<'a>(&self, value: &'a Value, take: &mut impl FnMut(&'a Value)) {
+        walk(value, &self.hops, take);
+    }
+
+    /// The type of the references that this route keeps, if all else of it is the other route.
+    #[must_use]
+    pub fn narrows(&self, other: &Self) -> Option<&str> {
+        let (last, before) = self.hops.split_last()?;
+        match last {
+            Hop::Target(kind) if before == other.hops => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// Whether both lead the same way.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.hops == other.hops
+    }
+}
+
+fn walk<'a>(value: &'a Value, hops: &[Hop], take: &mut impl FnMut(&'a Value)) {
+    let Some((hop, rest)) = hops.split_first() else {
+        if !value.is_null() {
+            take(value);
+        }
+        return;
+    };
+    match hop {
+        Hop::Key(key) => match value.get(key) {
+            Some(Value::Array(all)) => all.iter().for_each(|value| walk(value, rest, take)),
+            Some(value) => walk(value, rest, take),
+            None => {}
+        },
+        Hop::Equals(key, text) => {
+            if value.get(key).and_then(Value::as_str) == Some(text) {
+                walk(value, rest, take);
+            }
+        }
+        Hop::Target(kind) => {
+            if reference_kind(value) == Some(kind) {
+                walk(value, rest, take);
+            }
+        }
+    }
+}
+
+/// The resource type that a Reference or canonical names.
+fn reference_kind(value: &Value) -> Option<&str> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let reference = value.as_str().or_else(|| text("reference"));
+    reference.and_then(target_kind).or_else(|| text("type"))
+}
+
+/// The routes of an expression for one resource type; `None` if it is more than steps.
+pub(super) fn routes(tree: &Tree, kind: &str) -> Option<Vec<Route>> {
+    match tree {
+        Tree::Path(head, steps) => {
+            let (start, steps) = match (head, steps.split_first()?) {
+                (Some(head), _) => (routes(head, kind)?, steps.as_slice()),
+                (None, (Step::Member(name), rest)) => (begin(name, kind)?, rest),
+                (None, _) => return None,
+            };
+            steps.iter().try_fold(start, next)
+        }
+        Tree::Chain(first, links) => {
+            let mut all = routes(first, kind)?;
+            for link in links {
+                match link {
+                    Link::As(kind) => all = narrowed(all, kind),
+                    Link::Binary(Operator::Union, other) => all.extend(routes(other, kind)?),
+                    _ => return None,
+                }
+            }
+            Some(all)
+        }
+        _ => None,
+    }
+}
+
+/// Where a path begins: at the resource itself by its type's name, or at one of its elements.
+fn begin(name: &str, kind: &str) -> Option<Vec<Route>> {
+    let start = Route { hops: Vec::new(), kind: definitions::node(kind)? };
+    if kinds::is_a(kind, name) { Some(vec![start]) } else { member(&start, name) }
+}
+
+fn next(routes: Vec<Route>, step: &Step) -> Option<Vec<Route>> {
+    let Step::Call(function, arguments) = step else {
+        let Step::Member(name) = step else { return None };
+        let mut all = Vec::new();
+        for route in &routes {
+            all.extend(member(route, name)?);
+        }
+        return Some(all);
+    };
+    match (function, arguments.first()) {
+        (Function::As | Function::OfType, Some(Tree::Kind(kind))) => Some(narrowed(routes, kind)),
+        (Function::Extension, Some(Tree::Text(url))) => {
+            let routes = next(routes, &Step::Member(String::from("extension")))?;
+            routes.into_iter().map(|route| filtered(route, "url", url)).collect()
+        }
+        (Function::Where, Some(criterion)) => routes.into_iter().map(|route| matching(route, criterion)).collect(),
+        _ => None,
+    }
+}
+
+/// The ways on from a route: one for a plain element, one for each type of a choice.
+fn member(route: &Route, name: &str) -> Option<Vec<Route>> {
+    if route.kind.flavour == Flavour::Abstract {
+        return None;
+    }
+    let go = |key: &'static definitions::Key| {
+        let mut hops = route.hops.clone();
+        hops.push(Hop::Key(key.name));
+        Route { hops, kind: key.node() }
+    };
+    Some(route.kind.choices(name).iter().map(go).collect())
+}
+
+fn narrowed(routes: Vec<Route>, kind: &Kind) -> Vec<Route> {
+    routes.into_iter().filter(|route| route.kind.name == kind.name).collect()
+}
+
+fn filtered(mut route: Route, key: &str, text: &str) -> Option<Route> {
+    let key = route.kind.key(key)?;
+    route.hops.push(Hop::Equals(key.name, text.to_owned()));
+    Some(route)
+}
+
+/// `where(key = 'text')` and `where(resolve() is Kind)`.
+fn matching(mut route: Route, criterion: &Tree) -> Option<Route> {
+    let Tree::Chain(first, links) = criterion else { return None };
+    let Tree::Path(None, steps) = first.as_ref() else { return None };
+    match (steps.as_slice(), links.as_slice()) {
+        ([Step::Member(key)], [Link::Binary(Operator::Equal, Tree::Text(text))]) => filtered(route, key, text),
+        ([Step::Call(Function::Resolve, _)], [Link::Is(kind)]) => {
+            route.hops.push(Hop::Target(kind.name.clone()));
+            Some(route)
+        }
+        _ => None,
+    }
+}

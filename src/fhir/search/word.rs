@@ -1,0 +1,193 @@
+//! The words that rows hold and queries ask for; both sides build them here.
+//! Follows <https://hl7.org/fhir/R4/search.html#token>, `#string` and `#reference`.
+//!
+//! | parameter | word | asked by |
+//! |---|---|---|
+//! | token | `code\|h` | `code`: the range from `code\|` up to `code}`; `system\|code`: `code\|h`; `\|code`: `code\|` |
+//! | reference | `Patient/123`, or the address of elsewhere | the same; without a type: one word for each target type |
+//! | reference by identifier | `#id\|value\|h` | the same |
+//! | string | lower case, without accents | the range of the prefix |
+//! | uri | as it is | the same |
+//!
+//! `h` is the hash of the system, empty where there is none.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// How many characters of a string are kept.
+pub const STRING_MAX: usize = 100;
+
+/// How many systems' hashes are remembered; real data names a few dozen.
+const SYSTEMS_MAX: usize = 512;
+
+thread_local! {
+    static SYSTEMS: RefCell<HashMap<Box<str>, [u8; 11]>> = RefCell::new(HashMap::new());
+}
+
+/// The first eight bytes of the system's SHA-256 as eleven letters; empty for no system.
+#[must_use]
+pub fn system_hash(system: &str) -> String {
+    let mut out = String::new();
+    push_hash(system, &mut out);
+    out
+}
+
+fn push_hash(system: &str, out: &mut String) {
+    if system.is_empty() {
+        return;
+    }
+    let letters = SYSTEMS.with_borrow_mut(|known| {
+        if let Some(letters) = known.get(system) {
+            return *letters;
+        }
+        let mut letters = [b'A'; 11];
+        let digest = digest(&SHA256, system.as_bytes());
+        // Eight bytes always make eleven letters, so nothing is left unwritten.
+        let written = URL_SAFE_NO_PAD.encode_slice(digest.as_ref().get(..8).unwrap_or_default(), &mut letters);
+        debug_assert_eq!(written, Ok(11));
+        if known.len() < SYSTEMS_MAX {
+            known.insert(system.into(), letters);
+        }
+        letters
+    });
+    out.extend(letters.iter().map(|letter| char::from(*letter)));
+}
+
+/// The word of a coded value; the system is empty where there is none.
+#[must_use]
+pub fn token(system: &str, code: &str) -> String {
+    let mut out = String::with_capacity(code.len() + 12);
+    out.push_str(&escape_code(code));
+    out.push('|');
+    push_hash(system, &mut out);
+    out
+}
+
+/// The code as it stands in a word: a bar in it must not look like the end of the code.
+#[must_use]
+pub fn escape_code(code: &str) -> Cow<'_, str> {
+    if code.contains(['|', '%']) { Cow::Owned(code.replace('%', "%25").replace('|', "%7C")) } else { Cow::Borrowed(code) }
+}
+
+/// The words of this code in any system: from the first up to but without the second, compared by bytes.
+#[must_use]
+pub fn code_range(code: &str) -> (String, String) {
+    let code = escape_code(code);
+    (format!("{code}|"), format!("{code}}}"))
+}
+
+/// The first word that does not begin with the prefix any more, compared by bytes; `None` if there is no end.
+#[must_use]
+pub fn prefix_end(prefix: &str) -> Option<String> {
+    let mut letters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = letters.pop() {
+        // The letter after one is the next that exists: surrogates are none.
+        let after = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
+        if let Some(after) = after {
+            letters.push(after);
+            return Some(letters.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// The word of a reference: without the version it may name. Our own base address is taken off by who knows it.
+#[must_use]
+pub fn reference(text: &str) -> &str {
+    text.split_once("/_history/").map_or(text, |(bare, _)| bare)
+}
+
+/// The word of a reference that names its target by an identifier.
+#[must_use]
+pub fn identifier_reference(system: &str, value: &str) -> String {
+    format!("#id|{}", token(system, value))
+}
+
+/// A string as it is compared: lower case, without accents, blanks folded into one, cut.
+#[must_use]
+pub fn normalized(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(STRING_MAX));
+    if text.is_ascii() {
+        fold(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())), &mut out);
+    } else {
+        let letters = text.nfkd().filter(|letter| !is_combining_mark(*letter));
+        fold(letters.flat_map(char::to_lowercase).filter(|letter| !is_combining_mark(*letter)), &mut out);
+    }
+    out
+}
+
+fn fold(letters: impl Iterator<Item = char>, out: &mut String) {
+    let (mut count, mut gap) = (0, false);
+    for letter in letters {
+        if letter.is_whitespace() {
+            gap = count > 0;
+            continue;
+        }
+        if gap {
+            gap = false;
+            out.push(' ');
+            count += 1;
+        }
+        if count >= STRING_MAX {
+            break;
+        }
+        out.push(letter);
+        count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_range(word: &str, (low, high): &(String, String)) -> bool {
+        word >= low.as_str() && word < high.as_str()
+    }
+
+    #[test]
+    fn a_code_is_found_with_and_without_its_system() {
+        let word = token("http://loinc.org", "1234-5");
+        assert_eq!(word.len(), "1234-5|".len() + 11);
+        assert_eq!(token("", "1234-5"), "1234-5|");
+        assert!(in_range(&word, &code_range("1234-5")));
+        assert!(in_range("1234-5|", &code_range("1234-5")));
+        for other in ["1234-56", "1234-", "1234-5 ", "1234-5}", "1234-5|x|y", "1234-5%"] {
+            assert!(!in_range(&token("http://loinc.org", other), &code_range("1234-5")), "{other}");
+        }
+        assert!(in_range(&token("s", "a|b"), &code_range("a|b")));
+        assert_ne!(token("", "a|b"), token("", "a%7Cb"));
+        assert_ne!(token("http://loinc.org", "1"), token("http://snomed.info/sct", "1"));
+    }
+
+    #[test]
+    fn strings_are_compared_without_case_accent_and_blanks() {
+        assert_eq!(normalized("  José   VAN der\tBerg "), "jose van der berg");
+        assert_eq!(normalized("ﬁne ÅNGSTRÖM"), "fine angstrom");
+        assert_eq!(normalized("李 小龍"), "李 小龍");
+        assert_eq!(normalized("İ"), "i");
+        assert_eq!(normalized(&"é".repeat(300)).chars().count(), STRING_MAX);
+        assert_eq!(normalized(""), "");
+    }
+
+    #[test]
+    fn a_prefix_ends_before_the_next_letter() {
+        assert_eq!(prefix_end("jo").as_deref(), Some("jp"));
+        assert_eq!(prefix_end("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(prefix_end("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(prefix_end(""), None);
+    }
+
+    #[test]
+    fn a_reference_loses_its_version() {
+        assert_eq!(reference("Patient/1/_history/2"), "Patient/1");
+        assert_eq!(reference("https://x/Patient/1"), "https://x/Patient/1");
+        assert_eq!(identifier_reference("", "7"), "#id|7|");
+    }
+}

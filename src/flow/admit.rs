@@ -1,0 +1,31 @@
+//! Resources that are more than facts are held here, once and only here, against the room that will act on them.
+//! Follows <https://hl7.org/fhir/R4/subscription.html>.
+
+use super::interaction::{Act, Interaction};
+use super::{Flow, Refused, Sender, broken, criteria};
+use crate::ledger::{How, Mark};
+use crate::speak::subscription;
+
+impl Flow {
+    /// The rows that become true with this interaction on the resource with this id, or why it is refused.
+    ///
+    /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out.
+    pub(super) async fn admit(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Option<Mark>, Refused> {
+        if wish.kind != "Subscription" {
+            return Ok(None);
+        }
+        if wish.act == Act::Delete {
+            return Ok(Some(Mark::Unsubscribed { subscription: id.to_owned() }));
+        }
+        let Some(resource) = &mut wish.resource else { return Ok(None) };
+        if sender.how == How::Import {
+            resource["status"] = "off".into();
+        }
+        let before = self.ledger.subscription(&sender.scope, id).await.map_err(broken)?;
+        let now = self.clock.now();
+        let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, criteria::listened);
+        let mut accepted = accepted.map_err(Refused::Rule)?;
+        id.clone_into(&mut accepted.row.id);
+        Ok(Some(Mark::Subscribed(accepted.row)))
+    }
+}

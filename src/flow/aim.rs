@@ -1,0 +1,256 @@
+//! Aims interactions at resources of the ledger: asks it for what their criteria find, and says what is to be written where.
+//! Follows <https://hl7.org/fhir/R4/http.html#cond-update>.
+
+use std::collections::{HashMap, HashSet};
+
+use super::interaction::{Act, Condition, Interaction, refuse};
+use super::{Flow, Refused, Sender};
+use crate::check::moves;
+use crate::fhir::outcome::Issue;
+use crate::fhir::time;
+use crate::identify;
+use crate::identify::references::Links;
+use crate::ledger::search::{Line, lines};
+use crate::ledger::{Expect, Precondition};
+
+/// What an interaction is aimed at.
+#[derive(Debug)]
+pub(super) enum Aim {
+    /// This resource is written.
+    Write {
+        /// Its id.
+        id: String,
+        /// What must be true of the stored one.
+        when: Precondition,
+        /// Whether the precondition is ours: then it is built again when it fails, and the sender is not told.
+        guarded: bool,
+    },
+    /// A conditional create found this one: nothing is written.
+    Present {
+        /// Its id.
+        id: String,
+    },
+    /// A conditional delete found nothing.
+    Nothing,
+}
+
+/// Everything that is settled before the drafts are made.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// What each interaction is aimed at.
+    pub(super) aims: Vec<Aim>,
+    /// The searches it rests on.
+    pub(super) expects: Vec<Expect>,
+    /// What references lead to.
+    pub(super) links: Links,
+    /// Index in `expects` by criteria.
+    asked: HashMap<String, usize>,
+    /// What conditional creates of this unit make, by criteria.
+    made: HashMap<String, String>,
+}
+
+impl Flow {
+    /// Aims every interaction, and finds what their references lead to.
+    pub(super) async fn aim(&self, sender: &Sender, wishes: &mut [Interaction]) -> Result<Plan, Refused> {
+        let mut plan = Plan::default();
+        for wish in wishes.iter_mut() {
+            let aim = self.aim_one(sender, wish, &mut plan).await.map_err(|cause| wish.refused(cause))?;
+            plan.aims.push(aim);
+        }
+        each_once(wishes, &plan.aims)?;
+        plan.links = self.links(wishes, &plan.aims);
+        self.resolve(sender, wishes, &mut plan).await?;
+        Ok(plan)
+    }
+
+    async fn aim_one(&self, sender: &Sender, wish: &mut Interaction, plan: &mut Plan) -> Result<Aim, Refused> {
+        let found = match &wish.condition {
+            Some(condition) => Some(self.found(sender, condition, plan).await?),
+            None => None,
+        };
+        match (wish.act, found.as_deref()) {
+            (_, Some([_, _, ..])) => Err(Refused::MultipleMatches),
+            (Act::Create, Some([id])) => Ok(Aim::Present { id: id.clone() }),
+            (Act::Create, Some([])) => Ok(self.make_once(wish, plan)),
+            (Act::Create, None) => Ok(Aim::Write { id: self.fresh_id(), when: Precondition::Absent, guarded: false }),
+            (Act::Update, Some([])) if wish.if_match.is_some() => Err(Refused::VersionConflict { current: None }),
+            (Act::Update, Some([])) => {
+                let id = wish.body_id().map_or_else(|| self.fresh_id(), str::to_owned);
+                Ok(Aim::Write { id, when: Precondition::Absent, guarded: false })
+            }
+            (Act::Update, Some([id])) => {
+                if wish.body_id().is_some_and(|body| body != id) {
+                    let words = "The criteria find a resource with another id than the one in the resource.";
+                    return Err(refuse(Issue::error("invalid", "wrong-id", format!("{}.id", wish.place()), words)));
+                }
+                self.replace(sender, wish, id).await
+            }
+            (Act::Update, None) => {
+                let id = wish.id.clone().unwrap_or_default();
+                self.replace(sender, wish, &id).await
+            }
+            (Act::Delete, Some([])) => Ok(Aim::Nothing),
+            (Act::Delete, Some([id])) => Ok(Aim::Write { id: id.clone(), when: precondition(wish), guarded: false }),
+            (Act::Delete, None) => {
+                let id = wish.id.clone().unwrap_or_default();
+                Ok(Aim::Write { id, when: precondition(wish), guarded: false })
+            }
+        }
+    }
+
+    /// A conditional create that found nothing; the same criteria a second time in one unit mean the same resource.
+    fn make_once(&self, wish: &Interaction, plan: &mut Plan) -> Aim {
+        let text = wish.condition.as_ref().map(|condition| condition.text.clone()).unwrap_or_default();
+        if let Some(id) = plan.made.get(&text) {
+            return Aim::Present { id: id.clone() };
+        }
+        let id = self.fresh_id();
+        plan.made.insert(text, id.clone());
+        Aim::Write { id, when: Precondition::Absent, guarded: false }
+    }
+
+    /// An update of this resource. A Task of our own moves only as Tasks move, from the version that was looked at.
+    async fn replace(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Aim, Refused> {
+        let plain = Aim::Write { id: id.to_owned(), when: precondition(wish), guarded: false };
+        if wish.kind != "Task" {
+            return Ok(plain);
+        }
+        let current = self.ledger.read(&sender.scope, "Task", id).await.map_err(super::broken)?;
+        let Some(current) = current.filter(|current| !current.deleted) else { return Ok(plain) };
+        let was = current.value();
+        if !moves::is_ours(&was) {
+            return Ok(plain);
+        }
+        if wish.if_match.is_some_and(|version| version != current.version) {
+            return Err(Refused::VersionConflict { current: Some(current.version) });
+        }
+        let place = wish.place();
+        if let Some(resource) = &mut wish.resource {
+            let faults = moves::faults(&was, resource, &place);
+            if !faults.is_empty() {
+                return Err(Refused::Rule(faults));
+            }
+            resource["lastModified"] = time::instant(self.clock.now()).into();
+        }
+        let guarded = wish.if_match.is_none();
+        Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
+    }
+
+    /// What a condition finds; each is asked once in a unit.
+    async fn found(&self, sender: &Sender, condition: &Condition, plan: &mut Plan) -> Result<Vec<String>, Refused> {
+        if let Some(&index) = plan.asked.get(&condition.text) {
+            return Ok(plan.expects[index].found.clone());
+        }
+        let found = self.ledger.find(&sender.scope, &condition.query).await.map_err(super::broken)?;
+        plan.asked.insert(condition.text.clone(), plan.expects.len());
+        plan.expects.push(Expect { query: condition.query.clone(), found: found.clone() });
+        Ok(found)
+    }
+
+    /// What the entries of the unit are called from now on.
+    fn links(&self, wishes: &[Interaction], aims: &[Aim]) -> Links {
+        let mut links = Links { base: self.base.to_string(), ..Links::default() };
+        for (wish, aim) in wishes.iter().zip(aims) {
+            links.closed |= wish.entry.is_some();
+            let (Some((_, Some(full_url))), Aim::Write { id, .. } | Aim::Present { id }) = (&wish.entry, aim) else { continue };
+            for name in identify::bundle::names(full_url) {
+                links.entries.insert(name.to_owned(), format!("{}/{id}", wish.kind));
+            }
+        }
+        links
+    }
+
+    /// Conditional references must lead to exactly one resource, of the ledger or of this unit.
+    async fn resolve(&self, sender: &Sender, wishes: &[Interaction], plan: &mut Plan) -> Result<(), Refused> {
+        let mut rows: HashMap<usize, Vec<Line>> = HashMap::new();
+        let mut issues = Vec::new();
+        for wish in wishes {
+            let Some(resource) = &wish.resource else { continue };
+            for (place, text) in identify::references::conditional(resource) {
+                if plan.links.conditional.contains_key(&text) {
+                    continue;
+                }
+                let Some((kind, criteria)) = identify::references::criteria(&text) else { continue };
+                let place = format!("{}{place}", wish.place());
+                let condition = self.condition(kind, criteria).map_err(|refused| at(refused, &place))?;
+                let found = self.found(sender, &condition, plan).await?;
+                let found = self.with_own(found, &condition, wishes, &plan.aims, &mut rows);
+                match found.as_slice() {
+                    [id] => {
+                        let target = format!("{kind}/{id}");
+                        plan.links.conditional.insert(text, target);
+                    }
+                    found => issues.push(unresolved(&place, found.is_empty())),
+                }
+            }
+        }
+        if issues.is_empty() { Ok(()) } else { Err(Refused::Unresolved(issues)) }
+    }
+
+    /// What a condition finds after this unit: without what the unit writes or deletes, and with what of it matches.
+    fn with_own(
+        &self,
+        found: Vec<String>,
+        condition: &Condition,
+        wishes: &[Interaction],
+        aims: &[Aim],
+        rows: &mut HashMap<usize, Vec<Line>>,
+    ) -> Vec<String> {
+        let mut found: Vec<String> = found;
+        for (index, (wish, aim)) in wishes.iter().zip(aims).enumerate() {
+            let Aim::Write { id, .. } = aim else { continue };
+            if wish.kind != condition.query.kind {
+                continue;
+            }
+            found.retain(|other| other != id);
+            let Some(resource) = &wish.resource else { continue };
+            let rows = rows.entry(index).or_insert_with(|| lines(&wish.kind, resource));
+            if identify::matches(rows, &condition.query, self.clock.now()) {
+                found.push(id.clone());
+            }
+        }
+        found
+    }
+}
+
+fn precondition(wish: &Interaction) -> Precondition {
+    wish.if_match.map_or(Precondition::None, Precondition::Version)
+}
+
+/// One unit may write a resource only once: the order of entries must not decide what becomes of it.
+fn each_once(wishes: &[Interaction], aims: &[Aim]) -> Result<(), Refused> {
+    let mut seen = HashSet::with_capacity(aims.len());
+    for (wish, aim) in wishes.iter().zip(aims) {
+        let Aim::Write { id, .. } = aim else { continue };
+        if !seen.insert((wish.kind.as_str(), id.as_str())) {
+            let place = wish.entry.as_ref().map(|(index, _)| format!("Bundle.entry[{index}]")).unwrap_or_default();
+            let words = "Another entry of this transaction is about the same resource; each may be named once.";
+            return Err(refuse(Issue::error("invalid", "same-resource-twice", place, words)));
+        }
+    }
+    Ok(())
+}
+
+fn unresolved(place: &str, none: bool) -> Issue {
+    if none {
+        Issue::error(
+            "not-found",
+            "conditional-reference",
+            place,
+            "The conditional reference finds nothing; it must find exactly one resource.",
+        )
+    } else {
+        let words = "The conditional reference finds several resources; it must find exactly one.";
+        Issue::error("multiple-matches", "conditional-reference", place, words)
+    }
+}
+
+/// The same refusal, said of this place.
+fn at(refused: Refused, place: &str) -> Refused {
+    match refused {
+        Refused::Issues(issues) => {
+            Refused::Issues(issues.into_iter().map(|issue| Issue { expression: place.to_owned(), ..issue }).collect())
+        }
+        other => other,
+    }
+}

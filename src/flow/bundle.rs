@@ -1,0 +1,307 @@
+//! Batch and transaction: the entries of a Bundle, each alone or all together.
+//! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
+
+use std::fmt::Write;
+
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use super::interaction::{Act, Interaction, same_id};
+use super::{Done, Flow, Refused, Sender};
+use crate::check::{self, guard};
+use crate::fhir::outcome::{self, Issue};
+use crate::fhir::time;
+use crate::identify::bundle::{Method, Request, is_transaction, request};
+
+/// So many entries of a batch are on their way at once, so that one commit can take them together.
+const BATCH_ABREAST: usize = 32;
+
+/// The entries of a Bundle, read.
+struct Sheet {
+    /// Whether all of it is one transaction.
+    whole: bool,
+    lines: Vec<Line>,
+}
+
+/// One entry, read.
+struct Line {
+    index: usize,
+    request: Result<Request, Issue>,
+    full_url: Option<String>,
+    resource: Option<Value>,
+    issues: Vec<Issue>,
+    if_none_match: Option<String>,
+    if_modified_since: Option<String>,
+}
+
+/// What a GET or HEAD entry asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// `GET` or `HEAD`.
+    pub method: &'a str,
+    /// `request.url`: relative to the base, with its query.
+    pub url: &'a str,
+    /// `request.ifNoneMatch`
+    pub if_none_match: Option<&'a str>,
+    /// `request.ifModifiedSince`
+    pub if_modified_since: Option<&'a str>,
+}
+
+/// The answer to one entry.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// `200 OK`
+    pub status: String,
+    /// Where it is.
+    pub location: Option<String>,
+    /// `W/"1"`
+    pub etag: Option<String>,
+    /// An instant.
+    pub last_modified: Option<String>,
+    /// The resource as JSON text.
+    pub resource: Option<String>,
+    /// What is to be said of it.
+    pub outcome: Option<Value>,
+}
+
+/// Answers what the way in cannot: reads inside a Bundle, and how a refusal is told.
+pub trait Reader: Sync {
+    /// Answers a GET or HEAD entry; a failure is an answer, too.
+    fn read(&self, wanted: Wanted<'_>) -> impl Future<Output = Answer> + Send;
+
+    /// The status line (`412 Precondition Failed`) and the OperationOutcome of a refusal.
+    fn refusal(&self, refused: &Refused) -> (String, Value);
+
+    /// The address put before locations, without a slash at its end; may be empty.
+    fn base(&self) -> &str;
+}
+
+impl Flow {
+    /// A batch or transaction Bundle; the answer is the text of the response Bundle.
+    /// Follows <https://hl7.org/fhir/R4/http.html#transaction>.
+    pub async fn bundle(&self, sender: &Sender, body: &[u8], reader: &impl Reader) -> Result<String, Refused> {
+        let sheet = self.sheet(body)?;
+        if sheet.whole {
+            let answers = self.transaction(sender, sheet, body, reader).await?;
+            return Ok(response("transaction-response", reader.base(), &answers));
+        }
+        let answers = self.batch(sender, sheet, reader).await;
+        Ok(response("batch-response", reader.base(), &answers))
+    }
+
+    /// Reads and checks the entries. Faults of a transaction refuse it here, all at once.
+    fn sheet(&self, body: &[u8]) -> Result<Sheet, Refused> {
+        let bundle = check::bundle(body, guard::BUNDLE_BYTES_MAX).map_err(Refused::Issues)?;
+        let whole = is_transaction(&bundle.frame).map_err(|issue| Refused::Issues(vec![issue]))?;
+        let mut faults = if whole { bundle.refusals() } else { Vec::new() };
+        let none = Vec::new();
+        let frames = bundle.frame.get("entry").and_then(Value::as_array).unwrap_or(&none);
+        let lines = frames.iter().zip(bundle.entries).enumerate().map(|(index, (frame, entry))| {
+            let place = format!("Bundle.entry[{index}]");
+            let text = |name: &str| frame.get("request")?.get(name)?.as_str().map(str::to_owned);
+            Line {
+                index,
+                request: request(frame, entry.resource.as_ref(), &place, &self.base),
+                full_url: frame.get("fullUrl").and_then(Value::as_str).map(str::to_owned),
+                if_none_match: text("ifNoneMatch"),
+                if_modified_since: text("ifModifiedSince"),
+                resource: entry.resource,
+                issues: entry.issues,
+            }
+        });
+        let lines: Vec<Line> = lines.collect();
+        if whole {
+            faults.extend(lines.iter().filter_map(|line| line.request.as_ref().err().cloned()));
+            if !faults.is_empty() {
+                return Err(Refused::Issues(faults));
+            }
+        }
+        Ok(Sheet { whole, lines })
+    }
+
+    /// All entries as one unit; reads see what it wrote.
+    async fn transaction(
+        &self,
+        sender: &Sender,
+        sheet: Sheet,
+        body: &[u8],
+        reader: &impl Reader,
+    ) -> Result<Vec<Answer>, Refused> {
+        let mut answers: Vec<Answer> = sheet.lines.iter().map(|_| Answer::default()).collect();
+        let (reads, writes) = sheet.split();
+        let order: Vec<(usize, bool)> = writes.iter().map(|line| (line.index, line.deletes())).collect();
+        let mut first = Some(writes);
+        let build = || {
+            let writes = first.take().map_or_else(|| self.sheet(body).map(|sheet| sheet.split().1), Ok)?;
+            let wish = |line: Line| (line.index, self.line_wish(line, true));
+            let named = |(index, wish): (usize, Result<_, _>)| wish.map_err(|cause| in_entry(index, cause));
+            writes.into_iter().map(wish).map(named).collect()
+        };
+        let done = if order.is_empty() { Vec::new() } else { self.settle(sender, build).await? };
+        for ((index, deletes), done) in order.into_iter().zip(done) {
+            answers[index] = written(&done, deletes);
+        }
+        for line in reads {
+            answers[line.index] = line.read(reader).await;
+        }
+        Ok(answers)
+    }
+
+    /// What an entry that writes asks for.
+    fn line_wish(&self, line: Line, whole: bool) -> Result<Interaction, Refused> {
+        let request = line.request.map_err(|issue| Refused::Issues(vec![issue]))?;
+        if line.issues.iter().any(Issue::refuses) {
+            return Err(Refused::Issues(line.issues));
+        }
+        let (act, criteria) = match request.method {
+            Method::Create => (Act::Create, request.if_none_exist),
+            Method::Update => (Act::Update, request.criteria),
+            Method::Delete => (Act::Delete, request.criteria),
+            Method::Patch | Method::Read => return Err(Refused::NotSupported(String::from("PATCH is not offered in a Bundle."))),
+        };
+        let condition = criteria.map(|criteria| self.condition(&request.kind, &criteria)).transpose()?;
+        let wish = Interaction {
+            act,
+            id: request.id,
+            condition,
+            if_match: request.if_match,
+            resource: line.resource.filter(|_| act != Act::Delete),
+            warnings: line.issues,
+            entry: Some((line.index, line.full_url.filter(|_| whole))),
+            kind: request.kind,
+        };
+        if let (Act::Update, Some(id)) = (act, &wish.id) {
+            same_id(&wish, id)?;
+        }
+        Ok(wish)
+    }
+
+    /// Each entry alone, in the order of the standard; one failure leaves the others.
+    async fn batch(&self, sender: &Sender, sheet: Sheet, reader: &impl Reader) -> Vec<Answer> {
+        let mut answers: Vec<Answer> = sheet.lines.iter().map(|_| Answer::default()).collect();
+        let (reads, writes) = sheet.split();
+        let mut rest = writes.into_iter().chain(reads).peekable();
+        while let Some(first) = rest.next() {
+            let turn = first.turn();
+            let mut together = vec![first];
+            while let Some(line) = rest.next_if(|line| line.turn() == turn) {
+                together.push(line);
+            }
+            let answered = stream::iter(together).map(|line| async move {
+                let index = line.index;
+                (index, self.alone(sender, line, reader).await)
+            });
+            let answered: Vec<(usize, Answer)> = answered.buffer_unordered(BATCH_ABREAST).collect().await;
+            for (index, answer) in answered {
+                answers[index] = answer;
+            }
+        }
+        answers
+    }
+
+    async fn alone(&self, sender: &Sender, line: Line, reader: &impl Reader) -> Answer {
+        if line.reads() {
+            return line.read(reader).await;
+        }
+        let (index, deletes) = (line.index, line.deletes());
+        let done = match self.line_wish(line, false) {
+            Ok(wish) => self.settle(sender, || Ok(vec![wish.clone()])).await.and_then(|mut done| done.pop().ok_or(Refused::Busy)),
+            Err(refused) => Err(in_entry(index, refused)),
+        };
+        match done {
+            Ok(done) => written(&done, deletes),
+            Err(refused) => {
+                let (status, outcome) = reader.refusal(&refused);
+                Answer { status, outcome: Some(outcome), ..Answer::default() }
+            }
+        }
+    }
+}
+
+impl Sheet {
+    /// What reads, and what writes in the order in which it is done.
+    fn split(self) -> (Vec<Line>, Vec<Line>) {
+        let (reads, mut writes): (Vec<Line>, Vec<Line>) = self.lines.into_iter().partition(Line::reads);
+        writes.sort_by_key(|line| (line.turn(), line.index));
+        (reads, writes)
+    }
+}
+
+impl Line {
+    fn deletes(&self) -> bool {
+        matches!(&self.request, Ok(request) if request.method == Method::Delete)
+    }
+
+    fn reads(&self) -> bool {
+        matches!(&self.request, Ok(request) if request.method == Method::Read)
+    }
+
+    /// When it is done: DELETE, POST, PUT, reads; patients first, so that the others find their person.
+    fn turn(&self) -> (Method, bool) {
+        self.request.as_ref().map_or((Method::Read, true), |request| (request.method, request.kind != "Patient"))
+    }
+
+    async fn read(&self, reader: &impl Reader) -> Answer {
+        let Ok(request) = &self.request else { return Answer::default() };
+        let wanted = Wanted {
+            method: if request.head { "HEAD" } else { "GET" },
+            url: &request.url,
+            if_none_match: self.if_none_match.as_deref(),
+            if_modified_since: self.if_modified_since.as_deref(),
+        };
+        reader.read(wanted).await
+    }
+}
+
+fn in_entry(index: usize, cause: Refused) -> Refused {
+    Refused::Entry { index, cause: Box::new(cause) }
+}
+
+/// The answer to an entry that wrote.
+fn written(done: &Done, deletes: bool) -> Answer {
+    let receipt = &done.receipt;
+    let outcome = (!done.issues.is_empty()).then(|| outcome::operation_outcome(&done.issues));
+    if deletes {
+        return Answer { status: String::from("204 No Content"), outcome, ..Answer::default() };
+    }
+    Answer {
+        status: String::from(if receipt.created { "201 Created" } else { "200 OK" }),
+        location: Some(format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
+        etag: Some(format!("W/\"{}\"", receipt.version)),
+        last_modified: Some(time::instant(receipt.updated)),
+        resource: None,
+        outcome,
+    }
+}
+
+/// The text of the response Bundle.
+fn response(kind: &str, base: &str, answers: &[Answer]) -> String {
+    let mut text = format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\"");
+    for (index, answer) in answers.iter().enumerate() {
+        text.push_str(if index == 0 { ",\"entry\":[" } else { "," });
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{}", entry_text(base, answer));
+    }
+    text.push_str(if answers.is_empty() { "}" } else { "]}" });
+    text
+}
+
+fn entry_text(base: &str, answer: &Answer) -> String {
+    let mut response = json!({"status": answer.status});
+    if let Some(location) = &answer.location {
+        response["location"] = if base.is_empty() { location.clone() } else { format!("{base}/{location}") }.into();
+    }
+    if let Some(etag) = &answer.etag {
+        response["etag"] = etag.as_str().into();
+    }
+    if let Some(stamp) = &answer.last_modified {
+        response["lastModified"] = stamp.as_str().into();
+    }
+    if let Some(outcome) = &answer.outcome {
+        response["outcome"] = outcome.clone();
+    }
+    match &answer.resource {
+        Some(resource) => format!("{{\"resource\":{resource},\"response\":{response}}}"),
+        None => format!("{{\"response\":{response}}}"),
+    }
+}

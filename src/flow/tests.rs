@@ -1,0 +1,220 @@
+//! The way, tried over a real ledger in a file of its own.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Answer, Done, Flow, Reader, Refused, Sender, Wanted};
+use crate::clock::Clock;
+use crate::ledger::{How, Ledger, Scope, Settings};
+
+const NOON: i64 = 1_767_268_800_000;
+
+struct House {
+    flow: Flow,
+    sender: Sender,
+    _folder: TempDir,
+}
+
+struct Reads;
+
+impl Reader for Reads {
+    async fn read(&self, wanted: Wanted<'_>) -> Answer {
+        Answer { status: format!("200 {} {}", wanted.method, wanted.url), ..Answer::default() }
+    }
+
+    fn refusal(&self, refused: &Refused) -> (String, Value) {
+        (
+            String::from("400 Refused"),
+            json!({"resourceType": "OperationOutcome", "issue": [{"diagnostics": format!("{refused:?}")}]}),
+        )
+    }
+
+    fn base(&self) -> &'static str {
+        "http://here/fhir"
+    }
+}
+
+async fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("signa.db").display());
+    let clock = Clock::stopped(NOON);
+    let ledger = Ledger::open(&Settings { database, ..Settings::default() }, clock.clone()).await.unwrap();
+    let flow = Flow::new(ledger, clock).at("http://here/fhir/");
+    let sender = Sender { scope: Scope { tenant: "t".into() }, source: "emr".into(), how: How::Live };
+    House { flow, sender, _folder: folder }
+}
+
+impl House {
+    async fn create(&self, resource: &Value, condition: Option<&str>) -> Result<Done, Refused> {
+        let kind = resource["resourceType"].as_str().unwrap();
+        self.flow.create(&self.sender, kind, resource.to_string().as_bytes(), condition).await
+    }
+
+    async fn update(&self, resource: &Value, if_match: Option<i64>) -> Result<Done, Refused> {
+        let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+        self.flow.update(&self.sender, kind, id, resource.to_string().as_bytes(), if_match).await
+    }
+
+    async fn bundle(&self, kind: &str, entries: Value) -> Result<Value, Refused> {
+        let mut bundle = json!({"resourceType": "Bundle", "type": kind});
+        if entries != json!([]) {
+            bundle["entry"] = entries;
+        }
+        let text = self.flow.bundle(&self.sender, bundle.to_string().as_bytes(), &Reads).await?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    async fn stored(&self, location: &Value) -> Value {
+        let path = location.as_str().unwrap().strip_prefix("http://here/fhir/").unwrap_or(location.as_str().unwrap());
+        let mut parts = path.split('/');
+        let (kind, id) = (parts.next().unwrap(), parts.next().unwrap());
+        self.flow.ledger.read(&self.sender.scope, kind, id).await.unwrap().unwrap().value()
+    }
+}
+
+fn patient(id: &str) -> Value {
+    json!({"resourceType": "Patient", "id": id, "identifier": [{"system": "urn:mrn", "value": id}]})
+}
+
+fn condition(subject: &str) -> Value {
+    json!({"resourceType": "Condition", "subject": {"reference": subject}})
+}
+
+fn entry(full_url: &str, method: &str, url: &str, resource: &Value) -> Value {
+    json!({"fullUrl": full_url, "resource": resource, "request": {"method": method, "url": url}})
+}
+
+fn places(refused: &Refused) -> Vec<&str> {
+    match refused {
+        Refused::Issues(issues) | Refused::Rule(issues) | Refused::Unresolved(issues) => {
+            issues.iter().map(|issue| issue.expression.as_str()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_create_is_answered_with_what_is_kept() {
+    let house = house().await;
+    let done = house.create(&patient("ignored"), None).await.unwrap();
+    assert!(done.receipt.created);
+    assert_ne!(done.receipt.id, "ignored");
+    let kept = done.stored.unwrap();
+    assert_eq!(kept.value(), house.stored(&json!(format!("Patient/{}", done.receipt.id))).await);
+    assert_eq!(kept.value()["meta"]["versionId"], "1");
+    let refused = house.create(&json!({"resourceType": "Patient", "gendre": "male"}), None).await.unwrap_err();
+    assert_eq!(places(&refused), ["Patient.gendre"]);
+}
+
+#[tokio::test]
+async fn an_update_needs_its_id_twice_and_the_right_version() {
+    let house = house().await;
+    assert!(house.update(&patient("p"), None).await.unwrap().receipt.created);
+    let second = house.update(&json!({"resourceType": "Patient", "id": "p", "active": true}), Some(1)).await.unwrap();
+    assert_eq!((second.receipt.version, second.receipt.created), (2, false));
+    let stale = house.update(&patient("p"), Some(1)).await.unwrap_err();
+    assert!(matches!(stale, Refused::VersionConflict { current: Some(2) }), "{stale:?}");
+    let body = patient("q").to_string();
+    let other = house.flow.update(&house.sender, "Patient", "p", body.as_bytes(), None).await.unwrap_err();
+    assert_eq!(places(&other), ["Patient.id"]);
+    let deleted = house.flow.delete(&house.sender, "Patient", "p", None).await.unwrap();
+    assert!(deleted.stored.is_none());
+    house.flow.delete(&house.sender, "Patient", "p", None).await.unwrap();
+    assert!(house.update(&patient("p"), None).await.unwrap().receipt.created);
+}
+
+#[tokio::test]
+async fn a_transaction_links_its_entries_in_any_order() {
+    let house = house().await;
+    let absolute = json!({"resourceType": "Condition", "id": "d", "subject": {"reference": "http://here/fhir/Patient/known"}});
+    let entries = json!([
+        entry("urn:uuid:c", "POST", "Condition", &condition("urn:uuid:p")),
+        {"request": {"method": "GET", "url": "Patient?_count=1"}},
+        entry("urn:uuid:p", "POST", "Patient", &patient("x")),
+        entry("http://other/fhir/Condition/d", "PUT", "Condition/d", &absolute),
+    ]);
+    let answer = house.bundle("transaction", entries).await.unwrap();
+    assert_eq!(answer["type"], "transaction-response");
+    let response = |index: usize| answer["entry"][index]["response"].clone();
+    assert_eq!(response(0)["status"], "201 Created");
+    assert_eq!(response(1)["status"], "200 GET Patient?_count=1");
+    assert_eq!(response(0)["etag"], "W/\"1\"");
+    assert_eq!(response(0)["lastModified"], "2026-01-01T12:00:00.000Z");
+    let patient = response(2)["location"].as_str().unwrap().to_owned();
+    let subject = house.stored(&response(0)["location"]).await["subject"]["reference"].as_str().unwrap().to_owned();
+    assert_eq!(patient, format!("http://here/fhir/{subject}/_history/1"));
+    assert_eq!(house.stored(&response(3)["location"]).await["subject"]["reference"], "Patient/known");
+}
+
+#[tokio::test]
+async fn a_transaction_is_refused_as_a_whole_and_names_the_entry() {
+    let house = house().await;
+    let bad = json!({"resourceType": "Condition"});
+    let entries = json!([entry("urn:uuid:p", "PUT", "Patient/p", &patient("p")), entry("urn:uuid:c", "POST", "Condition", &bad)]);
+    let refused = house.bundle("transaction", entries).await.unwrap_err();
+    assert_eq!(places(&refused), ["Bundle.entry[1].resource.subject"]);
+    let twice =
+        json!([entry("urn:uuid:p", "PUT", "Patient/p", &patient("p")), {"request": {"method": "DELETE", "url": "Patient/p"}}]);
+    assert!(places(&house.bundle("transaction", twice).await.unwrap_err())[0].starts_with("Bundle.entry["));
+    let dangling = json!([entry("urn:uuid:c", "POST", "Condition", &condition("urn:uuid:none"))]);
+    assert_eq!(places(&house.bundle("transaction", dangling).await.unwrap_err()), ["Bundle.entry[0].resource.subject.reference"]);
+    let stale = json!([
+        entry("urn:uuid:p", "PUT", "Patient/p", &patient("p")),
+        {"resource": patient("q"), "request": {"method": "PUT", "url": "Patient/q", "ifMatch": "W/\"7\""}},
+    ]);
+    let refused = house.bundle("transaction", stale).await.unwrap_err();
+    assert!(
+        matches!(&refused, Refused::Entry { index: 1, cause } if matches!(**cause, Refused::VersionConflict { .. })),
+        "{refused:?}"
+    );
+    assert!(house.flow.ledger.read(&house.sender.scope, "Patient", "p").await.unwrap().is_none());
+    assert_eq!(house.bundle("transaction", json!([])).await.unwrap()["type"], "transaction-response");
+    assert_eq!(places(&house.bundle("collection", json!([])).await.unwrap_err()), ["Bundle.type"]);
+}
+
+#[tokio::test]
+async fn a_batch_does_what_it_can() {
+    let house = house().await;
+    let entries = json!([
+        entry("urn:uuid:a", "PUT", "Patient/a", &patient("a")),
+        entry("urn:uuid:b", "PUT", "Patient/b", &patient("c")),
+        entry("urn:uuid:c", "POST", "Condition", &json!({"resourceType": "Condition"})),
+        {"request": {"method": "DELETE", "url": "Patient/never"}},
+        entry("urn:uuid:e", "POST", "Condition", &condition("urn:uuid:a")),
+    ]);
+    let answer = house.bundle("batch", entries).await.unwrap();
+    let statuses: Vec<&str> = (0..5).map(|index| answer["entry"][index]["response"]["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["201 Created", "400 Refused", "400 Refused", "204 No Content", "400 Refused"]);
+    assert_eq!(answer["entry"][1]["response"]["outcome"]["resourceType"], "OperationOutcome");
+}
+
+#[tokio::test]
+async fn a_task_of_ours_moves_only_as_tasks_move_and_is_claimed_once() {
+    let house = house().await;
+    let task = |status: &str, owner: &str| {
+        json!({
+            "resourceType": "Task", "id": "t", "status": status, "intent": "order",
+            "instantiatesCanonical": "https://signa.example/fhir/PlanDefinition/refill|1",
+            "for": {"reference": "Patient/p"}, "owner": {"reference": owner}, "authoredOn": "2026-01-01",
+        })
+    };
+    house.update(&task("requested", "Organization/west"), None).await.unwrap();
+    let skipped = house.update(&task("completed", "Organization/west"), None).await.unwrap_err();
+    assert!(matches!(skipped, Refused::Rule(_)));
+    assert_eq!(places(&skipped), ["Task.status"]);
+    let claimed = house.update(&task("accepted", "PractitionerRole/a"), Some(1)).await.unwrap();
+    assert_eq!(claimed.stored.unwrap().value()["lastModified"], "2026-01-01T12:00:00.000Z");
+    let late = house.update(&task("accepted", "PractitionerRole/b"), Some(1)).await.unwrap_err();
+    assert!(matches!(late, Refused::VersionConflict { current: Some(2) }));
+    let blind = house.update(&task("accepted", "PractitionerRole/b"), None).await.unwrap_err();
+    assert_eq!(places(&blind), ["Task.owner"]);
+}
+
+#[tokio::test]
+async fn the_way_may_be_walked_on_any_thread() {
+    fn on_any_thread<T: Send>(_: &T) {}
+    let house = house().await;
+    on_any_thread(&house.flow.create(&house.sender, "Patient", b"{}", None));
+    on_any_thread(&house.flow.delete_where(&house.sender, "Patient", "x"));
+    on_any_thread(&house.flow.bundle(&house.sender, b"{}", &Reads));
+}

@@ -1,0 +1,250 @@
+//! What the entries of a batch or transaction ask for, and in which order it is done.
+//! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
+
+use serde_json::Value;
+
+use crate::fhir::definitions;
+use crate::fhir::outcome::Issue;
+
+/// What an entry asks for, in the order in which the standard has them done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// `DELETE`
+    Delete,
+    /// `POST`
+    Create,
+    /// `PUT`
+    Update,
+    /// `PATCH`
+    Patch,
+    /// `GET` or `HEAD`
+    Read,
+}
+
+/// `Bundle.entry.request`, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked for.
+    pub method: Method,
+    /// The resource type; empty for a read.
+    pub kind: String,
+    /// The id in the address.
+    pub id: Option<String>,
+    /// The criteria in the address (conditional update or delete).
+    pub criteria: Option<String>,
+    /// `request.ifNoneExist`, without a leading `?`.
+    pub if_none_exist: Option<String>,
+    /// The version in `request.ifMatch`.
+    pub if_match: Option<i64>,
+    /// Whether only the head of an answer is wanted (`HEAD`).
+    pub head: bool,
+    /// `request.url` without our own base and leading slashes.
+    pub url: String,
+}
+
+/// Type of the Bundle, if it is one that asks for something: whether all of it is one transaction.
+pub fn is_transaction(bundle: &Value) -> Result<bool, Issue> {
+    if bundle.get("resourceType").and_then(Value::as_str) != Some("Bundle") {
+        return Err(Issue::error(
+            "invalid",
+            "not-a-bundle",
+            "",
+            "Only a Bundle can be sent to the base address; send a resource to its type.",
+        ));
+    }
+    match bundle.get("type").and_then(Value::as_str) {
+        Some("transaction") => Ok(true),
+        Some("batch") => Ok(false),
+        _ => Err(Issue::error("invalid", "bundle-type", "Bundle.type", "Bundle.type must be transaction or batch here.")),
+    }
+}
+
+/// Reads what an entry with this resource asks for; `place` is the entry's: `Bundle.entry[3]`. `base` is our own address,
+/// if known.
+pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str) -> Result<Request, Issue> {
+    let fault = |element: &str, words: &str| Issue::error("invalid", "entry-request", format!("{place}.{element}"), words);
+    let Some(request) = entry.get("request").and_then(Value::as_object) else {
+        return Err(Issue::error(
+            "required",
+            "entry-request",
+            format!("{place}.request"),
+            "Say in request.method and request.url what is to be done.",
+        ));
+    };
+    let part = |name: &str| request.get(name).and_then(Value::as_str);
+    let method = match part("method") {
+        Some("DELETE") => Method::Delete,
+        Some("POST") => Method::Create,
+        Some("PUT") => Method::Update,
+        Some("PATCH") => Method::Patch,
+        Some("GET" | "HEAD") => Method::Read,
+        _ => return Err(fault("request.method", "request.method is one of GET, HEAD, POST, PUT, PATCH, DELETE.")),
+    };
+    let Some(url) = part("url") else {
+        return Err(fault("request.url", "request.url is required: Type, Type/id or Type?criteria."));
+    };
+    let if_match = match part("ifMatch").map(|text| (text, version(text))) {
+        Some((_, None)) => return Err(fault("request.ifMatch", "ifMatch holds one version: W/\"3\".")),
+        other => other.and_then(|(_, version)| version),
+    };
+    let if_none_exist = part("ifNoneExist").map(|text| text.rsplit_once('?').map_or(text, |(_, query)| query).to_owned());
+    let mut read = Request {
+        method,
+        kind: String::new(),
+        id: None,
+        criteria: None,
+        if_none_exist,
+        if_match,
+        head: part("method") == Some("HEAD"),
+        url: relative(url, base).to_owned(),
+    };
+    if method == Method::Read {
+        return Ok(read);
+    }
+    address(relative(url, base), &mut read).map_err(|words| fault("request.url", words))?;
+    if matches!(method, Method::Create | Method::Update) {
+        must_carry(resource, &read.kind, place)?;
+    }
+    Ok(read)
+}
+
+/// The address without our own base and slashes around it.
+#[must_use]
+pub fn relative<'a>(url: &'a str, base: &str) -> &'a str {
+    let own = if base.is_empty() { None } else { url.strip_prefix(base) };
+    own.unwrap_or(url).trim_start_matches('/')
+}
+
+fn address(url: &str, read: &mut Request) -> Result<(), &'static str> {
+    let (path, criteria) = url.split_once('?').map_or((url, None), |(path, criteria)| (path, Some(criteria)));
+    let mut parts = path.trim_end_matches('/').split('/');
+    let kind = parts.next().unwrap_or_default();
+    if !definitions::is_resource(kind) {
+        return Err("request.url begins with the name of a resource type.");
+    }
+    let id = parts.next();
+    if parts.next().is_some() || id.is_some_and(|id| !is_id(id)) {
+        return Err("request.url is Type, Type/id or Type?criteria; an id has up to 64 letters, digits, '-' and '.'.");
+    }
+    match (read.method, id, criteria) {
+        (Method::Create, None, None) => {}
+        (Method::Create, ..) => return Err("POST goes to a type, without an id or criteria."),
+        (_, Some(id), None) => read.id = Some(id.to_owned()),
+        (_, None, Some(criteria)) => read.criteria = Some(criteria.to_owned()),
+        _ => return Err("This method needs either Type/id or Type?criteria."),
+    }
+    kind.clone_into(&mut read.kind);
+    Ok(())
+}
+
+fn must_carry(resource: Option<&Value>, kind: &str, place: &str) -> Result<(), Issue> {
+    let Some(resource) = resource.filter(|resource| resource.is_object()) else {
+        let words = "POST and PUT need a resource in the entry.";
+        return Err(Issue::error("required", "entry-resource", format!("{place}.resource"), words));
+    };
+    if resource.get("resourceType").and_then(Value::as_str) != Some(kind) {
+        let words = format!("request.url names {kind}; the resource must be of this type.");
+        return Err(Issue::error("invalid", "wrong-type", format!("{place}.resource"), words));
+    }
+    Ok(())
+}
+
+/// Whether this text can be an id: <https://hl7.org/fhir/R4/datatypes.html#id>.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+/// The version in an entity tag: `W/"3"`, `"3"` or `3`.
+#[must_use]
+pub fn version(tag: &str) -> Option<i64> {
+    let tag = tag.trim();
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+    tag.bytes().all(|byte| byte.is_ascii_digit()).then(|| tag.parse().ok()).flatten()
+}
+
+/// Under which names other entries of the Bundle may refer to this one: its fullUrl, and `Type/id` where the fullUrl is
+/// such an address (a relative reference is meant relative to it).
+#[must_use]
+pub fn names(full_url: &str) -> Vec<&str> {
+    let mut names = vec![full_url];
+    if full_url.starts_with("http") {
+        let mut slashes = full_url.rmatch_indices('/').map(|(at, _)| at + 1);
+        if let (Some(_), Some(kind)) = (slashes.next(), slashes.next()) {
+            names.push(&full_url[kind..]);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(entry: &Value) -> Result<Request, String> {
+        request(entry, entry.get("resource"), "Bundle.entry[0]", "http://here/fhir").map_err(|issue| issue.expression)
+    }
+
+    fn asked(method: &str, url: &str) -> Result<Request, String> {
+        read(&json!({"resource": {"resourceType": "Patient"}, "request": {"method": method, "url": url}}))
+    }
+
+    #[test]
+    fn every_form_of_request_is_understood() {
+        let put = asked("PUT", "/Patient/1").unwrap();
+        assert_eq!((put.method, put.kind.as_str(), put.id.as_deref()), (Method::Update, "Patient", Some("1")));
+        assert_eq!(asked("PUT", "http://here/fhir/Patient?identifier=s|v").unwrap().criteria.as_deref(), Some("identifier=s|v"));
+        assert_eq!(asked("POST", "Patient").unwrap().id, None);
+        assert_eq!(asked("DELETE", "Patient?").unwrap().criteria.as_deref(), Some(""));
+        assert_eq!(asked("GET", "Patient/1/_history/2?_format=json").unwrap().method, Method::Read);
+        let conditions =
+            json!({"method": "POST", "url": "Patient", "ifNoneExist": "Patient?identifier=1", "ifMatch": "W/\"12\""});
+        let conditional = read(&json!({"resource": {"resourceType": "Patient"}, "request": conditions})).unwrap();
+        assert_eq!((conditional.if_none_exist.as_deref(), conditional.if_match), (Some("identifier=1"), Some(12)));
+    }
+
+    #[test]
+    fn a_faulty_request_is_named_by_its_element() {
+        for (method, url, element) in [
+            ("POST", "Patient/1", "request.url"),
+            ("PUT", "Patient", "request.url"),
+            ("PUT", "Banana/1", "request.url"),
+            ("DELETE", "Patient/1/_history/1", "request.url"),
+            ("DELETE", "Patient/a b", "request.url"),
+            ("FETCH", "Patient/1", "request.method"),
+            ("PUT", "Observation/1", "resource"),
+        ] {
+            assert_eq!(asked(method, url).unwrap_err(), format!("Bundle.entry[0].{element}"), "{method} {url}");
+        }
+        assert_eq!(read(&json!({})).unwrap_err(), "Bundle.entry[0].request");
+        assert_eq!(read(&json!({"request": {"method": "POST", "url": "Patient"}})).unwrap_err(), "Bundle.entry[0].resource");
+        let tagged = json!({"method": "DELETE", "url": "Patient/1", "ifMatch": "x"});
+        assert_eq!(read(&json!({"request": tagged})).unwrap_err(), "Bundle.entry[0].request.ifMatch");
+    }
+
+    #[test]
+    fn only_transactions_and_batches_ask_for_something() {
+        assert_eq!(is_transaction(&json!({"resourceType": "Bundle", "type": "transaction"})), Ok(true));
+        assert_eq!(is_transaction(&json!({"resourceType": "Bundle", "type": "batch"})), Ok(false));
+        for refused in [
+            json!({"resourceType": "Bundle", "type": "searchset"}),
+            json!({"resourceType": "Bundle"}),
+            json!({"resourceType": "Patient"}),
+        ] {
+            assert!(is_transaction(&refused).is_err());
+        }
+    }
+
+    #[test]
+    fn an_entry_is_known_by_its_full_url_and_what_it_ends_in() {
+        assert_eq!(names("urn:uuid:1"), ["urn:uuid:1"]);
+        assert_eq!(names("http://x.example/fhir/Patient/1"), ["http://x.example/fhir/Patient/1", "Patient/1"]);
+        assert_eq!(version("W/\"3\""), Some(3));
+        assert_eq!(version("\"3\""), Some(3));
+        assert_eq!(version("W/3x"), None);
+        assert_eq!(version(""), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! Says who and what a resource is about, and makes it ready for the store. No I/O.
+//! Follows <https://hl7.org/fhir/R4/references.html>.
+
+pub mod bundle;
+mod draft;
+mod matches;
+pub mod references;
+mod subject;
+
+pub use draft::draft;
+pub use matches::matches;

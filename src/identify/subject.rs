@@ -1,0 +1,125 @@
+//! Whose a resource is, from the reference that names its subject: by id, by identifier, or by a contained Patient.
+//! Follows <https://hl7.org/fhir/R4/references.html#logical>.
+
+use serde_json::Value;
+
+use crate::fhir::kinds::{self, Kind};
+use crate::ledger::Subject;
+
+/// Whose this resource is. Absolute references to ourselves, `urn:` references and conditional ones are resolved before.
+pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
+    if kind.name == "Patient" {
+        return Subject::Itself;
+    }
+    let named = |reference| of_reference(resource, reference);
+    kind.subject.iter().find_map(|path| kinds::find(resource, path, &mut |value| named(value))).unwrap_or(Subject::Nobody)
+}
+
+/// The person a Reference leads to; `None` if it leads to none that can be known: a Group, a device, a name alone.
+fn of_reference(resource: &Value, reference: &Value) -> Option<Subject> {
+    let literal = reference.get("reference").and_then(Value::as_str);
+    if let Some(own) = literal.and_then(|literal| literal.strip_prefix('#')) {
+        return of_contained(resource, own).or_else(|| logical(reference)).map(identified);
+    }
+    match (literal.map(patient), logical(reference)) {
+        (Some(None), _) | (None, None) => None,
+        (None, Some(logical)) => Some(identified(logical)),
+        (Some(Some(literal)), None) => Some(Subject::Literal(literal)),
+        (Some(Some(literal)), Some((system, value))) => Some(Subject::Both(literal, system, value)),
+    }
+}
+
+fn identified((system, value): (String, String)) -> Subject {
+    Subject::Identifier(system, value)
+}
+
+/// `Patient/123` of a literal reference to a Patient, without its version. A foreign absolute one is kept whole: it
+/// names one person, only not ours.
+fn patient(literal: &str) -> Option<String> {
+    let current = literal.split_once("/_history/").map_or(literal, |(current, _)| current);
+    let (before, id) = current.rsplit_once('/')?;
+    let patient = before == "Patient" || before.ends_with("/Patient");
+    (patient && !id.is_empty()).then(|| current.to_owned())
+}
+
+/// A logical reference, unless it says that it means something else than a Patient.
+fn logical(reference: &Value) -> Option<(String, String)> {
+    let kind = reference.get("type").and_then(Value::as_str);
+    if kind.is_some_and(|kind| kind != "Patient" && !kind.ends_with("/StructureDefinition/Patient")) {
+        return None;
+    }
+    kinds::identifier(reference.get("identifier")?)
+}
+
+fn of_contained(resource: &Value, id: &str) -> Option<(String, String)> {
+    let contained = resource.get("contained")?.as_array()?;
+    let own = |inner: &&Value| inner.get("id").and_then(Value::as_str) == Some(id);
+    let patient = contained.iter().find(own)?;
+    if patient.get("resourceType").and_then(Value::as_str) != Some("Patient") {
+        return None;
+    }
+    kinds::identifiers(patient).into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn whose(resource: &Value) -> Subject {
+        subject(kinds::of(resource["resourceType"].as_str().unwrap()), resource)
+    }
+
+    fn condition(reference: &Value) -> Subject {
+        whose(&json!({"resourceType": "Condition", "subject": reference}))
+    }
+
+    #[test]
+    fn a_patient_is_its_own_subject() {
+        assert_eq!(whose(&json!({"resourceType": "Patient", "link": []})), Subject::Itself);
+    }
+
+    #[test]
+    fn a_literal_reference_names_the_person_without_the_version() {
+        assert_eq!(condition(&json!({"reference": "Patient/1/_history/2"})), Subject::Literal("Patient/1".into()));
+        let foreign = condition(&json!({"reference": "https://other.example/fhir/Patient/1"}));
+        assert_eq!(foreign, Subject::Literal("https://other.example/fhir/Patient/1".into()));
+    }
+
+    #[test]
+    fn an_identifier_names_the_person_only_with_its_system() {
+        let logical = |identifier| condition(&json!({"type": "Patient", "identifier": identifier}));
+        assert_eq!(logical(json!({"system": "urn:s", "value": "v"})), Subject::Identifier("urn:s".into(), "v".into()));
+        assert_eq!(logical(json!({"value": "v"})), Subject::Nobody);
+        let both = condition(&json!({"reference": "Patient/1", "identifier": {"system": "urn:s", "value": "v"}}));
+        assert_eq!(both, Subject::Both("Patient/1".into(), "urn:s".into(), "v".into()));
+    }
+
+    #[test]
+    fn what_is_about_a_group_or_a_device_is_nobodys() {
+        assert_eq!(condition(&json!({"reference": "Group/1"})), Subject::Nobody);
+        assert_eq!(condition(&json!({"display": "Ms. X"})), Subject::Nobody);
+        assert_eq!(condition(&json!({"type": "Device", "identifier": {"system": "urn:s", "value": "v"}})), Subject::Nobody);
+        assert_eq!(condition(&Value::Null), Subject::Nobody);
+    }
+
+    #[test]
+    fn a_contained_patient_is_known_by_its_identifier() {
+        let resource = json!({
+            "resourceType": "MedicationDispense",
+            "contained": [{"resourceType": "Patient", "id": "p", "identifier": [{"value": "1"}, {"system": "urn:s", "value": "v"}]}],
+            "subject": {"reference": "#p"},
+        });
+        assert_eq!(whose(&resource), Subject::Identifier("urn:s".into(), "v".into()));
+    }
+
+    #[test]
+    fn a_task_is_for_its_patient_and_a_provenance_of_a_patient_is_theirs() {
+        let task = json!({"resourceType": "Task", "for": {"reference": "Patient/1"}, "owner": {"reference": "Organization/2"}});
+        assert_eq!(whose(&task), Subject::Literal("Patient/1".into()));
+        let provenance =
+            json!({"resourceType": "Provenance", "target": [{"reference": "Condition/3"}, {"reference": "Patient/1"}]});
+        assert_eq!(whose(&provenance), Subject::Literal("Patient/1".into()));
+    }
+}

@@ -1,0 +1,169 @@
+//! SQLite: how a file is opened, read and kept small.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Cell, Found, Row};
+use crate::ledger::Error;
+
+/// Pages the log may hold before the writer itself folds it back.
+pub(in crate::ledger) const LOG_PAGES_MAX: i64 = 20_000;
+const FOLD_EVERY: Duration = Duration::from_millis(250);
+const STATEMENTS_MAX: usize = 256;
+
+/// Opens the writer's connection.
+pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA cache_size = -40960; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// Holds the file for one writing process; a second one is refused with a sentence.
+pub(in crate::ledger) fn lock(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::create(PathBuf::from(name)).map_err(|error| Error::Broken(format!("the lock file: {error}")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Broken(String::from("another process writes to this database; send to it over HTTP instead (--to URL)")))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::Broken(format!("the lock file: {error}"))),
+    }
+}
+
+/// Reads with one connection per thread.
+#[derive(Clone)]
+pub(in crate::ledger) struct Reader {
+    path: Arc<PathBuf>,
+    instance: u64,
+}
+
+static INSTANCES: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static CONNECTIONS: RefCell<HashMap<u64, Connection>> = RefCell::new(HashMap::new());
+}
+
+impl Reader {
+    /// A reader of this file.
+    pub(in crate::ledger) fn new(path: &Path) -> Self {
+        Self { path: Arc::new(path.to_owned()), instance: INSTANCES.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Runs a question on this thread's connection.
+    pub(super) fn with<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        CONNECTIONS.with_borrow_mut(|connections| {
+            if let std::collections::hash_map::Entry::Vacant(e) = connections.entry(self.instance) {
+                e.insert(open_reader(&self.path)?);
+            }
+            connections.get(&self.instance).map_or_else(|| Err(Error::Broken(String::from("no connection"))), ask)
+        })
+    }
+}
+
+/// Opens a connection that only reads.
+pub(in crate::ledger) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.execute_batch("PRAGMA cache_size = -24576; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// The rows of a question.
+pub(super) fn rows(connection: &Connection, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, cells)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut cells = Vec::with_capacity(columns);
+        for column in 0..columns {
+            cells.push(match row.get_ref(column)? {
+                ValueRef::Integer(value) => Found::Int(value),
+                ValueRef::Text(bytes) => Found::Text(String::from_utf8_lossy(bytes).into_owned()),
+                ValueRef::Null => Found::Int(0),
+                other => return Err(Error::Broken(format!("a column holds {:?}", other.data_type()))),
+            });
+        }
+        found.push(Row { cells, next: 0 });
+    }
+    Ok(found)
+}
+
+/// Runs a statement.
+pub(super) fn run(connection: &Connection, sql: &str, cells: &[Cell<'_>]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, cells)?;
+    if statement.column_count() > 0 {
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+    } else {
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, cells: &[Cell<'_>]) -> Result<(), Error> {
+    for (index, cell) in cells.iter().enumerate() {
+        match cell {
+            Cell::Int(value) => statement.raw_bind_parameter(index + 1, value)?,
+            Cell::Text(value) => statement.raw_bind_parameter(index + 1, value)?,
+        }
+    }
+    Ok(())
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// Folds the log back into the file from a thread of its own, so that no writer waits for it.
+pub(in crate::ledger) struct Folder {
+    /// Pages in the log as of the last fold.
+    pub(in crate::ledger) pages: Arc<AtomicI64>,
+    _stop: mpsc::Sender<()>,
+}
+
+impl Folder {
+    /// Starts it; it ends when this value is dropped.
+    pub(in crate::ledger) fn start(path: &Path) -> Result<Self, Error> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -1024; PRAGMA busy_timeout = 0;")?;
+        let pages = Arc::new(AtomicI64::new(0));
+        let (stop, stopped) = mpsc::channel::<()>();
+        let published = Arc::clone(&pages);
+        std::thread::Builder::new()
+            .name(String::from("ledger-fold"))
+            .spawn(move || {
+                while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FOLD_EVERY) {
+                    if let Ok(log) = fold(&connection) {
+                        published.store(log, Ordering::Relaxed);
+                    }
+                }
+            })
+            .map_err(|error| Error::Broken(error.to_string()))?;
+        Ok(Self { pages, _stop: stop })
+    }
+}
+
+/// Folds what no reader needs any more; tells how many pages the log holds.
+pub(in crate::ledger) fn fold(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1))?)
+}

@@ -1,0 +1,54 @@
+//! What was recorded and not yet reacted to. A queue: rows go when they are settled.
+
+use std::sync::Arc;
+
+use super::dialect::{Cell, Reader, Transaction};
+use super::{Error, Event, How, Line, Person, Scope};
+
+const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, learned)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const NEXT: &str = "SELECT number, tenant, person, kind, id, version, line, how, depth, learned FROM events
+    WHERE number > $1 ORDER BY number LIMIT $2";
+const SETTLE: &str = "DELETE FROM events WHERE number = $1";
+
+/// Adds one.
+pub(super) async fn add(transaction: &mut Transaction<'_>, event: &Event) -> Result<(), Error> {
+    let cells = [
+        Cell::Int(event.number),
+        Cell::Text(&event.scope.tenant),
+        Cell::Int(event.person.0),
+        Cell::Text(&event.kind),
+        Cell::Text(&event.id),
+        Cell::Int(event.version),
+        Cell::Text(event.line.word()),
+        Cell::Text(event.how.word()),
+        Cell::Int(i64::from(event.depth)),
+        Cell::Int(event.learned),
+    ];
+    transaction.run(ADD, &cells).await
+}
+
+/// Removes one that was reacted to.
+pub(super) async fn settle(transaction: &mut Transaction<'_>, number: i64) -> Result<(), Error> {
+    transaction.run(SETTLE, &[Cell::Int(number)]).await
+}
+
+/// The oldest after a number.
+pub(super) async fn next(reader: &Reader, after: i64, count: i64) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::new();
+    for mut row in reader.rows(NEXT, &[Cell::Int(after), Cell::Int(count)]).await? {
+        events.push(Event {
+            number: row.int()?,
+            scope: Scope { tenant: Arc::from(row.text()?) },
+            person: Person(row.int()?),
+            kind: row.text()?,
+            id: row.text()?,
+            version: row.int()?,
+            line: Line::of(&row.text()?),
+            how: How::of(&row.text()?),
+            depth: u8::try_from(row.int()?).unwrap_or(u8::MAX),
+            learned: row.int()?,
+        });
+    }
+    Ok(events)
+}

@@ -1,0 +1,68 @@
+//! Brings a database to the shape this program needs, under a lock, one file after the other. An applied file is never edited.
+
+use sqlx::PgPool;
+
+use super::Error;
+use super::dialect::{Cell, Transaction, postgres};
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
+/// All of them, in order. A new one is a file of the same name for each database and a line here.
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_people"),
+    migration!(2, "0002_resources"),
+    migration!(3, "0003_search"),
+    migration!(4, "0004_entries"),
+    migration!(5, "0005_reaction"),
+    migration!(6, "0006_subscriptions"),
+];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
+const APPLIED: &str = "SELECT number FROM migrations ORDER BY number";
+const APPLY: &str = "INSERT INTO migrations (number, name) VALUES ($1, $2)";
+
+/// Migrates a SQLite file.
+pub(super) fn sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(TABLE)?;
+    let applied: Vec<i64> = connection.prepare(APPLIED)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for migration in MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.number)) {
+        connection.execute_batch(migration.sqlite)?;
+        connection.execute(APPLY, (migration.number, migration.name))?;
+    }
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// Migrates a PostgreSQL database.
+pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
+    let mut connection = pool.acquire().await?;
+    postgres::begin(&mut connection).await?;
+    postgres::script(&mut connection, TABLE).await?;
+    let mut applied = Vec::new();
+    for mut row in Transaction::Postgres(&mut connection).rows(APPLIED, &[]).await? {
+        applied.push(row.int()?);
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.number)) {
+        postgres::script(&mut connection, migration.postgres).await?;
+        let cells = [Cell::Int(migration.number), Cell::Text(migration.name)];
+        Transaction::Postgres(&mut connection).run(APPLY, &cells).await?;
+    }
+    postgres::end(&mut connection, true).await
+}

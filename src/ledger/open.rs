@@ -1,0 +1,270 @@
+//! The ledger as the other rooms hold it: opened once, cloned freely.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::checkpoints::Seal;
+use super::dialect::{Reader, Transaction, postgres, sqlite};
+use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
+use super::{
+    Decision, Due, Entry, Error, Event, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
+};
+use super::{Unit, Verdict, entries, events, migrations, reaction, resources, search, subscriptions, verify};
+use crate::clock::Clock;
+use crate::fhir::search::query::Query;
+
+/// Where the ledger is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// File of the key that signs checkpoints; beside a SQLite file when empty.
+    pub key: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { database: String::from("sqlite:signa.db"), key: PathBuf::new() }
+    }
+}
+
+impl Settings {
+    fn sqlite_path(&self) -> Option<PathBuf> {
+        let path = self.database.strip_prefix("sqlite:")?;
+        Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+    }
+
+    fn key_path(&self) -> PathBuf {
+        match self.sqlite_path() {
+            Some(path) if self.key.as_os_str().is_empty() => {
+                let mut name = path.into_os_string();
+                name.push(".key");
+                PathBuf::from(name)
+            }
+            None if self.key.as_os_str().is_empty() => PathBuf::from("signa.key"),
+            _ => self.key.clone(),
+        }
+    }
+}
+
+/// The most versions one history answers with.
+const HISTORY_MAX: i64 = 1_000;
+/// The most resources of one type that are read of one person.
+const HELD_MAX: i64 = 1_000;
+
+/// The memory of the house.
+#[derive(Clone)]
+pub struct Ledger {
+    reader: Reader,
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+impl Ledger {
+    /// Opens the database, brings it to the shape this program needs, and starts its writer.
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
+        let seal = Seal::open(&settings.key_path())?;
+        let (committed, _) = watch::channel(0);
+        let shared = Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, seal });
+        let (reader, pen) = match settings.sqlite_path() {
+            Some(path) => open_file(&path)?,
+            None => {
+                let pool = postgres::open(&settings.database).await?;
+                migrations::postgres(&pool).await?;
+                (Reader::Postgres(pool.clone()), Pen::Postgres { pool, runtime: tokio::runtime::Handle::current() })
+            }
+        };
+        let jobs = writer::start(pen, Arc::clone(&shared))?;
+        Ok(Self { reader, jobs, shared })
+    }
+
+    /// Records a unit durably, or refuses it; nothing in between.
+    pub async fn record(&self, unit: Unit) -> Result<Vec<Receipt>, Error> {
+        Ok(self.record_all(unit).await?.receipts)
+    }
+
+    /// As [`Self::record`], and tells the numbers that notices got.
+    pub async fn record_all(&self, unit: Unit) -> Result<Recorded, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Record(Box::new(unit), reply)).await.map_err(|_| Error::Busy)?;
+        answer.await.map_err(|_| Error::Broken(String::from("the writer is gone")))?
+    }
+
+    /// Puts all heads under a signed checkpoint; tells how many tenants had something new.
+    pub async fn seal(&self) -> Result<usize, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Seal(reply)).await.map_err(|_| Error::Busy)?;
+        answer.await.map_err(|_| Error::Broken(String::from("the writer is gone")))?
+    }
+
+    /// The current version, a deletion too.
+    pub async fn read(&self, scope: &Scope, kind: &str, id: &str) -> Result<Option<Stored>, Error> {
+        resources::read(&self.reader, scope, kind, id).await
+    }
+
+    /// A certain version.
+    pub async fn version(&self, scope: &Scope, kind: &str, id: &str, version: i64) -> Result<Option<Stored>, Error> {
+        match self.read(scope, kind, id).await? {
+            Some(current) if current.version == version => Ok(Some(current)),
+            Some(_) => resources::version(&self.reader, scope, kind, id, version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// All versions, newest first, at most `count` and `HISTORY_MAX`.
+    pub async fn history(&self, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
+        let Some(current) = self.read(scope, kind, id).await? else { return Ok(Vec::new()) };
+        let mut versions = vec![current];
+        versions.extend(resources::history(&self.reader, scope, kind, id, count.clamp(1, HISTORY_MAX) - 1).await?);
+        Ok(versions)
+    }
+
+    /// One page of a search.
+    pub async fn search(&self, scope: &Scope, query: &Query) -> Result<Page, Error> {
+        let now = self.shared.clock.now();
+        let horizon = self.horizon();
+        search::page(&self.reader, scope, query, now, horizon).await
+    }
+
+    /// At most two ids that match, for conditional interactions.
+    pub async fn find(&self, scope: &Scope, query: &Query) -> Result<Vec<String>, Error> {
+        let query = Query { count: 2, after: None, total: false, ..query.clone() };
+        let page = self.search(scope, &query).await?;
+        Ok(page.found.into_iter().map(|stored| stored.id).collect())
+    }
+
+    /// The moment from which a poller must ask next: everything stamped before it can be seen now.
+    #[must_use]
+    pub fn horizon(&self) -> i64 {
+        // The time is read before the open batch is looked at: see `writer::Writer::batch`.
+        let now = self.shared.clock.now();
+        now.min(self.shared.open.load(Ordering::SeqCst))
+    }
+
+    /// Whose a resource is; `None` when it does not exist.
+    pub async fn person_of(&self, scope: &Scope, kind: &str, id: &str) -> Result<Option<Person>, Error> {
+        Ok(self.read(scope, kind, id).await?.map(|stored| stored.person))
+    }
+
+    /// The current resources of a person (and of all who were united with them) of these types, latest first.
+    pub async fn held(&self, scope: &Scope, person: Person, kinds: &[&str], count: i64) -> Result<Vec<Stored>, Error> {
+        let mut found = Vec::new();
+        for kind in kinds {
+            found.extend(resources::held(&self.reader, scope, person, kind, count.clamp(1, HELD_MAX)).await?);
+        }
+        Ok(found)
+    }
+
+    /// A person's story in the order of happening.
+    pub async fn story(
+        &self,
+        scope: &Scope,
+        person: Person,
+        count: i64,
+        skip: i64,
+    ) -> Result<Vec<(Entry, Option<Stored>)>, Error> {
+        entries::story(&self.reader, scope, person, count, skip).await
+    }
+
+    /// What was recorded and not yet reacted to, oldest first, after a number.
+    pub async fn events(&self, after: i64, count: i64) -> Result<Vec<Event>, Error> {
+        events::next(&self.reader, after, count).await
+    }
+
+    /// Changes at each commit that added events.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.shared.committed.subscribe()
+    }
+
+    /// What is due by now, in the fixed order of decisions.
+    pub async fn due(&self, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+        reaction::due(&self.reader, now, count).await
+    }
+
+    /// When the next one is due.
+    pub async fn next_due(&self) -> Result<Option<i64>, Error> {
+        reaction::next_due(&self.reader).await
+    }
+
+    /// The dues of a person.
+    pub async fn dues(&self, scope: &Scope, person: Person) -> Result<Vec<Due>, Error> {
+        reaction::dues(&self.reader, scope, person).await
+    }
+
+    /// The latest decision about each output of a person.
+    pub async fn decisions(&self, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
+        let mut latest: Vec<Decision> = Vec::new();
+        for decision in reaction::decisions(&self.reader, scope, person).await? {
+            match latest.last_mut() {
+                Some(last) if last.output == decision.output => *last = decision,
+                _ => latest.push(decision),
+            }
+        }
+        Ok(latest)
+    }
+
+    /// All supplies of a person.
+    pub async fn supplies(&self, scope: &Scope, person: Person) -> Result<Vec<Supply>, Error> {
+        reaction::supplies(&self.reader, scope, person).await
+    }
+
+    /// Whether anybody said STOP for one of these addresses.
+    pub async fn stopped(&self, scope: &Scope, addresses: &[String]) -> Result<bool, Error> {
+        reaction::stopped(&self.reader, scope, addresses).await
+    }
+
+    /// All subscriptions of all tenants.
+    pub async fn subscriptions(&self) -> Result<Vec<(Scope, Subscription)>, Error> {
+        subscriptions::all(&self.reader).await
+    }
+
+    /// What is kept of one subscription.
+    pub async fn subscription(&self, scope: &Scope, id: &str) -> Result<Option<Subscription>, Error> {
+        subscriptions::one(&self.reader, scope, id).await
+    }
+
+    /// All lanes of all tenants.
+    pub async fn lanes(&self) -> Result<Vec<(Scope, Lane)>, Error> {
+        subscriptions::lanes(&self.reader).await
+    }
+
+    /// What waits for a subscription, in order, after a number.
+    pub async fn waiting(&self, scope: &Scope, subscription: &str, after: i64, count: i64) -> Result<Vec<Notice>, Error> {
+        subscriptions::waiting(&self.reader, scope, subscription, after, count).await
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> bool {
+        self.next_due().await.is_ok()
+    }
+
+    /// Verifies all chains of a database without writing to it; a gateway may run beside it.
+    pub async fn verify(settings: &Settings) -> Result<Verdict, Error> {
+        let seal = Seal::read(&settings.key_path())?;
+        match settings.sqlite_path() {
+            Some(path) => {
+                let connection = sqlite::open_reader(&path)?;
+                connection.execute_batch("BEGIN")?;
+                verify::verify(&mut Transaction::Sqlite(&connection), &seal).await
+            }
+            None => {
+                let pool = postgres::open(&settings.database).await?;
+                let mut connection = pool.acquire().await?;
+                postgres::begin_reading(&mut connection).await?;
+                verify::verify(&mut Transaction::Postgres(&mut connection), &seal).await
+            }
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<(Reader, Pen), Error> {
+    let lock = sqlite::lock(path)?;
+    let connection = sqlite::open_writer(path)?;
+    migrations::sqlite(&connection)?;
+    let folder = sqlite::Folder::start(path)?;
+    Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, folder, _lock: lock }))
+}

@@ -1,0 +1,66 @@
+//! Who is who: persons, the identifiers that lead to them, and how two persons are found to be one.
+
+use super::dialect::{Cell, Transaction};
+use super::{Error, Person};
+
+/// System under which a literal reference such as `Patient/123` stands among the identifiers.
+pub(super) const LITERAL: &str = "";
+
+const BY_IDENTIFIER: &str = "SELECT p.survivor FROM identifiers i JOIN people p ON p.tenant = i.tenant AND p.person = i.person
+    WHERE i.tenant = $1 AND i.system = $2 AND i.value = $3";
+const KEEP_IDENTIFIER: &str =
+    "INSERT INTO identifiers (tenant, system, value, person) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const ADD: &str = "INSERT INTO people (tenant, person, survivor, created, ordinal, head, sealed_ordinal, sealed_head)
+    VALUES ($1, $2, $3, $4, 0, '', 0, '') ON CONFLICT DO NOTHING";
+const HEAD: &str = "SELECT ordinal, head FROM people WHERE tenant = $1 AND person = $2";
+const SET_HEAD: &str = "UPDATE people SET ordinal = $1, head = $2 WHERE tenant = $3 AND person = $4";
+const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND survivor = $3";
+
+/// The last entry of a chain.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Head {
+    pub(super) ordinal: i64,
+    pub(super) hash: String,
+}
+
+/// The person an identifier leads to, after all unions.
+pub(super) async fn by_identifier(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    system: &str,
+    value: &str,
+) -> Result<Option<Person>, Error> {
+    let row = transaction.row(BY_IDENTIFIER, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value)]).await?;
+    row.map(|mut row| Ok(Person(row.int()?))).transpose()
+}
+
+/// Lets an identifier lead to a person from now on; what it led to before stays.
+pub(super) async fn keep_identifier(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    (system, value): (&str, &str),
+    person: Person,
+) -> Result<(), Error> {
+    transaction.run(KEEP_IDENTIFIER, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value), Cell::Int(person.0)]).await
+}
+
+/// Adds a person.
+pub(super) async fn add(transaction: &mut Transaction<'_>, tenant: &str, person: Person, at: i64) -> Result<(), Error> {
+    transaction.run(ADD, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Int(person.0), Cell::Int(at)]).await
+}
+
+/// The last entry of a person's chain; `None` when there is no such person.
+pub(super) async fn head(transaction: &mut Transaction<'_>, tenant: &str, person: Person) -> Result<Option<Head>, Error> {
+    let row = transaction.row(HEAD, &[Cell::Text(tenant), Cell::Int(person.0)]).await?;
+    row.map(|mut row| Ok(Head { ordinal: row.int()?, hash: row.text()? })).transpose()
+}
+
+/// Remembers the last entry of a person's chain.
+pub(super) async fn set_head(transaction: &mut Transaction<'_>, tenant: &str, person: Person, head: &Head) -> Result<(), Error> {
+    transaction.run(SET_HEAD, &[Cell::Int(head.ordinal), Cell::Text(&head.hash), Cell::Text(tenant), Cell::Int(person.0)]).await
+}
+
+/// From now on `other` (and all who were united with it) is known as `survivor`; nothing is rewritten.
+pub(super) async fn unite(transaction: &mut Transaction<'_>, tenant: &str, survivor: Person, other: Person) -> Result<(), Error> {
+    transaction.run(UNITE, &[Cell::Int(survivor.0), Cell::Text(tenant), Cell::Int(other.0)]).await
+}

@@ -1,0 +1,220 @@
+//! Dues, decisions, supplies and stops: what the reaction remembers.
+
+use std::sync::Arc;
+
+use super::dialect::{Cell, Reader, Row, Transaction};
+use super::{Decision, Due, Error, Outcome, Person, Scope, Supply};
+
+const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, rule, step, episode, detail)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (tenant, person, output) DO UPDATE SET due = excluded.due, priority = excluded.priority, rule = excluded.rule,
+    step = excluded.step, episode = excluded.episode, detail = excluded.detail";
+const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND output = $3";
+const DUE: &str = "SELECT tenant, person, output, due, priority, rule, step, episode, detail FROM dues
+    WHERE due <= $1 ORDER BY due, priority, rule LIMIT $2";
+const NEXT_DUE: &str = "SELECT due FROM dues ORDER BY due LIMIT 1";
+const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
+    FROM people p JOIN dues d ON d.tenant = p.tenant AND d.person = p.person
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    ORDER BY d.due, d.priority, d.rule LIMIT $3";
+const DECIDE: &str =
+    "INSERT INTO decisions (tenant, person, output, ordinal, at, outcome, gate, until, rule, step, episode, priority, spoken,
+    reason, facts, recorded)
+    SELECT $1, $2, $3, COALESCE(MAX(ordinal), 0) + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM decisions
+    WHERE tenant = $1 AND person = $2 AND output = $3";
+const DECISIONS: &str =
+    "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
+    d.reason, d.facts, d.recorded FROM people p JOIN decisions d ON d.tenant = p.tenant AND d.person = p.person
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    ORDER BY d.output, d.ordinal";
+const SET_SUPPLY: &str =
+    "INSERT INTO supplies (tenant, person, product, dispense, version, fact, source, handed, days, step, quantity)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (tenant, person, product, dispense) DO UPDATE SET version = excluded.version, fact = excluded.fact,
+    source = excluded.source, handed = excluded.handed, days = excluded.days, step = excluded.step, quantity = excluded.quantity";
+const DROP_SUPPLY: &str = "DELETE FROM supplies WHERE tenant = $1 AND person = $2 AND dispense = $3";
+const SUPPLIES: &str = "SELECT s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
+    FROM people p JOIN supplies s ON s.tenant = p.tenant AND s.person = p.person
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    ORDER BY s.product, s.handed, s.dispense";
+const STOP: &str = "INSERT INTO stops (tenant, address, person, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const START: &str = "DELETE FROM stops WHERE tenant = $1 AND address = $2 AND person = $3";
+const STOPPED: &str = "SELECT person FROM stops WHERE tenant = $1 AND address = $2 LIMIT 1";
+
+/// The most dues of one person that are looked at together.
+const DUES_MAX: i64 = 1_000;
+
+/// Sets a due, in the place of what stood there for the same output.
+pub(super) async fn set_due(transaction: &mut Transaction<'_>, tenant: &str, due: &Due) -> Result<(), Error> {
+    let cells = [
+        Cell::Text(tenant),
+        Cell::Int(due.person.0),
+        Cell::Text(&due.output),
+        Cell::Int(due.due),
+        Cell::Int(due.priority),
+        Cell::Text(&due.rule),
+        Cell::Text(&due.step),
+        Cell::Text(&due.episode),
+        Cell::Text(&due.detail),
+    ];
+    transaction.run(SET_DUE, &cells).await
+}
+
+/// Nothing is due for this output any more.
+pub(super) async fn drop_due(transaction: &mut Transaction<'_>, tenant: &str, person: Person, output: &str) -> Result<(), Error> {
+    transaction.run(DROP_DUE, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Text(output)]).await
+}
+
+/// What is due by now, in the fixed order of decisions.
+pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+    let mut rows = reader.rows(DUE, &[Cell::Int(now), Cell::Int(count)]).await?;
+    rows.iter_mut().map(due_row).collect()
+}
+
+/// When the next one is due.
+pub(super) async fn next_due(reader: &Reader) -> Result<Option<i64>, Error> {
+    reader.row(NEXT_DUE, &[]).await?.map(|mut row| row.int()).transpose()
+}
+
+/// The dues of a person.
+pub(super) async fn dues(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Due>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(DUES_MAX)];
+    let mut rows = reader.rows(DUES, &cells).await?;
+    rows.iter_mut().map(|row| due_row(row).map(|(_, due)| due)).collect()
+}
+
+fn due_row(row: &mut Row) -> Result<(Scope, Due), Error> {
+    let scope = Scope { tenant: Arc::from(row.text()?) };
+    let due = Due {
+        person: Person(row.int()?),
+        output: row.text()?,
+        due: row.int()?,
+        priority: row.int()?,
+        rule: row.text()?,
+        step: row.text()?,
+        episode: row.text()?,
+        detail: row.text()?,
+    };
+    Ok((scope, due))
+}
+
+/// Adds a decision; earlier ones about the same output stay.
+pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, decision: &Decision) -> Result<(), Error> {
+    let facts = serde_json::to_string(&decision.facts).unwrap_or_default();
+    let cells = [
+        Cell::Text(tenant),
+        Cell::Int(decision.person.0),
+        Cell::Text(&decision.output),
+        Cell::Int(decision.at),
+        Cell::Text(decision.outcome.word()),
+        Cell::Text(&decision.gate),
+        Cell::Int(decision.until),
+        Cell::Text(&decision.rule),
+        Cell::Text(&decision.step),
+        Cell::Text(&decision.episode),
+        Cell::Int(decision.priority),
+        Cell::Int(i64::from(decision.spoken)),
+        Cell::Text(&decision.reason),
+        Cell::Text(&facts),
+        Cell::Text(&decision.recorded),
+    ];
+    transaction.run(DECIDE, &cells).await
+}
+
+/// All decisions about a person, per output in the order they were made.
+pub(super) async fn decisions(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
+    let mut found = Vec::new();
+    for mut row in reader.rows(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await? {
+        found.push(Decision {
+            person: Person(row.int()?),
+            output: row.text()?,
+            at: row.int()?,
+            outcome: Outcome::of(&row.text()?),
+            gate: row.text()?,
+            until: row.int()?,
+            rule: row.text()?,
+            step: row.text()?,
+            episode: row.text()?,
+            priority: row.int()?,
+            spoken: row.int()? != 0,
+            reason: row.text()?,
+            facts: serde_json::from_str(&row.text()?).unwrap_or_default(),
+            recorded: row.text()?,
+        });
+    }
+    Ok(found)
+}
+
+/// Sets what a dispense supplies.
+pub(super) async fn set_supply(transaction: &mut Transaction<'_>, tenant: &str, supply: &Supply) -> Result<(), Error> {
+    let cells = [
+        Cell::Text(tenant),
+        Cell::Int(supply.person.0),
+        Cell::Text(&supply.product),
+        Cell::Text(&supply.dispense),
+        Cell::Int(supply.version),
+        Cell::Int(supply.fact),
+        Cell::Text(&supply.source),
+        Cell::Int(supply.handed),
+        Cell::Int(supply.days),
+        Cell::Text(&supply.step),
+        Cell::Text(&supply.quantity),
+    ];
+    transaction.run(SET_SUPPLY, &cells).await
+}
+
+/// A dispense supplies nothing any more.
+pub(super) async fn drop_supply(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    person: Person,
+    dispense: &str,
+) -> Result<(), Error> {
+    transaction.run(DROP_SUPPLY, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Text(dispense)]).await
+}
+
+/// All supplies of a person.
+pub(super) async fn supplies(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Supply>, Error> {
+    let mut found = Vec::new();
+    for mut row in reader.rows(SUPPLIES, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await? {
+        found.push(Supply {
+            person: Person(row.int()?),
+            product: row.text()?,
+            dispense: row.text()?,
+            version: row.int()?,
+            fact: row.int()?,
+            source: row.text()?,
+            handed: row.int()?,
+            days: row.int()?,
+            step: row.text()?,
+            quantity: row.text()?,
+        });
+    }
+    Ok(found)
+}
+
+/// A person said STOP for an address.
+pub(super) async fn stop(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    address: &str,
+    person: Person,
+    at: i64,
+) -> Result<(), Error> {
+    transaction.run(STOP, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0), Cell::Int(at)]).await
+}
+
+/// A person took their own STOP back.
+pub(super) async fn start(transaction: &mut Transaction<'_>, tenant: &str, address: &str, person: Person) -> Result<(), Error> {
+    transaction.run(START, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0)]).await
+}
+
+/// Whether anybody said STOP for one of these addresses: it binds all who share it.
+pub(super) async fn stopped(reader: &Reader, scope: &Scope, addresses: &[String]) -> Result<bool, Error> {
+    for address in addresses {
+        if reader.row(STOPPED, &[Cell::Text(&scope.tenant), Cell::Text(address)]).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

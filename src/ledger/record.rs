@@ -1,0 +1,363 @@
+//! The one door into memory: decides a unit against what is stored, then writes resource, search rows, entry and event.
+//!
+//! A unit is first decided as a whole without writing, then written; a refused unit has touched nothing.
+//! The same code runs on both databases; on SQLite none of its awaits ever waits.
+
+use std::collections::HashMap;
+
+use super::chain::Statement;
+use super::dialect::Transaction;
+use super::numbers::Numbers;
+use super::people::{self, Head};
+use super::resources::{self, Written};
+use super::search;
+use super::subscriptions::{self, Refused};
+use super::{Change, Draft, Error, Event, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope};
+use super::{Stored, Subject, Unit, entries, events, reaction};
+
+/// A batch of units in one transaction.
+pub(super) struct Batch<'b, 'c> {
+    pub(super) transaction: Transaction<'c>,
+    pub(super) numbers: &'b mut Numbers,
+    /// `meta.lastUpdated` of everything in it, UTC milliseconds.
+    pub(super) stamp: i64,
+    heads: HashMap<(std::sync::Arc<str>, Person), Head>,
+    /// Whether an event was added.
+    pub(super) stirred: bool,
+}
+
+impl<'b, 'c> Batch<'b, 'c> {
+    /// An empty batch in an open transaction.
+    pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, stamp: i64) -> Self {
+        Self { transaction, numbers, stamp, heads: HashMap::new(), stirred: false }
+    }
+
+    /// Decides and writes one unit.
+    pub(super) async fn record(&mut self, unit: &Unit) -> Result<Recorded, Error> {
+        for expect in &unit.expects {
+            if search::find(&mut self.transaction, &unit.scope, &expect.query).await? != expect.found {
+                return Err(Error::Refused(Refusal::Stale));
+            }
+        }
+        let mut known = Vec::with_capacity(unit.changes.len());
+        for (index, change) in unit.changes.iter().enumerate() {
+            let current = resources::current(&mut self.transaction, &unit.scope.tenant, &change.kind, &change.id).await?;
+            decide(index, change, current.as_ref())?;
+            known.push(current);
+        }
+        let mut receipts = Vec::with_capacity(unit.changes.len());
+        for (change, current) in unit.changes.iter().zip(known) {
+            receipts.push(self.write(unit, change, current).await?);
+        }
+        let mut notices = Vec::new();
+        for mark in &unit.marks {
+            notices.extend(self.mark(&unit.scope, mark).await?);
+        }
+        Ok(Recorded { receipts, notices })
+    }
+
+    /// Writes what was gathered for the whole batch. Nothing may be recorded in it afterwards.
+    pub(super) async fn finish(&mut self) -> Result<(), Error> {
+        for ((tenant, person), head) in std::mem::take(&mut self.heads) {
+            people::set_head(&mut self.transaction, &tenant, person, &head).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, unit: &Unit, change: &Change, current: Option<Stored>) -> Result<Receipt, Error> {
+        match (&change.resource, current) {
+            (Some(draft), None) => self.create(unit, change, draft).await,
+            (Some(draft), Some(current)) => self.update(unit, change, draft, &current).await,
+            (None, Some(current)) if !current.deleted => self.delete(unit, change, &current).await,
+            (None, current) => Ok(Receipt {
+                kind: change.kind.clone(),
+                id: change.id.clone(),
+                version: current.as_ref().map_or(0, |current| current.version),
+                updated: current.as_ref().map_or(self.stamp, |current| current.updated),
+                created: false,
+                unchanged: true,
+                person: current.map_or(Person::NOBODY, |current| current.person),
+            }),
+        }
+    }
+
+    async fn create(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Receipt, Error> {
+        let person = self.person(unit, change, draft).await?;
+        let number = self.numbers.resource(&mut self.transaction).await?;
+        let fact = self.fact(&unit.scope, change, draft, person).await?.unwrap_or(number);
+        let written = written(unit, draft, number, self.stamp, person, fact);
+        resources::add(&mut self.transaction, &unit.scope.tenant, &change.kind, &change.id, &written).await?;
+        search::add(&mut self.transaction, &unit.scope.tenant, number, draft.rows.iter()).await?;
+        self.enter(unit, change, person, 1, Line::Created, Some(draft)).await?;
+        Ok(self.receipt(change, 1, person, true))
+    }
+
+    async fn update(&mut self, unit: &Unit, change: &Change, draft: &Draft, current: &Stored) -> Result<Receipt, Error> {
+        if !current.deleted && current.body == draft.body && current.meta == draft.meta {
+            return Ok(Receipt {
+                updated: current.updated,
+                unchanged: true,
+                ..self.receipt(change, current.version, current.person, false)
+            });
+        }
+        let person = self.person(unit, change, draft).await?;
+        let fact = self.fact(&unit.scope, change, draft, person).await?.map_or(current.number, |fact| fact.min(current.number));
+        let version = current.version + 1;
+        let written = Written { version, ..written(unit, draft, current.number, self.stamp, person, fact) };
+        resources::change(&mut self.transaction, &written).await?;
+        let old = search::lines_of(current);
+        search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &draft.rows).await?;
+        let line = if current.deleted { Line::Created } else { Line::Updated };
+        self.enter(unit, change, person, version, line, Some(draft)).await?;
+        Ok(self.receipt(change, version, person, current.deleted))
+    }
+
+    async fn delete(&mut self, unit: &Unit, change: &Change, current: &Stored) -> Result<Receipt, Error> {
+        let version = current.version + 1;
+        let gone = Written {
+            number: current.number,
+            version,
+            updated: self.stamp,
+            deleted: true,
+            person: current.person,
+            store: "",
+            fact: current.fact,
+            source: &unit.source,
+            how: unit.how,
+            meta: "",
+            body: "",
+        };
+        resources::change(&mut self.transaction, &gone).await?;
+        let old = search::lines_of(current);
+        search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &[]).await?;
+        self.enter(unit, change, current.person, version, Line::Deleted, None).await?;
+        Ok(self.receipt(change, version, current.person, false))
+    }
+
+    fn receipt(&self, change: &Change, version: i64, person: Person, created: bool) -> Receipt {
+        Receipt {
+            kind: change.kind.clone(),
+            id: change.id.clone(),
+            version,
+            updated: self.stamp,
+            created,
+            unchanged: false,
+            person,
+        }
+    }
+
+    /// Adds the entry and the event of a change.
+    async fn enter(
+        &mut self,
+        unit: &Unit,
+        change: &Change,
+        person: Person,
+        version: i64,
+        line: Line,
+        draft: Option<&Draft>,
+    ) -> Result<(), Error> {
+        let statement = Statement {
+            tenant: &unit.scope.tenant,
+            person,
+            ordinal: 0,
+            line: line.word(),
+            happened: draft.and_then(|draft| draft.happened).unwrap_or(self.stamp),
+            learned: self.stamp,
+            how: unit.how,
+            source: &unit.source,
+            store: draft.map_or("", |draft| draft.store.as_str()),
+            kind: &change.kind,
+            id: &change.id,
+            version,
+        };
+        let (meta, body) = draft.map_or(("", ""), |draft| (draft.meta.as_str(), draft.body.as_str()));
+        self.chain(&unit.scope, statement, meta, body).await?;
+        let event = Event {
+            number: self.numbers.event(&mut self.transaction).await?,
+            scope: unit.scope.clone(),
+            person,
+            kind: change.kind.clone(),
+            id: change.id.clone(),
+            version,
+            line,
+            how: unit.how,
+            depth: unit.depth,
+            learned: self.stamp,
+        };
+        events::add(&mut self.transaction, &event).await?;
+        self.stirred = true;
+        Ok(())
+    }
+
+    async fn chain(&mut self, scope: &Scope, statement: Statement<'_>, meta: &str, body: &str) -> Result<(), Error> {
+        let key = (scope.tenant.clone(), statement.person);
+        let mut head = match self.heads.remove(&key) {
+            Some(head) => head,
+            None => self.head(scope, statement.person).await?,
+        };
+        let statement = Statement { ordinal: head.ordinal + 1, ..statement };
+        entries::add(&mut self.transaction, &mut head, &statement, meta, body).await?;
+        self.heads.insert(key, head);
+        Ok(())
+    }
+
+    async fn head(&mut self, scope: &Scope, person: Person) -> Result<Head, Error> {
+        if let Some(head) = people::head(&mut self.transaction, &scope.tenant, person).await? {
+            return Ok(head);
+        }
+        people::add(&mut self.transaction, &scope.tenant, person, self.stamp).await?;
+        Ok(Head::default())
+    }
+
+    /// The first resource that states the same fact: same type, same person, one identifier in common.
+    async fn fact(&mut self, scope: &Scope, change: &Change, draft: &Draft, person: Person) -> Result<Option<i64>, Error> {
+        if draft.identifiers.is_empty() || person == Person::NOBODY || draft.subject == Subject::Itself {
+            return Ok(None);
+        }
+        search::same_fact(&mut self.transaction, scope, &change.kind, draft, person).await
+    }
+
+    /// Whose the resource is; makes a placeholder person for a reference or an identifier never seen.
+    async fn person(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Person, Error> {
+        match &draft.subject {
+            Subject::Nobody => Ok(Person::NOBODY),
+            Subject::Known(person) => Ok(*person),
+            Subject::Literal(reference) => self.person_of_keys(&unit.scope, &[(people::LITERAL, reference)]).await,
+            Subject::Identifier(system, value) => self.person_of_keys(&unit.scope, &[(system, value)]).await,
+            Subject::Both(reference, system, value) => {
+                self.person_of_keys(&unit.scope, &[(people::LITERAL, reference), (system, value)]).await
+            }
+            Subject::Itself => self.patient(unit, change, draft).await,
+        }
+    }
+
+    /// The person of the first key that is known; else a new placeholder to which all of them lead.
+    async fn person_of_keys(&mut self, scope: &Scope, keys: &[(&str, &String)]) -> Result<Person, Error> {
+        for (system, value) in keys {
+            if let Some(person) = people::by_identifier(&mut self.transaction, &scope.tenant, system, value).await? {
+                return Ok(person);
+            }
+        }
+        let person = self.new_person(scope).await?;
+        for (system, value) in keys {
+            people::keep_identifier(&mut self.transaction, &scope.tenant, (system, value), person).await?;
+        }
+        Ok(person)
+    }
+
+    async fn new_person(&mut self, scope: &Scope) -> Result<Person, Error> {
+        let person = Person(self.numbers.person(&mut self.transaction).await?);
+        people::add(&mut self.transaction, &scope.tenant, person, self.stamp).await?;
+        Ok(person)
+    }
+
+    /// The person of a Patient resource: all whom its id and identifiers lead to are one from now on.
+    async fn patient(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Person, Error> {
+        let literal = format!("Patient/{}", change.id);
+        let keys: Vec<(&str, &str)> = std::iter::once((people::LITERAL, literal.as_str()))
+            .chain(draft.identifiers.iter().map(|(system, value)| (system.as_str(), value.as_str())))
+            .collect();
+        let mut found = Vec::new();
+        let mut unknown = Vec::new();
+        for (system, value) in keys {
+            match people::by_identifier(&mut self.transaction, &unit.scope.tenant, system, value).await? {
+                Some(person) => found.push(person),
+                None => unknown.push((system, value)),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        let survivor = match found.first() {
+            Some(person) => *person,
+            None => self.new_person(&unit.scope).await?,
+        };
+        for (system, value) in unknown {
+            people::keep_identifier(&mut self.transaction, &unit.scope.tenant, (system, value), survivor).await?;
+        }
+        for other in found.into_iter().skip(1) {
+            self.unite(unit, survivor, other).await?;
+        }
+        Ok(survivor)
+    }
+
+    /// Unites two persons: both chains say so, nothing is rewritten.
+    async fn unite(&mut self, unit: &Unit, survivor: Person, other: Person) -> Result<(), Error> {
+        people::unite(&mut self.transaction, &unit.scope.tenant, survivor, other).await?;
+        for (person, id) in [(survivor, other), (other, survivor)] {
+            let id = id.0.to_string();
+            let statement = Statement {
+                tenant: &unit.scope.tenant,
+                person,
+                ordinal: 0,
+                line: Line::Linked.word(),
+                happened: self.stamp,
+                learned: self.stamp,
+                how: unit.how,
+                source: &unit.source,
+                store: "",
+                kind: "Person",
+                id: &id,
+                version: 0,
+            };
+            self.chain(&unit.scope, statement, "", "").await?;
+        }
+        Ok(())
+    }
+
+    async fn mark(&mut self, scope: &Scope, mark: &Mark) -> Result<Option<Noticed>, Error> {
+        let (transaction, tenant) = (&mut self.transaction, scope.tenant.as_ref());
+        match mark {
+            Mark::Decided(decision) => reaction::decide(transaction, tenant, decision).await?,
+            Mark::Due(due) => reaction::set_due(transaction, tenant, due).await?,
+            Mark::DueGone { person, output } => reaction::drop_due(transaction, tenant, *person, output).await?,
+            Mark::Supplied(supply) => reaction::set_supply(transaction, tenant, supply).await?,
+            Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,
+            Mark::Settled { event } => events::settle(transaction, *event).await?,
+            Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
+            Mark::Started { address, person } => reaction::start(transaction, tenant, address, *person).await?,
+            Mark::Subscribed(subscription) => subscriptions::set(transaction, tenant, subscription).await?,
+            Mark::Unsubscribed { subscription } => subscriptions::drop(transaction, tenant, subscription).await?,
+            Mark::Notice { subscription, person, kind, id, version } => {
+                let (kind, id) = (kind.clone(), id.clone());
+                let notice = Notice { number: 0, person: *person, kind, id, version: *version, at: self.stamp, attempts: 0 };
+                return subscriptions::note(transaction, tenant, subscription, &notice).await;
+            }
+            Mark::Delivered { subscription, number } => {
+                subscriptions::delivered(transaction, tenant, subscription, *number).await?;
+            }
+            Mark::Refused { subscription, number, attempts, dead, last } => {
+                let refused = Refused { subscription, number: *number, attempts: *attempts, dead: *dead, last };
+                subscriptions::refused(transaction, tenant, &refused).await?;
+            }
+            Mark::Lane(lane) => subscriptions::set_lane(transaction, tenant, lane).await?,
+        }
+        Ok(None)
+    }
+}
+
+fn decide(index: usize, change: &Change, current: Option<&Stored>) -> Result<(), Error> {
+    let refusal = match (change.when, current) {
+        (Precondition::Absent, Some(_)) => Refusal::Exists { change: index },
+        (Precondition::Version(asked), current) if current.is_none_or(|current| current.version != asked) => {
+            Refusal::Version { change: index, current: current.map(|current| current.version) }
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Refused(refusal))
+}
+
+fn written<'a>(unit: &'a Unit, draft: &'a Draft, number: i64, updated: i64, person: Person, fact: i64) -> Written<'a> {
+    Written {
+        number,
+        version: 1,
+        updated,
+        deleted: false,
+        person,
+        store: &draft.store,
+        fact,
+        source: &unit.source,
+        how: unit.how,
+        meta: &draft.meta,
+        body: &draft.body,
+    }
+}

@@ -1,0 +1,146 @@
+//! The current version of every resource and what it was before.
+
+use super::dialect::{Cell, Reader, Row, Transaction};
+use super::{Error, How, Person, Scope, Stored};
+
+/// The columns of [`stored`], in its order; of the table or alias `r`.
+pub(super) const COLUMNS: &str =
+    "r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body";
+
+const READ: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3";
+const VERSION: &str =
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, r.how, v.meta, v.body
+    FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
+    WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
+const HISTORY: &str =
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, r.how, v.meta, v.body
+    FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
+    WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 ORDER BY v.version DESC LIMIT $4";
+const HELD: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM people p JOIN resources r ON r.tenant = p.tenant AND r.person = p.person
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    AND r.kind = $3 AND r.deleted = 0 ORDER BY r.number DESC LIMIT $4";
+const ADD: &str =
+    "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, meta, body)
+    VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12)";
+const SUPERSEDE: &str = "INSERT INTO versions (tenant, kind, id, version, updated, deleted, source, meta, body)
+    SELECT tenant, kind, id, version, updated, deleted, source, meta, body FROM resources WHERE number = $1";
+const CHANGE: &str =
+    "UPDATE resources SET version = $1, updated = $2, deleted = $3, person = $4, store = $5, fact = $6, source = $7,
+    how = $8, meta = $9, body = $10 WHERE number = $11";
+
+/// What is written of a resource.
+pub(super) struct Written<'a> {
+    pub(super) number: i64,
+    pub(super) version: i64,
+    pub(super) updated: i64,
+    pub(super) deleted: bool,
+    pub(super) person: Person,
+    pub(super) store: &'a str,
+    pub(super) fact: i64,
+    pub(super) source: &'a str,
+    pub(super) how: How,
+    pub(super) meta: &'a str,
+    pub(super) body: &'a str,
+}
+
+/// A row of [`COLUMNS`].
+pub(super) fn stored(row: &mut Row) -> Result<Stored, Error> {
+    Ok(Stored {
+        number: row.int()?,
+        kind: row.text()?,
+        id: row.text()?,
+        version: row.int()?,
+        updated: row.int()?,
+        deleted: row.int()? != 0,
+        person: Person(row.int()?),
+        fact: row.int()?,
+        source: row.text()?,
+        how: How::of(&row.text()?),
+        meta: row.text()?,
+        body: row.text()?,
+    })
+}
+
+/// The current version, a deletion too.
+pub(super) async fn read(reader: &Reader, scope: &Scope, kind: &str, id: &str) -> Result<Option<Stored>, Error> {
+    let row = reader.row(READ, &[Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id)]).await?;
+    row.map(|mut row| stored(&mut row)).transpose()
+}
+
+/// The current version as the writer sees it.
+pub(super) async fn current(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Stored>, Error> {
+    let row = transaction.row(READ, &[Cell::Text(tenant), Cell::Text(kind), Cell::Text(id)]).await?;
+    row.map(|mut row| stored(&mut row)).transpose()
+}
+
+/// A past version.
+pub(super) async fn version(reader: &Reader, scope: &Scope, kind: &str, id: &str, version: i64) -> Result<Option<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(version)];
+    let row = reader.row(VERSION, &cells).await?;
+    row.map(|mut row| stored(&mut row)).transpose()
+}
+
+/// Past versions, newest first.
+pub(super) async fn history(reader: &Reader, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(count)];
+    reader.rows(HISTORY, &cells).await?.iter_mut().map(stored).collect()
+}
+
+/// What a person (and all who were united with them) has of one type, latest first.
+pub(super) async fn held(reader: &Reader, scope: &Scope, person: Person, kind: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Text(kind), Cell::Int(count)];
+    reader.rows(HELD, &cells).await?.iter_mut().map(stored).collect()
+}
+
+/// Adds a first version.
+pub(super) async fn add(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    kind: &str,
+    id: &str,
+    written: &Written<'_>,
+) -> Result<(), Error> {
+    let cells = [
+        Cell::Int(written.number),
+        Cell::Text(tenant),
+        Cell::Text(kind),
+        Cell::Text(id),
+        Cell::Int(written.updated),
+        Cell::Int(written.person.0),
+        Cell::Text(written.store),
+        Cell::Int(written.fact),
+        Cell::Text(written.source),
+        Cell::Text(written.how.word()),
+        Cell::Text(written.meta),
+        Cell::Text(written.body),
+    ];
+    transaction.run(ADD, &cells).await
+}
+
+/// Puts a new version in the place of the current one, which stays readable as a past version.
+pub(super) async fn change(transaction: &mut Transaction<'_>, written: &Written<'_>) -> Result<(), Error> {
+    transaction.run(SUPERSEDE, &[Cell::Int(written.number)]).await?;
+    let cells = [
+        Cell::Int(written.version),
+        Cell::Int(written.updated),
+        Cell::Int(i64::from(written.deleted)),
+        Cell::Int(written.person.0),
+        Cell::Text(written.store),
+        Cell::Int(written.fact),
+        Cell::Text(written.source),
+        Cell::Text(written.how.word()),
+        Cell::Text(written.meta),
+        Cell::Text(written.body),
+        Cell::Int(written.number),
+    ];
+    transaction.run(CHANGE, &cells).await
+}

@@ -1,0 +1,194 @@
+//! Who listens, the numbered notices for them, what still has to be delivered, and how each endpoint stands.
+
+use std::sync::Arc;
+
+use super::dialect::{Cell, Reader, Row, Transaction};
+use super::{Error, Lane, Notice, Noticed, Person, Scope, Subscription};
+
+const SET: &str = "INSERT INTO subscriptions (tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
+    ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, status = excluded.status, criteria = excluded.criteria,
+    endpoint = excluded.endpoint, payload = excluded.payload, headers = excluded.headers, ends = excluded.ends, secret = excluded.secret";
+const DROP: &str = "DELETE FROM subscriptions WHERE tenant = $1 AND id = $2";
+const DROP_DELIVERIES: &str = "DELETE FROM deliveries WHERE tenant = $1 AND subscription = $2";
+const ALL: &str =
+    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
+    ORDER BY tenant, id";
+const ONE: &str =
+    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
+    WHERE tenant = $1 AND id = $2";
+const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2 RETURNING notices";
+const NOTE: &str =
+    "INSERT INTO notices (tenant, subscription, number, person, kind, id, version, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const QUEUE: &str =
+    "INSERT INTO deliveries (tenant, subscription, number, state, attempts, last) VALUES ($1, $2, $3, 'waiting', 0, '')";
+const DELIVERED: &str = "DELETE FROM deliveries WHERE tenant = $1 AND subscription = $2 AND number = $3";
+const REFUSED: &str =
+    "UPDATE deliveries SET state = $1, attempts = $2, last = $3 WHERE tenant = $4 AND subscription = $5 AND number = $6";
+const WAITING: &str = "SELECT n.number, n.person, n.kind, n.id, n.version, n.at, d.attempts FROM deliveries d
+    JOIN notices n ON n.tenant = d.tenant AND n.subscription = d.subscription AND n.number = d.number
+    WHERE d.tenant = $1 AND d.subscription = $2 AND d.number > $3 AND d.state = 'waiting' ORDER BY d.number LIMIT $4";
+const SET_LANE: &str = "INSERT INTO lanes (tenant, endpoint, failures, down_since, next_attempt) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (tenant, endpoint) DO UPDATE SET failures = excluded.failures, down_since = excluded.down_since,
+    next_attempt = excluded.next_attempt";
+const LANES: &str = "SELECT tenant, endpoint, failures, down_since, next_attempt FROM lanes ORDER BY tenant, endpoint";
+
+/// Sets a subscription; the number of its last notice stays.
+pub(super) async fn set(transaction: &mut Transaction<'_>, tenant: &str, subscription: &Subscription) -> Result<(), Error> {
+    let headers = serde_json::to_string(&subscription.headers).unwrap_or_default();
+    let cells = [
+        Cell::Text(tenant),
+        Cell::Text(&subscription.id),
+        Cell::Int(subscription.version),
+        Cell::Text(&subscription.status),
+        Cell::Text(&subscription.criteria),
+        Cell::Text(&subscription.endpoint),
+        Cell::Text(&subscription.payload),
+        Cell::Text(&headers),
+        Cell::Int(subscription.ends),
+        Cell::Text(&subscription.secret),
+    ];
+    transaction.run(SET, &cells).await?;
+    if subscription.status == "off" {
+        transaction.run(DROP_DELIVERIES, &[Cell::Text(tenant), Cell::Text(&subscription.id)]).await?;
+    }
+    Ok(())
+}
+
+/// Removes a subscription and what waited for it.
+pub(super) async fn drop(transaction: &mut Transaction<'_>, tenant: &str, id: &str) -> Result<(), Error> {
+    transaction.run(DROP_DELIVERIES, &[Cell::Text(tenant), Cell::Text(id)]).await?;
+    transaction.run(DROP, &[Cell::Text(tenant), Cell::Text(id)]).await
+}
+
+/// All subscriptions of all tenants.
+pub(super) async fn all(reader: &Reader) -> Result<Vec<(Scope, Subscription)>, Error> {
+    reader.rows(ALL, &[]).await?.iter_mut().map(subscription).collect()
+}
+
+/// One of them.
+pub(super) async fn one(reader: &Reader, scope: &Scope, id: &str) -> Result<Option<Subscription>, Error> {
+    let row = reader.row(ONE, &[Cell::Text(&scope.tenant), Cell::Text(id)]).await?;
+    row.map(|mut row| subscription(&mut row).map(|(_, subscription)| subscription)).transpose()
+}
+
+fn subscription(row: &mut Row) -> Result<(Scope, Subscription), Error> {
+    let scope = Scope { tenant: Arc::from(row.text()?) };
+    let subscription = Subscription {
+        id: row.text()?,
+        version: row.int()?,
+        status: row.text()?,
+        criteria: row.text()?,
+        endpoint: row.text()?,
+        payload: row.text()?,
+        headers: serde_json::from_str(&row.text()?).unwrap_or_default(),
+        ends: row.int()?,
+        secret: row.text()?,
+        notices: row.int()?,
+    };
+    Ok((scope, subscription))
+}
+
+/// Gives a notice the next number of its subscription and queues it; `None` when the subscription is gone.
+pub(super) async fn note(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    subscription: &str,
+    notice: &Notice,
+) -> Result<Option<Noticed>, Error> {
+    let (tenant, id) = (Cell::Text(tenant), Cell::Text(subscription));
+    let Some(mut row) = transaction.row(NUMBER, &[tenant, id]).await? else { return Ok(None) };
+    let number = row.int()?;
+    let cells = [
+        tenant,
+        id,
+        Cell::Int(number),
+        Cell::Int(notice.person.0),
+        Cell::Text(&notice.kind),
+        Cell::Text(&notice.id),
+        Cell::Int(notice.version),
+        Cell::Int(notice.at),
+    ];
+    transaction.run(NOTE, &cells).await?;
+    transaction.run(QUEUE, &[tenant, id, Cell::Int(number)]).await?;
+    Ok(Some(Noticed { subscription: subscription.to_owned(), notice: Notice { number, ..notice.clone() } }))
+}
+
+/// A notice arrived.
+pub(super) async fn delivered(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    subscription: &str,
+    number: i64,
+) -> Result<(), Error> {
+    transaction.run(DELIVERED, &[Cell::Text(tenant), Cell::Text(subscription), Cell::Int(number)]).await
+}
+
+/// How a refused notice stands now.
+pub(super) struct Refused<'a> {
+    pub(super) subscription: &'a str,
+    pub(super) number: i64,
+    pub(super) attempts: i64,
+    pub(super) dead: bool,
+    pub(super) last: &'a str,
+}
+
+/// A notice was refused by its receiver.
+pub(super) async fn refused(transaction: &mut Transaction<'_>, tenant: &str, refused: &Refused<'_>) -> Result<(), Error> {
+    let cells = [
+        Cell::Text(if refused.dead { "dead" } else { "waiting" }),
+        Cell::Int(refused.attempts),
+        Cell::Text(refused.last),
+        Cell::Text(tenant),
+        Cell::Text(refused.subscription),
+        Cell::Int(refused.number),
+    ];
+    transaction.run(REFUSED, &cells).await
+}
+
+/// What waits for a subscription, in order, after a number.
+pub(super) async fn waiting(
+    reader: &Reader,
+    scope: &Scope,
+    subscription: &str,
+    after: i64,
+    count: i64,
+) -> Result<Vec<Notice>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(subscription), Cell::Int(after), Cell::Int(count)];
+    let mut found = Vec::new();
+    for mut row in reader.rows(WAITING, &cells).await? {
+        found.push(Notice {
+            number: row.int()?,
+            person: Person(row.int()?),
+            kind: row.text()?,
+            id: row.text()?,
+            version: row.int()?,
+            at: row.int()?,
+            attempts: row.int()?,
+        });
+    }
+    Ok(found)
+}
+
+/// Sets how a lane stands.
+pub(super) async fn set_lane(transaction: &mut Transaction<'_>, tenant: &str, lane: &Lane) -> Result<(), Error> {
+    let cells = [
+        Cell::Text(tenant),
+        Cell::Text(&lane.endpoint),
+        Cell::Int(lane.failures),
+        Cell::Int(lane.down_since),
+        Cell::Int(lane.next_attempt),
+    ];
+    transaction.run(SET_LANE, &cells).await
+}
+
+/// All lanes of all tenants.
+pub(super) async fn lanes(reader: &Reader) -> Result<Vec<(Scope, Lane)>, Error> {
+    let mut found = Vec::new();
+    for mut row in reader.rows(LANES, &[]).await? {
+        let scope = Scope { tenant: Arc::from(row.text()?) };
+        let lane = Lane { endpoint: row.text()?, failures: row.int()?, down_since: row.int()?, next_attempt: row.int()? };
+        found.push((scope, lane));
+    }
+    Ok(found)
+}

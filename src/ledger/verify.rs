@@ -1,0 +1,198 @@
+//! Reads every chain again and says the first thing that is not as it was written. Read-only, also beside a running gateway.
+
+use super::chain::{self, Statement};
+use super::checkpoints::{self, Seal};
+use super::dialect::{Cell, Row, Transaction};
+use super::{Error, How, Person};
+
+const TENANTS: &str = "SELECT DISTINCT tenant FROM people ORDER BY tenant";
+const PEOPLE: &str = "SELECT person, ordinal, head, sealed_ordinal, sealed_head FROM people
+    WHERE tenant = $1 AND person > $2 ORDER BY person LIMIT $3";
+const CHAIN: &str =
+    "SELECT e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.digest, e.hash,
+    COALESCE(s.salt, '') FROM entries e LEFT JOIN salts s ON s.tenant = e.tenant AND s.person = e.person AND s.ordinal = e.ordinal
+    WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3 ORDER BY e.ordinal LIMIT $4";
+const BODY: &str = "SELECT r.meta, r.body FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.version = $4
+    UNION ALL SELECT v.meta, v.body FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
+const CHECKPOINTS: &str =
+    "SELECT number, at, people, entries, root, previous, signature FROM checkpoints WHERE tenant = $1 ORDER BY number";
+const UNTOLD: &str = "SELECT r.kind, r.id FROM resources r WHERE r.tenant = $1 AND r.person = $2 AND NOT EXISTS
+    (SELECT 1 FROM entries e WHERE e.tenant = r.tenant AND e.person = r.person AND e.kind = r.kind AND e.id = r.id AND e.version = r.version)
+    LIMIT 1";
+const PAGE: i64 = 500;
+
+/// What a verification found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Chains that were read.
+    pub people: i64,
+    /// Entries that were read.
+    pub entries: i64,
+    /// Checkpoints whose signature was tried.
+    pub checkpoints: i64,
+    /// Entries that no checkpoint covers yet.
+    pub unsealed: i64,
+    /// The first thing that is wrong; `None` when all is as it was written.
+    pub fault: Option<String>,
+}
+
+/// Verifies all tenants as one transaction sees them.
+pub(super) async fn verify(transaction: &mut Transaction<'_>, seal: &Seal) -> Result<Verdict, Error> {
+    let mut verdict = Verdict::default();
+    for mut row in transaction.rows(TENANTS, &[]).await? {
+        let tenant = row.text()?;
+        let sealed = tenant_chains(transaction, &tenant, &mut verdict).await?;
+        if verdict.fault.is_none() {
+            verdict.fault = signatures(transaction, &tenant, seal, &sealed, &mut verdict).await?;
+        }
+        if verdict.fault.is_some() {
+            break;
+        }
+    }
+    Ok(verdict)
+}
+
+/// Reads the chains of a tenant; gives back its sealed heads.
+async fn tenant_chains(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    verdict: &mut Verdict,
+) -> Result<Vec<(Person, i64, String)>, Error> {
+    let mut sealed = Vec::new();
+    let mut after = -1;
+    loop {
+        let mut people = transaction.rows(PEOPLE, &[Cell::Text(tenant), Cell::Int(after), Cell::Int(PAGE)]).await?;
+        for row in &mut people {
+            let person = Person(row.int()?);
+            after = person.0;
+            let head = (row.int()?, row.text()?);
+            let kept = (row.int()?, row.text()?);
+            verdict.people += 1;
+            verdict.unsealed += head.0 - kept.0;
+            verdict.fault = one_chain(transaction, tenant, person, &head, &kept, verdict).await?;
+            if verdict.fault.is_some() {
+                return Ok(sealed);
+            }
+            if kept.0 > 0 {
+                sealed.push((person, kept.0, kept.1));
+            }
+        }
+        if people.is_empty() {
+            return Ok(sealed);
+        }
+    }
+}
+
+async fn one_chain(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    person: Person,
+    head: &(i64, String),
+    sealed: &(i64, String),
+    verdict: &mut Verdict,
+) -> Result<Option<String>, Error> {
+    let mut previous = (0, String::new());
+    loop {
+        let cells = [Cell::Text(tenant), Cell::Int(person.0), Cell::Int(previous.0), Cell::Int(PAGE)];
+        let mut rows = transaction.rows(CHAIN, &cells).await?;
+        for row in &mut rows {
+            let ordinal = row.int()?;
+            if ordinal != previous.0 + 1 {
+                return Ok(Some(format!("person {}: entry {} is missing", person.0, previous.0 + 1)));
+            }
+            let (hash, fault) = one_entry(transaction, tenant, person, ordinal, &previous.1, row).await?;
+            if let Some(fault) = fault {
+                return Ok(Some(format!("person {}: entry {ordinal}: {fault}", person.0)));
+            }
+            if ordinal == sealed.0 && hash != sealed.1 {
+                return Ok(Some(format!("person {}: entry {ordinal} is not the one that was sealed", person.0)));
+            }
+            verdict.entries += 1;
+            previous = (ordinal, hash);
+        }
+        if rows.is_empty() {
+            break;
+        }
+    }
+    if previous.0 < head.0.max(sealed.0) {
+        return Ok(Some(format!("person {}: entry {} is missing: the tail was cut", person.0, previous.0 + 1)));
+    }
+    if previous != *head {
+        return Ok(Some(format!("person {}: the chain does not end where its head says", person.0)));
+    }
+    let untold = transaction.row(UNTOLD, &[Cell::Text(tenant), Cell::Int(person.0)]).await?;
+    untold.map(|mut row| Ok(format!("person {}: no entry tells of {}/{}", person.0, row.text()?, row.text()?))).transpose()
+}
+
+async fn one_entry(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    person: Person,
+    ordinal: i64,
+    previous: &str,
+    row: &mut Row,
+) -> Result<(String, Option<String>), Error> {
+    let (line, happened, learned, how) = (row.text()?, row.int()?, row.int()?, How::of(&row.text()?));
+    let (source, store, kind, id, version) = (row.text()?, row.text()?, row.text()?, row.text()?, row.int()?);
+    let (digest, hash, salt) = (row.text()?, row.text()?, row.text()?);
+    let statement = Statement {
+        tenant,
+        person,
+        ordinal,
+        line: &line,
+        happened,
+        learned,
+        how,
+        source: &source,
+        store: &store,
+        kind: &kind,
+        id: &id,
+        version,
+    };
+    if chain::entry_hash(previous, &statement, &digest) != hash {
+        return Ok((hash, Some(String::from("its words were changed"))));
+    }
+    if salt.is_empty() || line == "linked" {
+        return Ok((hash, None));
+    }
+    let cells = [Cell::Text(tenant), Cell::Text(&kind), Cell::Text(&id), Cell::Int(version)];
+    let fault = match transaction.row(BODY, &cells).await? {
+        None => Some(format!("{kind}/{id} version {version} is gone")),
+        Some(mut body) => {
+            let (meta, body) = (body.text()?, body.text()?);
+            (chain::body_digest(&salt, &meta, &body) != digest).then(|| format!("{kind}/{id} version {version} was changed"))
+        }
+    };
+    Ok((hash, fault))
+}
+
+async fn signatures(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    seal: &Seal,
+    sealed: &[(Person, i64, String)],
+    verdict: &mut Verdict,
+) -> Result<Option<String>, Error> {
+    let mut previous = String::new();
+    let mut last = None;
+    for mut row in transaction.rows(CHECKPOINTS, &[Cell::Text(tenant)]).await? {
+        let checkpoint = checkpoints::checkpoint(&mut row)?;
+        verdict.checkpoints += 1;
+        if checkpoint.previous != previous || !seal.signed(tenant, &checkpoint) {
+            return Ok(Some(format!("checkpoint {} does not bear our signature", checkpoint.number)));
+        }
+        previous.clone_from(&checkpoint.signature);
+        last = Some(checkpoint);
+    }
+    match last {
+        None if sealed.is_empty() => Ok(None),
+        None => Ok(Some(String::from("the checkpoints are missing"))),
+        Some(last) if i64::try_from(sealed.len()) != Ok(last.people) => {
+            Ok(Some(format!("checkpoint {} covers {} persons, {} are there", last.number, last.people, sealed.len())))
+        }
+        Some(last) if checkpoints::root(sealed) != last.root => {
+            Ok(Some(format!("the heads are not those of checkpoint {}", last.number)))
+        }
+        Some(_) => Ok(None),
+    }
+}

@@ -1,0 +1,215 @@
+//! Group commit: one thread per database gathers what is queued into one durable transaction; each caller gets its own answer
+//! after the commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::checkpoints::{self, Seal};
+use super::dialect::{Transaction, postgres, sqlite};
+use super::numbers::Numbers;
+use super::record::Batch;
+use super::{Error, Recorded, Unit};
+use crate::clock::Clock;
+
+/// Units that may wait for the writer; beyond, callers wait to hand theirs in.
+pub(super) const QUEUE_MAX: usize = 4_096;
+/// Units in one commit.
+pub(super) const BATCH_MAX: usize = 512;
+/// No batch is open.
+pub(super) const NONE_OPEN: i64 = i64::MAX;
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    Record(Box<Unit>, oneshot::Sender<Result<Recorded, Error>>),
+    Seal(oneshot::Sender<Result<usize, Error>>),
+}
+
+/// What the writer and the readers of one database share.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    /// Stamp of the open batch, or [`NONE_OPEN`].
+    pub(super) open: AtomicI64,
+    /// Changes at each commit that added events.
+    pub(super) committed: watch::Sender<u64>,
+    /// Signs checkpoints.
+    pub(super) seal: Seal,
+}
+
+/// The database as the writer holds it.
+pub(super) enum Pen {
+    Sqlite { connection: rusqlite::Connection, folder: sqlite::Folder, _lock: std::fs::File },
+    Postgres { pool: sqlx::PgPool, runtime: tokio::runtime::Handle },
+}
+
+/// Starts the writer's thread; it ends when the last sender is gone.
+pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, Error> {
+    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    std::thread::Builder::new()
+        .name(String::from("ledger-writer"))
+        .spawn(move || Writer { pen, shared, numbers: None, last_stamp: 0 }.run(receiver))
+        .map_err(|error| Error::Broken(error.to_string()))?;
+    Ok(sender)
+}
+
+struct Writer {
+    pen: Pen,
+    shared: Arc<Shared>,
+    numbers: Option<Numbers>,
+    last_stamp: i64,
+}
+
+type Answer = (oneshot::Sender<Result<Recorded, Error>>, Result<Recorded, Error>);
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut units = Vec::new();
+            let mut next = Some(first);
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Record(unit, reply) => units.push((*unit, reply)),
+                    Job::Seal(reply) => {
+                        self.commit(std::mem::take(&mut units));
+                        let _ = reply.send(self.seal());
+                    }
+                }
+                if units.len() < BATCH_MAX {
+                    next = queue.try_recv().ok();
+                }
+            }
+            self.commit(units);
+            self.fold();
+        }
+    }
+
+    /// One batch; if the database fails in it, its units are tried again one by one, so that one cannot harm its neighbours.
+    fn commit(&mut self, units: Vec<(Unit, oneshot::Sender<Result<Recorded, Error>>)>) {
+        if units.is_empty() {
+            return;
+        }
+        let (plain, replies): (Vec<Unit>, Vec<_>) = units.into_iter().unzip();
+        let answers: Vec<Answer> = match self.batch(&plain) {
+            Ok(results) => replies.into_iter().zip(results).collect(),
+            Err(error) if plain.len() == 1 => {
+                replies.into_iter().map(|reply| (reply, Err(Error::Broken(error.to_string())))).collect()
+            }
+            Err(_) => {
+                let alone = plain.iter().map(|unit| self.batch(std::slice::from_ref(unit)));
+                let results: Vec<_> =
+                    alone.map(|result| result.and_then(|mut results| results.pop().unwrap_or(Err(Error::Busy)))).collect();
+                replies.into_iter().zip(results).collect()
+            }
+        };
+        for (reply, result) in answers {
+            // A caller that went away has no use for its answer; what was recorded stays.
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Decides and writes units in one transaction. An error means that nothing of it was written.
+    fn batch(&mut self, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {
+        // The open batch is announced before its stamp is read, so that no reader's horizon lies after it.
+        self.shared.open.store(self.shared.clock.now().max(self.last_stamp), Ordering::SeqCst);
+        let stamp = self.shared.clock.now().max(self.last_stamp);
+        let result = self.transact(units, stamp);
+        self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
+        let (results, stirred) = result?;
+        self.last_stamp = stamp;
+        if stirred {
+            self.shared.committed.send_modify(|turn| *turn += 1);
+        }
+        Ok(results)
+    }
+
+    fn transact(&mut self, units: &[Unit], stamp: i64) -> Result<(Vec<Result<Recorded, Error>>, bool), Error> {
+        match &mut self.pen {
+            Pen::Sqlite { connection, .. } => {
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                let work = write(Transaction::Sqlite(connection), &mut self.numbers, units, stamp);
+                // On SQLite nothing in it waits: one poll is the whole of it.
+                let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
+                match done.and_then(|done| connection.execute_batch("COMMIT").map(|()| done).map_err(Error::from)) {
+                    Ok(done) => Ok(done),
+                    Err(error) => {
+                        self.numbers = None;
+                        // When the rollback fails too, SQLite has already ended the transaction.
+                        let _ = connection.execute_batch("ROLLBACK");
+                        Err(error)
+                    }
+                }
+            }
+            Pen::Postgres { pool, runtime } => {
+                let numbers = &mut self.numbers;
+                runtime.block_on(async {
+                    let mut connection = pool.acquire().await?;
+                    postgres::begin(&mut connection).await?;
+                    let done = write(Transaction::Postgres(&mut connection), numbers, units, stamp).await;
+                    postgres::end(&mut connection, done.is_ok()).await?;
+                    done
+                })
+            }
+        }
+    }
+
+    fn seal(&mut self) -> Result<usize, Error> {
+        let stamp = self.shared.clock.now().max(self.last_stamp);
+        let shared = Arc::clone(&self.shared);
+        match &mut self.pen {
+            Pen::Sqlite { connection, .. } => {
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                let work = checkpoints::seal(&mut Transaction::Sqlite(connection), &shared.seal, stamp).now_or_never();
+                let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
+                connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+                done
+            }
+            Pen::Postgres { pool, runtime } => runtime.block_on(async {
+                let mut connection = pool.acquire().await?;
+                postgres::begin(&mut connection).await?;
+                let done = checkpoints::seal(&mut Transaction::Postgres(&mut connection), &shared.seal, stamp).await;
+                postgres::end(&mut connection, done.is_ok()).await?;
+                done
+            }),
+        }
+    }
+
+    /// Folds the log back when the folder's thread cannot keep up: only the writer at rest lets it come to its end.
+    fn fold(&mut self) {
+        if let Pen::Sqlite { connection, folder, .. } = &self.pen
+            && folder.pages.load(Ordering::Relaxed) > sqlite::LOG_PAGES_MAX
+            && let Ok(pages) = sqlite::fold(connection)
+        {
+            tracing::debug!(pages, "the writer folded the log back");
+            folder.pages.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn write(
+    mut transaction: Transaction<'_>,
+    numbers: &mut Option<Numbers>,
+    units: &[Unit],
+    stamp: i64,
+) -> Result<(Vec<Result<Recorded, Error>>, bool), Error> {
+    let mut known = match numbers.take() {
+        Some(known) => known,
+        None if matches!(transaction, Transaction::Sqlite(_)) => Numbers::of_file(&mut transaction).await?,
+        None => Numbers::default(),
+    };
+    let mut batch = Batch::new(transaction, &mut known, stamp);
+    let mut results = Vec::with_capacity(units.len());
+    for unit in units {
+        match batch.record(unit).await {
+            Ok(recorded) => results.push(Ok(recorded)),
+            Err(Error::Refused(refusal)) => results.push(Err(Error::Refused(refusal))),
+            Err(error) => return Err(error),
+        }
+    }
+    batch.finish().await?;
+    let stirred = batch.stirred;
+    drop(batch);
+    *numbers = Some(known);
+    Ok((results, stirred))
+}

@@ -1,0 +1,419 @@
+//! The task of one lane: takes its mail, loads what waits from the ledger, makes the attempts that the lane allows, and passes
+//! on how they ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::inbox::{Inbox, Mail, Offer, Order};
+use super::lane::{Effect, Lane, Letter, Outcome, Standing};
+use super::office::Office;
+use super::send::{Channel, Parcel};
+use super::{settle, signature, subscription};
+use crate::ledger::{self, Mark, Notice, Scope, Subscription};
+
+/// Notices of a subscription kept in memory; the others wait in the ledger.
+const QUEUE_MAX: usize = 512;
+/// Notices read at once, when fewer than half of it are left.
+const PAGE: i64 = 256;
+/// How long the ledger is left alone after it failed, in milliseconds.
+const PAUSE: i64 = 1_000;
+
+/// Runs until nobody is carried for any more, or the office stops.
+pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inbox: Arc<Inbox>, standing: Standing) {
+    let carrier = Carrier {
+        office,
+        scope,
+        endpoint,
+        inbox,
+        lane: Lane::new(standing),
+        members: HashMap::new(),
+        asked: HashMap::new(),
+        attempts: JoinSet::new(),
+        letters: HashMap::new(),
+    };
+    carrier.run().await;
+}
+
+struct Carrier {
+    office: Arc<Office>,
+    scope: Scope,
+    endpoint: String,
+    inbox: Arc<Inbox>,
+    lane: Lane,
+    /// The active subscriptions.
+    members: HashMap<Arc<str>, Member>,
+    /// The requested subscriptions, which are being probed.
+    asked: HashMap<String, Asked>,
+    attempts: JoinSet<Ended>,
+    /// Which letter each attempt carries; a probe carries none.
+    letters: HashMap<Id, Letter>,
+}
+
+struct Member {
+    row: Subscription,
+    channel: Arc<Channel>,
+    /// Every notice up to this number has been taken up.
+    loaded: i64,
+    /// Whether notices after it wait in the ledger.
+    more: bool,
+    /// Not before this time is the ledger asked about it again.
+    pause_until: i64,
+}
+
+struct Asked {
+    row: Subscription,
+    /// When it is probed again because the answer could not be recorded; 0 while a probe is under way.
+    again_at: i64,
+}
+
+enum Ended {
+    Letter(Outcome),
+    Probe(Box<Subscription>, Outcome),
+}
+
+impl Carrier {
+    async fn run(mut self) {
+        while !self.office.is_stopped() {
+            let mail = self.inbox.take();
+            self.heed(mail);
+            self.load().await;
+            self.end_what_ends().await;
+            self.dispatch();
+            let wakes_at = self.wakes_at();
+            if self.attempts.is_empty() && self.inbox.idle_until(wakes_at) {
+                let is_empty = self.members.is_empty() && self.asked.is_empty();
+                if is_empty && self.office.close(&self.scope, &self.endpoint, &self.inbox, false) {
+                    return;
+                }
+                self.office.turn();
+            }
+            let clock = self.office.clock.clone();
+            tokio::select! {
+                () = self.inbox.arrives() => {}
+                Some(ended) = self.attempts.join_next_with_id() => self.take_note(ended).await,
+                () = clock.reaches(wakes_at.unwrap_or(i64::MAX)), if wakes_at.is_some() => {}
+            }
+        }
+        self.attempts.shutdown().await;
+        self.office.close(&self.scope, &self.endpoint, &self.inbox, true);
+    }
+
+    fn heed(&mut self, mail: Mail) {
+        for order in mail.orders {
+            match order {
+                Order::Join(row) => self.join(*row),
+                Order::Leave(id) => self.leave(&id),
+            }
+        }
+        for offer in mail.offers {
+            self.accept(offer);
+        }
+        for id in mail.woken {
+            if let Some(member) = self.members.get_mut(id.as_str()) {
+                member.more = true;
+            }
+        }
+    }
+
+    fn join(&mut self, row: Subscription) {
+        match row.status.as_str() {
+            "active" => self.carry_for(row),
+            "requested" => {
+                self.leave(&row.id);
+                self.probe(&row);
+                self.asked.insert(row.id.clone(), Asked { row, again_at: 0 });
+            }
+            _ => self.leave(&row.id),
+        }
+    }
+
+    /// What was taken up before stays; only the way it goes is that of the new row.
+    fn carry_for(&mut self, row: Subscription) {
+        self.asked.remove(&row.id);
+        let channel = Arc::new(Channel::new(&row));
+        match self.members.get_mut(row.id.as_str()) {
+            Some(member) => {
+                member.row = row;
+                member.channel = channel;
+            }
+            None => {
+                let id = Arc::from(row.id.as_str());
+                self.members.insert(id, Member { row, channel, loaded: 0, more: true, pause_until: 0 });
+            }
+        }
+    }
+
+    fn leave(&mut self, id: &str) {
+        self.asked.remove(id);
+        if self.members.remove(id).is_some() {
+            self.lane.withdraw(id);
+        }
+    }
+
+    /// Numbers have no gaps: a notice that is not the next one shows that others wait in the ledger.
+    fn accept(&mut self, offer: Offer) {
+        let Some((id, member)) = self.members.get_key_value(offer.subscription.as_str()) else {
+            return;
+        };
+        let is_next = offer.notice.number == member.loaded + 1 && self.lane.waiting(id) < QUEUE_MAX;
+        let is_new = offer.notice.number > member.loaded;
+        let id = Arc::clone(id);
+        if let Some(member) = self.members.get_mut(&id) {
+            if is_next {
+                member.loaded = offer.notice.number;
+                self.lane.push(letter(&id, offer.notice, offer.body));
+            } else if is_new {
+                member.more = true;
+            }
+        }
+    }
+
+    async fn load(&mut self) {
+        let now = self.office.clock.now();
+        let lane = &self.lane;
+        let short: Vec<Arc<str>> = self
+            .members
+            .iter()
+            .filter(|(id, member)| member.more && member.pause_until <= now && lane.waiting(id) < QUEUE_MAX / 2)
+            .map(|(id, _)| Arc::clone(id))
+            .collect();
+        for id in short {
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
+            match self.office.ledger.waiting(&self.scope, &id, member.loaded, PAGE).await {
+                Ok(page) => {
+                    member.more = i64::try_from(page.len()).is_ok_and(|count| count >= PAGE);
+                    for notice in page {
+                        member.loaded = notice.number;
+                        self.lane.push(letter(&id, notice, None));
+                    }
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, subscription = &*id, "what waits for a subscription could not be read");
+                    member.pause_until = now + PAUSE;
+                }
+            }
+        }
+    }
+
+    /// Turns off what has an end that has passed.
+    async fn end_what_ends(&mut self) {
+        let now = self.office.clock.now();
+        let over: Vec<Subscription> = self
+            .members
+            .values()
+            .filter(|member| member.row.ends != 0 && member.row.ends.max(member.pause_until) <= now)
+            .map(|member| member.row.clone())
+            .collect();
+        for row in over {
+            self.settle_status(row, "off", None).await;
+        }
+    }
+
+    /// Writes a new status and does what follows from it. While the ledger fails, an active one stays as it is.
+    async fn settle_status(&mut self, row: Subscription, status: &str, error: Option<&str>) {
+        let office = Arc::clone(&self.office);
+        match settle::change_status(&office, &self.scope, &row, status, error).await {
+            Ok(Some(changed)) => {
+                tracing::info!(subscription = changed.id, status, "a subscription has another status");
+                self.listen(&changed);
+                self.join(changed);
+            }
+            Ok(None) => {
+                // The client has changed it meanwhile; that change is told to this lane by who recorded it.
+                self.asked.remove(&row.id);
+                self.pause(&row.id);
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, subscription = row.id, status, "the status of a subscription could not be recorded");
+                self.pause(&row.id);
+            }
+        }
+    }
+
+    fn pause(&mut self, id: &str) {
+        let until = self.office.clock.now() + PAUSE;
+        if let Some(member) = self.members.get_mut(id) {
+            member.pause_until = until;
+        }
+        if let Some(asked) = self.asked.get_mut(id) {
+            asked.again_at = until;
+        }
+    }
+
+    fn listen(&self, row: &Subscription) {
+        match subscription::query(&row.criteria, self.office.means.parse) {
+            Ok(query) => self.office.listeners.set(&self.scope, row, query),
+            Err(_) => self.office.listeners.remove(&self.scope, &row.id),
+        }
+    }
+
+    fn dispatch(&mut self) {
+        let now = self.office.clock.now();
+        let again: Vec<Subscription> = self
+            .asked
+            .values_mut()
+            .filter(|asked| asked.again_at != 0 && asked.again_at <= now)
+            .map(|asked| {
+                asked.again_at = 0;
+                asked.row.clone()
+            })
+            .collect();
+        for row in again {
+            self.probe(&row);
+        }
+        while let Some(letter) = self.lane.next(now) {
+            let Some(member) = self.members.get(&letter.subscription) else {
+                continue;
+            };
+            let (office, scope, channel) = (Arc::clone(&self.office), self.scope.clone(), Arc::clone(&member.channel));
+            let under_way = letter.clone();
+            let task = self.attempts.spawn(async move { Ended::Letter(attempt(&office, &scope, &channel, letter).await) });
+            self.letters.insert(task.id(), under_way);
+        }
+    }
+
+    /// An empty request that finds out whether the endpoint is there and willing.
+    fn probe(&mut self, row: &Subscription) {
+        let (office, row) = (Arc::clone(&self.office), Box::new(row.clone()));
+        self.attempts.spawn(async move {
+            let parcel = Parcel {
+                id: format!("{}.probe-{}", row.id, row.version),
+                now: office.clock.now(),
+                body: Bytes::new(),
+                resource: String::new(),
+            };
+            let outcome = office.sender.send(&Channel::new(&row), parcel).await;
+            Ended::Probe(row, outcome)
+        });
+    }
+
+    async fn take_note(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (task, ended) = match ended {
+            Ok(both) => both,
+            Err(fault) => {
+                tracing::error!(%fault, "an attempt broke");
+                (fault.id(), Ended::Letter(Outcome::Unanswered(String::from("the attempt broke"))))
+            }
+        };
+        match ended {
+            Ended::Letter(outcome) => {
+                let Some(letter) = self.letters.remove(&task) else {
+                    return;
+                };
+                let (now, chance) = (self.office.clock.now(), self.office.chance());
+                for effect in self.lane.ended(&letter, outcome, now, chance) {
+                    self.tell(effect).await;
+                }
+            }
+            Ended::Probe(row, outcome) => self.probed(*row, outcome).await,
+        }
+    }
+
+    async fn probed(&mut self, row: Subscription, outcome: Outcome) {
+        if self.asked.get(&row.id).is_none_or(|asked| asked.row.version != row.version) {
+            return;
+        }
+        match outcome {
+            Outcome::Arrived => {
+                if let Some(effect) = self.lane.answered() {
+                    self.tell(effect).await;
+                }
+                // It hears from before its client can see that it is active.
+                self.listen(&Subscription { status: String::from("active"), ..row.clone() });
+                self.settle_status(row, "active", None).await;
+            }
+            Outcome::Refused(last) | Outcome::Unanswered(last) | Outcome::Gone(last) => {
+                self.settle_status(row, "error", Some(&last)).await;
+            }
+        }
+    }
+
+    async fn tell(&mut self, effect: Effect) {
+        let mark = match effect {
+            Effect::Delivered { subscription, number } => Mark::Delivered { subscription: subscription.to_string(), number },
+            Effect::Refused { subscription, number, attempts, dead, last } => {
+                if dead {
+                    tracing::warn!(subscription = &*subscription, number, last, "a notice goes to the dead letters");
+                }
+                Mark::Refused { subscription: subscription.to_string(), number, attempts, dead, last }
+            }
+            Effect::Stands(standing) => self.standing(standing),
+            Effect::Spent(last) => {
+                self.give_up(&last).await;
+                self.standing(Standing::default())
+            }
+        };
+        self.office.mark(&self.scope, mark).await;
+    }
+
+    fn standing(&self, standing: Standing) -> Mark {
+        Mark::Lane(ledger::Lane {
+            endpoint: self.endpoint.clone(),
+            failures: standing.failures,
+            down_since: standing.down_since,
+            next_attempt: standing.next_attempt,
+        })
+    }
+
+    /// The schedule is spent: only their clients can bring the subscriptions back. What waits goes on waiting in the ledger.
+    async fn give_up(&mut self, last: &str) {
+        tracing::error!(
+            lane = self.members.len(),
+            last,
+            "an endpoint did not answer for too long; its subscriptions are in error"
+        );
+        let rows: Vec<Subscription> = self.members.values().map(|member| member.row.clone()).collect();
+        for row in rows {
+            self.settle_status(row, "error", Some(last)).await;
+        }
+    }
+
+    fn wakes_at(&self) -> Option<i64> {
+        let now = self.office.clock.now();
+        let ends =
+            self.members.values().filter(|member| member.row.ends != 0).map(|member| member.row.ends.max(member.pause_until));
+        let pauses = self.members.values().map(|member| member.pause_until).filter(|until| *until > now);
+        let asked = self.asked.values().map(|asked| asked.again_at).filter(|at| *at != 0);
+        ends.chain(pauses).chain(asked).chain(self.lane.wakes_at()).min()
+    }
+}
+
+async fn attempt(office: &Office, scope: &Scope, channel: &Channel, letter: Letter) -> Outcome {
+    let mut parcel = Parcel {
+        id: signature::notice_id(&letter.subscription, letter.number),
+        now: office.clock.now(),
+        body: Bytes::new(),
+        resource: String::new(),
+    };
+    if !channel.payload.is_empty() {
+        parcel.body = match letter.body {
+            Some(body) => body,
+            None => match office.ledger.version(scope, &letter.kind, &letter.id, letter.version).await {
+                Ok(Some(stored)) if !stored.deleted => Bytes::from(stored.text()),
+                Ok(_) => return Outcome::Gone(String::from("the version of the resource is not kept any more")),
+                Err(fault) => return Outcome::Unanswered(format!("the resource could not be read: {fault}")),
+            },
+        };
+        parcel.resource = format!("{}/{}", letter.kind, letter.id);
+    }
+    office.sender.send(channel, parcel).await
+}
+
+fn letter(subscription: &Arc<str>, notice: Notice, body: Option<Bytes>) -> Letter {
+    Letter {
+        subscription: Arc::clone(subscription),
+        number: notice.number,
+        person: notice.person,
+        kind: notice.kind,
+        id: notice.id,
+        version: notice.version,
+        at: notice.at,
+        attempts: notice.attempts,
+        body,
+    }
+}

@@ -1,0 +1,190 @@
+//! What the lanes share: the ledger, the clock, the way out, and the list of lanes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::carrier;
+use super::inbox::{Inbox, Mail, Order};
+use super::lane::Standing;
+use super::listeners::Listeners;
+use super::send::Sender;
+use super::{Error, Settings};
+use crate::clock::Clock;
+use crate::fhir::search::query::Query;
+use crate::ledger::{Draft, Lane, Ledger, Mark, Scope, Subscription};
+
+/// Marks that wait to be recorded.
+const MARKS_MAX: usize = 4_096;
+
+/// What delivery needs from rooms it does not know.
+#[derive(Clone)]
+pub struct Means {
+    /// Makes a Subscription ready for the store when its status changes.
+    pub draft: fn(&Value) -> Draft,
+    /// Reads criteria: type and query string.
+    pub parse: fn(&str, &str) -> Result<Query, String>,
+    /// Chance, which spreads the tries of many endpoints over time.
+    pub chance: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+pub(super) struct Office {
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) means: Means,
+    pub(super) sender: Sender,
+    pub(super) listeners: Listeners,
+    marks: mpsc::Sender<(Scope, Mark)>,
+    /// Marks handed over and not yet recorded.
+    unsettled: AtomicUsize,
+    directory: Mutex<Directory>,
+    /// Changes whenever something may have come to rest.
+    turned: watch::Sender<u64>,
+    stopped: AtomicBool,
+    runtime: Handle,
+}
+
+/// Which lane is whose. A lane is one endpoint of one tenant.
+#[derive(Default)]
+struct Directory {
+    lanes: HashMap<(Arc<str>, String), Arc<Inbox>>,
+    /// The endpoint of each subscription.
+    endpoints: HashMap<(Arc<str>, String), String>,
+    /// How endpoints stood when the house was last closed.
+    standings: HashMap<(Arc<str>, String), Standing>,
+}
+
+impl Office {
+    pub(super) fn open(
+        ledger: Ledger,
+        clock: Clock,
+        settings: Settings,
+        means: Means,
+        lanes: &[(Scope, Lane)],
+    ) -> Result<(Self, mpsc::Receiver<(Scope, Mark)>), Error> {
+        let (marks, marked) = mpsc::channel(MARKS_MAX);
+        let standings = lanes
+            .iter()
+            .map(|(scope, lane)| ((Arc::clone(&scope.tenant), lane.endpoint.clone()), Standing::from(lane)))
+            .collect();
+        let (turned, _) = watch::channel(0);
+        let office = Self {
+            ledger,
+            clock,
+            means,
+            sender: Sender::new(Arc::new(settings))?,
+            listeners: Listeners::default(),
+            marks,
+            unsettled: AtomicUsize::new(0),
+            directory: Mutex::new(Directory { standings, ..Directory::default() }),
+            turned,
+            stopped: AtomicBool::new(false),
+            runtime: Handle::current(),
+        };
+        Ok((office, marked))
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a subscription on the lane of its endpoint, and takes it off the one it was on.
+    pub(super) fn place(self: &Arc<Self>, scope: &Scope, row: Subscription) {
+        if self.is_stopped() {
+            return;
+        }
+        let mut directory = self.directory();
+        let key = (Arc::clone(&scope.tenant), row.id.clone());
+        let before = directory.endpoints.insert(key, row.endpoint.clone());
+        if let Some(before) = before.filter(|before| *before != row.endpoint)
+            && let Some(inbox) = directory.lanes.get(&(Arc::clone(&scope.tenant), before))
+        {
+            inbox.post(|mail| mail.orders.push(Order::Leave(row.id.clone())));
+        }
+        let lane = (Arc::clone(&scope.tenant), row.endpoint.clone());
+        let standing = directory.standings.remove(&lane).unwrap_or_default();
+        let inbox = directory.lanes.entry(lane).or_insert_with(|| {
+            let inbox = Arc::new(Inbox::default());
+            let task = carrier::run(Arc::clone(self), scope.clone(), row.endpoint.clone(), Arc::clone(&inbox), standing);
+            self.runtime.spawn(task);
+            inbox
+        });
+        inbox.post(|mail| mail.orders.push(Order::Join(Box::new(row))));
+    }
+
+    /// Tells the lane of a subscription something; one that is on no lane needs to hear nothing.
+    pub(super) fn tell(&self, scope: &Scope, subscription: &str, put: impl FnOnce(&mut Mail)) {
+        let directory = self.directory();
+        let endpoint = directory.endpoints.get(&(Arc::clone(&scope.tenant), subscription.to_owned()));
+        if let Some(inbox) = endpoint.and_then(|endpoint| directory.lanes.get(&(Arc::clone(&scope.tenant), endpoint.clone()))) {
+            inbox.post(put);
+        }
+    }
+
+    /// Closes a lane that carries for nobody; `false` when somebody has come meanwhile.
+    pub(super) fn close(&self, scope: &Scope, endpoint: &str, inbox: &Inbox, force: bool) -> bool {
+        let mut directory = self.directory();
+        if !force && !inbox.is_empty() {
+            return false;
+        }
+        directory.lanes.remove(&(Arc::clone(&scope.tenant), endpoint.to_owned()));
+        directory.endpoints.retain(|(tenant, _), of| *tenant != scope.tenant || of != endpoint);
+        drop(directory);
+        self.turn();
+        true
+    }
+
+    /// Has a mark recorded soon, together with others.
+    pub(super) async fn mark(&self, scope: &Scope, mark: Mark) {
+        self.unsettled.fetch_add(1, Ordering::SeqCst);
+        if self.marks.send((scope.clone(), mark)).await.is_err() {
+            self.settled(1);
+        }
+    }
+
+    /// So many marks are recorded (or given up).
+    pub(super) fn settled(&self, count: usize) {
+        self.unsettled.fetch_sub(count, Ordering::SeqCst);
+        self.turn();
+    }
+
+    /// Something may have come to rest.
+    pub(super) fn turn(&self) {
+        self.turned.send_modify(|turn| *turn = turn.wrapping_add(1));
+    }
+
+    pub(super) fn chance(&self) -> u64 {
+        (self.means.chance)()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    pub(super) async fn rest(&self) {
+        self.until(|office| {
+            let now = office.clock.now();
+            office.directory().lanes.values().all(|inbox| inbox.is_quiet(now)) && office.unsettled.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    }
+
+    pub(super) async fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.directory().lanes.values().for_each(|inbox| inbox.nudge());
+        self.until(|office| office.directory().lanes.is_empty() && office.unsettled.load(Ordering::SeqCst) == 0).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let mut turned = self.turned.subscribe();
+        while !holds(self) {
+            if turned.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
