@@ -113,11 +113,12 @@ impl<'a> Arranging<'a, '_> {
         // Every (step, episode) that may stand; what is due and not among them is taken back.
         let mut standing: BTreeMap<(String, String), &'static str> = BTreeMap::new();
         let mut now = Vec::new();
-        for (at, fill) in fills.iter().enumerate() {
+        // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
+        let roles: Vec<Role> = fills.iter().map(|fill| self.role(turn, fill)).collect();
+        for (at, (fill, role)) in fills.iter().zip(&roles).enumerate() {
             let is_last = at + 1 == fills.len();
-            let role = self.role(turn, fill);
             for step in &self.action.steps {
-                let Some(mut candidate) = self.candidate(turn, step, fill, &role) else { continue };
+                let Some(mut candidate) = self.candidate(turn, step, fill, role) else { continue };
                 let key = (step.id.clone(), candidate.episode.clone());
                 if matches!(step.anchor, Anchor::End(_)) && !is_last {
                     let known = turn.decided(self.plan, &step.id, &candidate.episode).is_some();
@@ -128,14 +129,14 @@ impl<'a> Arranging<'a, '_> {
                     continue;
                 }
                 standing.insert(key, "");
-                if let Some((gate, why)) = hindrance(turn, step, fill, &role) {
+                if let Some((gate, why)) = hindrance(turn, step, fill, role) {
                     if turn.dues.contains_key(&candidate.output) || matches!(role, Role::Fresh(_)) {
                         settle_stopped(turn, &candidate, gate, &why);
                     }
                     continue;
                 }
                 match day(step, fill) {
-                    Some(day) => plan(turn, &mut candidate, day, &role),
+                    Some(day) => plan(turn, &mut candidate, day, role),
                     None if matches!(role, Role::Fresh(_)) => now.push(candidate),
                     None => {}
                 }

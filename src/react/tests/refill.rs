@@ -231,8 +231,24 @@ fn an_ended_order_ends_the_reminder_and_an_inpatient_fill_has_none() {
     assert!(ward.dues.is_empty());
 }
 
+#[test]
+fn a_late_earlier_fill_takes_nothing_from_the_ones_it_moves() {
+    let rules = rules();
+    let fills = [("a", 2, 23), ("d", 25, 8), ("c", 24, 8), ("b", 3, 8)];
+    let mut told = Vec::new();
+    for order in [[0, 1, 2, 3], [0, 3, 2, 1]] {
+        let mut house = house(&rules, "2026-01-25T15:00:00Z");
+        for (id, day, days) in order.map(|at| fills[at]) {
+            house.hear(dispense(id, &format!("2026-01-{day:02}"), days));
+        }
+        told.push(dues(&house));
+    }
+    assert_eq!(told[0], ["advice 2026-01-27T13", "advice 2026-01-28T13", "call 2026-02-18T13", "reminder 2026-02-13T13"]);
+    assert_eq!(told[0], told[1]);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_order_and_repetition_of_the_same_fills_leads_to_the_same_dues(
         facts in proptest::collection::vec((1i8..28, 8i64..40), 1..5),
