@@ -5,30 +5,39 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use signa::react::{Rules, cases, shipped};
+#[cfg(test)]
+use walk::{files, is_case, json};
 
-fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
-    let mut files = Vec::new();
-    let mut folders = vec![root];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
-                files.push(path);
+#[cfg(test)]
+mod walk {
+    //! Reads the mappings.
+
+    use super::*;
+
+    pub(crate) fn files() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let mut files = Vec::new();
+        let mut folders = vec![root];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "json") {
+                    files.push(path);
+                }
             }
         }
+        files
     }
-    files
-}
 
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
+    pub(crate) fn json(path: &Path) -> Value {
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    }
 
-fn is_case(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(".cases.json")
+    pub(crate) fn is_case(path: &Path) -> bool {
+        path.to_string_lossy().ends_with(".cases.json")
+    }
 }
 
 #[test]
