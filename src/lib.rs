@@ -15,3 +15,7 @@ pub mod speak;
 pub mod flow;
 
 pub mod arrive;
+pub mod beat;
+
+pub mod command;
+pub mod config;

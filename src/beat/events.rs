@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX};
-use crate::flow::{Derived, Output};
+use crate::flow::{Derived, Output, Refused};
 use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction};
 
@@ -90,7 +90,7 @@ impl Beat {
         } else {
             Vec::new()
         };
-        let concern = self.rules.concerns(event.line, &resource);
+        let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
         Ok(Claimed { event, concern, resource: Some(resource), told })
     }
 
@@ -152,8 +152,14 @@ impl Beat {
                     self.tell(scope, recorded);
                     return Ok(());
                 }
-                Err(Error::Refused(refusal)) => tracing::debug!(?refusal, "a reaction is decided anew"),
-                Err(error) => return Err(error),
+                Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
+                    tracing::debug!("a reaction is decided anew")
+                }
+                Err(Refused::Broken(why)) => return Err(Error::Broken(why)),
+                Err(refused) => {
+                    tracing::error!(?refused, "what was decided cannot be recorded");
+                    break;
+                }
             }
         }
         tracing::error!("a reaction could not be recorded; its events are settled without it");

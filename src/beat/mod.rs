@@ -17,7 +17,6 @@ use crate::flow::Flow;
 use crate::ledger::Ledger;
 use crate::react::{self, Rules};
 use crate::speak::Deliverer;
-use crate::speak::listeners::Listeners;
 
 /// What can be set about the loop.
 #[derive(Debug, Clone)]

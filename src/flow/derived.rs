@@ -6,7 +6,7 @@ use super::{Flow, Refused, broken};
 use crate::check;
 use crate::fhir::outcome::Issue;
 use crate::identify;
-use crate::ledger::{self, Change, Draft, Expect, How, Mark, Person, Precondition, Receipt, Refusal, Scope, Subject, Unit};
+use crate::ledger::{self, Change, Draft, Expect, How, Mark, Person, Precondition, Recorded, Refusal, Scope, Subject, Unit};
 
 /// What one reaction came to: resources and rows that become true together.
 #[derive(Debug, Clone)]
@@ -36,8 +36,8 @@ pub struct Output {
 
 impl Flow {
     /// What the beat hands in. `VersionConflict` and `Exists` say that somebody was faster, `Busy` that what it was built on
-    /// has changed or that the ledger is full: then it is derived again.
-    pub async fn record_derived(&self, derived: Derived) -> Result<Vec<Receipt>, Refused> {
+    /// has changed or that the ledger is full: then it is derived again. `Rule` says that what we made has faults of its own.
+    pub async fn record_derived(&self, derived: Derived) -> Result<Recorded, Refused> {
         let changes = derived.outputs.iter().map(|output| change(output, derived.person)).collect::<Result<Vec<_>, _>>()?;
         let unit = Unit {
             scope: derived.scope,
@@ -48,7 +48,7 @@ impl Flow {
             changes,
             marks: derived.marks,
         };
-        self.ledger.record(unit).await.map_err(|error| match error {
+        self.ledger.record_all(unit).await.map_err(|error| match error {
             ledger::Error::Refused(Refusal::Stale) => Refused::Busy,
             ledger::Error::Refused(Refusal::Version { current, .. }) => Refused::VersionConflict { current },
             ledger::Error::Refused(Refusal::Exists { .. }) => Refused::Exists,
@@ -62,8 +62,8 @@ fn change(output: &Output, person: Person) -> Result<Change, Refused> {
     let text = |name: &str| output.resource.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, id) = (text("resourceType"), text("id"));
     let faults: Vec<Issue> = check::value(&output.resource, None, "").into_iter().filter(Issue::refuses).collect();
-    if let Some(fault) = faults.first() {
-        return Err(Refused::Broken(format!("a {kind} of our own is at fault in {}: {}", fault.expression, fault.diagnostics)));
+    if !faults.is_empty() {
+        return Err(Refused::Rule(faults));
     }
     let draft = identify::draft(&output.resource);
     let subject = if person == Person::NOBODY { draft.subject } else { Subject::Known(person) };

@@ -131,7 +131,7 @@ impl<'r> Rehearsal<'r> {
     }
 
     fn tell(&mut self, line: Line, resource: Resource, depth: u8) {
-        let needed = match self.rules.concerns(line, &resource) {
+        let needed = match self.rules.concerns(&resource.kind, line, &resource.value) {
             Concern::Nothing => false,
             Concern::Pending => !self.dues.is_empty(),
             Concern::Rules => true,
