@@ -25,6 +25,9 @@ pub struct Rules {
     index: HashMap<String, Vec<(usize, usize)>>,
 }
 
+/// Kinds that are heard whatever the rules are: they change supplies, gates or stops.
+const HEARD: &[&str] = &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication"];
+
 /// Kinds that every gate may ask about.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent"];
 
@@ -51,12 +54,10 @@ impl Rules {
         self.plans.iter().map(Plan::canonical).collect()
     }
 
-    /// Whether any event about this kind of resource may need a story: asked before the resource is read.
+    /// Whether an event about this type can need a story at all; if not, it is settled without reading the resource.
     #[must_use]
     pub fn hears(&self, kind: &str) -> bool {
-        const ALWAYS: &[&str] =
-            &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication"];
-        ALWAYS.contains(&kind) || self.index.contains_key(kind)
+        HEARD.contains(&kind) || self.index.contains_key(kind)
     }
 
     /// Whether an event about this resource needs a story.

@@ -24,6 +24,8 @@ mod costs;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod deliveries;
+#[cfg(test)]
 mod diary;
 #[cfg(test)]
 mod gates;
