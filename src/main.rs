@@ -18,6 +18,7 @@ fn main() -> Result<ExitCode> {
     runtime.block_on(async move {
         match arguments.command {
             Command::Serve(arguments) => command::serve::run(&arguments).await,
+            Command::Import(arguments) => command::import::run(&arguments).await,
             Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
         }
     })

@@ -1,6 +1,7 @@
 //! What can be asked of the program on the command line.
 
 pub mod gateway;
+pub mod import;
 pub mod serve;
 pub mod verify;
 
@@ -22,6 +23,8 @@ pub struct Arguments {
 pub enum Command {
     /// Serves FHIR, reacts and speaks, until it is told to stop.
     Serve(Serve),
+    /// Takes in what others have kept: NDJSON, resources, Bundles.
+    Import(import::Arguments),
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),
