@@ -253,6 +253,18 @@ fn the_patient_is_not_told_to_fetch_what_the_order_does_not_allow() {
 }
 
 #[test]
+fn the_store_that_handed_over_speaks_and_owns_the_task() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut fill = dispense("a", "2026-01-01", 30);
+    fill["performer"] = json!([{"actor": {"reference": "Practitioner/1"}}, {"actor": {"reference": "Organization/corner"}}]);
+    house.hear(fill);
+    house.advance(at("2026-02-10T15:00:00Z"));
+    assert_eq!(house.outputs("Task").next().unwrap()["owner"], json!({"reference": "Organization/corner"}));
+    assert_eq!(house.outputs("Communication").next().unwrap()["sender"], json!({"reference": "Organization/corner"}));
+}
+
+#[test]
 fn a_late_earlier_fill_takes_nothing_from_the_ones_it_moves() {
     let rules = rules();
     let fills = [("a", 2, 23), ("d", 25, 8), ("c", 24, 8), ("b", 3, 8)];
