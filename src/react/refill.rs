@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{because, is_settled, stop, withdraw, withdraw_task};
+use super::decide::{because, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::detail::Detail;
 use super::facts::Ask;
 use super::plan::{Action, Anchor, Plan, Step};
@@ -51,9 +51,9 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
     products.extend(known.iter().map(|known| known.product.clone()));
     products.extend(row.map(|row| row.product.clone()));
     turn.supplies.retain(|known| known.dispense != dispense);
-    let is_moved = known.iter().any(|known| row.is_none_or(|row| row.product != known.product));
-    if is_moved {
-        turn.reaction.marks.push(Mark::SupplyGone { person: turn.story.person, dispense: dispense.to_owned() });
+    let moved = known.iter().find(|known| row.is_none_or(|row| row.product != known.product || row.person != known.person));
+    if let Some(moved) = moved {
+        turn.reaction.marks.push(Mark::SupplyGone { person: moved.person, dispense: dispense.to_owned() });
     }
     if let Some(row) = row {
         if known.first() != Some(row) {
@@ -230,6 +230,9 @@ impl<'a> Arranging<'a, '_> {
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode) {
                 withdraw_task(turn, &decision, gate, why);
+                if gate == because::REVERSED && is_gone(turn, &decision) {
+                    mark_said(turn, &decision);
+                }
             }
         }
     }
@@ -259,6 +262,12 @@ fn day(step: &Step, fill: &Fill) -> Option<i64> {
         Anchor::Start(days) => Some(fill.handed + days),
         Anchor::End(days) => fill.last.map(|last| last + days),
     }
+}
+
+/// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
+fn is_gone(turn: &Turn, decision: &Decision) -> bool {
+    let mut ids = decision.facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next());
+    !ids.any(|id| turn.supplies.iter().any(|row| row.dispense == id))
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";

@@ -225,7 +225,7 @@ impl<'r> Rehearsal<'r> {
     /// How often something was said to the person.
     #[must_use]
     pub fn spoken(&self) -> usize {
-        self.journal.iter().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
+        self.decisions.values().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
     }
 }
 

@@ -92,7 +92,7 @@ fn a_reversed_dispense_takes_back_what_was_not_said() {
         }
         assert!(house.dues.is_empty() && house.supplies.is_empty(), "{reversal}");
         assert_eq!(outcome(&house, "reminder"), (Outcome::Withdrawn, String::from("reversed")), "{reversal}");
-        assert_eq!(outcome(&house, "advice").0, Outcome::Fired, "{reversal}");
+        assert_eq!(outcome(&house, "advice"), (Outcome::Fired, String::from("reversed")), "{reversal}");
         house.advance(at("2026-03-01T00:00:00Z"));
         assert_eq!(house.spoken(), 1, "{reversal}");
     }
@@ -229,6 +229,39 @@ fn an_ended_order_ends_the_reminder_and_an_inpatient_fill_has_none() {
     let mut ward = super::house(&rules, "2026-02-10T15:00:00Z");
     ward.hear(inpatient);
     assert!(ward.dues.is_empty());
+}
+
+#[test]
+fn the_patient_is_not_told_to_fetch_what_the_order_does_not_allow() {
+    let rules = rules();
+    for (request, reminder) in [
+        (json!({"numberOfRepeatsAllowed": 1}), Outcome::Fired),
+        (json!({"numberOfRepeatsAllowed": 0}), Outcome::Stopped),
+        (json!({"validityPeriod": {"end": "2026-02-20"}}), Outcome::Fired),
+        (json!({"validityPeriod": {"end": "2026-01-20"}}), Outcome::Stopped),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "authoredOn": "2026-01-01",
+            "dispenseRequest": request}));
+        let mut fill = dispense("a", "2026-01-01", 30);
+        fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+        house.hear(fill);
+        house.advance(at("2026-02-10T15:00:00Z"));
+        assert_eq!(outcome(&house, "reminder").0, reminder, "{request}");
+        assert_eq!(outcome(&house, "call").0, Outcome::Fired, "{request}");
+    }
+}
+
+#[test]
+fn the_store_that_handed_over_speaks_and_owns_the_task() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut fill = dispense("a", "2026-01-01", 30);
+    fill["performer"] = json!([{"actor": {"reference": "Practitioner/1"}}, {"actor": {"reference": "Organization/corner"}}]);
+    house.hear(fill);
+    house.advance(at("2026-02-10T15:00:00Z"));
+    assert_eq!(house.outputs("Task").next().unwrap()["owner"], json!({"reference": "Organization/corner"}));
+    assert_eq!(house.outputs("Communication").next().unwrap()["sender"], json!({"reference": "Organization/corner"}));
 }
 
 #[test]
