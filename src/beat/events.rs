@@ -90,7 +90,7 @@ impl Beat {
         } else {
             Vec::new()
         };
-        let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
+        let concern = self.rules.concerns(event.line, &resource);
         Ok(Claimed { event, concern, resource: Some(resource), told })
     }
 

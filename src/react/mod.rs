@@ -6,7 +6,7 @@
 //! 1. At start, and whenever a PlanDefinition, ActivityDefinition, ValueSet or ConceptMap under our canonical root changes:
 //!    [`Rules::read`] over the shipped artefacts ([`shipped`]) followed by those of the user; later ones replace earlier ones
 //!    of the same url. It returns every fault as issues beside the rules that can run.
-//! 2. For each claimed event: [`Rules::concerns`]. `Nothing` is settled without loading anything. `Pending` needs a story
+//! 2. For each claimed event: [`Rules::hears`] its type, then [`Rules::concerns`] with its resource. `Nothing` is settled without loading anything. `Pending` needs a story
 //!    only when the person has dues. `Rules` always needs one. Events of one person may be handed in together.
 //! 3. Build the [`Occasion`]: the new value of each event's resource, or its last value when it was deleted. Ask
 //!    [`Rules::wants`] what to load into the [`Story`]: current resources of the person by kind, single resources by
@@ -25,6 +25,7 @@
 //! event says so.
 
 mod activity;
+pub mod cases;
 mod concepts;
 mod condition;
 mod consent;
@@ -44,9 +45,12 @@ mod plan;
 mod products;
 mod read;
 mod refill;
+pub mod rehearsal;
 mod rules;
 mod shipped;
 mod supply;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod words;
 mod zones;

@@ -9,7 +9,7 @@ use super::gates::diagnosis::{Standing, standing};
 use super::plan::{Action, Anchor, Plan};
 use super::turn::{Candidate, Turn};
 use super::{Heard, outputs, refill, supply, zones};
-use crate::ledger::{Decision, Due, Line, Outcome};
+use crate::ledger::{Decision, Line, Outcome};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -89,8 +89,7 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
             && standing(&other.value) == Standing::Current
     });
     let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
-    let dues: Vec<Due> =
-        turn.dues.values().filter(|due| due.episode == episode && turn.is_of(&due.rule, plan)).cloned().collect();
+    let dues = turn.dues_where(|due| due.episode == episode && turn.is_of(&due.rule, plan));
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, "diagnosis", "The diagnosis is not current any more.");
     }
@@ -124,8 +123,7 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
 /// A fact is gone: what rests on it and was not said is taken back.
 fn take_back(turn: &mut Turn, event: &Heard) {
     let reference = event.resource.reference();
-    let rests = |due: &&Due| Detail::read(&due.detail).trigger == reference;
-    let dues: Vec<Due> = turn.dues.values().filter(rests).cloned().collect();
+    let dues = turn.dues_where(|due| Detail::read(&due.detail).trigger == reference);
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
     }
@@ -149,12 +147,11 @@ pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
 /// The person has died: nothing more is said or done.
 pub(super) fn end_all(turn: &mut Turn) {
     let why = "The person has died.";
-    let dues: Vec<Due> = turn.dues.values().cloned().collect();
+    let dues = turn.dues_where(|_| true);
     for due in dues {
         withdraw(turn, &due, Outcome::Stopped, "alive", why);
     }
-    let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired);
-    let fired: Vec<Decision> = fired.cloned().collect();
+    let fired = turn.fired_where(|_| true);
     for decision in fired {
         withdraw_task(turn, &decision, "alive", why);
     }

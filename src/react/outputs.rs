@@ -96,7 +96,7 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
     let story = turn.story;
     let common = Common::of(turn, candidate);
     let activity = &candidate.step.activity;
-    let store = store(turn, candidate);
+    let of = store(turn, candidate);
     let now = instant(story.now);
     let end = candidate.detail.until.max(story.now + DAY_MS);
     let text = activity.message(&[]).map(|message| message.text.clone());
@@ -117,7 +117,7 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
         ("authoredOn", Some(json!(now))),
         ("lastModified", Some(json!(now))),
         ("requester", Some(common.sender)),
-        ("owner", (!store.organization.is_empty()).then(|| organization(&store.organization))),
+        ("owner", (!of.organization.is_empty()).then(|| organization(&of.organization))),
         ("reasonCode", Some(common.reason_code.get(0).cloned().unwrap_or_default())),
         ("restriction", Some(json!({"period": {"start": instant(candidate.detail.planned), "end": instant(end)}}))),
         ("input", history(turn, candidate)),
@@ -163,11 +163,11 @@ impl Common {
             matches!(trigger.kind.as_str(), "Condition" | "Observation" | "DiagnosticReport" | "DocumentReference")
         });
         let code = if candidate.detail.product.is_empty() { "diagnosis" } else { "supply" };
-        let store = store(turn, candidate);
-        let sender = if store.organization.is_empty() {
+        let of = store(turn, candidate);
+        let sender = if of.organization.is_empty() {
             json!({"type": "Organization", "identifier": {"system": "https://signa.example/fhir/NamingSystem/tenant", "value": story.tenant.as_ref()}})
         } else {
-            organization(&store.organization)
+            organization(&of.organization)
         };
         Self {
             subject,

@@ -14,7 +14,7 @@ use super::plan::{Action, Anchor, Plan, Step};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn};
 use super::{Heard, episode, outputs, products};
-use crate::ledger::{Decision, Due, How, Mark, Outcome, Supply};
+use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -128,13 +128,13 @@ impl<'a> Arranging<'a, '_> {
                     continue;
                 }
                 standing.insert(key, "");
-                if let Some((gate, why)) = self.hindrance(turn, step, fill, &role) {
+                if let Some((gate, why)) = hindrance(turn, step, fill, &role) {
                     if turn.dues.contains_key(&candidate.output) || matches!(role, Role::Fresh(_)) {
                         settle_stopped(turn, &candidate, gate, &why);
                     }
                     continue;
                 }
-                match self.day(step, fill) {
+                match day(step, fill) {
                     Some(day) => plan(turn, &mut candidate, day, &role),
                     None if matches!(role, Role::Fresh(_)) => now.push(candidate),
                     None => {}
@@ -207,33 +207,6 @@ impl<'a> Arranging<'a, '_> {
         Some(candidate)
     }
 
-    /// Why a step of this fill cannot be planned at all.
-    fn hindrance(&self, turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
-        if matches!(step.anchor, Anchor::End(_)) {
-            if fill.last.is_none() {
-                let why = "The days of supply are not known: neither dispense, order nor dose tells them.";
-                return Some((because::SUPPLY, why.to_owned()));
-            }
-            if fill.step == MEDIAN && step.activity.act == Act::Speak {
-                let why = "The days of supply are only estimated from the person's own habit.";
-                return Some((because::SUPPLY, why.to_owned()));
-            }
-        }
-        let Role::Fresh(event) = role else { return None };
-        let ask = Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill) };
-        let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
-        Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
-    }
-
-    #[expect(clippy::unused_self, reason = "a question to the rule")]
-    fn day(&self, step: &Step, fill: &Fill) -> Option<i64> {
-        match step.anchor {
-            Anchor::AtOnce => None,
-            Anchor::Start(days) => Some(fill.handed + days),
-            Anchor::End(days) => fill.last.map(|last| last + days),
-        }
-    }
-
     /// Takes back what is due, or requested and not taken on, and does not stand any more.
     fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>) {
         let ours = |rule: &str, step: &str, episode: &str| {
@@ -246,22 +219,44 @@ impl<'a> Arranging<'a, '_> {
             Some(gate) => Some((*gate, MOVED)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
-        let dues: Vec<Due> = turn.dues.values().filter(|due| ours(&due.rule, &due.step, &due.episode)).cloned().collect();
+        let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
         for due in dues {
             if let Some((gate, why)) = why(&due.step, &due.episode) {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
-        let fired = turn
-            .decisions
-            .values()
-            .filter(|decision| decision.outcome == Outcome::Fired && ours(&decision.rule, &decision.step, &decision.episode));
-        let fired: Vec<Decision> = fired.cloned().collect();
+        let fired = turn.fired_where(|decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode) {
                 withdraw_task(turn, &decision, gate, why);
             }
         }
+    }
+}
+
+/// Why a step of this fill cannot be planned at all.
+fn hindrance(turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
+    if matches!(step.anchor, Anchor::End(_)) {
+        if fill.last.is_none() {
+            let why = "The days of supply are not known: neither dispense, order nor dose tells them.";
+            return Some((because::SUPPLY, why.to_owned()));
+        }
+        if fill.step == MEDIAN && step.activity.act == Act::Speak {
+            let why = "The days of supply are only estimated from the person's own habit.";
+            return Some((because::SUPPLY, why.to_owned()));
+        }
+    }
+    let Role::Fresh(event) = role else { return None };
+    let ask = Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill) };
+    let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
+    Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+}
+/// The day on which a step of a fill is due; `None` when it is due at once.
+fn day(step: &Step, fill: &Fill) -> Option<i64> {
+    match step.anchor {
+        Anchor::AtOnce => None,
+        Anchor::Start(days) => Some(fill.handed + days),
+        Anchor::End(days) => fill.last.map(|last| last + days),
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::{Action, Anchor, Plan};
 use super::products::{self, Products};
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Wants, detail, person, read};
+use super::{Concern, Heard, Occasion, Resource, Wants, detail, person, read};
 use crate::fhir::outcome::Issue;
 use crate::ledger::Line;
 
@@ -24,6 +24,9 @@ pub struct Rules {
     /// By resource type: which actions of which plans are about it.
     index: HashMap<String, Vec<(usize, usize)>>,
 }
+
+/// Kinds that are heard whatever the rules are: they change supplies, gates or stops.
+const HEARD: &[&str] = &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication"];
 
 /// Kinds that every gate may ask about.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent"];
@@ -51,17 +54,16 @@ impl Rules {
         self.plans.iter().map(Plan::canonical).collect()
     }
 
-    /// Whether any event about this kind of resource may need a story: asked before the resource is read.
+    /// Whether an event about this type can need a story at all; if not, it is settled without reading the resource.
     #[must_use]
     pub fn hears(&self, kind: &str) -> bool {
-        const ALWAYS: &[&str] =
-            &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication"];
-        ALWAYS.contains(&kind) || self.index.contains_key(kind)
+        HEARD.contains(&kind) || self.index.contains_key(kind)
     }
 
     /// Whether an event about this resource needs a story.
     #[must_use]
-    pub fn concerns(&self, kind: &str, line: Line, value: &Value) -> Concern {
+    pub fn concerns(&self, line: Line, resource: &Resource) -> Concern {
+        let (kind, value) = (resource.kind.as_str(), resource.value.as_ref());
         if line == Line::Linked {
             return Concern::Pending;
         }

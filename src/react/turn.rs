@@ -65,6 +65,25 @@ impl<'a> Turn<'a> {
         self.decisions.values().filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
     }
 
+    /// The dues of which this is true, in the order in which they would come.
+    pub(crate) fn dues_where(&self, is_meant: impl Fn(&Due) -> bool) -> Vec<Due> {
+        let mut dues: Vec<Due> = self.dues.values().filter(|due| is_meant(due)).cloned().collect();
+        dues.sort_by(|a, b| {
+            (a.due, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.due, b.priority, &b.rule, &b.step, &b.output))
+        });
+        dues
+    }
+
+    /// What was said or done, of which this is true, in the order in which it was.
+    pub(crate) fn fired_where(&self, is_meant: impl Fn(&Decision) -> bool) -> Vec<Decision> {
+        let fired = self.decisions.values().filter(|decision| decision.outcome == Outcome::Fired && is_meant(decision));
+        let mut fired: Vec<Decision> = fired.cloned().collect();
+        fired.sort_by(|a, b| {
+            (a.at, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.at, b.priority, &b.rule, &b.step, &b.output))
+        });
+        fired
+    }
+
     /// The fills of a product, as they are known now.
     pub(crate) fn fills(&self, product: &str) -> Vec<Fill> {
         let rows: Vec<&Supply> = self.supplies.iter().filter(|row| row.product == product).collect();

@@ -1,0 +1,145 @@
+//! Diagnoses and reports.
+
+use serde_json::{Value, json};
+
+use super::{at, condition, house, outcome, rules, status};
+use crate::ledger::Outcome;
+
+#[test]
+fn a_chemotherapy_is_answered_at_once_under_every_name_of_its_code() {
+    let rules = rules();
+    for (system, code) in [
+        ("http://hl7.org/fhir/sid/icd-10-cm", "Z51.11"),
+        ("urn:oid:2.16.840.1.113883.6.90", "Z5111"),
+        ("urn:oid:2.16.840.1.113883.6.103", "V58.11"),
+        ("http://snomed.info/sct", "367336001"),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        let mut chemotherapy = condition("c", code, "active");
+        chemotherapy["code"]["coding"][0]["system"] = json!(system);
+        house.hear(chemotherapy);
+        assert_eq!(status(&house, "Communication"), ["completed"], "{system}|{code}");
+        let nudge = house.outputs("Communication").next().unwrap();
+        assert_eq!(nudge["reasonReference"], json!([{"reference": "Condition/c"}]));
+        assert!(nudge.get("about").is_none());
+    }
+}
+
+#[test]
+fn a_diagnosis_that_is_not_current_says_nothing_and_one_without_status_waits() {
+    let rules = rules();
+    for clinical in ["resolved", "remission", "inactive"] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(condition("c", "Z51.11", clinical));
+        assert_eq!(status(&house, "Communication"), Vec::<&str>::new());
+        assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("diagnosis")));
+    }
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut open = condition("c", "Z51.11", "active");
+    open.as_object_mut().unwrap().shift_remove("clinicalStatus");
+    house.hear(open);
+    assert_eq!(status(&house, "Communication"), ["preparation"]);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(status(&house, "Communication"), ["completed"]);
+    assert_eq!(status(&house, "CommunicationRequest"), ["completed"]);
+}
+
+#[test]
+fn a_diagnosis_is_answered_once_until_it_ends_and_comes_back() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let day = 86_400_000;
+    for (id, clinical, said) in [
+        ("c", "active", 1),
+        ("c", "active", 1),
+        ("other", "active", 1),
+        ("other", "resolved", 1),
+        ("c", "resolved", 1),
+        ("c", "active", 2),
+        ("c", "active", 2),
+    ] {
+        house.advance(house.now + day);
+        house.hear(condition(id, "Z51.11", clinical));
+        assert_eq!(house.spoken(), said, "{id} {clinical}");
+    }
+    house.advance(house.now + 181 * day);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(house.spoken(), 3);
+}
+
+#[test]
+fn what_waits_for_a_diagnosis_is_taken_back_when_it_ends() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T05:00:00Z");
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Held, String::from("quiet")));
+    assert_eq!(status(&house, "Communication"), ["preparation"]);
+    let mut refuted = condition("c", "Z51.11", "active");
+    refuted["verificationStatus"]["coding"][0]["code"] = json!("refuted");
+    house.hear(refuted);
+    assert_eq!(status(&house, "Communication"), ["not-done"]);
+    assert_eq!(status(&house, "CommunicationRequest"), ["revoked"]);
+    assert!(house.dues.is_empty());
+    assert_eq!(house.outputs("Communication").next().unwrap()["statusReason"]["coding"][0]["code"], json!("diagnosis"));
+}
+
+fn report(status: &str, more: &Value) -> Value {
+    let mut report = json!({"resourceType": "DiagnosticReport", "id": "r", "status": status, "subject": {"reference": "Patient/p"},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "38269-7"}]}, "issued": "2026-01-01T10:00:00Z"});
+    for (name, value) in more.as_object().unwrap() {
+        report[name] = value.clone();
+    }
+    report
+}
+
+#[test]
+fn a_final_report_of_osteoporosis_is_answered_once() {
+    let rules = rules();
+    let coded = || json!({"conclusionCode": [{"coding": [{"system": "http://snomed.info/sct", "code": "64859006"}]}]});
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(report("preliminary", &coded()));
+    assert_eq!(house.spoken(), 0);
+    house.hear(report("final", &coded()));
+    house.hear(report("corrected", &coded()));
+    house.advance(at("2026-01-05T15:00:00Z"));
+    assert_eq!(house.spoken(), 1);
+    assert_eq!(house.outputs("Communication").next().unwrap()["reasonReference"], json!([{"reference": "DiagnosticReport/r"}]));
+}
+
+#[test]
+fn a_report_is_read_by_its_words_only_where_they_are_plain() {
+    let rules = rules();
+    for (conclusion, said) in [
+        ("Osteoporosis of the lumbar spine.", 1),
+        ("骨质疏松", 1),
+        ("No evidence of osteoporosis.", 0),
+        ("未见骨质疏松", 0),
+        ("Normal bone density.", 0),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(report("final", &json!({"conclusion": conclusion})));
+        assert_eq!(house.spoken(), said, "{conclusion}");
+    }
+    let mut old = house(&rules, "2027-02-01T15:00:00Z");
+    old.hear(report("final", &json!({"conclusion": "Osteoporosis"})));
+    assert_eq!(old.spoken(), 0);
+}
+
+#[test]
+fn a_resource_that_no_rule_is_about_needs_no_story() {
+    use crate::ledger::Line;
+    use crate::react::Concern;
+    let rules = rules();
+    let of = |value: &Value| {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(value.clone());
+        let reference = format!("{}/{}", value["resourceType"].as_str().unwrap(), value["id"].as_str().unwrap());
+        rules.concerns(Line::Created, &house.resources[&reference])
+    };
+    assert!(!rules.hears("Observation") && rules.hears("Condition") && rules.hears("Consent"));
+    assert_eq!(of(&condition("c", "J06.9", "active")), Concern::Nothing);
+    assert_eq!(of(&condition("c", "Z51.11", "active")), Concern::Rules);
+    assert_eq!(of(&json!({"resourceType": "Observation", "id": "o"})), Concern::Nothing);
+    assert_eq!(of(&json!({"resourceType": "Patient", "id": "p"})), Concern::Pending);
+    assert_eq!(of(&json!({"resourceType": "Patient", "id": "p", "deceasedBoolean": true})), Concern::Rules);
+}

@@ -1,0 +1,190 @@
+//! The gates in the whole way: what they hold, stop and let pass, with the reason.
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{at, condition, dispense, house, outcome, patient, rules, status};
+use crate::ledger::Outcome;
+use crate::react::Unasked;
+
+fn consent(id: &str, kind: &str, purpose: &str, when: &str) -> Value {
+    json!({"resourceType": "Consent", "id": id, "status": "active", "patient": {"reference": "Patient/p"}, "dateTime": when,
+        "provision": {"type": kind, "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": purpose}]}})
+}
+
+#[test]
+fn treatment_waits_for_consent_where_the_tenant_says_so() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.settings.treatment = Unasked::Held;
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Held, String::from("consent")));
+    house.hear(consent("1", "permit", "TREAT", "2026-01-01"));
+    assert_eq!(status(&house, "Communication"), ["completed"]);
+}
+
+#[test]
+fn a_refusal_stops_and_a_wait_ends_with_its_window() {
+    let rules = rules();
+    let mut refused = house(&rules, "2026-01-01T15:00:00Z");
+    refused.hear(consent("1", "permit", "TREAT", "2026-01-01"));
+    refused.hear(consent("2", "deny", "TREAT", "2026-01-02"));
+    refused.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&refused, "nudge"), (Outcome::Stopped, String::from("consent")));
+    let mut waiting = house(&rules, "2026-01-01T15:00:00Z");
+    waiting.settings.treatment = Unasked::Held;
+    waiting.hear(condition("c", "Z51.11", "active"));
+    waiting.advance(at("2026-01-06T00:00:00Z"));
+    assert_eq!(outcome(&waiting, "nudge"), (Outcome::Stopped, String::from("timely")));
+    assert_eq!(status(&waiting, "Communication"), ["not-done"]);
+}
+
+#[test]
+fn an_offer_goes_only_to_who_consented_to_offers() {
+    let rules = rules();
+    for (kind, payloads) in [(None, 1), (Some("deny"), 1), (Some("permit"), 2)] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        if let Some(kind) = kind {
+            house.hear(consent("1", kind, "HMARKT", "2026-01-01"));
+        }
+        house.hear(dispense("a", "2026-01-01", 30));
+        house.advance(at("2026-01-27T00:00:00Z"));
+        let reminder = house.outputs("Communication").find(|one| one["category"][0]["coding"][0]["code"] == "reminder");
+        let said = reminder.unwrap()["payload"].as_array().unwrap();
+        assert_eq!(said.len(), payloads, "{kind:?}");
+        assert!(said[0]["contentString"].as_str().unwrap().starts_with("Your medicine will run out"));
+    }
+}
+
+#[test]
+fn stop_binds_all_who_share_the_number_until_start() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T05:00:00Z");
+    house.hear(condition("c", "Z51.11", "active"));
+    let said = |id: &str, word: &str| {
+        json!({"resourceType": "Communication", "id": id, "status": "completed", "sender": {"reference": "Patient/p"},
+            "payload": [{"contentString": word}]})
+    };
+    house.hear(said("1", "退订"));
+    assert_eq!(house.stopped, ["tel:5550100123"]);
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("stop")));
+    assert_eq!(status(&house, "Communication"), ["not-done"]);
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-01-10T00:00:00Z"));
+    assert_eq!(outcome(&house, "advice"), (Outcome::Stopped, String::from("stop")));
+    house.hear(said("2", "START"));
+    house.advance(at("2026-01-27T00:00:00Z"));
+    assert_eq!(outcome(&house, "reminder").0, Outcome::Fired);
+}
+
+#[test]
+fn death_ends_what_is_due_and_takes_open_tasks_back() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-02-01T15:00:00Z"));
+    house.hear(dispense("b", "2026-02-01", 30));
+    house.delete("MedicationDispense/b");
+    let mut dead = patient();
+    dead["deceasedDateTime"] = json!("2026-02-01");
+    house.hear(dead);
+    assert!(house.dues.is_empty());
+    assert_eq!(status(&house, "Task"), ["cancelled"]);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("alive")));
+}
+
+#[test]
+fn quiet_hours_are_those_of_the_recipient() {
+    let rules = rules();
+    for (address, expected) in [
+        (json!({"country": "US", "state": "NY"}), "2026-01-01T13:00:00.000Z"),
+        (json!({"country": "US", "state": "CA"}), "2026-01-01T16:00:00.000Z"),
+        (json!({"country": "US"}), "2026-01-01T18:00:00.000Z"),
+        (json!({"city": "somewhere"}), "2026-01-01T13:00:00.000Z"),
+    ] {
+        let mut house = house(&rules, "2026-01-01T10:00:00Z");
+        let mut person = patient();
+        person["address"] = json!([address]);
+        house.hear(person);
+        house.hear(condition("c", "Z51.11", "active"));
+        assert_eq!(status(&house, "Communication"), ["preparation"], "{address}");
+        house.advance(at("2026-01-02T00:00:00Z"));
+        assert_eq!(house.outputs("Communication").next().unwrap()["sent"], json!(expected), "{address}");
+    }
+    let mut nowhere = house(&rules, "2026-01-01T15:00:00Z");
+    let mut person = patient();
+    person["address"] = json!([{"country": "Atlantis"}]);
+    nowhere.hear(person);
+    nowhere.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&nowhere, "nudge"), (Outcome::Held, String::from("quiet")));
+}
+
+#[test]
+fn one_message_a_day_and_three_a_week_the_weightier_first() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut other = dispense("x", "2026-01-01", 30);
+    other["medicationCodeableConcept"]["coding"][0]["code"] = json!("197361");
+    house.hear(other);
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-01-04T12:00:00Z"));
+    house.hear(condition("c", "Z51.11", "active"));
+    house.advance(at("2026-01-06T00:00:00Z"));
+    let fired: Vec<(&str, i64)> =
+        house.journal.iter().filter(|one| one.outcome == Outcome::Fired).map(|one| (one.step.as_str(), one.at)).collect();
+    assert_eq!(fired, [("nudge", at("2026-01-04T13:00:00Z")), ("advice", at("2026-01-05T13:00:00Z"))]);
+    house.advance(at("2026-01-20T00:00:00Z"));
+    // The second advice waited for the next day, still within its window of two days.
+    assert_eq!(house.spoken(), 3);
+}
+
+#[test]
+fn a_minor_is_spoken_to_through_a_guardian_or_not_at_all() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut child = patient();
+    child["birthDate"] = json!("2015-05-05");
+    house.hear(child);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Held, String::from("guardian")));
+    let mother = json!({"resourceType": "RelatedPerson", "id": "m", "patient": {"reference": "Patient/p"},
+        "relationship": [{"coding": [{"code": "MTH"}]}], "telecom": [{"system": "email", "value": "m@example.org"}],
+        "communication": [{"language": {"coding": [{"code": "zh-CN"}]}, "preferred": true}]});
+    house.hear(mother);
+    let said = house.outputs("Communication").next().unwrap();
+    assert_eq!(said["recipient"], json!([{"reference": "RelatedPerson/m"}]));
+    assert_eq!(said["subject"], json!({"reference": "Patient/p"}));
+    assert!(said["payload"][0]["contentString"].as_str().unwrap().starts_with("有些治疗"));
+}
+
+#[test]
+fn without_an_address_nothing_is_said_and_without_a_patient_it_waits() {
+    let rules = rules();
+    let mut mute = house(&rules, "2026-01-01T15:00:00Z");
+    let mut person = patient();
+    person.as_object_mut().unwrap().shift_remove("telecom");
+    mute.hear(person);
+    mute.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&mute, "nudge"), (Outcome::Stopped, String::from("reachable")));
+    let settings = crate::react::Settings { treatment: Unasked::Allowed };
+    let store = crate::react::Store { organization: String::new(), zone: TimeZone::UTC };
+    let mut unknown = super::Rehearsal::new(&rules, settings, store, at("2026-01-01T15:00:00Z"));
+    unknown.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&unknown, "nudge"), (Outcome::Held, String::from("identity")));
+    unknown.hear(patient());
+    assert_eq!(outcome(&unknown, "nudge").0, Outcome::Fired);
+}
+
+#[test]
+fn what_somebody_ended_by_hand_is_not_said() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T05:00:00Z");
+    house.hear(condition("c", "Z51.11", "active"));
+    let mut ended = house.outputs("Communication").next().unwrap().clone();
+    ended["status"] = json!("not-done");
+    house.hear_from(ended, crate::ledger::How::Derived, "pharmacist");
+    house.advance(at("2026-01-02T00:00:00Z"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("taken")));
+    assert_eq!(status(&house, "Communication"), ["not-done"]);
+}
