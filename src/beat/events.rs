@@ -90,7 +90,6 @@ impl Beat {
         } else {
             Vec::new()
         };
-<<<<<<< HEAD
         let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
         Ok(Claimed { event, concern, told })
     }
@@ -101,10 +100,6 @@ impl Beat {
         let version = if deleted { event.version - 1 } else { event.version };
         let stored = self.ledger().version(&event.scope, &event.kind, &event.id, version).await?;
         Ok(stored.map(|stored| super::story::resource(&stored, deleted)))
-=======
-        let concern = self.rules.concerns(event.line, &resource);
-        Ok(Claimed { event, concern, resource: Some(resource), told })
->>>>>>> demo
     }
 
     /// A Subscription changed: who listens is kept true before any later event is looked at.
