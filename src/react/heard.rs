@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::decide::{because, decide, withdraw};
+use super::gates::therapy;
 use super::plan::Anchor;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
@@ -22,6 +23,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line == Line::Linked;
+        if event.resource.kind == "MedicationRequest" && (event.resource.deleted || therapy::has_ended(&event.resource.value)) {
+            refill::end_order(turn, event);
+        }
         now.extend(nudge::hear(turn, event));
     }
     if looks_again && person::has_died(turn.story) {
