@@ -9,6 +9,9 @@ use crate::react::{self, Occasion, Store, Story};
 /// The most resources of one kind that go into a story.
 const KIND_MAX: i64 = 200;
 
+/// The most stores of one story.
+const STORES_MAX: usize = 32;
+
 impl Beat {
     /// The story of a person, as far as the rules want it for this occasion.
     pub(super) async fn story(&self, scope: &Scope, person: Person, occasion: &Occasion) -> Result<Story, Error> {
@@ -36,19 +39,37 @@ impl Beat {
                 stopped.push(address);
             }
         }
+        let stores = self.stores(scope, occasion, &resources).await?;
         Ok(Story {
             tenant: Arc::clone(&scope.tenant),
             person,
             united: Vec::new(),
             now,
             settings: self.settings.react,
-            stores: vec![Store { organization: String::new(), zone: self.settings.zone.clone() }],
+            stores,
             resources,
             supplies,
             dues,
             decisions,
             stopped,
         })
+    }
+
+    /// The stores that the facts name, after the one that stands for all whose own is not known.
+    async fn stores(&self, scope: &Scope, occasion: &Occasion, resources: &[react::Resource]) -> Result<Vec<Store>, Error> {
+        let zone = &self.settings.zone;
+        let heard = match occasion {
+            Occasion::Heard(events) => events.as_slice(),
+            Occasion::Due(_) => &[],
+        };
+        let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
+        let mut stores = vec![Store { organization: String::new(), zone: zone.clone() }];
+        for id in react::organizations(facts).iter().take(STORES_MAX) {
+            // An Organization that we were not told of is a store all the same: its Tasks wait under its name.
+            let told = self.ledger().read(scope, "Organization", id).await?.map(|stored| stored.value());
+            stores.push(Store::of(&self.rules, id, &told.unwrap_or_default(), zone));
+        }
+        Ok(stores)
     }
 }
 

@@ -12,7 +12,8 @@
 //!    [`Rules::wants`] what to load into the [`Story`]: current resources of the person by kind, single resources by
 //!    reference, and whether the supply rows are needed. Dues and decisions (latest per output) are always loaded; then
 //!    [`pending`] names the outputs of ours that may still be taken back, to be read into `Story::resources` too; and
-//!    [`addresses`] names the addresses for which the ledger is asked whether somebody said STOP.
+//!    [`addresses`] names the addresses for which the ledger is asked whether somebody said STOP, and [`organizations`] the
+//!    stores that the story needs.
 //! 4. [`react`] answers with outputs and marks. All of them, and `Mark::Settled` of the events, go into one unit with
 //!    `How::Derived` and the event's depth + 1. A unit refused because an output exists was decided elsewhere: settle the events
 //!    alone. One refused for a version: load the story again.
@@ -48,6 +49,7 @@ mod refill;
 pub mod rehearsal;
 mod rules;
 mod shipped;
+mod stores;
 mod supply;
 #[cfg(test)]
 mod tests;
@@ -61,6 +63,7 @@ pub use person::addresses;
 pub use plan::PROFILE;
 pub use rules::Rules;
 pub use shipped::shipped;
+pub use stores::organizations;
 
 use turn::Turn;
 
