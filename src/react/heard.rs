@@ -69,7 +69,7 @@ fn in_order<'a>(turn: &mut Turn<'a>, mut now: Vec<Candidate<'a>>) {
 /// Somebody said STOP or START: it binds all addresses of whoever said it. Whether it came from a person we know.
 fn obey(turn: &mut Turn, event: &Heard, wish: Wish) -> bool {
     let sender = words::sender(&event.resource.value).and_then(|sender| turn.story.find(&sender));
-    let Some(sender) = sender else { return false };
+    let Some(sender) = sender.or_else(|| person::patient(turn.story)) else { return false };
     let person = event.resource.person;
     for address in person::addresses(std::slice::from_ref(sender)) {
         turn.reaction.marks.push(match wish {
