@@ -243,7 +243,9 @@ async fn the_server_shows_what_came_of_the_month() {
 // The month is the same story at every hour of the day, over both changes of the clock, a leap day and a new year.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_month_is_the_same_whenever_it_ends() {
-    let usual = Played::until(NOON).await.essence().await;
+    let noon = Played::until(NOON).await;
+    let usual = noon.essence().await;
+    noon.gateway.stop().await;
     for end in [
         "2026-11-22T05:00:00Z",
         "2026-11-22T04:59:59.999Z",
