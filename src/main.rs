@@ -21,6 +21,7 @@ fn main() -> Result<ExitCode> {
         match arguments.command {
             Command::Demo(arguments) => command::demo::run(&arguments).await,
             Command::Serve(arguments) => command::serve::run(&arguments).await,
+            Command::Import(arguments) => command::import::run(&arguments).await,
             Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
         }
     })

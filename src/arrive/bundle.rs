@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::call::{Call, empty, json};
-use super::negotiate::{Return, has_version};
+use super::call::{Call, json};
+use super::negotiate::has_version;
 use super::outcome::Refusal;
 use super::route::Route;
 use super::{body, history, plain_path, read, search};
@@ -21,10 +21,8 @@ pub(super) async fn bundle(call: &Call<'_>, sent: Body) -> Result<Response, Refu
     let bytes = body::json(call, sent, call.door.settings.bundle_bytes_max).await?;
     let inside = Inside { call, base: call.base() };
     let answer = call.door.flow.bundle(call.sender(), &bytes, &inside).await?;
-    Ok(match call.preference().wanted {
-        Return::Minimal => empty(StatusCode::OK),
-        Return::Representation | Return::Outcome => json(StatusCode::OK, answer),
-    })
+    // Even `return=minimal` gets the Bundle: without it no client knows which ids its entries were given.
+    Ok(json(StatusCode::OK, answer))
 }
 
 /// Answers entries of a Bundle as the same requests outside it would be.

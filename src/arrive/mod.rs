@@ -183,7 +183,7 @@ fn admit(route: Route<'_>, method: &Method, query: Option<&str>, headers: &Heade
     Ok(())
 }
 
-/// Hands the request to its interaction.
+/// Hands the request to its interaction. Writes are boxed: they are large, and a read would carry their size.
 async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body) -> (Interaction, Result<Response, Refusal>) {
     use Interaction as I;
     let get = method == Method::GET || method == Method::HEAD;
@@ -192,13 +192,17 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
     match route {
         Route::Instance(kind, id) if get => (I::Read, read::read(call, kind, id).await),
         Route::Kind(kind) if get => (I::Search, search::get(call, kind).await),
-        Route::Kind(kind) if method == Method::POST => (I::Create, create::create(call, kind, body).await),
-        Route::Instance(kind, id) if method == Method::PUT => (I::Update, update::update(call, kind, id, body).await),
-        Route::Base if method == Method::POST => (I::Bundle, bundle::bundle(call, body).await),
+        Route::Kind(kind) if method == Method::POST => (I::Create, Box::pin(create::create(call, kind, body)).await),
+        Route::Instance(kind, id) if method == Method::PUT => (I::Update, Box::pin(update::update(call, kind, id, body)).await),
+        Route::Base if method == Method::POST => (I::Bundle, Box::pin(bundle::bundle(call, body)).await),
         Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, kind, body).await),
-        Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, delete::delete(call, kind, id).await),
-        Route::Kind(kind) if method == Method::PUT && conditional => (I::Update, update::update_where(call, kind, body).await),
-        Route::Kind(kind) if method == Method::DELETE && conditional => (I::Delete, delete::delete_where(call, kind).await),
+        Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, Box::pin(delete::delete(call, kind, id)).await),
+        Route::Kind(kind) if method == Method::PUT && conditional => {
+            (I::Update, Box::pin(update::update_where(call, kind, body)).await)
+        }
+        Route::Kind(kind) if method == Method::DELETE && conditional => {
+            (I::Delete, Box::pin(delete::delete_where(call, kind)).await)
+        }
         Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
         Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),
         Route::Ledger(id) if get => (I::Operation, ledger::ledger(call, id).await),

@@ -17,6 +17,8 @@ pub struct Settings {
     pub bundle_bytes_max: usize,
     /// Seconds that a client may take to send a body.
     pub body_seconds_max: u64,
+    /// Milliseconds that a person's story waits for what is still to be reacted to.
+    pub drain_ms_max: u64,
 }
 
 impl Default for Settings {
@@ -29,6 +31,7 @@ impl Default for Settings {
             resource_bytes_max: 16 << 20,
             bundle_bytes_max: 64 << 20,
             body_seconds_max: 120,
+            drain_ms_max: 2_000,
         }
     }
 }

@@ -12,13 +12,12 @@ use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, 
 use crate::react::{self, Concern, Heard, Occasion, Reaction};
 
 /// Persons whose stories are decided at the same time, so that their commits are gathered.
-const STORIES_AT_ONCE: usize = 32;
+const STORIES_AT_ONCE: usize = 16;
 
-/// An event with what it needs.
+/// An event with what it sets off. Its resource is read again when its turn comes, so that a long queue stays small in memory.
 struct Claimed {
     event: Event,
     concern: Concern,
-    resource: Option<react::Resource>,
     /// Subscriptions that must be told.
     told: Vec<String>,
 }
@@ -28,8 +27,11 @@ type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
 impl Beat {
     /// Does what is there to be done now; tells how much it was. After 0 nothing is left until the clock moves or something arrives.
     pub async fn turn(&self) -> Result<usize, Error> {
-        let events = self.ledger().events(0, EVENTS_MAX).await?;
+        let mut events = self.ledger().events(0, EVENTS_MAX).await?;
         if !events.is_empty() {
+            // Who listens must be true for every later event, and for none before: a changed Subscription ends what is taken together.
+            let cut = events.iter().position(|event| event.kind == "Subscription").map_or(events.len(), |at| at + 1);
+            events.truncate(cut);
             let count = events.len();
             self.hear(events).await?;
             return Ok(count);
@@ -77,21 +79,27 @@ impl Beat {
         }
         let listened = event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
         if !listened && !self.rules.hears(&event.kind) {
-            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+            return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
         }
-        let of_version = if event.line == Line::Deleted { event.version - 1 } else { event.version };
-        let Some(stored) = self.ledger().version(&scope, &event.kind, &event.id, of_version).await? else {
-            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+        let Some(resource) = self.resource_of(&event).await? else {
+            return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
         };
-        let resource = super::story::resource(&stored, event.line == Line::Deleted);
         let told = if listened {
             let lines = ledger::search::lines(&event.kind, &resource.value);
-            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &lines, stored.updated)
+            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &lines, resource.learned)
         } else {
             Vec::new()
         };
-        let concern = self.rules.concerns(event.line, &resource);
-        Ok(Claimed { event, concern, resource: Some(resource), told })
+        let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
+        Ok(Claimed { event, concern, told })
+    }
+
+    /// The resource as it is after the event; its last value when it was deleted.
+    async fn resource_of(&self, event: &Event) -> Result<Option<react::Resource>, Error> {
+        let deleted = event.line == Line::Deleted;
+        let version = if deleted { event.version - 1 } else { event.version };
+        let stored = self.ledger().version(&event.scope, &event.kind, &event.id, version).await?;
+        Ok(stored.map(|stored| super::story::resource(&stored, deleted)))
     }
 
     /// A Subscription changed: who listens is kept true before any later event is looked at.
@@ -118,7 +126,14 @@ impl Beat {
     async fn decide_heard(&self, scope: &Scope, person: Person, claimed: Vec<Claimed>) -> Result<(), Error> {
         let marks: Vec<Mark> = claimed.iter().flat_map(marks_of).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
-        let heard: Vec<Heard> = claimed.into_iter().filter_map(heard_of).collect();
+        let mut heard = Vec::with_capacity(claimed.len());
+        for Claimed { event, concern, .. } in claimed {
+            if concern != Concern::Nothing
+                && let Some(resource) = self.resource_of(&event).await?
+            {
+                heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });
+            }
+        }
         let occasion = Occasion::Heard(heard);
         self.decide(scope, person, &occasion, depth, marks).await
     }
@@ -197,10 +212,4 @@ fn marks_of(claimed: &Claimed) -> Vec<Mark> {
         .collect();
     marks.push(Mark::Settled { event: event.number });
     marks
-}
-
-fn heard_of(claimed: Claimed) -> Option<Heard> {
-    let react = claimed.event.how == How::Live;
-    let (line, depth) = (claimed.event.line, claimed.event.depth);
-    claimed.resource.filter(|_| claimed.concern != Concern::Nothing).map(|resource| Heard { line, resource, react, depth })
 }

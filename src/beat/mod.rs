@@ -29,8 +29,8 @@ pub struct Settings {
     pub seal_every: Duration,
 }
 
-/// Events that are claimed at once.
-pub const EVENTS_MAX: i64 = 512;
+/// Events that are taken together; those of one person are decided on in one story, so a backlog costs less per event.
+pub const EVENTS_MAX: i64 = 8_192;
 /// Dues that are looked at at once.
 pub const DUES_MAX: i64 = 256;
 /// A reaction that found its story changed is decided anew so often.

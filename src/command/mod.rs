@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod gateway;
+pub mod import;
 pub mod serve;
 pub mod verify;
 
@@ -25,6 +26,8 @@ pub enum Command {
     Demo(Demo),
     /// Serves FHIR, reacts and speaks, until it is told to stop.
     Serve(Serve),
+    /// Takes in what others have kept: NDJSON, resources, Bundles.
+    Import(import::Arguments),
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),

@@ -9,7 +9,8 @@ use crate::speak::subscription;
 impl Flow {
     /// The rows that become true with this interaction on the resource with this id, or why it is refused.
     ///
-    /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out.
+    /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out. What is off may
+    /// also be one that we could not serve.
     pub(super) async fn admit(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Option<Mark>, Refused> {
         if wish.kind != "Subscription" {
             return Ok(None);
@@ -24,8 +25,13 @@ impl Flow {
         let before = self.ledger.subscription(&sender.scope, id).await.map_err(broken)?;
         let now = self.clock.now();
         let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, criteria::listened);
-        let mut accepted = accepted.map_err(Refused::Rule)?;
-        id.clone_into(&mut accepted.row.id);
-        Ok(Some(Mark::Subscribed(accepted.row)))
+        match accepted {
+            Ok(mut accepted) => {
+                id.clone_into(&mut accepted.row.id);
+                Ok(Some(Mark::Subscribed(accepted.row)))
+            }
+            Err(_) if sender.how == How::Import => Ok(None),
+            Err(issues) => Err(Refused::Rule(issues)),
+        }
     }
 }

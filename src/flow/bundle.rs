@@ -17,18 +17,22 @@ use crate::identify::bundle::{Method, Request, is_transaction, request};
 const BATCH_ABREAST: usize = 32;
 
 /// The entries of a Bundle, read.
-struct Sheet {
+pub(super) struct Sheet {
     /// Whether all of it is one transaction.
-    whole: bool,
+    pub(super) whole: bool,
     lines: Vec<Line>,
 }
 
 /// One entry, read.
-struct Line {
-    index: usize,
-    request: Result<Request, Issue>,
-    full_url: Option<String>,
-    resource: Option<Value>,
+pub(super) struct Line {
+    /// Which, from 0.
+    pub(super) index: usize,
+    /// What it asks for.
+    pub(super) request: Result<Request, Issue>,
+    /// `entry.fullUrl`
+    pub(super) full_url: Option<String>,
+    /// `entry.resource`
+    pub(super) resource: Option<Value>,
     issues: Vec<Issue>,
     if_none_match: Option<String>,
     if_modified_since: Option<String>,
@@ -90,7 +94,7 @@ impl Flow {
     }
 
     /// Reads and checks the entries. Faults of a transaction refuse it here, all at once.
-    fn sheet(&self, body: &[u8]) -> Result<Sheet, Refused> {
+    pub(super) fn sheet(&self, body: &[u8]) -> Result<Sheet, Refused> {
         let bundle = check::bundle(body, guard::BUNDLE_BYTES_MAX).map_err(Refused::Issues)?;
         let whole = is_transaction(&bundle.frame).map_err(|issue| Refused::Issues(vec![issue]))?;
         let mut faults = if whole { bundle.refusals() } else { Vec::new() };
@@ -148,7 +152,7 @@ impl Flow {
     }
 
     /// What an entry that writes asks for.
-    fn line_wish(&self, line: Line, whole: bool) -> Result<Interaction, Refused> {
+    pub(super) fn line_wish(&self, line: Line, whole: bool) -> Result<Interaction, Refused> {
         let request = line.request.map_err(|issue| Refused::Issues(vec![issue]))?;
         if line.issues.iter().any(Issue::refuses) {
             return Err(Refused::Issues(line.issues));
@@ -220,7 +224,7 @@ impl Flow {
 
 impl Sheet {
     /// What reads, and what writes in the order in which it is done.
-    fn split(self) -> (Vec<Line>, Vec<Line>) {
+    pub(super) fn split(self) -> (Vec<Line>, Vec<Line>) {
         let (reads, mut writes): (Vec<Line>, Vec<Line>) = self.lines.into_iter().partition(Line::reads);
         writes.sort_by_key(|line| (line.turn(), line.index));
         (reads, writes)
@@ -253,7 +257,7 @@ impl Line {
     }
 }
 
-fn in_entry(index: usize, cause: Refused) -> Refused {
+pub(super) fn in_entry(index: usize, cause: Refused) -> Refused {
     Refused::Entry { index, cause: Box::new(cause) }
 }
 

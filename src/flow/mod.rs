@@ -9,6 +9,7 @@ mod aim;
 mod bundle;
 mod criteria;
 mod derived;
+mod import;
 mod interaction;
 mod settle;
 

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::{Answer, Done, Flow, Reader, Refused, Sender, Wanted};
 use crate::clock::Clock;
+use crate::identify::references::Links;
 use crate::ledger::{How, Ledger, Scope, Settings};
 
 const NOON: i64 = 1_767_268_800_000;
@@ -217,4 +218,148 @@ async fn the_way_may_be_walked_on_any_thread() {
     on_any_thread(&house.flow.create(&house.sender, "Patient", b"{}", None));
     on_any_thread(&house.flow.delete_where(&house.sender, "Patient", "x"));
     on_any_thread(&house.flow.bundle(&house.sender, b"{}", &Reads));
+}
+
+const BY_MRN: &str = "identifier=urn:mrn|a";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_racing_conditional_creates_one_is_made() {
+    let house = std::sync::Arc::new(house().await);
+    let racers: Vec<_> = (0..64)
+        .map(|_| {
+            let house = std::sync::Arc::clone(&house);
+            tokio::spawn(async move { house.create(&patient("a"), Some(BY_MRN)).await.unwrap().receipt })
+        })
+        .collect();
+    let mut ids = std::collections::BTreeSet::new();
+    let mut made = 0;
+    for racer in racers {
+        let receipt = racer.await.unwrap();
+        made += usize::from(receipt.created);
+        ids.insert(receipt.id);
+    }
+    assert_eq!((made, ids.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_conditional_update_has_five_ends() {
+    let house = house().await;
+    let put = async |resource: Value| {
+        let text = resource.to_string();
+        house.flow.update_where(&house.sender, "Patient", BY_MRN, text.as_bytes(), None).await
+    };
+    let nameless =
+        |active: bool| json!({"resourceType": "Patient", "active": active, "identifier": [{"system": "urn:mrn", "value": "a"}]});
+    let made = put(nameless(true)).await.unwrap();
+    assert!(made.receipt.created);
+    let changed = put(nameless(false)).await.unwrap();
+    assert_eq!((changed.receipt.id.as_str(), changed.receipt.version), (made.receipt.id.as_str(), 2));
+    let mut other = nameless(true);
+    other["id"] = "other".into();
+    assert_eq!(places(&put(other).await.unwrap_err()), ["Patient.id"]);
+    house.update(&patient("b"), None).await.unwrap();
+    let mut twin = patient("twin");
+    twin["identifier"][0]["value"] = "a".into();
+    house.update(&twin, None).await.unwrap();
+    assert!(matches!(put(nameless(true)).await.unwrap_err(), Refused::MultipleMatches));
+    assert!(matches!(house.create(&patient("a"), Some(BY_MRN)).await.unwrap_err(), Refused::MultipleMatches));
+    let body = patient("fresh").to_string();
+    let named =
+        house.flow.update_where(&house.sender, "Patient", "identifier=urn:mrn|fresh", body.as_bytes(), None).await.unwrap();
+    assert_eq!((named.receipt.id.as_str(), named.receipt.created), ("fresh", true));
+}
+
+#[tokio::test]
+async fn a_conditional_delete_takes_one_and_never_all() {
+    let house = house().await;
+    for id in ["a", "b"] {
+        house.update(&patient(id), None).await.unwrap();
+    }
+    let delete = async |criteria: &str| house.flow.delete_where(&house.sender, "Patient", criteria).await;
+    for empty in ["", "foo=1", "identifier=", "_count=1"] {
+        assert!(matches!(delete(empty).await.unwrap_err(), Refused::Issues(_)), "{empty}");
+    }
+    assert!(matches!(delete("identifier=urn:mrn|a,urn:mrn|b").await.unwrap_err(), Refused::MultipleMatches));
+    assert!(delete("identifier=urn:mrn|never").await.unwrap().receipt.unchanged);
+    assert_eq!(delete(BY_MRN).await.unwrap().receipt.id, "a");
+    assert!(house.flow.ledger.read(&house.sender.scope, "Patient", "a").await.unwrap().unwrap().deleted);
+    assert!(!house.flow.ledger.read(&house.sender.scope, "Patient", "b").await.unwrap().unwrap().deleted);
+}
+
+#[tokio::test]
+async fn conditional_references_lead_to_exactly_one_resource() {
+    let house = house().await;
+    let about = |who: &str| condition(&format!("Patient?identifier=urn:mrn|{who}"));
+    let refused = house.create(&about("a"), None).await.unwrap_err();
+    assert!(matches!(refused, Refused::Unresolved(_)), "{refused:?}");
+    assert_eq!(places(&refused), ["Condition.subject.reference"]);
+    let entries =
+        json!([entry("urn:uuid:c", "POST", "Condition", &about("a")), entry("urn:uuid:p", "PUT", "Patient/a", &patient("a")),]);
+    let answer = house.bundle("transaction", entries).await.unwrap();
+    let kept = house.stored(&answer["entry"][0]["response"]["location"]).await;
+    assert_eq!(kept["subject"]["reference"], "Patient/a");
+    let kept = house.create(&about("a"), None).await.unwrap().stored.unwrap().value();
+    assert_eq!(kept["subject"]["reference"], "Patient/a");
+    let mut twin = patient("twin");
+    twin["identifier"][0]["value"] = "a".into();
+    let entries =
+        json!([entry("urn:uuid:c", "POST", "Condition", &about("a")), entry("urn:uuid:p", "PUT", "Patient/twin", &twin),]);
+    let refused = house.bundle("transaction", entries).await.unwrap_err();
+    assert_eq!(places(&refused), ["Bundle.entry[0].resource.subject.reference"]);
+}
+
+#[tokio::test]
+async fn a_conditional_create_in_a_transaction_lends_its_name_to_what_it_finds() {
+    let house = house().await;
+    house.update(&patient("a"), None).await.unwrap();
+    let conditional = |who: &str| {
+        json!({"fullUrl": format!("urn:uuid:{who}"), "resource": patient("x"),
+               "request": {"method": "POST", "url": "Patient", "ifNoneExist": format!("identifier=urn:mrn|{who}")}})
+    };
+    let entries = json!([
+        conditional("a"),
+        entry("urn:uuid:1", "POST", "Condition", &condition("urn:uuid:a")),
+        conditional("x"),
+        entry("urn:uuid:2", "POST", "Condition", &condition("urn:uuid:x")),
+    ]);
+    let answer = house.bundle("transaction", entries).await.unwrap();
+    let response = |index: usize| answer["entry"][index]["response"].clone();
+    assert_eq!((response(0)["status"].as_str(), response(2)["status"].as_str()), (Some("200 OK"), Some("201 Created")));
+    assert_eq!(house.stored(&response(1)["location"]).await["subject"]["reference"], "Patient/a");
+    let made = house.stored(&response(3)["location"]).await["subject"]["reference"].as_str().unwrap().to_owned();
+    assert!(response(2)["location"].as_str().unwrap().contains(&made));
+}
+
+#[tokio::test]
+async fn an_imported_subscription_stays_off() {
+    let mut house = house().await;
+    house.sender.how = How::Import;
+    let subscription = json!({
+        "resourceType": "Subscription", "id": "s", "status": "requested", "reason": "to be told",
+        "criteria": "Condition?code=x", "channel": {"type": "rest-hook", "endpoint": "https://example.org/hook"},
+    });
+    let kept = house.update(&subscription, None).await.unwrap().stored.unwrap().value();
+    assert_eq!(kept["status"], "off");
+}
+
+#[tokio::test]
+async fn an_import_keeps_ids_and_taken_again_changes_nothing() {
+    let mut house = house().await;
+    house.sender.how = How::Import;
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        entry("urn:uuid:11111111-1111-4111-8111-111111111111", "POST", "Condition", &condition("urn:uuid:p")),
+        entry("urn:uuid:p", "POST", "Patient", &patient("p")),
+    ]});
+    for first in [true, false] {
+        let done = house.flow.import_transaction(&house.sender, bundle.to_string().as_bytes()).await.unwrap();
+        assert!(done.iter().all(|done| done.receipt.created == first && done.receipt.unchanged != first), "{done:?}");
+    }
+    let kept = house.stored(&json!("Condition/11111111-1111-4111-8111-111111111111")).await;
+    assert_eq!(kept["subject"]["reference"], "Patient/p");
+    let names = Links { entries: [("urn:uuid:q".to_owned(), "Patient/q".to_owned())].into(), ..Links::default() };
+    let nameless = condition("urn:uuid:q").to_string();
+    let first = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    assert_eq!(first.stored.unwrap().value()["subject"]["reference"], "Patient/q");
+    let again = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    assert_eq!((first.receipt.id, again.receipt.unchanged), (again.receipt.id.clone(), true));
 }

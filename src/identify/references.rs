@@ -3,6 +3,7 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#trules>.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,10 +11,12 @@ use crate::fhir::definitions;
 use crate::fhir::outcome::Issue;
 
 /// What references lead to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Links {
     /// `fullUrl` of an entry → `Type/id`.
     pub entries: HashMap<String, String>,
+    /// The same for a wider circle that many resources share, as a Bundle that is imported piece by piece.
+    pub circle: Arc<HashMap<String, String>>,
     /// Conditional reference as written (`Patient?identifier=…`) → `Type/id`.
     pub conditional: HashMap<String, String>,
     /// Our own address without a slash at its end; empty when it is not known.
@@ -117,7 +120,8 @@ impl Links {
             "div" => self.narrative(text).map_or(Turned::Same, Turned::Into),
             // Texts, not addresses: an Identifier may hold the very same urn as its value, and keeps it.
             "value" | "valueString" | "display" | "text" => Turned::Same,
-            _ => self.entry(text).map_or(Turned::Same, Turned::Into),
+            _ if text.starts_with("urn:") || text.starts_with("http") => self.entry(text).map_or(Turned::Same, Turned::Into),
+            _ => Turned::Same,
         }
     }
 
@@ -133,14 +137,21 @@ impl Links {
 
     /// What the entry with this fullUrl is called here; a fragment or version after it is kept.
     fn entry(&self, text: &str) -> Option<String> {
-        if self.entries.is_empty() || text.len() > URL_BYTES_MAX {
+        if !self.names_any() || text.len() > URL_BYTES_MAX {
             return None;
         }
-        if let Some(ours) = self.entries.get(text) {
+        let known = |url: &str| self.entries.get(url).or_else(|| self.circle.get(url));
+        if let Some(ours) = known(text) {
             return Some(ours.clone());
         }
         let (url, fragment) = text.split_once('#')?;
-        self.entries.get(url).map(|ours| format!("{ours}#{fragment}"))
+        known(url).map(|ours| format!("{ours}#{fragment}"))
+    }
+
+    /// Whether any entry is known by a name.
+    #[must_use]
+    pub fn names_any(&self) -> bool {
+        !self.entries.is_empty() || !self.circle.is_empty()
     }
 
     fn relative(&self, text: &str) -> Option<String> {
@@ -152,7 +163,7 @@ impl Links {
 
     /// The narrative with its `href` and `src` turned; `None` if nothing had to be.
     fn narrative(&self, text: &str) -> Option<String> {
-        if self.entries.is_empty() {
+        if !self.names_any() {
             return None;
         }
         let mut out = String::new();
@@ -198,6 +209,7 @@ mod tests {
         Links {
             entries: entries.map(|(from, to)| (from.to_owned(), to.to_owned())).into(),
             conditional: HashMap::from([("Patient?identifier=s|v".to_owned(), "Patient/c".to_owned())]),
+            circle: Arc::default(),
             base: "https://here.example/fhir".into(),
             closed: true,
         }

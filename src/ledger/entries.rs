@@ -12,8 +12,8 @@ const ADD: &str =
 const ADD_SALT: &str = "INSERT INTO salts (tenant, person, ordinal, salt) VALUES ($1, $2, $3, $4)";
 const STORY: &str =
     "SELECT e.person, e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.hash
-    FROM people p JOIN entries e ON e.tenant = p.tenant AND e.person = p.person
-    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    FROM entries e WHERE e.tenant = $1 AND e.person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY e.happened, e.learned, e.person, e.ordinal LIMIT $3 OFFSET $4";
 
 /// Adds an entry to the chain that ends in `head`, and moves `head` to it.

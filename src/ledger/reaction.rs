@@ -14,8 +14,8 @@ const DUE: &str = "SELECT tenant, person, output, due, priority, rule, step, epi
     WHERE due <= $1 ORDER BY due, priority, rule LIMIT $2";
 const NEXT_DUE: &str = "SELECT due FROM dues ORDER BY due LIMIT 1";
 const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
-    FROM people p JOIN dues d ON d.tenant = p.tenant AND d.person = p.person
-    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.due, d.priority, d.rule LIMIT $3";
 const DECIDE: &str =
     "INSERT INTO decisions (tenant, person, output, ordinal, at, outcome, gate, until, rule, step, episode, priority, spoken,
@@ -24,8 +24,8 @@ const DECIDE: &str =
     WHERE tenant = $1 AND person = $2 AND output = $3";
 const DECISIONS: &str =
     "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
-    d.reason, d.facts, d.recorded FROM people p JOIN decisions d ON d.tenant = p.tenant AND d.person = p.person
-    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.output, d.ordinal";
 const SET_SUPPLY: &str =
     "INSERT INTO supplies (tenant, person, product, dispense, version, fact, source, handed, days, step, quantity)
@@ -34,8 +34,8 @@ const SET_SUPPLY: &str =
     source = excluded.source, handed = excluded.handed, days = excluded.days, step = excluded.step, quantity = excluded.quantity";
 const DROP_SUPPLY: &str = "DELETE FROM supplies WHERE tenant = $1 AND person = $2 AND dispense = $3";
 const SUPPLIES: &str = "SELECT s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
-    FROM people p JOIN supplies s ON s.tenant = p.tenant AND s.person = p.person
-    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    FROM supplies s WHERE s.tenant = $1 AND s.person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY s.product, s.handed, s.dispense";
 const STOP: &str = "INSERT INTO stops (tenant, address, person, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const START: &str = "DELETE FROM stops WHERE tenant = $1 AND address = $2 AND person = $3";

@@ -20,8 +20,8 @@ const HISTORY: &str =
     WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 ORDER BY v.version DESC LIMIT $4";
 const HELD: &str =
     "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
-    FROM people p JOIN resources r ON r.tenant = p.tenant AND r.person = p.person
-    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)
+    FROM resources r WHERE r.tenant = $1 AND r.person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     AND r.kind = $3 AND r.deleted = 0 ORDER BY r.number DESC LIMIT $4";
 const ADD: &str =
     "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, meta, body)

@@ -1,8 +1,8 @@
 //! Group commit: one thread per database gathers what is queued into one durable transaction; each caller gets its own answer
 //! after the commit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -177,11 +177,13 @@ impl Writer {
 
     /// Folds the log back when the folder's thread cannot keep up: only the writer at rest lets it come to its end.
     fn fold(&mut self) {
-        if let Pen::Sqlite { connection, folder, .. } = &self.pen
-            && folder.pages.load(Ordering::Relaxed) > sqlite::LOG_PAGES_MAX
-            && let Ok(pages) = sqlite::fold(connection)
-        {
-            tracing::debug!(pages, "the writer folded the log back");
+        let Pen::Sqlite { connection, folder, .. } = &self.pen else { return };
+        if folder.pages.load(Ordering::Relaxed) > sqlite::LOG_PAGES_MAX {
+            let _mine = folder.folding.lock().unwrap_or_else(PoisonError::into_inner);
+            match sqlite::fold(connection) {
+                Ok(pages) => tracing::debug!(pages, "the writer folded the log back"),
+                Err(error) => tracing::warn!(%error, "the log could not be folded back"),
+            }
             folder.pages.store(0, Ordering::Relaxed);
         }
     }

@@ -68,22 +68,6 @@ mod tests {
     use crate::react::shipped;
 
     #[test]
-    fn every_shipped_rule_passes_its_own_cases() {
-        let (rules, issues) = Rules::read(&shipped());
-        assert_eq!(issues, []);
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/plans");
-        for canonical in rules.running() {
-            let url = canonical.split('|').next().unwrap_or_default();
-            let name = url.rsplit('/').next().unwrap_or_default();
-            let file = std::fs::read_to_string(folder.join(format!("{name}.cases.json"))).unwrap();
-            let file: Value = serde_json::from_str(&file).unwrap();
-            assert_eq!(text(&file, "plan"), Some(url));
-            assert!(each(&file, "cases").len() >= 2, "{url}");
-            assert_eq!(run(&rules, &file), Vec::<String>::new());
-        }
-    }
-
-    #[test]
     fn a_case_that_expects_something_else_fails_with_what_came() {
         let (rules, _) = Rules::read(&shipped());
         let file = serde_json::json!({"plan": "https://signa.example/fhir/PlanDefinition/refill", "cases": [

@@ -179,6 +179,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn any_order_and_any_repetition_of_the_same_facts_gives_the_same_days(
             facts in proptest::collection::vec((0i64..120, 0i64..40), 1..8),

@@ -1,5 +1,6 @@
 //! From a candidate to what becomes of it: the gates are asked, the outcome is recorded with its reason.
 
+use super::Resource;
 use super::activity::Act;
 use super::gates::{self, Verdict};
 use super::json::text;
@@ -98,7 +99,7 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
 pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
-    end_recorded(turn, &candidate.output, gate, why);
+    end_recorded(turn, &candidate.output, WAITING, gate, why);
     let decision = turn.decision(candidate, outcome, gate, why);
     let known = turn.decisions.get(&candidate.output);
     let same = known.is_some_and(|known| known.outcome == outcome && known.gate == gate && known.facts == decision.facts);
@@ -113,7 +114,7 @@ pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str,
     if let Some(candidate) = turn.candidate(due) {
         return stop(turn, &candidate, outcome, gate, why);
     }
-    end_recorded(turn, &due.output, gate, why);
+    end_recorded(turn, &due.output, WAITING, gate, why);
     let decision = Decision {
         person: due.person,
         output: due.output.clone(),
@@ -134,9 +135,9 @@ pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str,
     turn.drop_due(&due.output);
 }
 
-/// Takes back a Task that nobody has taken on yet; one in work, or a message that was said, stays.
+/// Takes back a Task that nobody has taken on yet; one in work stays, as does a message that was said.
 pub(crate) fn withdraw_task(turn: &mut Turn, decision: &Decision, gate: &str, why: &str) {
-    if end_recorded(turn, &decision.output, gate, why) {
+    if end_recorded(turn, &decision.output, WAITING, gate, why) {
         let taken_back = Decision {
             at: turn.story.now,
             outcome: Outcome::Withdrawn,
@@ -148,20 +149,50 @@ pub(crate) fn withdraw_task(turn: &mut Turn, decision: &Decision, gate: &str, wh
     }
 }
 
-/// Ends the resources of an output that wait to be said or taken on; whether there was one.
-fn end_recorded(turn: &mut Turn, output: &str, gate: &str, why: &str) -> bool {
+/// Takes back a Task whoever is at it: there is nothing left to be done.
+pub(crate) fn cancel_task(turn: &mut Turn, decision: &Decision, gate: &str, why: &str) {
+    if end_recorded(turn, &decision.output, OPEN, gate, why) {
+        let cancelled = Decision {
+            at: turn.story.now,
+            outcome: Outcome::Withdrawn,
+            gate: gate.to_owned(),
+            reason: why.to_owned(),
+            ..decision.clone()
+        };
+        turn.decide(cancelled);
+    }
+}
+
+/// Marks what was said before the facts it rests on were taken back.
+pub(crate) fn mark_said(turn: &mut Turn, decision: &Decision) {
+    if decision.spoken && decision.gate.is_empty() {
+        let reason = String::from("It was said before what it rests on was taken back.");
+        turn.decide(Decision { gate: because::REVERSED.to_owned(), reason, ..decision.clone() });
+    }
+}
+
+/// States of a Task that nobody has taken on.
+const WAITING: &[&str] = &["requested", "received"];
+
+/// States of a Task that is not over.
+const OPEN: &[&str] = &["requested", "received", "accepted", "ready", "in-progress", "on-hold"];
+
+/// Ends the resources of an output that wait to be said, or a Task in one of these states; whether there was one.
+fn end_recorded(turn: &mut Turn, output: &str, tasks: &[&str], gate: &str, why: &str) -> bool {
     let story = turn.story;
     let request = story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")));
     let message = story.find(&format!("Communication/{output}"));
     let task = story.find(&format!("Task/{output}"));
     let waiting = [
-        ("CommunicationRequest", request, "active", "revoked"),
-        ("Communication", message, "preparation", "not-done"),
-        ("Task", task, "requested", "cancelled"),
+        ("CommunicationRequest", request, &["active"][..], "revoked"),
+        ("Communication", message, &["preparation"][..], "not-done"),
+        ("Task", task, tasks, "cancelled"),
     ];
     let mut any = false;
     for (kind, stored, from, to) in waiting {
-        if let Some(stored) = stored.filter(|stored| !stored.deleted && text(&stored.value, "status") == Some(from)) {
+        let waits =
+            |stored: &&Resource| !stored.deleted && text(&stored.value, "status").is_some_and(|status| from.contains(&status));
+        if let Some(stored) = stored.filter(waits) {
             any = true;
             let ended = outputs::ended(&stored.value, to, gate, why, story.now);
             turn.record(kind, ended);

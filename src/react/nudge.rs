@@ -1,7 +1,7 @@
 //! Everything but dispenses: what follows at once, or some days later, from a diagnosis, a report or another fact.
 
 use super::activity::Act;
-use super::decide::{because, is_settled, withdraw, withdraw_task};
+use super::decide::{because, cancel_task, is_settled, mark_said, withdraw, withdraw_task};
 use super::detail::Detail;
 use super::episode::{self, CLOSED};
 use super::facts::Ask;
@@ -135,6 +135,7 @@ fn take_back(turn: &mut Turn, event: &Heard) {
     let fired: Vec<Decision> = fired.cloned().collect();
     for decision in fired {
         withdraw_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
+        mark_said(turn, &decision);
     }
 }
 
@@ -153,6 +154,6 @@ pub(super) fn end_all(turn: &mut Turn) {
     }
     let fired = turn.fired_where(|_| true);
     for decision in fired {
-        withdraw_task(turn, &decision, "alive", why);
+        cancel_task(turn, &decision, "alive", why);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{because, is_settled, stop, withdraw, withdraw_task};
+use super::decide::{because, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::detail::Detail;
 use super::facts::Ask;
 use super::plan::{Action, Anchor, Plan, Step};
@@ -51,9 +51,9 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
     products.extend(known.iter().map(|known| known.product.clone()));
     products.extend(row.map(|row| row.product.clone()));
     turn.supplies.retain(|known| known.dispense != dispense);
-    let is_moved = known.iter().any(|known| row.is_none_or(|row| row.product != known.product));
-    if is_moved {
-        turn.reaction.marks.push(Mark::SupplyGone { person: turn.story.person, dispense: dispense.to_owned() });
+    let moved = known.iter().find(|known| row.is_none_or(|row| row.product != known.product || row.person != known.person));
+    if let Some(moved) = moved {
+        turn.reaction.marks.push(Mark::SupplyGone { person: moved.person, dispense: dispense.to_owned() });
     }
     if let Some(row) = row {
         if known.first() != Some(row) {
@@ -113,11 +113,12 @@ impl<'a> Arranging<'a, '_> {
         // Every (step, episode) that may stand; what is due and not among them is taken back.
         let mut standing: BTreeMap<(String, String), &'static str> = BTreeMap::new();
         let mut now = Vec::new();
-        for (at, fill) in fills.iter().enumerate() {
+        // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
+        let roles: Vec<Role> = fills.iter().map(|fill| self.role(turn, fill)).collect();
+        for (at, (fill, role)) in fills.iter().zip(&roles).enumerate() {
             let is_last = at + 1 == fills.len();
-            let role = self.role(turn, fill);
             for step in &self.action.steps {
-                let Some(mut candidate) = self.candidate(turn, step, fill, &role) else { continue };
+                let Some(mut candidate) = self.candidate(turn, step, fill, role) else { continue };
                 let key = (step.id.clone(), candidate.episode.clone());
                 if matches!(step.anchor, Anchor::End(_)) && !is_last {
                     let known = turn.decided(self.plan, &step.id, &candidate.episode).is_some();
@@ -128,14 +129,14 @@ impl<'a> Arranging<'a, '_> {
                     continue;
                 }
                 standing.insert(key, "");
-                if let Some((gate, why)) = hindrance(turn, step, fill, &role) {
+                if let Some((gate, why)) = hindrance(turn, step, fill, role) {
                     if turn.dues.contains_key(&candidate.output) || matches!(role, Role::Fresh(_)) {
                         settle_stopped(turn, &candidate, gate, &why);
                     }
                     continue;
                 }
                 match day(step, fill) {
-                    Some(day) => plan(turn, &mut candidate, day, &role),
+                    Some(day) => plan(turn, &mut candidate, day, role),
                     None if matches!(role, Role::Fresh(_)) => now.push(candidate),
                     None => {}
                 }
@@ -229,6 +230,9 @@ impl<'a> Arranging<'a, '_> {
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode) {
                 withdraw_task(turn, &decision, gate, why);
+                if gate == because::REVERSED && is_gone(turn, &decision) {
+                    mark_said(turn, &decision);
+                }
             }
         }
     }
@@ -258,6 +262,12 @@ fn day(step: &Step, fill: &Fill) -> Option<i64> {
         Anchor::Start(days) => Some(fill.handed + days),
         Anchor::End(days) => fill.last.map(|last| last + days),
     }
+}
+
+/// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
+fn is_gone(turn: &Turn, decision: &Decision) -> bool {
+    let mut ids = decision.facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next());
+    !ids.any(|id| turn.supplies.iter().any(|row| row.dispense == id))
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";

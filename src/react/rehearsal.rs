@@ -131,7 +131,7 @@ impl<'r> Rehearsal<'r> {
     }
 
     fn tell(&mut self, line: Line, resource: Resource, depth: u8) {
-        let needed = match self.rules.concerns(line, &resource) {
+        let needed = match self.rules.concerns(&resource.kind, line, &resource.value) {
             Concern::Nothing => false,
             Concern::Pending => !self.dues.is_empty(),
             Concern::Rules => true,
@@ -225,7 +225,7 @@ impl<'r> Rehearsal<'r> {
     /// How often something was said to the person.
     #[must_use]
     pub fn spoken(&self) -> usize {
-        self.journal.iter().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
+        self.decisions.values().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::{Action, Anchor, Plan};
 use super::products::{self, Products};
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Resource, Wants, detail, person, read};
+use super::{Concern, Heard, Occasion, Wants, detail, person, read};
 use crate::fhir::outcome::Issue;
 use crate::ledger::Line;
 
@@ -62,8 +62,7 @@ impl Rules {
 
     /// Whether an event about this resource needs a story.
     #[must_use]
-    pub fn concerns(&self, line: Line, resource: &Resource) -> Concern {
-        let (kind, value) = (resource.kind.as_str(), resource.value.as_ref());
+    pub fn concerns(&self, kind: &str, line: Line, value: &Value) -> Concern {
         if line == Line::Linked {
             return Concern::Pending;
         }

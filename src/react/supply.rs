@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::json::{each, reference, text};
+use super::json::{each, local, reference, text};
 use super::{Resource, Rules, Store, Story, days, products, zones};
 use crate::fhir::time::{Moment, Precision};
 use crate::ledger::Supply;
@@ -96,14 +96,17 @@ fn quantity(quantity: &Value) -> String {
     if value.is_empty() { value } else { format!("{value}|{unit}") }
 }
 
-/// The store a resource belongs to: the Organization that performed it, else the first one of the story.
+/// The store a resource belongs to: the Organization that handed a dispense over, else the first one of the story.
 pub(crate) fn store(story: &Story, value: &Value) -> Store {
-    let actors = each(value, "performer").iter().filter_map(|performer| {
-        reference(performer, "actor").or_else(|| text(performer, "reference"))?.strip_prefix("Organization/")
-    });
-    let named = actors.into_iter().find_map(|id| story.stores.iter().find(|store| store.organization == id));
-    let default = || Store { organization: String::new(), zone: TimeZone::UTC };
-    named.or_else(|| story.stores.first()).cloned().unwrap_or_else(default)
+    let default = story.stores.first().cloned().unwrap_or_else(|| Store { organization: String::new(), zone: TimeZone::UTC });
+    // Who performs a report or records a diagnosis is no store.
+    if text(value, "resourceType") != Some("MedicationDispense") {
+        return default;
+    }
+    let mut actors = each(value, "performer").iter().filter_map(|performer| local(reference(performer, "actor")?));
+    let Some(id) = actors.find_map(|actor| actor.strip_prefix("Organization/").map(str::to_owned)) else { return default };
+    let known = story.stores.iter().find(|store| store.organization == id).cloned();
+    known.unwrap_or(Store { organization: id, zone: default.zone })
 }
 
 /// `2026-01-30`, of a day's number.

@@ -97,7 +97,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Writes down when to look again; nothing when that is known already.
-    pub(crate) fn plan(&mut self, due: Due) {
+    pub(crate) fn plan(&mut self, mut due: Due) {
+        // The row of a person who was united with this one stays where it is.
+        due.person = self.dues.get(&due.output).map_or(due.person, |known| known.person);
         if self.dues.get(&due.output) != Some(&due) {
             self.dues.insert(due.output.clone(), due.clone());
             self.reaction.marks.push(Mark::Due(due));
@@ -122,7 +124,7 @@ impl<'a> Turn<'a> {
     /// The decision on a candidate, with what all decisions have in common.
     pub(crate) fn decision(&self, candidate: &Candidate, outcome: Outcome, gate: &str, reason: impl Into<String>) -> Decision {
         Decision {
-            person: self.story.person,
+            person: self.decisions.get(&candidate.output).map_or(self.story.person, |known| known.person),
             output: candidate.output.clone(),
             at: self.story.now,
             outcome,

@@ -1,7 +1,7 @@
 //! The task of one lane: takes its mail, loads what waits from the ledger, makes the attempts that the lane allows, and passes
 //! on how they ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,12 +11,16 @@ use super::inbox::{Inbox, Mail, Offer, Order};
 use super::lane::{Effect, Lane, Letter, Outcome, Standing};
 use super::office::Office;
 use super::send::{Channel, Parcel};
-use super::{settle, signature, subscription};
+use super::{settle, signature};
 use crate::ledger::{self, Mark, Notice, Scope, Subscription};
 
+/// Requested subscriptions of one lane that are probed at the same time.
+const PROBES_MAX: usize = 8;
 /// Notices of a subscription kept in memory; the others wait in the ledger.
 const QUEUE_MAX: usize = 512;
-/// Notices read at once, when fewer than half of it are left.
+/// Notices of all subscriptions of a lane kept in memory before no more are read.
+const LANE_MAX: usize = 4_096;
+/// Notices read at once, when fewer than half of a queue are left.
 const PAGE: i64 = 256;
 /// How long the ledger is left alone after it failed, in milliseconds.
 const PAUSE: i64 = 1_000;
@@ -30,7 +34,11 @@ pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inb
         inbox,
         lane: Lane::new(standing),
         members: HashMap::new(),
+        hungry: BTreeSet::new(),
+        timers: BTreeSet::new(),
         asked: HashMap::new(),
+        unprobed: BTreeSet::new(),
+        probes: 0,
         attempts: JoinSet::new(),
         letters: HashMap::new(),
     };
@@ -45,8 +53,16 @@ struct Carrier {
     lane: Lane,
     /// The active subscriptions.
     members: HashMap<Arc<str>, Member>,
+    /// Members of which more waits in the ledger and for which there is room.
+    hungry: BTreeSet<Arc<str>>,
+    /// When to look at a subscription again: it ends, or the ledger had failed. One that comes for nothing does no harm.
+    timers: BTreeSet<(i64, Arc<str>)>,
     /// The requested subscriptions, which are being probed.
-    asked: HashMap<String, Asked>,
+    asked: HashMap<Arc<str>, Subscription>,
+    /// Those of them whose probe has not begun.
+    unprobed: BTreeSet<Arc<str>>,
+    /// Probes under way.
+    probes: usize,
     attempts: JoinSet<Ended>,
     /// Which letter each attempt carries; a probe carries none.
     letters: HashMap<Id, Letter>,
@@ -59,14 +75,6 @@ struct Member {
     loaded: i64,
     /// Whether notices after it wait in the ledger.
     more: bool,
-    /// Not before this time is the ledger asked about it again.
-    pause_until: i64,
-}
-
-struct Asked {
-    row: Subscription,
-    /// When it is probed again because the answer could not be recorded; 0 while a probe is under way.
-    again_at: i64,
 }
 
 enum Ended {
@@ -79,8 +87,8 @@ impl Carrier {
         while !self.office.is_stopped() {
             let mail = self.inbox.take();
             self.heed(mail);
+            self.look_again().await;
             self.load().await;
-            self.end_what_ends().await;
             self.dispatch();
             let wakes_at = self.wakes_at();
             if self.attempts.is_empty() && self.inbox.idle_until(wakes_at) {
@@ -112,8 +120,10 @@ impl Carrier {
             self.accept(offer);
         }
         for id in mail.woken {
-            if let Some(member) = self.members.get_mut(id.as_str()) {
+            let id = Arc::from(id);
+            if let Some(member) = self.members.get_mut(&id) {
                 member.more = true;
+                self.feed(&id);
             }
         }
     }
@@ -123,8 +133,9 @@ impl Carrier {
             "active" => self.carry_for(row),
             "requested" => {
                 self.leave(&row.id);
-                self.probe(&row);
-                self.asked.insert(row.id.clone(), Asked { row, again_at: 0 });
+                let id: Arc<str> = Arc::from(row.id.as_str());
+                self.unprobed.insert(Arc::clone(&id));
+                self.asked.insert(id, row);
             }
             _ => self.leave(&row.id),
         }
@@ -132,17 +143,17 @@ impl Carrier {
 
     /// What was taken up before stays; only the way it goes is that of the new row.
     fn carry_for(&mut self, row: Subscription) {
-        self.asked.remove(&row.id);
-        let channel = Arc::new(Channel::new(&row));
-        match self.members.get_mut(row.id.as_str()) {
-            Some(member) => {
-                member.row = row;
-                member.channel = channel;
-            }
-            None => {
-                let id = Arc::from(row.id.as_str());
-                self.members.insert(id, Member { row, channel, loaded: 0, more: true, pause_until: 0 });
-            }
+        self.asked.remove(row.id.as_str());
+        let (id, channel): (Arc<str>, _) = (Arc::from(row.id.as_str()), Arc::new(Channel::new(&row)));
+        if row.ends != 0 {
+            self.timers.insert((row.ends, Arc::clone(&id)));
+        }
+        if let Some(member) = self.members.get_mut(&id) {
+            member.row = row;
+            member.channel = channel;
+        } else {
+            self.members.insert(Arc::clone(&id), Member { row, channel, loaded: 0, more: true });
+            self.hungry.insert(id);
         }
     }
 
@@ -155,32 +166,31 @@ impl Carrier {
 
     /// Numbers have no gaps: a notice that is not the next one shows that others wait in the ledger.
     fn accept(&mut self, offer: Offer) {
-        let Some((id, member)) = self.members.get_key_value(offer.subscription.as_str()) else {
+        let id: Arc<str> = Arc::from(offer.subscription);
+        let Some(member) = self.members.get_mut(&id) else {
             return;
         };
-        let is_next = offer.notice.number == member.loaded + 1 && self.lane.waiting(id) < QUEUE_MAX;
-        let is_new = offer.notice.number > member.loaded;
-        let id = Arc::clone(id);
-        if let Some(member) = self.members.get_mut(&id) {
-            if is_next {
-                member.loaded = offer.notice.number;
-                self.lane.push(letter(&id, offer.notice, offer.body));
-            } else if is_new {
-                member.more = true;
-            }
+        let has_room = self.lane.waiting(&id) < QUEUE_MAX && self.lane.total() < LANE_MAX;
+        if offer.notice.number == member.loaded + 1 && has_room {
+            member.loaded = offer.notice.number;
+            self.lane.push(letter(&id, offer.notice, offer.body));
+        } else if offer.notice.number > member.loaded {
+            member.more = true;
+            self.feed(&id);
+        }
+    }
+
+    /// Sees to it that what waits in the ledger is read, once there is room for it.
+    fn feed(&mut self, id: &Arc<str>) {
+        if self.members.get(id).is_some_and(|member| member.more) && self.lane.waiting(id) < QUEUE_MAX / 2 {
+            self.hungry.insert(Arc::clone(id));
         }
     }
 
     async fn load(&mut self) {
-        let now = self.office.clock.now();
-        let lane = &self.lane;
-        let short: Vec<Arc<str>> = self
-            .members
-            .iter()
-            .filter(|(id, member)| member.more && member.pause_until <= now && lane.waiting(id) < QUEUE_MAX / 2)
-            .map(|(id, _)| Arc::clone(id))
-            .collect();
-        for id in short {
+        while self.lane.total() < LANE_MAX
+            && let Some(id) = self.hungry.pop_first()
+        {
             let Some(member) = self.members.get_mut(&id) else {
                 continue;
             };
@@ -194,23 +204,28 @@ impl Carrier {
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, subscription = &*id, "what waits for a subscription could not be read");
-                    member.pause_until = now + PAUSE;
+                    self.pause(id);
                 }
             }
         }
     }
 
-    /// Turns off what has an end that has passed.
-    async fn end_what_ends(&mut self) {
+    /// Looks at the subscriptions whose time has come: turns off what has ended, tries again what the ledger failed at.
+    async fn look_again(&mut self) {
         let now = self.office.clock.now();
-        let over: Vec<Subscription> = self
-            .members
-            .values()
-            .filter(|member| member.row.ends != 0 && member.row.ends.max(member.pause_until) <= now)
-            .map(|member| member.row.clone())
-            .collect();
-        for row in over {
-            self.settle_status(row, "off", None).await;
+        while self.timers.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.timers.pop_first()
+        {
+            if let Some(member) = self.members.get(&id) {
+                if member.row.ends != 0 && member.row.ends <= now {
+                    let row = member.row.clone();
+                    self.settle_status(row, "off", None).await;
+                } else {
+                    self.feed(&id);
+                }
+            } else if self.asked.contains_key(&id) {
+                self.unprobed.insert(id);
+            }
         }
     }
 
@@ -220,51 +235,30 @@ impl Carrier {
         match settle::change_status(&office, &self.scope, &row, status, error).await {
             Ok(Some(changed)) => {
                 tracing::info!(subscription = changed.id, status, "a subscription has another status");
-                self.listen(&changed);
+                self.office.listen(&self.scope, &changed);
                 self.join(changed);
             }
             Ok(None) => {
                 // The client has changed it meanwhile; that change is told to this lane by who recorded it.
-                self.asked.remove(&row.id);
-                self.pause(&row.id);
+                self.leave(&row.id);
             }
             Err(fault) => {
                 tracing::warn!(%fault, subscription = row.id, status, "the status of a subscription could not be recorded");
-                self.pause(&row.id);
+                self.pause(Arc::from(row.id));
             }
         }
     }
 
-    fn pause(&mut self, id: &str) {
-        let until = self.office.clock.now() + PAUSE;
-        if let Some(member) = self.members.get_mut(id) {
-            member.pause_until = until;
-        }
-        if let Some(asked) = self.asked.get_mut(id) {
-            asked.again_at = until;
-        }
-    }
-
-    fn listen(&self, row: &Subscription) {
-        match subscription::query(&row.criteria, self.office.means.parse) {
-            Ok(query) => self.office.listeners.set(&self.scope, row, query),
-            Err(_) => self.office.listeners.remove(&self.scope, &row.id),
-        }
+    fn pause(&mut self, id: Arc<str>) {
+        self.timers.insert((self.office.clock.now() + PAUSE, id));
     }
 
     fn dispatch(&mut self) {
         let now = self.office.clock.now();
-        let again: Vec<Subscription> = self
-            .asked
-            .values_mut()
-            .filter(|asked| asked.again_at != 0 && asked.again_at <= now)
-            .map(|asked| {
-                asked.again_at = 0;
-                asked.row.clone()
-            })
-            .collect();
-        for row in again {
-            self.probe(&row);
+        while self.probes < PROBES_MAX
+            && let Some(id) = self.unprobed.pop_first()
+        {
+            self.probe(&id);
         }
         while let Some(letter) = self.lane.next(now) {
             let Some(member) = self.members.get(&letter.subscription) else {
@@ -278,11 +272,15 @@ impl Carrier {
     }
 
     /// An empty request that finds out whether the endpoint is there and willing.
-    fn probe(&mut self, row: &Subscription) {
-        let (office, row) = (Arc::clone(&self.office), Box::new(row.clone()));
+    fn probe(&mut self, id: &str) {
+        let Some(row) = self.asked.get(id).cloned() else {
+            return;
+        };
+        let (office, row) = (Arc::clone(&self.office), Box::new(row));
+        self.probes += 1;
         self.attempts.spawn(async move {
             let parcel = Parcel {
-                id: format!("{}.probe-{}", row.id, row.version),
+                id: format!("{}.probe-{}", row.id, office.clock.now()),
                 now: office.clock.now(),
                 body: Bytes::new(),
                 resource: String::new(),
@@ -303,19 +301,26 @@ impl Carrier {
         match ended {
             Ended::Letter(outcome) => {
                 let Some(letter) = self.letters.remove(&task) else {
+                    // A probe broke, and nobody can say which: all are made again.
+                    self.probes -= 1;
+                    self.unprobed.extend(self.asked.keys().cloned());
                     return;
                 };
                 let (now, chance) = (self.office.clock.now(), self.office.chance());
                 for effect in self.lane.ended(&letter, outcome, now, chance) {
                     self.tell(effect).await;
                 }
+                self.feed(&letter.subscription);
             }
-            Ended::Probe(row, outcome) => self.probed(*row, outcome).await,
+            Ended::Probe(row, outcome) => {
+                self.probes -= 1;
+                self.probed(*row, outcome).await;
+            }
         }
     }
 
     async fn probed(&mut self, row: Subscription, outcome: Outcome) {
-        if self.asked.get(&row.id).is_none_or(|asked| asked.row.version != row.version) {
+        if self.asked.get(row.id.as_str()).is_none_or(|asked| *asked != row) {
             return;
         }
         match outcome {
@@ -324,7 +329,7 @@ impl Carrier {
                     self.tell(effect).await;
                 }
                 // It hears from before its client can see that it is active.
-                self.listen(&Subscription { status: String::from("active"), ..row.clone() });
+                self.office.listen(&self.scope, &Subscription { status: String::from("active"), ..row.clone() });
                 self.settle_status(row, "active", None).await;
             }
             Outcome::Refused(last) | Outcome::Unanswered(last) | Outcome::Gone(last) => {
@@ -374,12 +379,8 @@ impl Carrier {
     }
 
     fn wakes_at(&self) -> Option<i64> {
-        let now = self.office.clock.now();
-        let ends =
-            self.members.values().filter(|member| member.row.ends != 0).map(|member| member.row.ends.max(member.pause_until));
-        let pauses = self.members.values().map(|member| member.pause_until).filter(|until| *until > now);
-        let asked = self.asked.values().map(|asked| asked.again_at).filter(|at| *at != 0);
-        ends.chain(pauses).chain(asked).chain(self.lane.wakes_at()).min()
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.lane.wakes_at()).min()
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::inbox::{Offer, Order};
 use super::listeners::Listeners;
 use super::office::{Means, Office};
-use super::{Error, Settings, settle, subscription};
+use super::{Error, Settings, settle};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Noticed, Scope, Subscription};
 
@@ -47,13 +47,7 @@ impl Deliverer {
     ///
     /// `requested` is probed and becomes `active` or `error`; `active` is carried; anything else rests.
     pub fn subscribed(&self, scope: &Scope, row: Subscription) {
-        match subscription::query(&row.criteria, self.office.means.parse) {
-            Ok(query) => self.office.listeners.set(scope, &row, query),
-            Err(fault) => {
-                tracing::warn!(subscription = row.id, fault, "the criteria of a subscription are not understood any more");
-                self.office.listeners.remove(scope, &row.id);
-            }
-        }
+        self.office.listen(scope, &row);
         self.office.place(scope, row);
     }
 

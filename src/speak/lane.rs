@@ -92,6 +92,7 @@ pub(super) struct Lane {
     sent: HashMap<Key, Sent>,
     /// How many wait, by subscription.
     waiting: HashMap<Arc<str>, usize>,
+    total: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,7 @@ impl Lane {
     pub(super) fn push(&mut self, letter: Letter) {
         let key = letter.key();
         *self.waiting.entry(Arc::clone(&key.subscription)).or_default() += 1;
+        self.total += 1;
         let queue = self.queues.entry(key.clone()).or_default();
         if queue.is_empty() && !self.sent.contains_key(&key) {
             self.ready.insert((letter.at, letter.number, key));
@@ -137,7 +139,7 @@ impl Lane {
 
     /// Takes away all that waits for a subscription; what is under way is no longer cared for.
     pub(super) fn withdraw(&mut self, subscription: &str) {
-        self.waiting.remove(subscription);
+        self.total -= self.waiting.remove(subscription).unwrap_or(0);
         self.queues.retain(|key, _| &*key.subscription != subscription);
         self.ready.retain(|(_, _, key)| &*key.subscription != subscription);
         self.later.retain(|(_, key)| &*key.subscription != subscription);
@@ -147,6 +149,11 @@ impl Lane {
     /// How many letters of a subscription wait or are under way.
     pub(super) fn waiting(&self, subscription: &str) -> usize {
         self.waiting.get(subscription).copied().unwrap_or(0)
+    }
+
+    /// How many letters of all subscriptions do.
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
     /// The letter that goes now, if one may.
@@ -261,7 +268,11 @@ impl Lane {
         if self.queues.get_mut(key).and_then(VecDeque::pop_front).is_some()
             && let Some(waiting) = self.waiting.get_mut(&key.subscription)
         {
-            *waiting = waiting.saturating_sub(1);
+            *waiting -= 1;
+            self.total -= 1;
+            if *waiting == 0 {
+                self.waiting.remove(&key.subscription);
+            }
         }
     }
 

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::carrier;
 use super::inbox::{Inbox, Mail, Order};
 use super::lane::Standing;
 use super::listeners::Listeners;
 use super::send::Sender;
-use super::{Error, Settings};
+use super::{Error, Settings, subscription};
 use crate::clock::Clock;
 use crate::fhir::search::query::Query;
 use crate::ledger::{Draft, Lane, Ledger, Mark, Scope, Subscription};
@@ -45,6 +45,8 @@ pub(super) struct Office {
     /// Changes whenever something may have come to rest.
     turned: watch::Sender<u64>,
     stopped: AtomicBool,
+    /// Said once, when nothing more will be marked.
+    pub(super) closed: Notify,
     runtime: Handle,
 }
 
@@ -83,6 +85,7 @@ impl Office {
             directory: Mutex::new(Directory { standings, ..Directory::default() }),
             turned,
             stopped: AtomicBool::new(false),
+            closed: Notify::new(),
             runtime: Handle::current(),
         };
         Ok((office, marked))
@@ -90,6 +93,17 @@ impl Office {
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears for an active subscription, and for no other.
+    pub(super) fn listen(&self, scope: &Scope, row: &Subscription) {
+        match subscription::query(&row.criteria, self.means.parse) {
+            Ok(query) => self.listeners.set(scope, row, query),
+            Err(fault) => {
+                tracing::warn!(subscription = row.id, fault, "the criteria of a subscription are not understood any more");
+                self.listeners.remove(scope, &row.id);
+            }
+        }
     }
 
     /// Puts a subscription on the lane of its endpoint, and takes it off the one it was on.
@@ -177,6 +191,7 @@ impl Office {
         self.stopped.store(true, Ordering::SeqCst);
         self.directory().lanes.values().for_each(|inbox| inbox.nudge());
         self.until(|office| office.directory().lanes.is_empty() && office.unsettled.load(Ordering::SeqCst) == 0).await;
+        self.closed.notify_one();
     }
 
     async fn until(&self, holds: impl Fn(&Self) -> bool) {

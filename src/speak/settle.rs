@@ -12,15 +12,22 @@ use tokio::sync::mpsc;
 use super::office::Office;
 use crate::ledger::{Change, Error, How, Mark, Precondition, Refusal, Scope, Subscription, Unit};
 
+const KIND: &str = "Subscription";
 /// Marks recorded together.
 const GROUP_MAX: usize = 256;
 /// Tries to record a group while the ledger is busy.
 const TRIES_MAX: usize = 20;
 
-/// Records marks in groups until the office is gone.
+/// Records marks in groups until the office has closed and nothing is left; then it lets go of the ledger.
 pub(super) async fn run(office: Arc<Office>, mut marks: mpsc::Receiver<(Scope, Mark)>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while marks.recv_many(&mut group, GROUP_MAX).await > 0 {
+    loop {
+        tokio::select! {
+            count = marks.recv_many(&mut group, GROUP_MAX) => if count == 0 {
+                return;
+            },
+            () = office.closed.notified() => marks.close(),
+        }
         let count = group.len();
         let mut tenants: HashMap<Arc<str>, Vec<Mark>> = HashMap::new();
         for (scope, mark) in group.drain(..) {
@@ -49,7 +56,7 @@ async fn record(office: &Office, scope: Scope, marks: Vec<Mark>) {
 
 /// Writes a new version of the Subscription with another status, and the row with it.
 ///
-/// `None` when the resource is not the version that the row was read from: its client was quicker, and is right.
+/// `None` when the ledger has another row by now: the client was quicker, and is right.
 pub(super) async fn change_status(
     office: &Office,
     scope: &Scope,
@@ -57,17 +64,19 @@ pub(super) async fn change_status(
     status: &str,
     error: Option<&str>,
 ) -> Result<Option<Subscription>, Error> {
-    let Some(stored) = office.ledger.read(scope, "Subscription", &row.id).await? else {
+    let Some(stored) = office.ledger.read(scope, KIND, &row.id).await?.filter(|stored| !stored.deleted) else {
         return Ok(None);
     };
-    if stored.deleted || stored.version != row.version {
+    // The row is read after the resource: while it is still the same, the resource is the one it was read from.
+    let known = office.ledger.subscription(scope, &row.id).await?;
+    if known.is_none_or(|known| !says_the_same(&known, row)) {
         return Ok(None);
     }
-    let changed = Subscription { status: status.to_owned(), version: row.version + 1, ..row.clone() };
+    let changed = Subscription { status: status.to_owned(), version: stored.version + 1, ..row.clone() };
     let change = Change {
-        kind: String::from("Subscription"),
+        kind: String::from(KIND),
         id: row.id.clone(),
-        when: Precondition::Version(row.version),
+        when: Precondition::Version(stored.version),
         resource: Some((office.means.draft)(&with_status(stored.value(), status, error))),
     };
     let marks = vec![Mark::Subscribed(changed.clone())];
@@ -77,6 +86,12 @@ pub(super) async fn change_status(
         Err(Error::Refused(Refusal::Version { .. })) => Ok(None),
         Err(fault) => Err(fault),
     }
+}
+
+/// Whether a row says the same. Its count of notices may have gone on, and the version is not known before it is written.
+fn says_the_same(known: &Subscription, row: &Subscription) -> bool {
+    let known = Subscription { notices: row.notices, version: row.version, ..known.clone() };
+    known == *row
 }
 
 fn with_status(mut resource: Value, status: &str, error: Option<&str>) -> Value {

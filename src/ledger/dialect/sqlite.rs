@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -24,7 +23,7 @@ const STATEMENTS_MAX: usize = 256;
 pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -40960; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -138,6 +137,8 @@ impl From<rusqlite::Error> for Error {
 pub(in crate::ledger) struct Folder {
     /// Pages in the log as of the last fold.
     pub(in crate::ledger) pages: Arc<AtomicI64>,
+    /// Held while the log is folded: of two at once, the second would give up.
+    pub(in crate::ledger) folding: Arc<Mutex<()>>,
     _stop: mpsc::Sender<()>,
 }
 
@@ -149,17 +150,20 @@ impl Folder {
         let pages = Arc::new(AtomicI64::new(0));
         let (stop, stopped) = mpsc::channel::<()>();
         let published = Arc::clone(&pages);
+        let folding = Arc::new(Mutex::new(()));
+        let turn = Arc::clone(&folding);
         std::thread::Builder::new()
             .name(String::from("ledger-fold"))
             .spawn(move || {
                 while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FOLD_EVERY) {
+                    let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Ok(log) = fold(&connection) {
                         published.store(log, Ordering::Relaxed);
                     }
                 }
             })
             .map_err(|error| Error::Broken(error.to_string()))?;
-        Ok(Self { pages, _stop: stop })
+        Ok(Self { pages, folding, _stop: stop })
     }
 }
 

@@ -10,6 +10,8 @@ fn ask(asked: &Asked) -> Verdict {
     if let Some(trigger) = asked.candidate.trigger
         && trigger.person != story.person
         && !story.united.contains(&trigger.person)
+        // Patients are loaded of the person and of those united with it alone.
+        && !story.current("Patient").any(|patient| patient.person == trigger.person)
     {
         return stop("The fact belongs to another person now.");
     }

@@ -1,10 +1,14 @@
 //! The therapy a dispense belongs to goes on: its order was not ended.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
 
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
 use super::{Asked, Gate, Verdict, stop};
+use crate::fhir::time::Moment;
 use crate::react::json::text;
 use crate::react::plan::Anchor;
-use crate::react::products;
+use crate::react::{products, zones};
 
 pub(super) const GATE: Gate = Gate { name: "therapy", ask };
 
@@ -14,9 +18,29 @@ fn ask(asked: &Asked) -> Verdict {
         return Verdict::Pass;
     }
     let order = asked.candidate.trigger.and_then(|dispense| products::order(&dispense.value, asked.turn.story));
-    match order.and_then(|order| text(order, "status")) {
+    let Some(order) = order else { return Verdict::Pass };
+    match text(order, "status") {
         Some("stopped" | "cancelled" | "entered-in-error") => stop("The order was ended."),
         Some("on-hold") => asked.wait("The order is on hold."),
+        // The store may still call, and see to a new order; the patient is not told to fetch what nobody ordered.
+        _ if asked.speaks() && is_expired(order, asked.turn.story.now) => stop("The order is valid no longer."),
+        _ if asked.speaks() && is_used_up(asked, order) => stop("The order allows no further fill."),
         _ => Verdict::Pass,
     }
+}
+
+fn is_expired(order: &Value, now: i64) -> bool {
+    let period = order.get("dispenseRequest").and_then(|request| request.get("validityPeriod"));
+    let end = period.and_then(|period| text(period, "end")).and_then(Moment::parse);
+    end.is_some_and(|end| end.span(&TimeZone::UTC).high <= now)
+}
+
+/// The number of repeats does not count the first fill. Fills are those of the product since the order was written.
+fn is_used_up(asked: &Asked, order: &Value) -> bool {
+    let repeats = order.get("dispenseRequest").and_then(|request| request.get("numberOfRepeatsAllowed")).and_then(Value::as_u64);
+    let authored = text(order, "authoredOn").and_then(Moment::parse).map(|moment| zones::number(moment.day()));
+    let (Some(repeats), Some(authored)) = (repeats, authored) else { return false };
+    let fills = asked.turn.fills(&asked.candidate.detail.product);
+    let since = fills.iter().filter(|fill| fill.handed >= authored).count();
+    u64::try_from(since).is_ok_and(|since| since > repeats)
 }

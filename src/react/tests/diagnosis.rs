@@ -130,12 +130,7 @@ fn a_resource_that_no_rule_is_about_needs_no_story() {
     use crate::ledger::Line;
     use crate::react::Concern;
     let rules = rules();
-    let of = |value: &Value| {
-        let mut house = house(&rules, "2026-01-01T15:00:00Z");
-        house.hear(value.clone());
-        let reference = format!("{}/{}", value["resourceType"].as_str().unwrap(), value["id"].as_str().unwrap());
-        rules.concerns(Line::Created, &house.resources[&reference])
-    };
+    let of = |value: &Value| rules.concerns(value["resourceType"].as_str().unwrap(), Line::Created, value);
     assert!(!rules.hears("Observation") && rules.hears("Condition") && rules.hears("Consent"));
     assert_eq!(of(&condition("c", "J06.9", "active")), Concern::Nothing);
     assert_eq!(of(&condition("c", "Z51.11", "active")), Concern::Rules);

@@ -83,8 +83,9 @@ fn death_ends_what_is_due_and_takes_open_tasks_back() {
     let mut house = house(&rules, "2026-01-01T15:00:00Z");
     house.hear(dispense("a", "2026-01-01", 30));
     house.advance(at("2026-02-01T15:00:00Z"));
-    house.hear(dispense("b", "2026-02-01", 30));
-    house.delete("MedicationDispense/b");
+    let mut task = house.outputs("Task").next().unwrap().clone();
+    task["status"] = json!("in-progress");
+    house.hear_from(task, crate::ledger::How::Derived, "pharmacist");
     let mut dead = patient();
     dead["deceasedDateTime"] = json!("2026-02-01");
     house.hear(dead);
@@ -187,4 +188,105 @@ fn what_somebody_ended_by_hand_is_not_said() {
     house.advance(at("2026-01-02T00:00:00Z"));
     assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("taken")));
     assert_eq!(status(&house, "Communication"), ["not-done"]);
+}
+
+/// The shipped rules, with this changed in the artefact of this url.
+fn changed(url: &str, change: impl Fn(&mut Value)) -> crate::react::Rules {
+    let mut artefacts = crate::react::shipped();
+    change(artefacts.iter_mut().find(|artefact| artefact["url"] == url).unwrap());
+    let (rules, issues) = crate::react::Rules::read(&artefacts);
+    assert_eq!(issues, []);
+    rules
+}
+
+#[test]
+fn a_campaign_needs_consent_to_offers() {
+    let plan = "https://signa.example/fhir/PlanDefinition/chemotherapy-nausea";
+    let rules = changed(plan, |plan| plan["extension"][0]["valueCode"] = json!("marketing"));
+    for (kind, expected) in [(None, Outcome::Stopped), (Some("deny"), Outcome::Stopped), (Some("permit"), Outcome::Fired)] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        if let Some(kind) = kind {
+            house.hear(consent("1", kind, "HMARKT", "2026-01-01"));
+        }
+        house.hear(condition("c", "Z51.11", "active"));
+        assert_eq!(outcome(&house, "nudge").0, expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn nothing_is_suggested_that_an_allergy_may_forbid() {
+    let rxnorm = |code: &str| json!({"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": code}]});
+    let activity = "https://signa.example/fhir/ActivityDefinition/chemotherapy-nausea-nudge";
+    let allergy = |code: Value, more: (&str, &str)| {
+        let mut allergy =
+            json!({"resourceType": "AllergyIntolerance", "id": "a", "patient": {"reference": "Patient/p"}, "code": code});
+        allergy[more.0] = json!({"coding": [{"code": more.1}]});
+        allergy
+    };
+    for (product, allergy, expected) in [
+        ("26225", None, Outcome::Fired),
+        ("26225", Some(allergy(rxnorm("5640"), ("clinicalStatus", "active"))), Outcome::Fired),
+        ("26225", Some(allergy(rxnorm("26225"), ("clinicalStatus", "active"))), Outcome::Stopped),
+        ("26225", Some(allergy(rxnorm("26225"), ("clinicalStatus", "resolved"))), Outcome::Fired),
+        ("26225", Some(allergy(rxnorm("26225"), ("verificationStatus", "refuted"))), Outcome::Fired),
+        ("26225", Some(allergy(json!({"text": "something"}), ("clinicalStatus", "active"))), Outcome::Stopped),
+        ("999", None, Outcome::Stopped),
+    ] {
+        let rules = changed(activity, |activity| activity["productCodeableConcept"] = rxnorm(product));
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        if let Some(allergy) = &allergy {
+            house.hear(allergy.clone());
+        }
+        house.hear(condition("c", "Z51.11", "active"));
+        assert_eq!(outcome(&house, "nudge").0, expected, "{product} {allergy:?}");
+    }
+}
+
+#[test]
+fn a_fact_that_belongs_to_another_person_says_nothing() {
+    use crate::ledger::{Line, Person};
+    use crate::react::{Heard, Occasion, react};
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(condition("c", "Z51.11", "active"));
+    let mut resource = house.resources["Condition/c"].clone();
+    let patient = house.resources["Patient/p"].clone();
+    for (person, united, expected) in
+        [(1, vec![], Outcome::Fired), (2, vec![], Outcome::Stopped), (2, vec![Person(2)], Outcome::Fired)]
+    {
+        resource.person = Person(person);
+        let story = crate::react::Story {
+            tenant: "t".into(),
+            person: Person(1),
+            united,
+            now: at("2026-01-01T15:00:00Z"),
+            settings: crate::react::Settings { treatment: Unasked::Allowed },
+            stores: vec![super::store()],
+            resources: vec![patient.clone()],
+            supplies: vec![],
+            dues: vec![],
+            decisions: vec![],
+            stopped: vec![],
+        };
+        let heard = Heard { line: Line::Created, resource: resource.clone(), react: true, depth: 0 };
+        let reaction = react(&rules, &story, &Occasion::Heard(vec![heard]));
+        let decided = reaction.marks.iter().find_map(|mark| match mark {
+            crate::ledger::Mark::Decided(decision) => Some(decision.outcome),
+            _ => None,
+        });
+        assert_eq!(decided, Some(expected), "{person}");
+    }
+}
+
+#[test]
+fn the_same_story_gives_the_same_reaction() {
+    let rules = rules();
+    let tell = || {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(dispense("a", "2026-01-01", 30));
+        house.hear(condition("c", "Z51.11", "active"));
+        house.advance(at("2026-03-01T00:00:00Z"));
+        (house.journal.clone(), house.outputs("Communication").cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(tell(), tell());
 }

@@ -2,6 +2,7 @@
 
 mod diagnosis;
 mod interlock;
+mod lint;
 mod refill;
 
 use jiff::Timestamp;

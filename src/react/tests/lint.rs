@@ -1,0 +1,87 @@
+//! Faults in rules: all are found, each with its key, and a rule with one does not run.
+
+use serde_json::{Value, json};
+
+use super::super::{Rules, shipped};
+
+const PLAN: &str = "https://signa.example/fhir/PlanDefinition/refill";
+
+/// The keys of the faults of the shipped refill rule after this change, and whether it still runs.
+fn faults(change: impl Fn(&mut Value)) -> (Vec<&'static str>, bool) {
+    let mut artefacts = shipped();
+    let plan = artefacts.iter_mut().find(|artefact| artefact["url"] == PLAN).unwrap();
+    change(plan);
+    let (rules, issues) = Rules::read(&artefacts);
+    (issues.iter().map(|issue| issue.key).collect(), rules.plan(PLAN).is_some())
+}
+
+#[test]
+fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 16] = [
+        ("plan-without-priority", |plan| plan["extension"] = json!([])),
+        ("plan-without-version", |plan| drop(plan.as_object_mut().unwrap().shift_remove("version"))),
+        ("plan-not-approved", |plan| drop(plan.as_object_mut().unwrap().shift_remove("approvalDate"))),
+        ("plan-not-reviewed", |plan| drop(plan.as_object_mut().unwrap().shift_remove("reviewer"))),
+        ("plan-without-action", |plan| plan["action"] = json!([])),
+        ("unknown-trigger", |plan| plan["action"][0]["trigger"][0]["type"] = json!("periodic")),
+        ("trigger-without-data", |plan| plan["action"][0]["trigger"][0]["data"] = json!([])),
+        ("unknown-value-set", |plan| {
+            plan["action"][0]["trigger"][0]["data"][0]["codeFilter"] = json!([{"path": "medication", "valueSet": "urn:x"}]);
+        }),
+        ("bad-expression", |plan| plan["action"][0]["condition"][0]["expression"]["expression"] = json!("status = = 'x'")),
+        ("bad-expression", |plan| plan["action"][0]["condition"][0]["expression"]["expression"] = json!("%weather.empty()")),
+        ("unknown-condition", |plan| plan["action"][0]["condition"][0]["expression"]["language"] = json!("text/cql")),
+        ("unknown-anchor", |plan| plan["action"][0]["action"][0]["relatedAction"][0]["actionId"] = json!("birth")),
+        ("bad-offset", |plan| plan["action"][0]["action"][0]["relatedAction"][0]["offsetDuration"]["code"] = json!("mg")),
+        ("unknown-activity", |plan| plan["action"][0]["action"][0]["definitionCanonical"] = json!("urn:x")),
+        ("step-twice", |plan| plan["action"][0]["action"][1]["id"] = json!("advice")),
+        ("step-without-id", |plan| drop(plan["action"][0]["action"][0].as_object_mut().unwrap().shift_remove("id"))),
+    ];
+    for (key, change) in changes {
+        let (keys, runs) = faults(change);
+        assert_eq!((keys.as_slice(), runs), (&[key][..], false));
+    }
+}
+
+#[test]
+fn a_rule_that_listens_to_what_it_says_is_refused() {
+    let category = "http://terminology.hl7.org/CodeSystem/communication-category";
+    let own = json!([{"type": "data-added", "data": [{"type": "Communication",
+        "codeFilter": [{"path": "category", "code": [{"system": category, "code": "instruction"}]}]}]}]);
+    let echo = json!([{"type": "data-added", "data": [{"type": "Task"}]}]);
+    for (trigger, key) in [(own, "plan-cycle"), (echo, "plan-echo")] {
+        let (keys, runs) = faults(|plan| {
+            plan["action"][0]["trigger"] = trigger.clone();
+            plan["action"][0]["action"].as_array_mut().unwrap().truncate(1);
+        });
+        assert_eq!((keys.as_slice(), runs), (&[key][..], false));
+    }
+}
+
+#[test]
+fn all_faults_are_found_at_once() {
+    let (keys, _) = faults(|plan| {
+        plan["action"][0]["trigger"][0]["type"] = json!("periodic");
+        plan["action"][0]["action"][0]["definitionCanonical"] = json!("urn:x");
+        plan["reviewer"] = json!([]);
+    });
+    assert_eq!(keys, ["unknown-trigger", "unknown-activity", "plan-not-reviewed"]);
+}
+
+#[test]
+fn foreign_retired_and_draft_plans_do_not_run_and_are_no_fault() {
+    let foreign = faults(|plan| plan["meta"]["profile"] = json!(["http://hl7.org/fhir/StructureDefinition/cdshooks"]));
+    let draft = faults(|plan| plan["status"] = json!("draft"));
+    assert_eq!((foreign, draft), ((vec![], false), (vec![], false)));
+}
+
+#[test]
+fn a_later_artefact_replaces_an_earlier_one_of_its_url() {
+    let mut artefacts = shipped();
+    let mut newer = artefacts.iter().find(|artefact| artefact["url"] == PLAN).unwrap().clone();
+    newer["version"] = json!("2.0.0");
+    artefacts.push(newer);
+    let (rules, _) = Rules::read(&artefacts);
+    assert_eq!(rules.plan(PLAN).map(|plan| plan.version.as_str()), Some("2.0.0"));
+}

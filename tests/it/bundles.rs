@@ -1,0 +1,123 @@
+//! Transaction and batch. Follows <https://hl7.org/fhir/R4/http.html#transaction>.
+
+use serde_json::{Value, json};
+
+use crate::builders::{MEMBERS, With, bundle, hypertension, patient, store};
+use crate::house::House;
+
+const URN: &str = "urn:uuid:0a1b2c3d-0000-4000-8000-000000000001";
+
+/// A transaction in which a diagnosis points to a patient made in the same Bundle.
+fn linked() -> Value {
+    let diagnosis = hypertension("x", "x").with("id", Value::Null).with("subject", json!({"reference": URN}));
+    let mut sent =
+        bundle("transaction", &[("POST", "Condition", diagnosis), ("POST", "Patient", patient("x").with("id", Value::Null))]);
+    sent["entry"][1]["fullUrl"] = json!(URN);
+    sent
+}
+
+// References between the entries are rewritten to where the resources came to be, whatever the order.
+#[tokio::test(flavor = "multi_thread")]
+async fn references_inside_a_transaction_are_rewritten() {
+    let house = House::new().await;
+    let answer = house.bundle(&linked()).await.is(200);
+    assert_eq!(answer.at("/type"), "transaction-response");
+    assert_eq!(answer.statuses(), ["201", "201"]);
+    let patient = house.get("Patient").await.ids()[0].clone();
+    let diagnosis = &house.get("Condition").await.resources()[0];
+    assert_eq!(diagnosis["subject"]["reference"], format!("Patient/{patient}"));
+    let locations: Vec<Value> = (0..2).map(|entry| answer.at(&format!("/entry/{entry}/response/location"))).collect();
+    assert!(locations[0].as_str().unwrap().contains("Condition/") && locations[1].as_str().unwrap().contains(&patient));
+}
+
+// One refused entry refuses the whole: nothing of the 49 good ones is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_all_or_nothing() {
+    let house = House::new().await;
+    let ids: Vec<String> = (0..49).map(|number| format!("p{number}")).collect();
+    let urls: Vec<String> = ids.iter().map(|id| format!("Patient/{id}")).collect();
+    let mut entries: Vec<(&str, &str, Value)> =
+        ids.iter().zip(&urls).map(|(id, url)| ("PUT", url.as_str(), patient(id))).collect();
+    entries.push(("POST", "Condition", hypertension("x", "p0").with("id", Value::Null).with("subject", Value::Null)));
+    let answer = house.bundle(&bundle("transaction", &entries)).await;
+    assert!([400, 422].contains(&answer.status), "{}", answer.text);
+    assert!(answer.text.contains("49"), "the entry is named: {}", answer.text);
+    assert_eq!((house.count("Patient").await, house.count("Condition").await), (0, 0));
+    house.get("Patient/p0").await.is(404);
+
+    entries.pop();
+    house.bundle(&bundle("transaction", &entries)).await.is(200);
+    assert_eq!(house.count("Patient").await, 49);
+}
+
+// A stale precondition inside a transaction refuses the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_entry_refuses_the_transaction() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let mut sent = bundle(
+        "transaction",
+        &[("PUT", "Patient/ada", patient("ada").with("gender", "other")), ("PUT", "Patient/bob", patient("bob"))],
+    );
+    sent["entry"][0]["request"]["ifMatch"] = json!("W/\"7\"");
+    house.bundle(&sent).await.is(412);
+    house.get("Patient/bob").await.is(404);
+    sent["entry"][0]["request"]["ifMatch"] = json!("W/\"1\"");
+    assert_eq!(house.bundle(&sent).await.is(200).statuses(), ["200", "201"]);
+}
+
+// The same resource twice makes a transaction that cannot be understood.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_resource_twice_is_refused() {
+    let house = House::new().await;
+    let twice = bundle(
+        "transaction",
+        &[("PUT", "Patient/ada", patient("ada")), ("PUT", "Patient/ada", patient("ada").with("gender", "other"))],
+    );
+    assert_eq!(house.bundle(&twice).await.status / 100, 4);
+    house.get("Patient/ada").await.is(404);
+}
+
+// A conditional reference is replaced by the one resource it finds; by none or several the transaction is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_reference_finds_exactly_one() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let about = |value: &str| {
+        let reference = json!({"reference": format!("Patient?identifier={MEMBERS}|{value}")});
+        bundle("transaction", &[("PUT", "Condition/c", hypertension("c", "x").with("subject", reference))])
+    };
+    assert_eq!(house.bundle(&about("nobody")).await.status / 100, 4);
+    house.get("Condition/c").await.is(404);
+    house.bundle(&about("ada")).await.is(200);
+    assert_eq!(house.get("Condition/c").await.at("/subject/reference"), "Patient/ada");
+}
+
+// In a batch every entry stands for itself, and a read is answered with what is there then.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_batch_each_entry_stands_alone() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    let entries = [
+        ("PUT", "Patient/ada", patient("ada")),
+        ("POST", "Patient", patient("x").with("id", Value::Null).with("gender", "lady")),
+        ("GET", "Organization/store-1", Value::Null),
+        ("GET", "Organization/none", Value::Null),
+    ];
+    let answer = house.bundle(&bundle("batch", &entries)).await.is(200);
+    assert_eq!(answer.at("/type"), "batch-response");
+    let statuses = answer.statuses();
+    assert_eq!((statuses[0].as_str(), statuses[2].as_str(), statuses[3].as_str()), ("201", "200", "404"));
+    assert!(["400", "422"].contains(&statuses[1].as_str()));
+    assert_eq!(answer.at("/entry/2/resource/id"), "store-1");
+    assert_eq!(house.count("Patient").await, 1);
+}
+
+// What is no transaction and no batch is not taken at the base.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_batch_and_transaction_are_taken_at_the_base() {
+    let house = House::new().await;
+    house.bundle(&json!({"resourceType": "Bundle", "type": "collection"})).await.is(400);
+    assert_eq!(house.ask("POST", "").json(&patient("ada")).await.status / 100, 4);
+    house.bundle(&json!({"resourceType": "Bundle", "type": "transaction"})).await.is(200);
+}

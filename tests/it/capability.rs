@@ -1,0 +1,49 @@
+//! The CapabilityStatement says what is really served. Follows <https://hl7.org/fhir/R4/capabilitystatement.html>.
+
+use serde_json::{Value, json};
+
+use crate::builders::{patient, task};
+use crate::house::House;
+
+// It names the version, the format and only types that exist; what it advertises of a type is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_advertised_is_served() {
+    let house = House::new().await;
+    let said = house.get("metadata").await.is(200);
+    assert_eq!(
+        (said.at("/resourceType"), said.at("/fhirVersion"), said.at("/kind")),
+        (json!("CapabilityStatement"), json!("4.0.1"), json!("instance"))
+    );
+    let types = said.at("/rest/0/resource").as_array().cloned().unwrap();
+    assert!(types.len() > 100, "{}", types.len());
+    house.put(&patient("ada")).await.is(201);
+    house.put(&task("t", "ada", "store-1")).await.is(201);
+    let mut unserved = Vec::new();
+    for kind in types {
+        let name = kind["type"].as_str().unwrap();
+        for parameter in kind["searchParam"].as_array().cloned().unwrap_or_default() {
+            let search = format!("{name}?{}={}", parameter["name"].as_str().unwrap(), value_of(&parameter));
+            let answer = house.ask("GET", &search).header("Prefer", "handling=strict").send().await;
+            if answer.status != 200 {
+                unserved.push(format!("{search}: {} {}", answer.status, answer.text));
+            }
+        }
+    }
+    assert!(
+        unserved.is_empty(),
+        "{} searches are advertised and not served:\n{}",
+        unserved.len(),
+        unserved[..unserved.len().min(10)].join("\n")
+    );
+}
+
+/// A value of the parameter's type.
+fn value_of(parameter: &Value) -> &'static str {
+    match parameter["type"].as_str().unwrap() {
+        "date" => "2026-06-01",
+        "number" => "1",
+        "quantity" => "1.5",
+        "uri" => "https://signa.example/fhir",
+        _ => "ada",
+    }
+}

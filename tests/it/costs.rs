@@ -1,0 +1,60 @@
+//! What a request costs in statements, and that the cost stays flat however much is there. Counted by PostgreSQL itself.
+
+use serde_json::Value;
+
+use crate::builders::{bundle, dispense, hypertension, patient, subscription};
+use crate::database::Database;
+use crate::house::House;
+
+/// Statements that the database has run so far; asking is one of them.
+async fn statements(house: &House) -> i64 {
+    const COUNT: &str = "SELECT sum(calls)::bigint::text FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+        WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'";
+    house.database.postgres_words(COUNT).await[0].parse().unwrap()
+}
+
+/// Statements of a create, an update, a read and a search, in this order.
+async fn costs(house: &House, name: &str, day: &str) -> [i64; 4] {
+    let mut costs = [0; 4];
+    let diagnosis = hypertension(name, "ada");
+    for (index, cost) in costs.iter_mut().enumerate() {
+        let before = statements(house).await;
+        match index {
+            0 => house.put(&diagnosis).await.is(201),
+            1 => house.put(&dispense("same", "ada", day)).await.is(200),
+            2 => house.get(&format!("Condition/{name}")).await.is(200),
+            _ => house.get("Condition?patient=ada&_count=10").await.is(200),
+        };
+        *cost = statements(house).await - before;
+    }
+    costs
+}
+
+// A request costs few statements, and not one more when there are hundreds of patients and subscriptions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_costs_the_same_however_much_is_there() {
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    house.put(&patient("ada")).await.is(201);
+    house.put(&dispense("same", "ada", "2026-06-01")).await.is(201);
+    house.put(&hypertension("first", "ada")).await.is(201);
+    let few = costs(&house, "c1", "2026-06-02").await;
+
+    for batch in 0..4 {
+        let ids: Vec<String> = (0..100).map(|number| format!("p{batch}-{number}")).collect();
+        let urls: Vec<String> = ids.iter().map(|id| format!("Patient/{id}")).collect();
+        let entries: Vec<(&str, &str, Value)> =
+            ids.iter().zip(&urls).map(|(id, url)| ("PUT", url.as_str(), patient(id))).collect();
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+    }
+    for number in 0..100 {
+        let criteria = format!("Condition?code=http://snomed.info/sct|{}", 1_000_000 + number);
+        house.post(&subscription(&criteria, "http://127.0.0.1:9/hook")).await.is(201);
+    }
+    let many = costs(&house, "c2", "2026-06-03").await;
+    assert_eq!(few, many);
+    let bounds = [20, 20, 1, 2];
+    assert!(few.iter().zip(bounds).all(|(cost, bound)| *cost <= bound), "create, update, read, search: {few:?}");
+    let House { database, .. } = house;
+    database.drop().await;
+}

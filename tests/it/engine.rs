@@ -1,0 +1,64 @@
+//! The one place where stories know how a gateway is put together.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use signa::clock::Clock;
+use signa::command::gateway::Gateway;
+use signa::config::Config;
+
+use crate::database::Database;
+
+/// A gateway that runs in this process; its beat turns only when the story says so.
+pub(crate) struct Engine {
+    gateway: Gateway,
+    lock: Option<PathBuf>,
+}
+
+impl Engine {
+    pub(crate) async fn start(database: &Database, clock: &Clock) -> Self {
+        let mut config = Config::read(None, |_| None).unwrap();
+        config.listen = String::from("127.0.0.1:0");
+        config.ledger.database.clone_from(&database.url);
+        config.ledger.key = database.key();
+        config.speak.loopback = true;
+        let gateway = Gateway::open(&config, clock.clone(), None).await.unwrap();
+        Self { gateway, lock: database.lock() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.address
+    }
+
+    /// Turns until nothing is left, lets the deliveries end, and looks again for what they led to.
+    pub(crate) async fn beat(&self) {
+        loop {
+            let mut done = 0;
+            loop {
+                let turn = self.gateway.beat.turn().await.unwrap();
+                if turn == 0 {
+                    break;
+                }
+                done += turn;
+            }
+            self.gateway.beat.deliverer.rest().await;
+            if done == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Signs a checkpoint over all that was written.
+    pub(crate) async fn seal(&self) {
+        self.gateway.flow.ledger.seal().await.unwrap();
+    }
+
+    /// Stops, and returns when the database is free for another.
+    pub(crate) async fn stop(self) {
+        self.gateway.stop().await;
+        if let Some(lock) = self.lock {
+            tokio::task::spawn_blocking(|| File::open(lock).unwrap().lock().unwrap()).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! An import teaches the ledger and contacts nobody. Driven as its users drive it: by the command line.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store};
+use crate::diary::diary;
+use crate::house::House;
+
+fn import(house: &House, name: &str, text: &str) -> Output {
+    let path = house.database.folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_signa"))
+        .arg("import")
+        .arg(path)
+        .args(["--database", &house.database.url])
+        .env("SIGNA_LEDGER_KEY", house.database.key())
+        .output()
+        .unwrap()
+}
+
+/// Everything that would lead to messages, were it told as it happens.
+fn month() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("PUT", "Organization/store-1", store("store-1")),
+        ("PUT", "Patient/ada", patient("ada")),
+        ("PUT", "Consent/yes", consent("yes", "ada", &[Purpose::Treatment])),
+        ("PUT", "Condition/c", hypertension("c", "ada")),
+        ("PUT", "MedicationDispense/d", dispense("d", "ada", "2026-06-01")),
+    ]
+}
+
+// What is imported is there and found, and nothing is said about it; what comes afterwards is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_contacts_nobody() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let done = import(&house, "month.json", &bundle("transaction", &month()).to_string());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    house.restart().await;
+    house.days(35).await;
+    assert_eq!(house.count("MedicationDispense?patient=ada").await, 1);
+    assert!(diary(&house, "ada").await.is_empty());
+
+    house.put(&dispense("d2", "ada", "2026-07-06")).await.is(201);
+    house.days(4).await;
+    assert_eq!(diary(&house, "ada").await.len(), 1);
+}
+
+// Line by line works as well; what is refused is reported with its reason, and the rest is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_reports_what_it_refused() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let broken = patient("bob").with("gender", "lady");
+    let lines = format!("{}\n{}\n\n{}\n", patient("ada"), broken, hypertension("c", "ada"));
+    let done = import(&house, "lines.ndjson", &lines);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("Patient.gender"), "{said}");
+    house.restart().await;
+    assert_eq!((house.count("Patient").await, house.count("Condition").await), (1, 1));
+}

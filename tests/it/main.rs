@@ -1,0 +1,59 @@
+//! The stories: each drives a running gateway over HTTP and reads what came out.
+
+#[cfg(test)]
+mod answer;
+#[cfg(test)]
+mod builders;
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod engine;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod receiver;
+
+#[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod capability;
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod databases;
+#[cfg(test)]
+mod deliveries;
+#[cfg(test)]
+mod diary;
+#[cfg(test)]
+mod gates;
+#[cfg(test)]
+mod import;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod nudges;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod polling;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod refill;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod start;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
+mod verify;
+#[cfg(test)]
+mod versions;

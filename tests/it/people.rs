@@ -1,0 +1,69 @@
+//! A fact finds its person: by literal reference, by identifier, by condition, or by one made for an identifier never seen.
+
+use serde_json::json;
+
+use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hypertension, patient, store};
+use crate::diary::diary;
+use crate::house::House;
+
+// A logical reference leads to the patient who has that identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_leads_to_its_patient() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let subject = json!({"identifier": {"system": MEMBERS, "value": "ada"}});
+    house.put(&hypertension("c", "x").with("subject", subject)).await.is(201);
+    let told = house.get("Patient/ada/$ledger").await.is(200);
+    assert!(told.ids().contains(&String::from("c")), "{}", told.text);
+}
+
+// A fact may come before its patient: the ledger keeps it for the identifier, and the patient finds it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_may_come_before_its_patient() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    let subject = json!({"identifier": {"system": MEMBERS, "value": "ada"}});
+    house.put(&dispense("d", "x", "2026-06-01").with("subject", subject)).await.is(201);
+    house.put(&hypertension("c", "ada")).await.is(201);
+    house.beat().await;
+    house.put(&patient("ada")).await.is(201);
+    house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
+    let told = house.get("Patient/ada/$ledger").await.is(200);
+    for id in ["d", "c", "ada"] {
+        assert!(told.ids().contains(&String::from(id)), "{id}: {}", told.text);
+    }
+    house.days(4).await;
+    let said = house.count("Communication").await;
+    assert_eq!(said, 1, "{:?}", diary(&house, "ada").await);
+}
+
+// An identifier without a system leads to nobody: two hospitals may both have a patient 7.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_without_a_system_leads_to_nobody() {
+    let house = House::new().await;
+    house.put(&patient("ada").with("identifier", json!([{"value": "7"}]))).await.is(201);
+    let subject = json!({"identifier": {"value": "7"}});
+    house.put(&hypertension("c", "x").with("subject", subject)).await.is(201);
+    assert!(!house.get("Patient/ada/$ledger").await.is(200).ids().contains(&String::from("c")));
+}
+
+// The ledger tells a patient's story in the order in which it happened, each line with its source and hash.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_tells_the_story_in_order() {
+    let house = House::new().await;
+    let entries = [
+        ("PUT", "MedicationDispense/d2", dispense("d2", "ada", "2026-05-20")),
+        ("PUT", "MedicationDispense/d1", dispense("d1", "ada", "2026-04-20")),
+        ("PUT", "Patient/ada", patient("ada")),
+    ];
+    house.bundle(&bundle("transaction", &entries)).await.is(200);
+    house.put(&patient("bob")).await.is(201);
+    let told = house.get("Patient/ada/$ledger").await.is(200);
+    let dispenses: Vec<String> = told.ids().into_iter().filter(|id| id.starts_with('d')).collect();
+    assert_eq!((dispenses, told.ids().contains(&String::from("bob"))), (vec![String::from("d1"), String::from("d2")], false));
+    let extensions = told.at("/entry/0/extension").to_string() + &told.at("/entry/0/resource/meta/extension").to_string();
+    for word in ["hash", "source", "happened", "learned"] {
+        assert!(extensions.contains(word) || told.text.contains(&format!("ledger-{word}")), "{word}: {}", told.text);
+    }
+    house.get("Patient/nobody/$ledger").await.is(404);
+}

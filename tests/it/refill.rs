@@ -1,0 +1,122 @@
+//! From one fill to the next: advice, reminder and call follow the supply, and what makes them pointless takes them back.
+
+use serde_json::json;
+
+use crate::builders::{Purpose, With, consent, dispense, hypertension, patient, store};
+use crate::diary::{diary, texts};
+use crate::golden::golden;
+use crate::house::House;
+
+const USUAL: [&str; 3] =
+    ["2026-06-04 instruction completed", "2026-06-26 reminder completed", "2026-07-01 refill-call requested"];
+
+/// A store, and Ada with hypertension, who agreed to be written to.
+pub(crate) async fn with_ada() -> House {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    house.put(&patient("ada")).await.is(201);
+    house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
+    house.put(&hypertension("c", "ada")).await.is(201);
+    house.beat().await;
+    house
+}
+
+// Thirty days of supply lead to advice on day 3, a reminder four days before their end and a call the day after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_leads_to_advice_a_reminder_and_a_call() {
+    let house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+    house.days(35).await;
+    assert_eq!(diary(&house, "ada").await, USUAL);
+
+    let said = house.all("Communication?subject=Patient/ada").await;
+    let asked = house.all("Task?owner=Organization/store-1&status=requested").await;
+    let stable = |value: &serde_json::Value| serde_json::from_str(&house.stable(&value.to_string())).unwrap();
+    golden("reminder.json", &stable(said.iter().find(|one| one["category"][0]["coding"][0]["code"] == "reminder").unwrap()));
+    golden("call.json", &stable(&asked[0]));
+}
+
+// The same dispense sent twice, as two resources with one identifier, is one fact: nothing is said twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_dispense_twice_is_said_once() {
+    let house = with_ada().await;
+    let sent = dispense("d", "ada", "2026-06-01").with("id", serde_json::Value::Null);
+    house.post(&sent).await.is(201);
+    house.post(&sent).await.is(201);
+    house.days(35).await;
+    assert_eq!(house.count("MedicationDispense").await, 2);
+    assert_eq!(diary(&house, "ada").await, USUAL);
+}
+
+// A refill ten days before the end carries over: the reminder and the call move by its thirty days.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_refill_moves_the_dates() {
+    let house = with_ada().await;
+    house.put(&dispense("d1", "ada", "2026-06-01")).await.is(201);
+    house.days(19).await;
+    house.put(&dispense("d2", "ada", "2026-06-20")).await.is(201);
+    house.days(46).await;
+    let expected = [
+        "2026-06-04 instruction completed",
+        "2026-06-23 instruction completed",
+        "2026-07-26 reminder completed",
+        "2026-07-31 refill-call requested",
+    ];
+    assert_eq!(diary(&house, "ada").await, expected);
+}
+
+// A reversed dispense supplies nothing: what was not yet said is never said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reversed_dispense_is_not_reminded_of() {
+    for status in ["entered-in-error", "cancelled", "stopped"] {
+        let house = with_ada().await;
+        house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+        house.days(9).await;
+        house.put(&dispense("d", "ada", "2026-06-01").with("status", status)).await.is(200);
+        house.days(26).await;
+        assert_eq!(diary(&house, "ada").await, &USUAL[..1], "{status}");
+    }
+}
+
+// A call that was asked for is taken back when the refill comes: nobody calls in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refill_takes_back_the_call() {
+    let house = with_ada().await;
+    house.put(&dispense("d1", "ada", "2026-06-01")).await.is(201);
+    house.days(31).await;
+    assert_eq!(diary(&house, "ada").await, USUAL);
+    house.put(&dispense("d2", "ada", "2026-07-02")).await.is(201);
+    house.beat().await;
+    assert_eq!(diary(&house, "ada").await[2], "2026-07-01 refill-call cancelled");
+}
+
+// A dispense that comes in late is not reminded of after the fact.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_late_is_not_said() {
+    let house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-03-01")).await.is(201);
+    house.days(3).await;
+    assert!(diary(&house, "ada").await.is_empty());
+}
+
+// A dispense that says nothing of its days leads to nothing, and the decision says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_supply_is_not_guessed() {
+    let house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-06-01").with("daysSupply", json!(null))).await.is(201);
+    house.days(35).await;
+    assert_eq!(texts(&house, "ada").await.len(), usize::from(!diary(&house, "ada").await.is_empty()));
+    assert!(!diary(&house, "ada").await.iter().any(|line| line.contains("reminder") || line.contains("refill-call")));
+}
+
+// What is due survives the gateway: another one, started on the same database, says it on its day.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_survives_a_restart() {
+    let mut house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+    house.restart().await;
+    house.days(10).await;
+    house.restart().await;
+    house.days(25).await;
+    assert_eq!(diary(&house, "ada").await, USUAL);
+}
