@@ -41,7 +41,7 @@ pub(super) fn on_loopback(listen: &str) -> Result<()> {
     if addresses.all(|address| address.ip().is_loopback()) {
         Ok(())
     } else {
-        bail!("--auth off serves only on a loopback address such as 127.0.0.1:8080, not on {listen}")
+        bail!("without authorization it serves only on a loopback address such as 127.0.0.1:8080, not on {listen}")
     }
 }
 
