@@ -168,7 +168,7 @@ impl Beat {
                     return Ok(());
                 }
                 Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
-                    tracing::debug!("a reaction is decided anew")
+                    tracing::debug!("a reaction is decided anew");
                 }
                 Err(Refused::Broken(why)) => return Err(Error::Broken(why)),
                 Err(refused) => {
