@@ -4,7 +4,7 @@
 //! # For whoever calls it (the beat)
 //!
 //! 1. At start, and whenever a PlanDefinition, ActivityDefinition, ValueSet or ConceptMap under our canonical root changes:
-//!    [`Rules::read`] over the shipped artefacts ([`shipped`]) followed by those of the user; later ones replace earlier ones
+//!    [`Rules::read`] over the shipped artefacts ([`shipped()`]) followed by those of the user; later ones replace earlier ones
 //!    of the same url. It returns every fault as issues beside the rules that can run.
 //! 2. For each claimed event: [`Rules::hears`] its type, then [`Rules::concerns`] with its resource. `Nothing` is settled without loading anything. `Pending` needs a story
 //!    only when the person has dues. `Rules` always needs one. Events of one person may be handed in together.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -26,8 +27,16 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -40960; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
     )?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    settle_plans(&connection)?;
     Ok(connection)
+}
+
+/// Keeps prepared statements, with the plan they were first given: without this, SQLite plans a statement anew each time
+/// the bound value of its `LIMIT` is set.
+fn settle_plans(connection: &Connection) -> Result<(), Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Holds the file for one writing process; a second one is refused with a sentence.
@@ -78,7 +87,7 @@ impl Reader {
 pub(in crate::ledger) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA cache_size = -24576; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;")?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    settle_plans(&connection)?;
     Ok(connection)
 }
 
@@ -94,7 +103,7 @@ pub(super) fn rows(connection: &Connection, sql: &str, cells: &[Cell<'_>]) -> Re
         for column in 0..columns {
             cells.push(match row.get_ref(column)? {
                 ValueRef::Integer(value) => Found::Int(value),
-                ValueRef::Text(bytes) => Found::Text(String::from_utf8_lossy(bytes).into_owned()),
+                ValueRef::Text(bytes) => Found::Text(text(bytes)),
                 ValueRef::Null => Found::Int(0),
                 other => return Err(Error::Broken(format!("a column holds {:?}", other.data_type()))),
             });
@@ -102,6 +111,11 @@ pub(super) fn rows(connection: &Connection, sql: &str, cells: &[Cell<'_>]) -> Re
         found.push(Row { cells, next: 0 });
     }
     Ok(found)
+}
+
+/// What we stored was UTF-8; if the file was damaged, what cannot be read is shown as such.
+fn text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 /// Runs a statement.

@@ -306,6 +306,9 @@ impl Ask<'_> {
     /// Latest resource first, along the rows of one word; of several words, their walks are joined.
     async fn by_word(&self, asker: &mut impl Asker, driver: usize) -> Result<Vec<(Stored, String)>, Error> {
         let Some(Test::Words { parameter, words }) = self.tests.get(driver) else { return Ok(Vec::new()) };
+        if words.len() == 1 {
+            return self.by_one_word(asker, driver).await;
+        }
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS).push(", 0 FROM (");
         for (index, word) in words.iter().enumerate() {
@@ -323,6 +326,27 @@ impl Ask<'_> {
         collect(asker, &sql).await
     }
 
+    /// The walk along one word needs no joining, and nothing is gathered before the page is full.
+    async fn by_one_word(&self, asker: &mut impl Asker, driver: usize) -> Result<Vec<(Stored, String)>, Error> {
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(COLUMNS).push(", 0 FROM words d JOIN resources r ON r.number = d.number WHERE ");
+        self.word_is(&mut sql, driver);
+        if let Some(after) = &self.query.after {
+            sql.push(" AND d.number < ").int(after.number);
+        }
+        self.filters(&mut sql, Some(driver));
+        sql.push(" ORDER BY d.number DESC LIMIT ").int(self.limit);
+        collect(asker, &sql).await
+    }
+
+    /// `DISTINCT ` where several words may lead to one resource.
+    fn distinct(&self, driver: usize) -> &'static str {
+        match self.tests.get(driver) {
+            Some(Test::Words { words, .. }) if words.len() == 1 => "",
+            _ => "DISTINCT ",
+        }
+    }
+
     /// Few candidates of one criterion, sorted by a date parameter; those without the date come last.
     async fn sorted(
         &self,
@@ -333,7 +357,11 @@ impl Ask<'_> {
     ) -> Result<Vec<(Stored, String)>, Error> {
         let (end, last) = if descending { ("MAX", i64::MIN) } else { ("MIN", i64::MAX) };
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS).push(", x.key FROM (SELECT DISTINCT d.number AS number, COALESCE((SELECT ");
+        sql.push("SELECT ")
+            .push(COLUMNS)
+            .push(", x.key FROM (SELECT ")
+            .push(self.distinct(driver))
+            .push("d.number AS number, COALESCE((SELECT ");
         sql.push(end).push("(s.low) FROM spans s WHERE s.tenant = ").text(&self.scope.tenant);
         sql.push(" AND s.number = d.number AND s.parameter = ").int(i64::from(parameter)).push("), ").int(last);
         sql.push(") AS key FROM words d WHERE ");
@@ -352,7 +380,11 @@ impl Ask<'_> {
         descending: bool,
     ) -> Result<Vec<(Stored, String)>, Error> {
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS).push(", r.updated FROM (SELECT DISTINCT d.number AS number FROM words d WHERE ");
+        sql.push("SELECT ")
+            .push(COLUMNS)
+            .push(", r.updated FROM (SELECT ")
+            .push(self.distinct(driver))
+            .push("d.number AS number FROM words d WHERE ");
         self.word_is(&mut sql, driver);
         self.filters(&mut sql, Some(driver));
         sql.push(") x JOIN resources r ON r.number = x.number");
