@@ -47,7 +47,7 @@ pub(in crate::ledger) fn lock(path: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(Error::Broken(String::from("another process writes to this database; send to it over HTTP instead (--to URL)")))
+            Err(Error::Broken(String::from("another process writes to this database; stop it first, or send to it over HTTP")))
         }
         Err(TryLockError::Error(error)) => Err(Error::Broken(format!("the lock file: {error}"))),
     }
