@@ -1,5 +1,6 @@
 //! What can be asked of the program on the command line.
 
+pub mod demo;
 pub mod gateway;
 pub mod import;
 pub mod serve;
@@ -21,6 +22,8 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Plays a sample month in a temporary database, tells what was said and why, and serves it.
+    Demo(Demo),
     /// Serves FHIR, reacts and speaks, until it is told to stop.
     Serve(Serve),
     /// Takes in what others have kept: NDJSON, resources, Bundles.
@@ -28,6 +31,17 @@ pub enum Command {
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),
+}
+
+/// How to show.
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// Address and port to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    /// Ends after the month instead of serving.
+    #[arg(long, hide = true)]
+    pub once: bool,
 }
 
 /// How to serve.

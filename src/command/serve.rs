@@ -36,12 +36,12 @@ pub async fn run(arguments: &Serve) -> Result<ExitCode> {
 }
 
 /// Without authorization only this machine may reach the port.
-fn on_loopback(listen: &str) -> Result<()> {
+pub(super) fn on_loopback(listen: &str) -> Result<()> {
     let mut addresses = listen.to_socket_addrs().with_context(|| format!("\"{listen}\" is no address and port"))?;
     if addresses.all(|address| address.ip().is_loopback()) {
         Ok(())
     } else {
-        bail!("--auth off serves only on a loopback address such as 127.0.0.1:8080, not on {listen}")
+        bail!("without authorization it serves only on a loopback address such as 127.0.0.1:8080, not on {listen}")
     }
 }
 

@@ -2,7 +2,6 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#upsert>.
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::bundle::Line;
 use super::interaction::{Act, Interaction, refuse};
@@ -10,7 +9,7 @@ use super::{Done, Flow, Refused, Sender, one};
 use crate::check;
 use crate::fhir::outcome::Issue;
 use crate::identify;
-use crate::identify::bundle::{Method, is_id};
+use crate::identify::bundle::{Method, id_of_text, own_id};
 use crate::identify::references::Links;
 
 impl Flow {
@@ -57,15 +56,4 @@ fn keeping_id(mut line: Line) -> Line {
         request.id = Some(id);
     }
     line
-}
-
-/// The id that a resource brings: its own, or that of its fullUrl.
-fn own_id(resource: &Value, full_url: &str) -> Option<String> {
-    let id = resource.get("id").and_then(Value::as_str).or_else(|| full_url.strip_prefix("urn:uuid:"))?;
-    is_id(id).then(|| id.to_owned())
-}
-
-/// The same text has the same id, so that it is not taken twice.
-fn id_of_text(text: &[u8]) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, &[b"https://signa.example/fhir/import#", text].concat()).to_string()
 }

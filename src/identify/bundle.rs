@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::fhir::definitions;
 use crate::fhir::outcome::Issue;
@@ -176,6 +177,19 @@ pub fn names(full_url: &str) -> Vec<&str> {
         }
     }
     names
+}
+
+/// The id that a resource brings: its own, or that of its `urn:uuid:` fullUrl.
+#[must_use]
+pub fn own_id(resource: &Value, full_url: &str) -> Option<String> {
+    let id = resource.get("id").and_then(Value::as_str).or_else(|| full_url.strip_prefix("urn:uuid:"))?;
+    is_id(id).then(|| id.to_owned())
+}
+
+/// An id for a resource that brings none: the same text has the same id, so that it is not taken twice.
+#[must_use]
+pub fn id_of_text(text: &[u8]) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, &[b"https://signa.example/fhir/import#", text].concat()).to_string()
 }
 
 #[cfg(test)]

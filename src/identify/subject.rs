@@ -12,7 +12,16 @@ pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
         return Subject::Itself;
     }
     let named = |reference| of_reference(resource, reference);
-    kind.subject.iter().find_map(|path| kinds::find(resource, path, &mut |value| named(value))).unwrap_or(Subject::Nobody)
+    let stated = kind.subject.iter().find_map(|path| kinds::find(resource, path, &mut |value| named(value)));
+    stated.or_else(|| writer(kind, resource)).unwrap_or(Subject::Nobody)
+}
+
+/// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on.
+fn writer(kind: &Kind, resource: &Value) -> Option<Subject> {
+    let sender = resource.get("sender").filter(|_| kind.name == "Communication")?;
+    let literal = sender.get("reference").and_then(Value::as_str).and_then(patient);
+    let typed = sender.get("type").and_then(Value::as_str) == Some("Patient");
+    (literal.is_some() || typed).then(|| of_reference(resource, sender))?
 }
 
 /// The person a Reference leads to; `None` if it leads to none that can be known: a Group, a device, a name alone.
@@ -73,6 +82,17 @@ mod tests {
 
     fn condition(reference: &Value) -> Subject {
         whose(&json!({"resourceType": "Condition", "subject": reference}))
+    }
+
+    #[test]
+    fn a_message_without_subject_belongs_to_the_patient_who_wrote_it() {
+        let message = |sender: Value| whose(&json!({"resourceType": "Communication", "sender": sender}));
+        let identifier = json!({"system": "urn:s", "value": "1"});
+        assert_eq!(message(json!({"reference": "Patient/1"})), Subject::Literal(String::from("Patient/1")));
+        let typed = json!({"type": "Patient", "identifier": identifier});
+        assert_eq!(message(typed), Subject::Identifier(String::from("urn:s"), String::from("1")));
+        assert_eq!(message(json!({"identifier": identifier})), Subject::Nobody);
+        assert_eq!(message(json!({"reference": "Organization/1"})), Subject::Nobody);
     }
 
     #[test]

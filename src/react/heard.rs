@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::decide::{because, decide, withdraw};
+use super::gates::therapy;
 use super::plan::Anchor;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
@@ -22,6 +23,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line == Line::Linked;
+        if event.resource.kind == "MedicationRequest" && (event.resource.deleted || therapy::has_ended(&event.resource.value)) {
+            refill::end_order(turn, event);
+        }
         now.extend(nudge::hear(turn, event));
     }
     if looks_again && person::has_died(turn.story) {
@@ -65,7 +69,7 @@ fn in_order<'a>(turn: &mut Turn<'a>, mut now: Vec<Candidate<'a>>) {
 /// Somebody said STOP or START: it binds all addresses of whoever said it. Whether it came from a person we know.
 fn obey(turn: &mut Turn, event: &Heard, wish: Wish) -> bool {
     let sender = words::sender(&event.resource.value).and_then(|sender| turn.story.find(&sender));
-    let Some(sender) = sender else { return false };
+    let Some(sender) = sender.or_else(|| person::patient(turn.story)) else { return false };
     let person = event.resource.person;
     for address in person::addresses(std::slice::from_ref(sender)) {
         turn.reaction.marks.push(match wish {

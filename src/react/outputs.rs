@@ -129,7 +129,11 @@ pub(crate) fn ended(stored: &Value, status: &str, gate: &str, why: &str, now: i6
     let mut ended = stored.clone();
     let Some(members) = ended.as_object_mut() else { return ended };
     members.shift_remove("meta");
-    let reason = json!({"coding": [{"system": NOT_DONE, "code": gate}], "text": why});
+    let mut coding = vec![json!({"system": NOT_DONE, "code": gate})];
+    if let Some(code) = standard(gate).filter(|_| members.get("resourceType") != Some(&json!("Task"))) {
+        coding.push(json!({"system": "http://terminology.hl7.org/CodeSystem/communication-not-done-reason", "code": code}));
+    }
+    let reason = json!({"coding": coding, "text": why});
     let place = members.keys().position(|name| name == "status").map_or(members.len(), |at| at + 1);
     members.insert(String::from("status"), json!(status));
     members.shift_remove("statusReason");
@@ -138,6 +142,16 @@ pub(crate) fn ended(stored: &Value, status: &str, gate: &str, why: &str, now: i6
         members.insert(String::from("lastModified"), json!(instant(now)));
     }
     ended
+}
+
+/// The standard's own code for a gate's reason, where it has one.
+fn standard(gate: &str) -> Option<&'static str> {
+    match gate {
+        "stop" | "consent" => Some("patient-objection"),
+        "reachable" => Some("invalid-phone-number"),
+        "alive" => Some("recipient-unavailable"),
+        _ => None,
+    }
 }
 
 /// What all outputs of a candidate share.
@@ -243,6 +257,9 @@ mod tests {
         assert_eq!(names, ["resourceType", "id", "status", "statusReason", "lastModified"]);
         assert_eq!(text(&ended, "status"), Some("cancelled"));
         assert_eq!(ended["statusReason"]["text"], json!("Because."));
-        assert_eq!(ended["statusReason"]["coding"][0]["code"], json!("moved"));
+        assert_eq!(ended["statusReason"]["coding"], json!([{"system": NOT_DONE, "code": "moved"}]));
+        let message = json!({"resourceType": "Communication", "status": "preparation"});
+        let objected = super::ended(&message, "not-done", "stop", "Because.", 0);
+        assert_eq!(objected["statusReason"]["coding"][1]["code"], json!("patient-objection"));
     }
 }

@@ -10,10 +10,11 @@ use super::cover::{Fill, MEDIAN};
 use super::decide::{because, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::detail::Detail;
 use super::facts::Ask;
+use super::gates::therapy;
 use super::plan::{Action, Anchor, Plan, Step};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn};
-use super::{Heard, episode, outputs, products};
+use super::{Heard, Resource, episode, outputs, products};
 use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
 const DAY_MS: i64 = 86_400_000;
@@ -81,6 +82,24 @@ fn uncountable(turn: &mut Turn, news: &News) {
             let candidate = Candidate { plan, step, episode, output, trigger: None, fill: None, detail };
             stop(turn, &candidate, Outcome::Stopped, because::SUPPLY, why.reason());
         }
+    }
+}
+
+/// An order was ended: what asks for the next fill of it is taken back, unless somebody is at it.
+pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
+    let prefix = format!("{}/_history/", event.resource.reference());
+    let asks = |rule: &str, step: &str| {
+        let step = turn.rules.plan(rule).and_then(|plan| plan.step(step)).map(|(_, step)| step.anchor);
+        matches!(step, Some(Anchor::End(_)))
+    };
+    let rests = |facts: &[String]| facts.iter().any(|fact| fact.starts_with(&prefix));
+    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&Detail::read(&due.detail).facts));
+    let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts));
+    for due in dues {
+        withdraw(turn, &due, Outcome::Stopped, "therapy", therapy::ENDED);
+    }
+    for decision in fired {
+        withdraw_task(turn, &decision, "therapy", therapy::ENDED);
     }
 }
 
@@ -196,6 +215,7 @@ impl<'a> Arranging<'a, '_> {
         let versions = turn.supplies.iter().filter(|row| fill.dispenses.contains(&row.dispense));
         let mut facts: Vec<String> =
             versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
+        facts.extend(needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
         facts.sort();
         let episode = episode::of_fill(self.product, fill.first);
         let output = turn.output(self.plan, &step.id, &episode);

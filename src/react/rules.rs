@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::concepts::Concepts;
+use super::gates::therapy;
 use super::plan::{Action, Anchor, Plan};
 use super::products::{self, Products};
 use super::words;
@@ -69,6 +70,7 @@ impl Rules {
         match kind {
             "MedicationDispense" => Concern::Rules,
             "Patient" if person::says_died(value) => Concern::Rules,
+            "MedicationRequest" if therapy::has_ended(value) => Concern::Rules,
             "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
             "Communication" if words::wish(value).is_some() => Concern::Rules,
             _ if self.about(kind, value).next().is_some() => Concern::Rules,

@@ -68,7 +68,10 @@ const START: &[&str] = &[
 
 /// What an inbound Communication of a Patient wants, if it is one of the words alone.
 pub(crate) fn wish(communication: &Value) -> Option<Wish> {
-    sender(communication)?;
+    let typed = communication.get("sender").and_then(|sender| text(sender, "type"));
+    if sender(communication).is_none() && !matches!(typed, Some("Patient" | "RelatedPerson")) {
+        return None;
+    }
     let said = each(communication, "payload").iter().find_map(|payload| text(payload, "contentString"))?;
     let plain: String =
         said.trim().trim_matches(|letter: char| letter.is_ascii_punctuation() || "。！，“”".contains(letter)).to_uppercase();

@@ -11,6 +11,7 @@ mod lane;
 pub mod listeners;
 mod matching;
 mod office;
+pub mod post;
 mod schedule;
 mod send;
 mod settle;

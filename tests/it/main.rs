@@ -26,6 +26,8 @@ mod databases;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod diary;
 #[cfg(test)]
 mod gates;

@@ -12,6 +12,7 @@
 
 mod files;
 mod items;
+mod remote;
 mod report;
 
 use std::collections::hash_map::DefaultHasher;
@@ -29,9 +30,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::flow::{Flow, Sender};
 use crate::ledger::{How, Ledger, Scope};
+use crate::speak::post::Post;
 use files::{Document, Source};
 use items::{Item, Known};
-use report::Report;
+use report::{Report, of_flow};
 
 /// So many items are under way at once, so that one commit can take them together. Items with one id keep their order.
 const LANES: usize = 64;
@@ -52,6 +54,10 @@ pub struct Arguments {
     /// A settings file.
     #[arg(long)]
     pub config: Option<PathBuf>,
+    /// The FHIR base of a running gateway, for example `https://host/fhir`, instead of a database. It takes what it is sent
+    /// as happening now, so say `--react`, too.
+    #[arg(long, conflicts_with = "database", requires = "react")]
+    pub to: Option<String>,
     /// Let rules act on what is imported, as if it happened now. Without it nothing is said to anybody.
     #[arg(long)]
     pub react: bool,
@@ -66,11 +72,18 @@ struct Parcel {
 
 /// What all lanes share.
 struct Shared {
-    flow: Flow,
-    sender: Sender,
+    goal: Goal,
     known: Known,
     report: Mutex<Report>,
     progress: ProgressBar,
+}
+
+/// Where an import goes.
+enum Goal {
+    /// Into a ledger of this machine's.
+    Ledger(Flow, Sender),
+    /// To a gateway that runs.
+    Gateway(Post, Clock),
 }
 
 /// Imports.
@@ -81,21 +94,27 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let sources = files::gather(&arguments.paths)?;
     let clock = Clock::running();
-    let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
-    let flow = Flow::new(ledger, clock).at(&config.arrive.base).speaking(config.speak.clone());
-    let how = if arguments.react { How::Live } else { How::Import };
-    let scope = Scope { tenant: config.arrive.tenant.as_str().into() };
-    let sender = Sender { scope, source: String::from("import"), how };
-    let started = flow.clock.clone();
-    let report = import(flow, sender, sources).await?;
+    let goal = match &arguments.to {
+        Some(base) => Goal::Gateway(Post::to(base)?, clock.clone()),
+        None => ledger(&config, clock.clone(), arguments.react).await?,
+    };
+    let report = import(goal, sources).await?;
     let mut out = std::io::stdout().lock();
     report.tell(&mut out)?;
-    writeln!(out, "{} resources in {:.1} s, {} refused", report.taken(), started.elapsed().as_secs_f64(), report.refused())?;
+    writeln!(out, "{} resources in {:.1} s, {} refused", report.taken(), clock.elapsed().as_secs_f64(), report.refused())?;
     Ok(ExitCode::SUCCESS)
 }
 
+async fn ledger(config: &Config, clock: Clock, react: bool) -> Result<Goal> {
+    let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
+    let flow = Flow::new(ledger, clock).at(&config.arrive.base).speaking(config.speak.clone());
+    let how = if react { How::Live } else { How::Import };
+    let scope = Scope { tenant: config.arrive.tenant.as_str().into() };
+    Ok(Goal::Ledger(flow, Sender { scope, source: String::from("import"), how }))
+}
+
 /// Reads the files twice and takes in what is in them.
-async fn import(flow: Flow, sender: Sender, sources: Vec<Source>) -> Result<Report> {
+async fn import(goal: Goal, sources: Vec<Source>) -> Result<Report> {
     let progress = progress(sources.iter().map(|source| source.bytes * 2).sum());
     let (known, sources, progress) = tokio::task::spawn_blocking(move || {
         let mut known = Known::default();
@@ -111,7 +130,7 @@ async fn import(flow: Flow, sender: Sender, sources: Vec<Source>) -> Result<Repo
         (known, sources, progress)
     })
     .await?;
-    let shared = Arc::new(Shared { flow, sender, known, report: Mutex::default(), progress });
+    let shared = Arc::new(Shared { goal, known, report: Mutex::default(), progress });
     let (lanes, workers): (Vec<_>, Vec<_>) = (0..LANES).map(|_| lane(&shared)).unzip();
     let reader = Arc::clone(&shared);
     tokio::task::spawn_blocking(move || hand_out(&reader, &sources, &lanes)).await?;
@@ -168,11 +187,11 @@ fn lane(shared: &Arc<Shared>) -> (mpsc::Sender<Parcel>, tokio::task::JoinHandle<
 impl Shared {
     async fn take(&self, parcel: &Parcel) {
         let item = &parcel.item;
-        let outcome = if item.whole {
-            self.flow.import_transaction(&self.sender, &item.text).await
-        } else {
-            let links = self.known.links(item);
-            self.flow.import(&self.sender, &item.text, &links).await.map(|done| vec![done])
+        let links = self.known.links(item);
+        let outcome = match &self.goal {
+            Goal::Ledger(flow, sender) if item.whole => of_flow(flow.import_transaction(sender, &item.text).await),
+            Goal::Ledger(flow, sender) => of_flow(flow.import(sender, &item.text, &links).await.map(|done| vec![done])),
+            Goal::Gateway(post, clock) => remote::take(post, clock, item, &links).await,
         };
         self.report().note(&parcel.file, item, outcome);
     }

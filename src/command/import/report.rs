@@ -10,6 +10,31 @@ use crate::flow::{Done, Refused};
 /// So many refusals are told one by one; the rest is counted.
 const REFUSALS_MAX: usize = 1_000;
 
+/// What became of a resource that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was not there.
+    New,
+    /// It was there, and is another version now.
+    Changed,
+    /// It was there as it is.
+    Unchanged,
+}
+
+/// What became of an item: its resources by type, or why it was refused.
+pub(super) type Outcome = Result<Vec<(String, Fate)>, Vec<String>>;
+
+/// The same, of what the way said.
+pub(super) fn of_flow(outcome: Result<Vec<Done>, Refused>) -> Outcome {
+    let fate = |done: &Done| match (done.receipt.unchanged, done.receipt.created) {
+        (true, _) => Fate::Unchanged,
+        (false, true) => Fate::New,
+        (false, false) => Fate::Changed,
+    };
+    let taken = |done: Vec<Done>| done.iter().map(|done| (done.receipt.kind.clone(), fate(done))).collect();
+    outcome.map(taken).map_err(|refused| reasons(&refused))
+}
+
 /// What became of the resources of one type.
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
@@ -29,14 +54,14 @@ pub(super) struct Report {
 
 impl Report {
     /// What became of one item of this file.
-    pub(super) fn note(&mut self, file: &str, item: &Item, outcome: Result<Vec<Done>, Refused>) {
+    pub(super) fn note(&mut self, file: &str, item: &Item, outcome: Outcome) {
         match outcome {
-            Ok(done) => done.iter().for_each(|done| self.accepted(done)),
-            Err(refused) => {
+            Ok(taken) => taken.into_iter().for_each(|(kind, fate)| self.taken_one(kind, fate)),
+            Err(reasons) => {
                 let kind = if item.kind.is_empty() { "(unreadable)" } else { &item.kind };
                 self.kinds.entry(kind.to_owned()).or_default().refused += 1;
                 let entry = item.entry.map_or(String::new(), |entry| format!(" Bundle.entry[{entry}]"));
-                for reason in reasons(&refused) {
+                for reason in reasons {
                     self.refuse(format!("{file}:{}{entry} {reason}", item.line));
                 }
             }
@@ -49,14 +74,12 @@ impl Report {
         self.refuse(format!("{file}: {why}"));
     }
 
-    fn accepted(&mut self, done: &Done) {
-        let counts = self.kinds.entry(done.receipt.kind.clone()).or_default();
-        if done.receipt.unchanged {
-            counts.unchanged += 1;
-        } else if done.receipt.created {
-            counts.new += 1;
-        } else {
-            counts.changed += 1;
+    fn taken_one(&mut self, kind: String, fate: Fate) {
+        let counts = self.kinds.entry(kind).or_default();
+        match fate {
+            Fate::New => counts.new += 1,
+            Fate::Changed => counts.changed += 1,
+            Fate::Unchanged => counts.unchanged += 1,
         }
     }
 

@@ -12,7 +12,7 @@ mod quiet;
 mod reachable;
 mod reversed;
 mod stop;
-mod therapy;
+pub(crate) mod therapy;
 mod timely;
 
 use std::borrow::Cow;

@@ -12,6 +12,14 @@ use crate::react::{products, zones};
 
 pub(super) const GATE: Gate = Gate { name: "therapy", ask };
 
+/// The reason why nothing follows from an ended order.
+pub(crate) const ENDED: &str = "The order was ended.";
+
+/// Whether an order was ended before it was used up.
+pub(crate) fn has_ended(order: &Value) -> bool {
+    matches!(text(order, "status"), Some("stopped" | "cancelled" | "entered-in-error"))
+}
+
 fn ask(asked: &Asked) -> Verdict {
     // Advice on what was handed over is as good without an order; only what asks for the next fill needs one that goes on.
     if !matches!(asked.candidate.step.anchor, Anchor::End(_)) {
@@ -19,8 +27,10 @@ fn ask(asked: &Asked) -> Verdict {
     }
     let order = asked.candidate.trigger.and_then(|dispense| products::order(&dispense.value, asked.turn.story));
     let Some(order) = order else { return Verdict::Pass };
+    if has_ended(order) {
+        return stop(ENDED);
+    }
     match text(order, "status") {
-        Some("stopped" | "cancelled" | "entered-in-error") => stop("The order was ended."),
         Some("on-hold") => asked.wait("The order is on hold."),
         // The store may still call, and see to a new order; the patient is not told to fetch what nobody ordered.
         _ if asked.speaks() && is_expired(order, asked.turn.story.now) => stop("The order is valid no longer."),

@@ -232,6 +232,23 @@ fn an_ended_order_ends_the_reminder_and_an_inpatient_fill_has_none() {
 }
 
 #[test]
+fn an_ended_order_takes_an_open_task_back() {
+    let rules = rules();
+    let order = |status: &str| json!({"resourceType": "MedicationRequest", "id": "o", "status": status});
+    for (ended, expected) in [("stopped", "cancelled"), ("cancelled", "cancelled"), ("completed", "requested")] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(order("active"));
+        let mut fill = dispense("a", "2026-01-01", 30);
+        fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+        house.hear(fill);
+        house.advance(at("2026-02-02T15:00:00Z"));
+        assert!(house.last("call").unwrap().facts.contains(&String::from("MedicationRequest/o/_history/1")));
+        house.hear(order(ended));
+        assert_eq!(status(&house, "Task"), [expected], "{ended}");
+    }
+}
+
+#[test]
 fn the_patient_is_not_told_to_fetch_what_the_order_does_not_allow() {
     let rules = rules();
     for (request, reminder) in [
