@@ -1,6 +1,7 @@
 //! Search rows: what a resource can be found by, kept true with every write.
 
 mod clause;
+mod exact;
 mod page;
 
 pub use page::Page;
