@@ -2,6 +2,7 @@
 
 mod clause;
 mod page;
+mod walks;
 
 pub use page::Page;
 pub(super) use page::{find, page};
