@@ -37,10 +37,9 @@ impl Beat {
             return Ok(count);
         }
         let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
-        for (scope, due) in &dues {
-            self.look_again(scope, due).await?;
-        }
-        Ok(dues.len())
+        let count = dues.len();
+        self.look_again(dues).await?;
+        Ok(count)
     }
 
     /// Reacts to events. All events of one person become true in one unit, so their order is kept; persons do not wait for each other.
@@ -138,9 +137,24 @@ impl Beat {
         self.decide(scope, person, &occasion, depth, marks).await
     }
 
-    /// Something has come due.
-    async fn look_again(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
-        self.decide(scope, due.person, &Occasion::Due(due.clone()), 0, Vec::new()).await
+    /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.
+    async fn look_again(&self, dues: Vec<(Scope, Person, Due)>) -> Result<(), Error> {
+        let mut people: BTreeMap<(Arc<str>, Person), Vec<Due>> = BTreeMap::new();
+        for (scope, known_as, due) in dues {
+            people.entry((scope.tenant, known_as)).or_default().push(due);
+        }
+        stream::iter(people)
+            .map(|((tenant, _), dues)| async move {
+                let scope = Scope { tenant };
+                for due in dues {
+                    self.decide(&scope, due.person, &Occasion::Due(due), 0, Vec::new()).await?;
+                }
+                Ok(())
+            })
+            .buffer_unordered(STORIES_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await
+            .map(|_| ())
     }
 
     /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile.

@@ -181,7 +181,7 @@ impl Ledger {
     }
 
     /// What is due by now, in the fixed order of decisions.
-    pub async fn due(&self, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+    pub async fn due(&self, now: i64, count: i64) -> Result<Vec<(Scope, Person, Due)>, Error> {
         reaction::due(&self.reader, now, count).await
     }
 

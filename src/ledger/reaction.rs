@@ -10,18 +10,18 @@ const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, 
     ON CONFLICT (tenant, person, output) DO UPDATE SET due = excluded.due, priority = excluded.priority, rule = excluded.rule,
     step = excluded.step, episode = excluded.episode, detail = excluded.detail";
 const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND output = $3";
-const DUE: &str = "SELECT tenant, person, output, due, priority, rule, step, episode, detail FROM dues
-    WHERE due <= $1 ORDER BY due, priority, rule LIMIT $2";
+const DUE: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail, p.survivor
+    FROM dues d JOIN people p ON p.tenant = d.tenant AND p.person = d.person
+    WHERE d.due <= $1 ORDER BY d.due, d.priority, d.rule LIMIT $2";
 const NEXT_DUE: &str = "SELECT due FROM dues ORDER BY due LIMIT 1";
 const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.due, d.priority, d.rule LIMIT $3";
+const DECIDED: &str = "SELECT COALESCE(MAX(ordinal), 0) FROM decisions WHERE tenant = $1 AND person = $2 AND output = $3";
 const DECIDE: &str =
     "INSERT INTO decisions (tenant, person, output, ordinal, at, outcome, gate, until, rule, step, episode, priority, spoken,
-    reason, facts, recorded)
-    SELECT $1, $2, $3, COALESCE(MAX(ordinal), 0) + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM decisions
-    WHERE tenant = $1 AND person = $2 AND output = $3";
+    reason, facts, recorded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 const DECISIONS: &str =
     "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
     d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
@@ -65,10 +65,14 @@ pub(super) async fn drop_due(transaction: &mut Transaction<'_>, tenant: &str, pe
     transaction.run(DROP_DUE, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Text(output)]).await
 }
 
-/// What is due by now, in the fixed order of decisions.
-pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+/// What is due by now, in the fixed order of decisions, each with the person that its own is known as after all unions.
+pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Person, Due)>, Error> {
     let mut rows = reader.rows(DUE, &[Cell::Int(now), Cell::Int(count)]).await?;
-    rows.iter_mut().map(due_row).collect()
+    let due = |row: &mut Row| {
+        let (scope, due) = due_row(row)?;
+        Ok((scope, Person(row.int()?), due))
+    };
+    rows.iter_mut().map(due).collect()
 }
 
 /// When the next one is due.
@@ -101,10 +105,13 @@ fn due_row(row: &mut Row) -> Result<(Scope, Due), Error> {
 /// Adds a decision; earlier ones about the same output stay.
 pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, decision: &Decision) -> Result<(), Error> {
     let facts = serde_json::to_string(&decision.facts).unwrap_or_default();
+    let key = [Cell::Text(tenant), Cell::Int(decision.person.0), Cell::Text(&decision.output)];
+    let last = transaction.row(DECIDED, &key).await?.map_or(Ok(0), |mut row| row.int())?;
     let cells = [
         Cell::Text(tenant),
         Cell::Int(decision.person.0),
         Cell::Text(&decision.output),
+        Cell::Int(last + 1),
         Cell::Int(decision.at),
         Cell::Text(decision.outcome.word()),
         Cell::Text(&decision.gate),

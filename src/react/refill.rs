@@ -161,7 +161,9 @@ impl<'a> Arranging<'a, '_> {
                 }
             }
         }
-        self.take_back(turn, &standing);
+        let stand = fills.iter().zip(&roles).filter(|(_, role)| !matches!(role, Role::Silent));
+        let stand: BTreeSet<&str> = stand.flat_map(|(fill, _)| &fill.dispenses).map(String::as_str).collect();
+        self.take_back(turn, &standing, &stand);
         now
     }
 
@@ -228,27 +230,29 @@ impl<'a> Arranging<'a, '_> {
         Some(candidate)
     }
 
-    /// Takes back what is due, or requested and not taken on, and does not stand any more.
-    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>) {
+    /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is among those
+    /// that `stand`, only its days were counted anew: another fill became known, or its own day was corrected.
+    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>, stand: &BTreeSet<&str>) {
         let ours = |rule: &str, step: &str, episode: &str| {
             rule.split('|').next() == Some(self.plan.url.as_str())
                 && self.action.steps.iter().any(|known| known.id == step)
                 && episode::is_of_product(episode, self.product)
         };
-        let why = |step: &str, episode: &str| match standing.get(&(step.to_owned(), episode.to_owned())) {
+        let why = |step: &str, episode: &str, facts: &[String]| match standing.get(&(step.to_owned(), episode.to_owned())) {
             Some(&"") => None,
             Some(gate) => Some((*gate, MOVED)),
+            None if dispenses(facts).any(|id| stand.contains(id)) => Some((because::MOVED, RECOUNTED)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
         let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
         for due in dues {
-            if let Some((gate, why)) = why(&due.step, &due.episode) {
+            if let Some((gate, why)) = why(&due.step, &due.episode, &Detail::read(&due.detail).facts) {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
         let fired = turn.fired_where(|decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
-            if let Some((gate, why)) = why(&decision.step, &decision.episode) {
+            if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
                 withdraw_task(turn, &decision, gate, why);
                 if gate == because::REVERSED && is_gone(turn, &decision) {
                     mark_said(turn, &decision);
@@ -286,11 +290,16 @@ fn day(step: &Step, fill: &Fill) -> Option<i64> {
 
 /// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
 fn is_gone(turn: &Turn, decision: &Decision) -> bool {
-    let mut ids = decision.facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next());
-    !ids.any(|id| turn.supplies.iter().any(|row| row.dispense == id))
+    !dispenses(&decision.facts).any(|id| turn.supplies.iter().any(|row| row.dispense == id))
+}
+
+/// Ids of the dispenses among facts.
+fn dispenses(facts: &[String]) -> impl Iterator<Item = &str> {
+    facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next())
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";
 
 /// A step that cannot be planned: it says so once, and nothing of it stays due.
 fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str) {
@@ -332,9 +341,5 @@ fn was_said(turn: &Turn, candidate: &Candidate) -> bool {
     let said = turn.decisions.values().filter(|decision| {
         decision.outcome == Outcome::Fired && decision.step == candidate.step.id && turn.is_of(&decision.rule, candidate.plan)
     });
-    let mut facts = said.flat_map(|decision| &decision.facts);
-    facts.any(|fact| {
-        let id = fact.strip_prefix("MedicationDispense/").and_then(|rest| rest.split('/').next());
-        id.is_some_and(|id| fill.dispenses.iter().any(|known| known == id))
-    })
+    said.flat_map(|decision| dispenses(&decision.facts)).any(|id| fill.dispenses.iter().any(|known| known == id))
 }

@@ -118,6 +118,8 @@ impl Rules {
             wants.supplies = true;
             wants.references.extend(products::needed(value));
         } else {
+            // What is held may be about a supply; without its rows it would pass for reversed.
+            wants.supplies = true;
             self.want_gates(wants);
         }
         for (_, action) in self.about(kind, value) {

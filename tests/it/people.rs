@@ -37,6 +37,31 @@ async fn a_fact_may_come_before_its_patient() {
     assert_eq!(said, 1, "{:?}", diary(&house, "ada").await);
 }
 
+// A reminder that waits for its patient is said when the patient arrives, also when two records become one by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_patient_is_said_when_the_patient_arrives() {
+    for other in [None, Some("urn:other")] {
+        let house = House::new().await;
+        house.put(&store("store-1")).await.is(201);
+        let named = |system: &str| json!({"identifier": {"system": system, "value": "ada"}});
+        if let Some(system) = other {
+            house.put(&hypertension("c", "x").with("subject", named(system))).await.is(201);
+        }
+        house.put(&dispense("d", "x", "2026-06-01").with("subject", named(MEMBERS))).await.is(201);
+        house.days(26).await;
+        assert_eq!(house.count("Communication?status=preparation").await, 1);
+        let identifiers: Vec<_> =
+            [Some(MEMBERS), other].into_iter().flatten().map(|system| named(system)["identifier"].clone()).collect();
+        house.put(&patient("ada").with("identifier", json!(identifiers))).await.is(201);
+        house.beat().await;
+        house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
+        house.beat().await;
+        let told = house.get("Patient/ada/$ledger").await.is(200);
+        assert!(told.ids().contains(&String::from("d")), "{}", told.text);
+        assert_eq!(house.count("Communication?status=completed").await, 1, "{:?}", diary(&house, "ada").await);
+    }
+}
+
 // An identifier without a system leads to nobody: two hospitals may both have a patient 7.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identifier_without_a_system_leads_to_nobody() {

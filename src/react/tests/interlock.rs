@@ -24,6 +24,18 @@ fn treatment_waits_for_consent_where_the_tenant_says_so() {
 }
 
 #[test]
+fn a_held_reminder_is_about_its_supply_when_the_consent_comes() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.settings.treatment = Unasked::Held;
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-01-27T15:00:00Z"));
+    assert_eq!(outcome(&house, "reminder"), (Outcome::Held, String::from("consent")));
+    house.hear(consent("1", "permit", "TREAT", "2026-01-27"));
+    assert_eq!(outcome(&house, "reminder"), (Outcome::Fired, String::new()));
+}
+
+#[test]
 fn a_refusal_stops_and_a_wait_ends_with_its_window() {
     let rules = rules();
     let mut refused = house(&rules, "2026-01-01T15:00:00Z");

@@ -297,6 +297,19 @@ fn a_late_earlier_fill_takes_nothing_from_the_ones_it_moves() {
     assert_eq!(told[0], told[1]);
 }
 
+#[test]
+fn a_fill_that_an_earlier_one_moves_was_not_reversed() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-28T15:00:00Z");
+    house.hear(dispense("b", "2026-01-25", 30));
+    let before = dues(&house);
+    house.hear(dispense("a", "2026-01-01", 30));
+    assert_ne!(dues(&house), before);
+    let withdrawn = house.journal.iter().filter(|decision| decision.outcome == Outcome::Withdrawn);
+    let told: Vec<_> = withdrawn.map(|decision| (decision.step.as_str(), decision.gate.as_str())).collect();
+    assert!(told.contains(&("reminder", "moved")) && told.iter().all(|(_, gate)| *gate == "moved"), "{told:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
