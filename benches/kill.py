@@ -52,6 +52,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Listener(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A killed gateway breaks its connections off; that is what this is about."""
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -144,8 +151,7 @@ def verify():
 
 
 def main():
-    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    receiver.daemon_threads = True
+    receiver = Listener(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     acknowledged, refused, faults = [], [], []
     print("| round | ready s | lived s | acknowledged | lost | chain |\n|---|---|---|---|---|---|", flush=True)

@@ -33,6 +33,11 @@ pub struct Settings {
 pub const EVENTS_MAX: i64 = 8_192;
 /// Dues that are looked at at once.
 pub const DUES_MAX: i64 = 256;
+/// After a turn over so many events the loop leaves the door as much time as it took itself, so that a storm of writes is
+/// answered first and decided on together.
+const CROWDED: usize = 256;
+/// The longest such rest (real time).
+const BREATH_MAX: Duration = Duration::from_millis(250);
 /// A reaction that found its story changed is decided anew so often.
 pub const RETRIES_MAX: usize = 5;
 /// After a failure of the database, the loop rests so long before it tries again (real time).
@@ -66,9 +71,15 @@ impl Beat {
         let mut sealed = self.clock().elapsed();
         while !*stop.borrow() {
             committed.borrow_and_update();
+            let begun = self.clock().elapsed();
             let rest = match self.turn().await {
                 Ok(0) => None,
-                Ok(_) => continue,
+                Ok(done) if done < CROWDED => continue,
+                Ok(_) => {
+                    let taken = self.clock().elapsed().saturating_sub(begun);
+                    self.clock().passes(taken.min(BREATH_MAX)).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(%error, "the beat could not reach the ledger; it tries again");
                     Some(REST)

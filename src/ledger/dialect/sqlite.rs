@@ -22,7 +22,8 @@ const STATEMENTS_MAX: usize = 256;
 
 /// Opens the writer's connection.
 pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
-    let connection = Connection::open(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -40960; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",

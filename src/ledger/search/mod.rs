@@ -1,6 +1,7 @@
 //! Search rows: what a resource can be found by, kept true with every write.
 
 mod clause;
+mod exact;
 mod page;
 
 pub use page::Page;
@@ -37,9 +38,9 @@ const ADD_SPAN: &str =
     "INSERT INTO spans (tenant, parameter, wide, low, high, number) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
 const DROP_SPAN: &str =
     "DELETE FROM spans WHERE tenant = $1 AND parameter = $2 AND wide = $3 AND low = $4 AND high = $5 AND number = $6";
-const SAME_FACT: &str = "SELECT r.fact FROM words w JOIN resources r ON r.number = w.number
+const SAME_FACT: &str = "SELECT COALESCE(MIN(r.fact), 0) FROM words w JOIN resources r ON r.number = w.number
     JOIN people p ON p.tenant = r.tenant AND p.person = r.person
-    WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3 AND p.survivor = $4 ORDER BY r.fact LIMIT 1";
+    WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3 AND p.survivor = $4";
 
 const DAY: i64 = 86_400_000;
 
@@ -138,7 +139,9 @@ pub(super) async fn same_fact(
         let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter.number)), Cell::Text(&word), Cell::Int(person.0)];
         if let Some(mut row) = transaction.row(SAME_FACT, &cells).await? {
             let fact = row.int()?;
-            first = Some(first.map_or(fact, |first| first.min(fact)));
+            if fact > 0 {
+                first = Some(first.map_or(fact, |first| first.min(fact)));
+            }
         }
     }
     Ok(first)

@@ -3,13 +3,12 @@
 //! Every plan walks one index in the order of the answer; the other criteria are asked per row by their own keys.
 
 use super::clause::{Sql, low_range};
-use crate::fhir::search::query::{Criterion, Cursor, Query, Sort, When, Word};
+use super::exact::{Test, tests};
+use crate::fhir::search::query::{Cursor, Query, Sort, When};
 use crate::ledger::dialect::{Cell, Reader, Row, Transaction};
 use crate::ledger::resources::{COLUMNS, stored};
 use crate::ledger::{Error, Scope, Stored};
 
-/// The most words that one alternative with a prefix is spread into.
-pub(in crate::ledger) const WORDS_MAX: usize = 64;
 /// Up to this many candidates are sorted; beyond, the index of the sort order is walked.
 const SORTED_MAX: i64 = 4_096;
 
@@ -28,7 +27,7 @@ pub struct Page {
 
 /// Reads for a page or inside a batch. A trait and not an enum, so that a page may be read on any thread although a batch
 /// stays on the writer's.
-trait Asker {
+pub(super) trait Asker {
     async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error>;
 }
 
@@ -42,16 +41,6 @@ impl Asker for Transaction<'_> {
     async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
         Transaction::rows(self, sql, cells).await
     }
-}
-
-/// A criterion with its prefixes spread into words.
-enum Test<'q> {
-    Id(&'q [String]),
-    Updated(&'q [When]),
-    Words { parameter: u32, words: Vec<String> },
-    Ranges { parameter: u32, ranges: Vec<(String, String)> },
-    Dates { parameter: u32, any: &'q [When] },
-    Missing { parameter: u32, dates: bool, missing: bool },
 }
 
 /// At most two ids that match, as conditional interactions need them; runs inside the batch.
@@ -127,66 +116,6 @@ async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -
     }
     let mut rows = asker.rows(&sql.text, &sql.cells()).await?;
     rows.first_mut().map_or(Ok(0), Row::int)
-}
-
-/// Spreads prefixes into words; `None` when nothing can match.
-async fn tests<'q>(asker: &mut impl Asker, scope: &Scope, query: &'q Query) -> Result<Option<Vec<Test<'q>>>, Error> {
-    let mut tests = Vec::with_capacity(query.criteria.len());
-    for criterion in &query.criteria {
-        tests.push(match criterion {
-            Criterion::Id(ids) => Test::Id(ids),
-            Criterion::Updated(any) => Test::Updated(any),
-            Criterion::Date { parameter, any } => Test::Dates { parameter: *parameter, any },
-            Criterion::Missing { parameter, dates, missing } => {
-                Test::Missing { parameter: *parameter, dates: *dates, missing: *missing }
-            }
-            Criterion::Word { parameter, any } => match spread(asker, scope, *parameter, any).await? {
-                Some(words) if words.is_empty() => return Ok(None),
-                Some(words) => Test::Words { parameter: *parameter, words },
-                None => Test::Ranges { parameter: *parameter, ranges: any.iter().map(range_of).collect() },
-            },
-        });
-    }
-    Ok(Some(tests))
-}
-
-fn range_of(word: &Word) -> (String, String) {
-    match word {
-        Word::Is(word) => (word.clone(), format!("{word}\0")),
-        Word::Between { low, high } => (low.clone(), high.clone()),
-    }
-}
-
-/// The words that really occur for these alternatives, by one seek each; `None` when they are too many.
-async fn spread(asker: &mut impl Asker, scope: &Scope, parameter: u32, any: &[Word]) -> Result<Option<Vec<String>>, Error> {
-    const NEXT: &str =
-        "SELECT word FROM words WHERE tenant = $1 AND parameter = $2 AND word >= $3 AND word < $4 ORDER BY word LIMIT 1";
-    const AFTER: &str =
-        "SELECT word FROM words WHERE tenant = $1 AND parameter = $2 AND word > $3 AND word < $4 ORDER BY word LIMIT 1";
-    let mut words: Vec<String> = Vec::new();
-    for word in any {
-        let (low, high) = match word {
-            Word::Is(word) => {
-                words.push(word.clone());
-                continue;
-            }
-            Word::Between { low, high } => (low, high),
-        };
-        let (mut sql, mut from) = (NEXT, low.clone());
-        loop {
-            let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter)), Cell::Text(&from), Cell::Text(high)];
-            let Some(row) = asker.rows(sql, &cells).await?.pop() else { break };
-            from = { row }.text()?;
-            words.push(from.clone());
-            sql = AFTER;
-            if words.len() > WORDS_MAX {
-                return Ok(None);
-            }
-        }
-    }
-    words.sort_unstable();
-    words.dedup();
-    Ok(Some(words))
 }
 
 struct Ask<'a> {
