@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 
 use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
 use crate::flow::{Derived, Output, Refused};
@@ -110,12 +110,13 @@ impl Beat {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             (std::mem::take(&mut waiting.people), std::mem::take(&mut waiting.events))
         };
-        let decided = stream::iter(people)
+        // All are brought to their end: a person whose story fails holds up nobody else.
+        let decided: Vec<Result<(), Error>> = stream::iter(people)
             .map(|((tenant, person), claimed)| async move { self.decide_heard(&Scope { tenant }, person, claimed).await })
             .buffer_unordered(STORIES_AT_ONCE)
-            .try_collect::<Vec<()>>()
+            .collect()
             .await;
-        if let Err(error) = decided {
+        if let Some(error) = decided.into_iter().find_map(Result::err) {
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
             return Err(error);
         }
@@ -194,7 +195,7 @@ impl Beat {
         for (scope, known_as, due) in dues {
             people.entry((scope.tenant, known_as)).or_default().push(due);
         }
-        stream::iter(people)
+        let looked: Vec<Result<(), Error>> = stream::iter(people)
             .map(|((tenant, _), dues)| async move {
                 let scope = Scope { tenant };
                 for due in dues {
@@ -203,9 +204,9 @@ impl Beat {
                 Ok(())
             })
             .buffer_unordered(STORIES_AT_ONCE)
-            .try_collect::<Vec<()>>()
-            .await
-            .map(|_| ())
+            .collect()
+            .await;
+        looked.into_iter().collect()
     }
 
     /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile.

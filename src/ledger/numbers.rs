@@ -39,6 +39,12 @@ impl Numbers {
         Ok(numbers)
     }
 
+    /// Numbers of events that were drawn and not used are skipped: batches follow each other, also those of other writers, and
+    /// so do their numbers; who has heard one number misses none before it.
+    pub(super) fn end_batch(&mut self) {
+        self.events.drawn.clear();
+    }
+
     /// A fresh number of a resource.
     pub(super) async fn resource(&mut self, transaction: &mut Transaction<'_>) -> Result<i64, Error> {
         self.resources.next(transaction, NEXT_RESOURCE).await

@@ -5,7 +5,12 @@ use super::checkpoints::{self, Seal};
 use super::dialect::{Cell, Row, Transaction};
 use super::{Error, How, Person};
 
-const TENANTS: &str = "SELECT DISTINCT tenant FROM people ORDER BY tenant";
+const TENANTS: &str = "SELECT tenant FROM people UNION SELECT tenant FROM entries UNION SELECT tenant FROM checkpoints
+    UNION SELECT tenant FROM resources ORDER BY tenant";
+const ORPHAN: &str = "SELECT e.person FROM entries e WHERE e.tenant = $1 AND NOT EXISTS
+    (SELECT 1 FROM people p WHERE p.tenant = e.tenant AND p.person = e.person)
+    UNION ALL SELECT r.person FROM resources r WHERE r.tenant = $1 AND NOT EXISTS
+    (SELECT 1 FROM people p WHERE p.tenant = r.tenant AND p.person = r.person) LIMIT 1";
 const PEOPLE: &str = "SELECT person, ordinal, head, sealed_ordinal, sealed_head FROM people
     WHERE tenant = $1 AND person > $2 ORDER BY person LIMIT $3";
 const CHAIN: &str =
@@ -42,6 +47,10 @@ pub(super) async fn verify(transaction: &mut Transaction<'_>, seal: &Seal) -> Re
     for mut row in transaction.rows(TENANTS, &[]).await? {
         let tenant = row.text()?;
         let sealed = tenant_chains(transaction, &tenant, &mut verdict).await?;
+        if verdict.fault.is_none() {
+            let orphan = transaction.row(ORPHAN, &[Cell::Text(&tenant)]).await?;
+            verdict.fault = orphan.map(|mut row| Ok::<_, Error>(format!("person {} is missing", row.int()?))).transpose()?;
+        }
         if verdict.fault.is_none() {
             verdict.fault = signatures(transaction, &tenant, seal, &sealed, &mut verdict).await?;
         }
@@ -152,8 +161,12 @@ async fn one_entry(
     if chain::entry_hash(previous, &statement, &digest) != hash {
         return Ok((hash, Some(String::from("its words were changed"))));
     }
-    if salt.is_empty() || line == "linked" {
+    if line == "linked" {
         return Ok((hash, None));
+    }
+    if salt.is_empty() {
+        // Nothing here drops a salt, and without it nobody can say that the body is the one that was written.
+        return Ok((hash, Some(String::from("its salt is missing"))));
     }
     let cells = [Cell::Text(tenant), Cell::Text(&kind), Cell::Text(&id), Cell::Int(version)];
     let fault = match transaction.row(BODY, &cells).await? {

@@ -134,7 +134,6 @@ impl Writer {
                 match done.and_then(|done| connection.execute_batch("COMMIT").map(|()| done).map_err(Error::from)) {
                     Ok(done) => Ok(done),
                     Err(error) => {
-                        self.numbers = None;
                         // When the rollback fails too, SQLite has already ended the transaction.
                         let _ = connection.execute_batch("ROLLBACK");
                         Err(error)
@@ -162,8 +161,12 @@ impl Writer {
                 connection.execute_batch("BEGIN IMMEDIATE")?;
                 let work = checkpoints::seal(&mut Transaction::Sqlite(connection), &shared.seal, stamp).now_or_never();
                 let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
-                connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-                done
+                let ended = done.and_then(|sealed| connection.execute_batch("COMMIT").map(|()| sealed).map_err(Error::from));
+                if ended.is_err() {
+                    // An open transaction would refuse every later batch; when this fails too, SQLite has ended it already.
+                    let _ = connection.execute_batch("ROLLBACK");
+                }
+                ended
             }
             Pen::Postgres { pool, runtime } => runtime.block_on(async {
                 let mut connection = pool.acquire().await?;
@@ -201,6 +204,16 @@ async fn write(
         None => Numbers::default(),
     };
     let mut batch = Batch::new(transaction, &mut known, stamp);
+    let done = record(&mut batch, units).await;
+    let stirred = batch.stirred;
+    drop(batch);
+    // Kept also when the batch failed: who listens to events goes on from the last number it heard, so none may go back.
+    known.end_batch();
+    *numbers = Some(known);
+    Ok((done?, stirred))
+}
+
+async fn record(batch: &mut Batch<'_, '_>, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {
     let mut results = Vec::with_capacity(units.len());
     for unit in units {
         match batch.record(unit).await {
@@ -210,8 +223,5 @@ async fn write(
         }
     }
     batch.finish().await?;
-    let stirred = batch.stirred;
-    drop(batch);
-    *numbers = Some(known);
-    Ok((results, stirred))
+    Ok(results)
 }

@@ -19,7 +19,8 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
     let mut now: Vec<Candidate<'a>> = refill::hear(turn, &dispenses);
     let mut looks_again = false;
     for event in events.iter().filter(|event| event.resource.kind != "MedicationDispense") {
-        if let Some(wish) = words::wish(&event.resource.value).filter(|_| event.resource.kind == "Communication") {
+        let wish = words::wish(&event.resource.value).filter(|_| event.resource.kind == "Communication");
+        if let Some(wish) = wish.filter(|wish| counts(event, *wish)) {
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line == Line::Linked;
@@ -64,6 +65,12 @@ fn in_order<'a>(turn: &mut Turn<'a>, mut now: Vec<Candidate<'a>>) {
             decide(turn, &candidate);
         }
     }
+}
+
+/// A STOP binds however it becomes known. A START is one only when it is said: an old one that is corrected, deleted or
+/// imported must not end a STOP that was said after it.
+fn counts(event: &Heard, wish: Wish) -> bool {
+    wish == Wish::Stop || (event.line == Line::Created && refill::acts(event))
 }
 
 /// Somebody said STOP or START: it binds all addresses of whoever said it. Whether it came from a person we know.

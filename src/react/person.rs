@@ -47,7 +47,9 @@ pub(crate) fn says_died(patient: &Value) -> bool {
 /// Whether the person is under age now. Unknown birth dates count as of age: nearly half of real Patients have none.
 pub(crate) fn is_minor(patient: &Value, now: i64) -> bool {
     let Some(born) = text(patient, "birthDate").and_then(Moment::parse) else { return false };
-    let of_age = born.day().checked_add(OF_AGE_YEARS.years());
+    // Of a birth date without its day, the last day that it may mean.
+    let last = Timestamp::from_millisecond(born.span(&TimeZone::UTC).high - 1).map(|last| TimeZone::UTC.to_datetime(last).date());
+    let of_age = last.and_then(|last| last.checked_add(OF_AGE_YEARS.years()));
     let today = Timestamp::from_millisecond(now).map(|now| TimeZone::UTC.to_datetime(now).date());
     of_age.ok().zip(today.ok()).is_some_and(|(of_age, today)| today < of_age)
 }

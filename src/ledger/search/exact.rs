@@ -40,7 +40,7 @@ pub(super) async fn tests<'q>(asker: &mut impl Asker, scope: &Scope, query: &'q 
 
 fn range_of(word: &Word) -> (String, String) {
     match word {
-        Word::Is(word) => (word.clone(), format!("{word}\0")),
+        Word::Is(word) => (word.clone(), format!("{word}\u{1}")),
         Word::Between { low, high } => (low.clone(), high.clone()),
     }
 }
