@@ -33,6 +33,8 @@ pub(super) struct Waiting {
     cursor: i64,
     people: ByPerson,
     events: usize,
+    /// Whether more is recorded than was heard. Nothing that is due is said meanwhile: a STOP may be among it.
+    behind: bool,
 }
 
 impl Beat {
@@ -53,6 +55,9 @@ impl Beat {
 
     /// What has come due; tells how much.
     pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
+        if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind {
+            return Ok(0);
+        }
         let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
         let count = dues.len();
         self.look_again(dues).await?;
@@ -62,8 +67,10 @@ impl Beat {
     /// Hears the next events: notices for those who listen are recorded at once, and what no rule asks for is settled with them.
     pub(super) async fn hear(&self) -> Result<usize, Error> {
         let (cursor, full) = {
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            (waiting.cursor, waiting.events >= WAITING_MAX)
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let full = waiting.events >= WAITING_MAX;
+            waiting.behind |= full;
+            (waiting.cursor, full)
         };
         if full {
             return Ok(0);
@@ -71,8 +78,12 @@ impl Beat {
         let mut events = self.ledger().events(cursor, EVENTS_MAX).await?;
         // Who listens must be true for every later event, and for none before: a changed Subscription ends what is taken together.
         let cut = events.iter().position(|event| event.kind == "Subscription").map_or(events.len(), |at| at + 1);
+        let behind = cut < events.len() || i64::try_from(events.len()).is_ok_and(|read| read >= EVENTS_MAX);
         events.truncate(cut);
-        let Some(last) = events.last().map(|event| event.number) else { return Ok(0) };
+        let Some(last) = events.last().map(|event| event.number) else {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind = false;
+            return Ok(0);
+        };
         let count = events.len();
         let mut people: ByPerson = BTreeMap::new();
         for event in events {
@@ -95,7 +106,7 @@ impl Beat {
             self.tell(&scope, recorded);
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.cursor = last;
+        (waiting.cursor, waiting.behind) = (last, behind);
         for (key, mut claimed) in stories {
             waiting.events += claimed.len();
             waiting.people.entry(key).or_default().append(&mut claimed);
@@ -128,7 +139,9 @@ impl Beat {
         if event.kind == "Subscription" {
             self.subscribe(&scope, &event).await?;
         }
-        let listened = !event.told && event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
+        // An import contacts nobody, also not those who listen.
+        let is_news = !event.told && event.line != Line::Deleted && event.how != How::Import;
+        let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         if !listened && !self.rules.hears(&event.kind) {
             return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
         }
