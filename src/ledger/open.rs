@@ -237,9 +237,9 @@ impl Ledger {
         subscriptions::waiting(&self.reader, scope, subscription, after, count).await
     }
 
-    /// Whether the database answers.
+    /// Whether the writer lives and the database answers.
     pub async fn ready(&self) -> bool {
-        self.next_due().await.is_ok()
+        !self.jobs.is_closed() && self.next_due().await.is_ok()
     }
 
     /// Verifies all chains of a database without writing to it; a gateway may run beside it.

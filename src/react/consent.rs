@@ -53,6 +53,10 @@ pub(crate) fn answer(story: &Story, purpose: Purpose) -> Answer {
 
 /// What one Consent says of the purpose; `None` when it is silent, no longer or not yet in force.
 fn stated(consent: &Value, purpose: Purpose, now: i64) -> Option<Answer> {
+    // Who takes part in research, or wrote an advance directive, said nothing of messages.
+    if ["research", "adr"].iter().any(|scope| coded(consent.get("scope"), scope)) {
+        return None;
+    }
     let said = provisions(consent, purpose, now);
     match text(consent, "status") {
         Some("active") => said,
@@ -130,6 +134,7 @@ mod tests {
             (json!({"policyRule": {"coding": [{"code": "OPTOUT"}]}}), refused, refused),
             (json!({"provision": {"type": "permit", "provision": [{"type": "deny", "purpose": market}]}}), given, refused),
             (json!({"provision": {"type": "permit", "period": {"end": "1969-12-31"}}}), None, None),
+            (json!({"scope": {"coding": [{"code": "research"}]}, "provision": {"type": "permit"}}), None, None),
             (json!({}), None, None),
         ] {
             let mut consent = consent;
