@@ -10,6 +10,7 @@ CREATE TABLE events (
     line TEXT COLLATE "C" NOT NULL,
     how TEXT COLLATE "C" NOT NULL,
     depth BIGINT NOT NULL,           -- 0 for what came from outside; one more for each reaction to a reaction
+    told BIGINT NOT NULL,            -- 1 when its notices are recorded and only the rules have not looked at it
     learned BIGINT NOT NULL
 );
 

@@ -1,12 +1,13 @@
-//! One turn of the loop: events first, in the order they were recorded, then what has come due.
+//! One turn of the loop: what was recorded is heard in order, and whoever listens is told at once; what the rules must look at
+//! waits for its person's turn; then what has come due.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX};
+use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
 use crate::flow::{Derived, Output, Refused};
 use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction};
@@ -22,53 +23,103 @@ struct Claimed {
     told: Vec<String>,
 }
 
+/// Events by tenant and person, in the order they were recorded.
 type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
+
+/// What was heard and waits for the rules. The store has it too: after a restart it is heard again.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Number of the last event that was heard.
+    cursor: i64,
+    people: ByPerson,
+    events: usize,
+}
 
 impl Beat {
     /// Does what is there to be done now; tells how much it was. After 0 nothing is left until the clock moves or something arrives.
     pub async fn turn(&self) -> Result<usize, Error> {
-        let mut events = self.ledger().events(0, EVENTS_MAX).await?;
-        if !events.is_empty() {
-            // Who listens must be true for every later event, and for none before: a changed Subscription ends what is taken together.
-            let cut = events.iter().position(|event| event.kind == "Subscription").map_or(events.len(), |at| at + 1);
-            events.truncate(cut);
-            let count = events.len();
-            self.hear(events).await?;
-            return Ok(count);
+        let heard = self.hear().await?;
+        let decided = if heard == 0 { self.decide_waiting().await? } else { 0 };
+        if heard + decided > 0 {
+            return Ok(heard + decided);
         }
+        self.look_at_dues().await
+    }
+
+    /// Whether the rules have still to look at something that was heard.
+    pub(super) fn someone_waits(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).people.is_empty()
+    }
+
+    /// What has come due; tells how much.
+    pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
         let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
         let count = dues.len();
         self.look_again(dues).await?;
         Ok(count)
     }
 
-    /// Reacts to events. All events of one person become true in one unit, so their order is kept; persons do not wait for each other.
-    async fn hear(&self, events: Vec<Event>) -> Result<(), Error> {
+    /// Hears the next events: notices for those who listen are recorded at once, and what no rule asks for is settled with them.
+    pub(super) async fn hear(&self) -> Result<usize, Error> {
+        let (cursor, full) = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            (waiting.cursor, waiting.events >= WAITING_MAX)
+        };
+        if full {
+            return Ok(0);
+        }
+        let mut events = self.ledger().events(cursor, EVENTS_MAX).await?;
+        // Who listens must be true for every later event, and for none before: a changed Subscription ends what is taken together.
+        let cut = events.iter().position(|event| event.kind == "Subscription").map_or(events.len(), |at| at + 1);
+        events.truncate(cut);
+        let Some(last) = events.last().map(|event| event.number) else { return Ok(0) };
+        let count = events.len();
         let mut people: ByPerson = BTreeMap::new();
         for event in events {
             let claimed = self.claim(event).await?;
             people.entry((Arc::clone(&claimed.event.scope.tenant), claimed.event.person)).or_default().push(claimed);
         }
-        let mut plain: BTreeMap<Arc<str>, Vec<Mark>> = BTreeMap::new();
-        let mut stories = Vec::new();
+        let mut marks: BTreeMap<Arc<str>, Vec<Mark>> = BTreeMap::new();
+        let mut stories: ByPerson = BTreeMap::new();
         for ((tenant, person), claimed) in people {
-            if self.needs_story(&tenant, person, &claimed).await? {
-                stories.push((Scope { tenant }, person, claimed));
-            } else {
-                plain.entry(tenant).or_default().extend(claimed.iter().flat_map(marks_of));
+            let story = self.needs_story(&tenant, person, &claimed).await?;
+            let tenant_marks = marks.entry(Arc::clone(&tenant)).or_default();
+            tenant_marks.extend(claimed.iter().flat_map(|claimed| told_marks(claimed, story)));
+            if story {
+                stories.insert((tenant, person), claimed);
             }
         }
-        for (tenant, marks) in plain {
+        for (tenant, marks) in marks.into_iter().filter(|(_, marks)| !marks.is_empty()) {
             let scope = Scope { tenant };
             let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
-            self.deliverer.offer(&scope, recorded.notices, None);
+            self.tell(&scope, recorded);
         }
-        stream::iter(stories)
-            .map(|(scope, person, claimed)| async move { self.decide_heard(&scope, person, claimed).await })
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.cursor = last;
+        for (key, mut claimed) in stories {
+            waiting.events += claimed.len();
+            waiting.people.entry(key).or_default().append(&mut claimed);
+        }
+        Ok(count)
+    }
+
+    /// Lets the rules look at all that waits; tells how many events it was. All of one person become true in one unit; persons do
+    /// not wait for each other. If the ledger fails, everything is heard again from the store.
+    pub(super) async fn decide_waiting(&self) -> Result<usize, Error> {
+        let (people, count) = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut waiting.people), std::mem::take(&mut waiting.events))
+        };
+        let decided = stream::iter(people)
+            .map(|((tenant, person), claimed)| async move { self.decide_heard(&Scope { tenant }, person, claimed).await })
             .buffer_unordered(STORIES_AT_ONCE)
             .try_collect::<Vec<()>>()
-            .await
-            .map(|_| ())
+            .await;
+        if let Err(error) = decided {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
+            return Err(error);
+        }
+        Ok(count)
     }
 
     async fn claim(&self, event: Event) -> Result<Claimed, Error> {
@@ -76,7 +127,7 @@ impl Beat {
         if event.kind == "Subscription" {
             self.subscribe(&scope, &event).await?;
         }
-        let listened = event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
+        let listened = !event.told && event.line != Line::Deleted && self.deliverer.listeners().heard(&scope, &event.kind);
         if !listened && !self.rules.hears(&event.kind) {
             return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
         }
@@ -123,7 +174,7 @@ impl Beat {
     }
 
     async fn decide_heard(&self, scope: &Scope, person: Person, claimed: Vec<Claimed>) -> Result<(), Error> {
-        let marks: Vec<Mark> = claimed.iter().flat_map(marks_of).collect();
+        let marks: Vec<Mark> = claimed.iter().map(|claimed| Mark::Settled { event: claimed.event.number }).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
         let mut heard = Vec::with_capacity(claimed.len());
         for Claimed { event, concern, .. } in claimed {
@@ -211,7 +262,8 @@ impl Beat {
     }
 }
 
-fn marks_of(claimed: &Claimed) -> Vec<Mark> {
+/// The notices of an event, and what they say of it: settled, unless a story must still be decided.
+fn told_marks(claimed: &Claimed, story: bool) -> Vec<Mark> {
     let event = &claimed.event;
     let mut marks: Vec<Mark> = claimed
         .told
@@ -224,6 +276,10 @@ fn marks_of(claimed: &Claimed) -> Vec<Mark> {
             version: event.version,
         })
         .collect();
-    marks.push(Mark::Settled { event: event.number });
+    match story {
+        false => marks.push(Mark::Settled { event: event.number }),
+        true if !marks.is_empty() => marks.push(Mark::Told { event: event.number }),
+        true => {}
+    }
     marks
 }

@@ -6,15 +6,16 @@
 mod events;
 mod story;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use events::Waiting;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::flow::Flow;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::react::{self, Rules};
 use crate::speak::Deliverer;
 
@@ -33,11 +34,13 @@ pub struct Settings {
 pub const EVENTS_MAX: i64 = 8_192;
 /// Dues that are looked at at once.
 pub const DUES_MAX: i64 = 256;
-/// After a turn over so many events the loop leaves the door as much time as it took itself, so that a storm of writes is
-/// answered first and decided on together.
+/// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
+pub const WAITING_MAX: usize = 65_536;
+/// After deciding on so many events the rules rest as long as they took, so that a storm of writes is answered first and decided
+/// on together. Notices never wait for it.
 const CROWDED: usize = 256;
 /// The longest such rest (real time).
-const BREATH_MAX: Duration = Duration::from_millis(250);
+const BREATH_MAX: Duration = Duration::from_millis(500);
 /// A reaction that found its story changed is decided anew so often.
 pub const RETRIES_MAX: usize = 5;
 /// After a failure of the database, the loop rests so long before it tries again (real time).
@@ -54,9 +57,16 @@ pub struct Beat {
     pub deliverer: Deliverer,
     /// What was set.
     pub settings: Settings,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Beat {
+    /// A loop over this way into memory. Nothing runs yet.
+    #[must_use]
+    pub fn new(flow: Flow, rules: Rules, deliverer: Deliverer, settings: Settings) -> Self {
+        Self { flow, rules: Arc::new(rules), deliverer, settings, waiting: Arc::default() }
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.flow.ledger
     }
@@ -69,17 +79,12 @@ impl Beat {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut committed = self.ledger().committed();
         let mut sealed = self.clock().elapsed();
+        let mut crowded_until = Duration::ZERO;
         while !*stop.borrow() {
             committed.borrow_and_update();
-            let begun = self.clock().elapsed();
-            let rest = match self.turn().await {
+            let pause = match self.round(&mut crowded_until).await {
                 Ok(0) => None,
-                Ok(done) if done < CROWDED => continue,
-                Ok(_) => {
-                    let taken = self.clock().elapsed().saturating_sub(begun);
-                    self.clock().passes(taken.min(BREATH_MAX)).await;
-                    continue;
-                }
+                Ok(_) => continue,
                 Err(error) => {
                     tracing::error!(%error, "the beat could not reach the ledger; it tries again");
                     Some(REST)
@@ -90,9 +95,30 @@ impl Beat {
                 sealed = elapsed;
                 self.seal().await;
             }
-            self.wait(&mut committed, &mut stop, rest).await;
+            match pause {
+                Some(pause) => self.clock().passes(pause).await,
+                None => self.wait(&mut committed, &mut stop, crowded_until).await,
+            }
         }
         self.seal().await;
+    }
+
+    /// One round: hear and tell; then decide, unless the last deciding was long and lies too near; then what is due.
+    async fn round(&self, crowded_until: &mut Duration) -> Result<usize, ledger::Error> {
+        let heard = self.hear().await?;
+        let begun = self.clock().elapsed();
+        if self.someone_waits() {
+            if begun < *crowded_until {
+                return Ok(heard);
+            }
+            let decided = self.decide_waiting().await?;
+            let taken = self.clock().elapsed().saturating_sub(begun);
+            if decided >= CROWDED {
+                *crowded_until = self.clock().elapsed() + taken.min(BREATH_MAX);
+            }
+            return Ok(heard + decided + self.look_at_dues().await?);
+        }
+        if heard > 0 { Ok(heard) } else { self.look_at_dues().await }
     }
 
     async fn seal(&self) {
@@ -101,17 +127,15 @@ impl Beat {
         }
     }
 
-    async fn wait(&self, committed: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, rest: Option<Duration>) {
-        if let Some(rest) = rest {
-            self.clock().passes(rest).await;
-            return;
-        }
+    async fn wait(&self, committed: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, crowded_until: Duration) {
         let next = self.ledger().next_due().await.ok().flatten().unwrap_or(i64::MAX);
+        let longest =
+            if self.someone_waits() { crowded_until.saturating_sub(self.clock().elapsed()) } else { self.settings.seal_every };
         tokio::select! {
             _ = committed.changed() => {}
             _ = stop.changed() => {}
-            () = self.clock().reaches(next), if next != i64::MAX => {}
-            () = self.clock().passes(self.settings.seal_every) => {}
+            () = self.clock().reaches(next), if next != i64::MAX && !self.someone_waits() => {}
+            () = self.clock().passes(longest) => {}
         }
     }
 }

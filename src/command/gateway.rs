@@ -43,7 +43,7 @@ impl Gateway {
         let deliverer =
             Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
         let flow = flow.speaking(config.speak.clone());
-        let beat = Beat { flow: flow.clone(), rules: Arc::new(rules), deliverer, settings: config.beat.clone() };
+        let beat = Beat::new(flow.clone(), rules, deliverer, config.beat.clone());
         let (stop, stopped) = watch::channel(false);
         let door = Door::new(flow.clone(), config.arrive.clone());
         let mut closing = stopped;

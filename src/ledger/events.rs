@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::dialect::{Cell, Reader, Transaction};
 use super::{Error, Event, How, Line, Person, Scope};
 
-const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, learned)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const NEXT: &str = "SELECT number, tenant, person, kind, id, version, line, how, depth, learned FROM events
+const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, told, learned)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)";
+const NEXT: &str = "SELECT number, tenant, person, kind, id, version, line, how, depth, told, learned FROM events
     WHERE number > $1 ORDER BY number LIMIT $2";
+const TELL: &str = "UPDATE events SET told = 1 WHERE number = $1";
 const SETTLE: &str = "DELETE FROM events WHERE number = $1";
 
 /// Adds one.
@@ -26,6 +27,11 @@ pub(super) async fn add(transaction: &mut Transaction<'_>, event: &Event) -> Res
         Cell::Int(event.learned),
     ];
     transaction.run(ADD, &cells).await
+}
+
+/// Its notices are recorded; the rules have still to look at it.
+pub(super) async fn tell(transaction: &mut Transaction<'_>, number: i64) -> Result<(), Error> {
+    transaction.run(TELL, &[Cell::Int(number)]).await
 }
 
 /// Removes one that was reacted to.
@@ -47,6 +53,7 @@ pub(super) async fn next(reader: &Reader, after: i64, count: i64) -> Result<Vec<
             line: Line::of(&row.text()?),
             how: How::of(&row.text()?),
             depth: u8::try_from(row.int()?).unwrap_or(u8::MAX),
+            told: row.int()? != 0,
             learned: row.int()?,
         });
     }

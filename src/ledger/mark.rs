@@ -25,6 +25,11 @@ pub enum Mark {
         /// MedicationDispense id.
         dispense: String,
     },
+    /// The notices of an event are recorded; the rules have still to look at it.
+    Told {
+        /// Number of the event.
+        event: i64,
+    },
     /// An event was reacted to.
     Settled {
         /// Number of the event.

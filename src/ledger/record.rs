@@ -182,6 +182,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             line,
             how: unit.how,
             depth: unit.depth,
+            told: false,
             learned: self.stamp,
         };
         events::add(&mut self.transaction, &event).await?;
@@ -312,6 +313,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             Mark::DueGone { person, output } => reaction::drop_due(transaction, tenant, *person, output).await?,
             Mark::Supplied(supply) => reaction::set_supply(transaction, tenant, supply).await?,
             Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,
+            Mark::Told { event } => events::tell(transaction, *event).await?,
             Mark::Settled { event } => events::settle(transaction, *event).await?,
             Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
             Mark::Started { address, person } => reaction::start(transaction, tenant, address, *person).await?,

@@ -55,6 +55,8 @@ pub struct Event {
     pub how: How,
     /// How many reactions led to it.
     pub depth: u8,
+    /// Whether its notices are recorded and only the rules have not looked at it.
+    pub told: bool,
     /// When, UTC milliseconds.
     pub learned: i64,
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::builders::{patient, task};
+use crate::golden::golden;
 use crate::house::House;
 
 // It names the version, the format and only types that exist; what it advertises of a type is answered.
@@ -35,6 +36,25 @@ async fn what_is_advertised_is_served() {
         unserved.len(),
         unserved[..unserved.len().min(10)].join("\n")
     );
+}
+
+// The whole surface in one file: any change of it is seen in review. A type is one line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_surface_is_as_written() {
+    let house = House::new().await;
+    let mut said: Value = serde_json::from_str(&house.stable(&house.get("metadata").await.is(200).text)).unwrap();
+    let mut types = serde_json::Map::new();
+    for kind in said["rest"][0]["resource"].as_array().cloned().unwrap() {
+        let words = |list: &str, name: &str| {
+            let members = kind[list].as_array().cloned().unwrap_or_default();
+            members.iter().map(|member| member[name].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let line =
+            format!("{} | {} | {}", words("interaction", "code"), words("searchParam", "name"), words("operation", "name"));
+        types.insert(kind["type"].as_str().unwrap().to_owned(), json!(line));
+    }
+    said["rest"][0]["resource"] = Value::Object(types);
+    golden("capability.json", &said);
 }
 
 /// A value of the parameter's type.

@@ -67,6 +67,43 @@ async fn each_fault_is_refused_at_its_place() {
     }
 }
 
+// Status, issue code and our own stable code of every refusal: clients hold on to them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_codes_of_refusals_are_as_written() {
+    let house = House::new().await;
+    let mut codes = serde_json::Map::new();
+    let mut note = |what: &str, answer: &crate::answer::Answer| {
+        let own = answer.at("/issue/0/details/coding/0/code");
+        codes.insert(what.to_owned(), json!(format!("{} {} {}", answer.status, answer.codes()[0], own.as_str().unwrap_or("-"))));
+    };
+    for (what, resource, _) in faulty() {
+        note(what, &house.post(&resource).await);
+    }
+    for (what, text, _) in broken() {
+        note(what, &house.ask("POST", "Patient").body("application/fhir+json", text).await);
+    }
+    house.put(&patient("p")).await.is(201);
+    for (what, method, path, header) in [
+        ("an unknown id", "GET", "Patient/none", ("Accept", "*/*")),
+        ("an unknown version", "GET", "Patient/p/_history/9", ("Accept", "*/*")),
+        ("an unknown type", "GET", "Banana", ("Accept", "*/*")),
+        ("a format not spoken", "GET", "Patient/p", ("Accept", "text/csv")),
+        ("an unknown parameter", "GET", "Patient?shoe=9", ("Prefer", "handling=strict")),
+        ("a bad date", "GET", "Patient?birthdate=never", ("Accept", "*/*")),
+        ("a bad count", "GET", "Patient?_count=many", ("Accept", "*/*")),
+        ("a method not offered", "PATCH", "Patient/p", ("Accept", "*/*")),
+        ("a stale delete", "DELETE", "Patient/p", ("If-Match", "W/\"9\"")),
+    ] {
+        note(what, &house.ask(method, path).header(header.0, header.1).send().await);
+    }
+    note("a stale update", &house.ask("PUT", "Patient/p").header("If-Match", "W/\"9\"").json(&patient("p")).await);
+    note("another id", &house.ask("PUT", "Patient/q").json(&patient("p")).await);
+    note("text/plain", &house.ask("POST", "Patient").body("text/plain", "{}").await);
+    house.delete("Patient/p").await.is(204);
+    note("a deleted one", &house.get("Patient/p").await);
+    golden("refusals.json", &Value::Object(codes));
+}
+
 // A resource with several faults is answered with all of them at once; its twin without faults is accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_faults_are_named_at_once() {
