@@ -13,6 +13,7 @@ CREATE TABLE resources (
     fact BIGINT NOT NULL,            -- number of the first resource that states the same fact; its own when it is the first
     source TEXT COLLATE "C" NOT NULL,            -- who sent it
     how TEXT COLLATE "C" NOT NULL,               -- live, import or derived
+    salt TEXT COLLATE "C" NOT NULL,              -- of the entry's digest; erased together with the body, and the chain still verifies
     meta TEXT COLLATE "C" NOT NULL,              -- members of meta as sent, without versionId and lastUpdated; empty when none
     body TEXT COLLATE "C" NOT NULL               -- the accepted resource without id and meta
 );
@@ -28,6 +29,7 @@ CREATE TABLE versions (
     updated BIGINT NOT NULL,
     deleted BIGINT NOT NULL,
     source TEXT COLLATE "C" NOT NULL,
+    salt TEXT COLLATE "C" NOT NULL,              -- of the entry's digest; erased together with the body, and the chain still verifies
     meta TEXT COLLATE "C" NOT NULL,
     body TEXT COLLATE "C" NOT NULL,
     CONSTRAINT versions_key PRIMARY KEY (tenant, kind, id, version)

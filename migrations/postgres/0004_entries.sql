@@ -17,14 +17,6 @@ CREATE TABLE entries (
     CONSTRAINT entries_key PRIMARY KEY (tenant, person, ordinal)
 );
 
-CREATE TABLE salts (
-    tenant TEXT COLLATE "C" NOT NULL,
-    person BIGINT NOT NULL,
-    ordinal BIGINT NOT NULL,
-    salt TEXT COLLATE "C" NOT NULL,              -- apart, so that erasure can drop it and the chain still verifies
-    CONSTRAINT salts_key PRIMARY KEY (tenant, person, ordinal)
-);
-
 CREATE TABLE checkpoints (
     tenant TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,

@@ -12,6 +12,7 @@ CREATE TABLE resources (
     fact BIGINT NOT NULL,            -- number of the first resource that states the same fact; its own when it is the first
     source TEXT NOT NULL,            -- who sent it
     how TEXT NOT NULL,               -- live, import or derived
+    salt TEXT NOT NULL,              -- of the entry's digest; erased together with the body, and the chain still verifies
     meta TEXT NOT NULL,              -- members of meta as sent, without versionId and lastUpdated; empty when none
     body TEXT NOT NULL               -- the accepted resource without id and meta
 );
@@ -27,6 +28,7 @@ CREATE TABLE versions (
     updated BIGINT NOT NULL,
     deleted BIGINT NOT NULL,
     source TEXT NOT NULL,
+    salt TEXT NOT NULL,              -- of the entry's digest; erased together with the body, and the chain still verifies
     meta TEXT NOT NULL,
     body TEXT NOT NULL,
     CONSTRAINT versions_key PRIMARY KEY (tenant, kind, id, version)

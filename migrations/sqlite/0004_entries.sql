@@ -17,14 +17,6 @@ CREATE TABLE entries (
     CONSTRAINT entries_key PRIMARY KEY (tenant, person, ordinal)
 ) WITHOUT ROWID;
 
-CREATE TABLE salts (
-    tenant TEXT NOT NULL,
-    person BIGINT NOT NULL,
-    ordinal BIGINT NOT NULL,
-    salt TEXT NOT NULL,              -- apart, so that erasure can drop it and the chain still verifies
-    CONSTRAINT salts_key PRIMARY KEY (tenant, person, ordinal)
-) WITHOUT ROWID;
-
 CREATE TABLE checkpoints (
     tenant TEXT NOT NULL,
     number BIGINT NOT NULL,

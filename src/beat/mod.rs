@@ -36,11 +36,11 @@ pub const EVENTS_MAX: i64 = 8_192;
 pub const DUES_MAX: i64 = 256;
 /// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
 pub const WAITING_MAX: usize = 65_536;
-/// After deciding on so many events the rules rest as long as they took, so that a storm of writes is answered first and decided
+/// After deciding on so many events the rules rest three times as long as they took, so that a storm of writes is answered first and decided
 /// on together. Notices never wait for it.
 const CROWDED: usize = 256;
 /// The longest such rest (real time).
-const BREATH_MAX: Duration = Duration::from_millis(500);
+const BREATH_MAX: Duration = Duration::from_millis(1_500);
 /// A reaction that found its story changed is decided anew so often.
 pub const RETRIES_MAX: usize = 5;
 /// After a failure of the database, the loop rests so long before it tries again (real time).
@@ -114,7 +114,7 @@ impl Beat {
             let decided = self.decide_waiting().await?;
             let taken = self.clock().elapsed().saturating_sub(begun);
             if decided >= CROWDED {
-                *crowded_until = self.clock().elapsed() + taken.min(BREATH_MAX);
+                *crowded_until = self.clock().elapsed() + (taken * 3).min(BREATH_MAX);
             }
             return Ok(heard + decided + self.look_at_dues().await?);
         }

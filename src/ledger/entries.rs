@@ -9,7 +9,6 @@ use super::{Entry, Error, How, Line, Person, Scope, Stored};
 const ADD: &str =
     "INSERT INTO entries (tenant, person, ordinal, line, happened, learned, how, source, store, kind, id, version, digest, hash)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-const ADD_SALT: &str = "INSERT INTO salts (tenant, person, ordinal, salt) VALUES ($1, $2, $3, $4)";
 const STORY: &str =
     "SELECT e.person, e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.hash
     FROM entries e WHERE e.tenant = $1 AND e.person IN (SELECT p.person FROM people p
@@ -21,12 +20,9 @@ pub(super) async fn add(
     transaction: &mut Transaction<'_>,
     head: &mut Head,
     statement: &Statement<'_>,
-    meta: &str,
-    body: &str,
+    digest: &str,
 ) -> Result<(), Error> {
-    let salt = chain::salt()?;
-    let digest = chain::body_digest(&salt, meta, body);
-    let hash = chain::entry_hash(&head.hash, statement, &digest);
+    let hash = chain::entry_hash(&head.hash, statement, digest);
     let (tenant, person, ordinal) = (Cell::Text(statement.tenant), Cell::Int(statement.person.0), Cell::Int(statement.ordinal));
     let cells = [
         tenant,
@@ -41,11 +37,10 @@ pub(super) async fn add(
         Cell::Text(statement.kind),
         Cell::Text(statement.id),
         Cell::Int(statement.version),
-        Cell::Text(&digest),
+        Cell::Text(digest),
         Cell::Text(&hash),
     ];
     transaction.run(ADD, &cells).await?;
-    transaction.run(ADD_SALT, &[tenant, person, ordinal, Cell::Text(&salt)]).await?;
     *head = Head { ordinal: statement.ordinal, hash };
     Ok(())
 }

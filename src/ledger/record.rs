@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::chain::Statement;
+use super::chain::{self, Statement};
 use super::dialect::Transaction;
 use super::numbers::Numbers;
 use super::people::{self, Head};
@@ -85,10 +85,11 @@ impl<'b, 'c> Batch<'b, 'c> {
         let person = self.person(unit, change, draft).await?;
         let number = self.numbers.resource(&mut self.transaction).await?;
         let fact = self.fact(&unit.scope, change, draft, person).await?.unwrap_or(number);
-        let written = written(unit, draft, number, self.stamp, person, fact);
+        let salt = chain::salt()?;
+        let written = written(unit, draft, number, self.stamp, person, fact, &salt);
         resources::add(&mut self.transaction, &unit.scope.tenant, &change.kind, &change.id, &written).await?;
         search::add(&mut self.transaction, &unit.scope.tenant, number, draft.rows.iter()).await?;
-        self.enter(unit, change, person, 1, Line::Created, Some(draft)).await?;
+        self.enter(unit, change, &written, Line::Created, Some(draft)).await?;
         Ok(self.receipt(change, 1, person, true))
     }
 
@@ -103,18 +104,21 @@ impl<'b, 'c> Batch<'b, 'c> {
         let person = self.person(unit, change, draft).await?;
         let fact = self.fact(&unit.scope, change, draft, person).await?.map_or(current.number, |fact| fact.min(current.number));
         let version = current.version + 1;
-        let written = Written { version, ..written(unit, draft, current.number, self.stamp, person, fact) };
+        let salt = chain::salt()?;
+        let written = Written { version, ..written(unit, draft, current.number, self.stamp, person, fact, &salt) };
         resources::change(&mut self.transaction, &written).await?;
         let old = search::lines_of(current);
         search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &draft.rows).await?;
         let line = if current.deleted { Line::Created } else { Line::Updated };
-        self.enter(unit, change, person, version, line, Some(draft)).await?;
+        self.enter(unit, change, &written, line, Some(draft)).await?;
         Ok(self.receipt(change, version, person, current.deleted))
     }
 
     async fn delete(&mut self, unit: &Unit, change: &Change, current: &Stored) -> Result<Receipt, Error> {
         let version = current.version + 1;
+        let salt = chain::salt()?;
         let gone = Written {
+            salt: &salt,
             number: current.number,
             version,
             updated: self.stamp,
@@ -130,7 +134,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         resources::change(&mut self.transaction, &gone).await?;
         let old = search::lines_of(current);
         search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &[]).await?;
-        self.enter(unit, change, current.person, version, Line::Deleted, None).await?;
+        self.enter(unit, change, &gone, Line::Deleted, None).await?;
         Ok(self.receipt(change, version, current.person, false))
     }
 
@@ -151,11 +155,11 @@ impl<'b, 'c> Batch<'b, 'c> {
         &mut self,
         unit: &Unit,
         change: &Change,
-        person: Person,
-        version: i64,
+        written: &Written<'_>,
         line: Line,
         draft: Option<&Draft>,
     ) -> Result<(), Error> {
+        let (person, version) = (written.person, written.version);
         let statement = Statement {
             tenant: &unit.scope.tenant,
             person,
@@ -170,8 +174,8 @@ impl<'b, 'c> Batch<'b, 'c> {
             id: &change.id,
             version,
         };
-        let (meta, body) = draft.map_or(("", ""), |draft| (draft.meta.as_str(), draft.body.as_str()));
-        self.chain(&unit.scope, statement, meta, body).await?;
+        let digest = chain::body_digest(written.salt, written.meta, written.body);
+        self.chain(&unit.scope, statement, &digest).await?;
         let event = Event {
             number: self.numbers.event(&mut self.transaction).await?,
             scope: unit.scope.clone(),
@@ -190,14 +194,14 @@ impl<'b, 'c> Batch<'b, 'c> {
         Ok(())
     }
 
-    async fn chain(&mut self, scope: &Scope, statement: Statement<'_>, meta: &str, body: &str) -> Result<(), Error> {
+    async fn chain(&mut self, scope: &Scope, statement: Statement<'_>, digest: &str) -> Result<(), Error> {
         let key = (scope.tenant.clone(), statement.person);
         let mut head = match self.heads.remove(&key) {
             Some(head) => head,
             None => self.head(scope, statement.person).await?,
         };
         let statement = Statement { ordinal: head.ordinal + 1, ..statement };
-        entries::add(&mut self.transaction, &mut head, &statement, meta, body).await?;
+        entries::add(&mut self.transaction, &mut head, &statement, digest).await?;
         self.heads.insert(key, head);
         Ok(())
     }
@@ -300,7 +304,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 id: &id,
                 version: 0,
             };
-            self.chain(&unit.scope, statement, "", "").await?;
+            self.chain(&unit.scope, statement, "").await?;
         }
         Ok(())
     }
@@ -348,7 +352,15 @@ fn decide(index: usize, change: &Change, current: Option<&Stored>) -> Result<(),
     Err(Error::Refused(refusal))
 }
 
-fn written<'a>(unit: &'a Unit, draft: &'a Draft, number: i64, updated: i64, person: Person, fact: i64) -> Written<'a> {
+fn written<'a>(
+    unit: &'a Unit,
+    draft: &'a Draft,
+    number: i64,
+    updated: i64,
+    person: Person,
+    fact: i64,
+    salt: &'a str,
+) -> Written<'a> {
     Written {
         number,
         version: 1,
@@ -359,6 +371,7 @@ fn written<'a>(unit: &'a Unit, draft: &'a Draft, number: i64, updated: i64, pers
         fact,
         source: &unit.source,
         how: unit.how,
+        salt,
         meta: &draft.meta,
         body: &draft.body,
     }

@@ -24,13 +24,13 @@ const HELD: &str =
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     AND r.kind = $3 AND r.deleted = 0 ORDER BY r.number DESC LIMIT $4";
 const ADD: &str =
-    "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, meta, body)
-    VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12)";
-const SUPERSEDE: &str = "INSERT INTO versions (tenant, kind, id, version, updated, deleted, source, meta, body)
-    SELECT tenant, kind, id, version, updated, deleted, source, meta, body FROM resources WHERE number = $1";
+    "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
+    VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)";
+const SUPERSEDE: &str = "INSERT INTO versions (tenant, kind, id, version, updated, deleted, source, salt, meta, body)
+    SELECT tenant, kind, id, version, updated, deleted, source, salt, meta, body FROM resources WHERE number = $1";
 const CHANGE: &str =
     "UPDATE resources SET version = $1, updated = $2, deleted = $3, person = $4, store = $5, fact = $6, source = $7,
-    how = $8, meta = $9, body = $10 WHERE number = $11";
+    how = $8, salt = $9, meta = $10, body = $11 WHERE number = $12";
 
 /// What is written of a resource.
 pub(super) struct Written<'a> {
@@ -43,6 +43,7 @@ pub(super) struct Written<'a> {
     pub(super) fact: i64,
     pub(super) source: &'a str,
     pub(super) how: How,
+    pub(super) salt: &'a str,
     pub(super) meta: &'a str,
     pub(super) body: &'a str,
 }
@@ -120,6 +121,7 @@ pub(super) async fn add(
         Cell::Int(written.fact),
         Cell::Text(written.source),
         Cell::Text(written.how.word()),
+        Cell::Text(written.salt),
         Cell::Text(written.meta),
         Cell::Text(written.body),
     ];
@@ -138,6 +140,7 @@ pub(super) async fn change(transaction: &mut Transaction<'_>, written: &Written<
         Cell::Int(written.fact),
         Cell::Text(written.source),
         Cell::Text(written.how.word()),
+        Cell::Text(written.salt),
         Cell::Text(written.meta),
         Cell::Text(written.body),
         Cell::Int(written.number),

@@ -3,7 +3,7 @@
 use super::chain::{self, Statement};
 use super::checkpoints::{self, Seal};
 use super::dialect::{Cell, Row, Transaction};
-use super::{Error, How, Person};
+use super::{Error, How, Line, Person};
 
 const TENANTS: &str = "SELECT tenant FROM people UNION SELECT tenant FROM entries UNION SELECT tenant FROM checkpoints
     UNION SELECT tenant FROM resources ORDER BY tenant";
@@ -14,11 +14,11 @@ const ORPHAN: &str = "SELECT e.person FROM entries e WHERE e.tenant = $1 AND NOT
 const PEOPLE: &str = "SELECT person, ordinal, head, sealed_ordinal, sealed_head FROM people
     WHERE tenant = $1 AND person > $2 ORDER BY person LIMIT $3";
 const CHAIN: &str =
-    "SELECT e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.digest, e.hash,
-    COALESCE(s.salt, '') FROM entries e LEFT JOIN salts s ON s.tenant = e.tenant AND s.person = e.person AND s.ordinal = e.ordinal
-    WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3 ORDER BY e.ordinal LIMIT $4";
-const BODY: &str = "SELECT r.meta, r.body FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.version = $4
-    UNION ALL SELECT v.meta, v.body FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
+    "SELECT e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.digest, e.hash
+    FROM entries e WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3 ORDER BY e.ordinal LIMIT $4";
+const BODY: &str =
+    "SELECT r.salt, r.meta, r.body FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3 AND r.version = $4
+    UNION ALL SELECT v.salt, v.meta, v.body FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
 const CHECKPOINTS: &str =
     "SELECT number, at, people, entries, root, previous, signature FROM checkpoints WHERE tenant = $1 ORDER BY number";
 const UNTOLD: &str = "SELECT r.kind, r.id FROM resources r WHERE r.tenant = $1 AND r.person = $2 AND NOT EXISTS
@@ -143,7 +143,7 @@ async fn one_entry(
 ) -> Result<(String, Option<String>), Error> {
     let (line, happened, learned, how) = (row.text()?, row.int()?, row.int()?, How::of(&row.text()?));
     let (source, store, kind, id, version) = (row.text()?, row.text()?, row.text()?, row.text()?, row.int()?);
-    let (digest, hash, salt) = (row.text()?, row.text()?, row.text()?);
+    let (digest, hash) = (row.text()?, row.text()?);
     let statement = Statement {
         tenant,
         person,
@@ -161,18 +161,14 @@ async fn one_entry(
     if chain::entry_hash(previous, &statement, &digest) != hash {
         return Ok((hash, Some(String::from("its words were changed"))));
     }
-    if line == "linked" {
+    if line == Line::Linked.word() {
         return Ok((hash, None));
-    }
-    if salt.is_empty() {
-        // Nothing here drops a salt, and without it nobody can say that the body is the one that was written.
-        return Ok((hash, Some(String::from("its salt is missing"))));
     }
     let cells = [Cell::Text(tenant), Cell::Text(&kind), Cell::Text(&id), Cell::Int(version)];
     let fault = match transaction.row(BODY, &cells).await? {
         None => Some(format!("{kind}/{id} version {version} is gone")),
         Some(mut body) => {
-            let (meta, body) = (body.text()?, body.text()?);
+            let (salt, meta, body) = (body.text()?, body.text()?, body.text()?);
             (chain::body_digest(&salt, &meta, &body) != digest).then(|| format!("{kind}/{id} version {version} was changed"))
         }
     };

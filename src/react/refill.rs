@@ -32,6 +32,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     for event in events {
         let row = supply::row(turn.rules, turn.story, &event.resource);
         keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
+        for stated in taken_back(turn, &event.resource) {
+            keep(turn, &stated, None, &mut products);
+        }
         news.push(News { event, row });
     }
     for one in &news {
@@ -62,6 +65,16 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
         }
         turn.supplies.push(row.clone());
     }
+}
+
+/// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as reversed;
+/// a known resource that is reversed may be a duplicate that somebody cleared away, and takes back itself alone.
+fn taken_back(turn: &Turn, resource: &Resource) -> Vec<String> {
+    if resource.version != 1 || resource.fact == 0 || !supply::is_reversed(resource) {
+        return Vec::new();
+    }
+    let stated = turn.supplies.iter().filter(|row| row.fact == resource.fact);
+    stated.map(|row| row.dispense.clone()).collect()
 }
 
 /// A completed dispense that cannot be counted leaves its reason with every step it would have led to.

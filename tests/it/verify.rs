@@ -37,7 +37,7 @@ async fn sealed() -> House {
 const TAMPERED: [(&[&str], &str); 8] = [
     (&["UPDATE resources SET body = replace(body, '38341003', '38341004') WHERE id = 'c1'"], "Condition/c1"),
     (&["UPDATE entries SET happened = happened + 1 WHERE id = 'c2'"], "entry 2"),
-    (&["UPDATE salts SET salt = 'AAAAAAAAAAAAAAAAAAAAAA' WHERE ordinal = 1 AND person = 1"], "Patient/ada"),
+    (&["UPDATE resources SET salt = 'AAAAAAAAAAAAAAAAAAAAAA' WHERE kind = 'Patient' AND id = 'ada'"], "Patient/ada"),
     // A row removed from the middle, from the end, and from the end by a hand that mends the head, too.
     (&["DELETE FROM entries WHERE id = 'bob'"], "entry 1"),
     (&["DELETE FROM entries WHERE id = 'c1'"], "entry 2"),

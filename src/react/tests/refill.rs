@@ -99,6 +99,27 @@ fn a_reversed_dispense_takes_back_what_was_not_said() {
 }
 
 #[test]
+fn a_fact_sent_again_as_reversed_is_reversed_and_a_cleared_duplicate_is_not() {
+    let rules = rules();
+    let sent = |id: &str, status: &str| {
+        let mut fill = dispense(id, "2026-01-01", 30);
+        fill["identifier"] = json!([{"system": "urn:rx", "value": "1"}]);
+        fill["status"] = json!(status);
+        fill
+    };
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(sent("a", "completed"));
+    house.hear(sent("b", "entered-in-error"));
+    assert!(house.dues.is_empty() && house.supplies.is_empty());
+    assert_eq!(outcome(&house, "reminder"), (Outcome::Withdrawn, String::from("reversed")));
+    let mut cleared = super::house(&rules, "2026-01-01T15:00:00Z");
+    for (id, status) in [("a", "completed"), ("b", "completed"), ("b", "entered-in-error")] {
+        cleared.hear(sent(id, status));
+    }
+    assert_eq!(dues(&cleared).len(), 3);
+}
+
+#[test]
 fn a_reversed_early_refill_gives_the_earlier_fill_its_dates_back() {
     let rules = rules();
     let mut house = house(&rules, "2026-01-01T15:00:00Z");
