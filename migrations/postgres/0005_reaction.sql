@@ -45,7 +45,7 @@ CREATE TABLE decisions (
     reason TEXT COLLATE "C" NOT NULL,            -- one sentence
     facts TEXT COLLATE "C" NOT NULL,             -- JSON array of Type/id/_history/version
     recorded TEXT COLLATE "C" NOT NULL,          -- Type/id of what was recorded; empty when nothing was
-    CONSTRAINT decisions_key PRIMARY KEY (tenant, person, output, ordinal)
+    CONSTRAINT decisions_key PRIMARY KEY (tenant, person, episode, output, ordinal)
 );
 
 CREATE TABLE supplies (

@@ -44,7 +44,7 @@ CREATE TABLE decisions (
     reason TEXT NOT NULL,            -- one sentence
     facts TEXT NOT NULL,             -- JSON array of Type/id/_history/version
     recorded TEXT NOT NULL,          -- Type/id of what was recorded; empty when nothing was
-    CONSTRAINT decisions_key PRIMARY KEY (tenant, person, output, ordinal)
+    CONSTRAINT decisions_key PRIMARY KEY (tenant, person, episode, output, ordinal)
 ) WITHOUT ROWID;
 
 CREATE TABLE supplies (

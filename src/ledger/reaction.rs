@@ -18,7 +18,8 @@ const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.ru
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.due, d.priority, d.rule LIMIT $3";
-const DECIDED: &str = "SELECT COALESCE(MAX(ordinal), 0) FROM decisions WHERE tenant = $1 AND person = $2 AND output = $3";
+const DECIDED: &str = "SELECT COALESCE(MAX(ordinal), 0) FROM decisions
+    WHERE tenant = $1 AND person = $2 AND episode = $3 AND output = $4";
 const DECIDE: &str =
     "INSERT INTO decisions (tenant, person, output, ordinal, at, outcome, gate, until, rule, step, episode, priority, spoken,
     reason, facts, recorded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
@@ -26,7 +27,7 @@ const DECISIONS: &str =
     "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
     d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
-    ORDER BY d.output, d.ordinal";
+    ORDER BY d.person, d.episode, d.output, d.ordinal";
 const SET_SUPPLY: &str =
     "INSERT INTO supplies (tenant, person, product, dispense, version, fact, source, handed, days, step, quantity)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -105,7 +106,7 @@ fn due_row(row: &mut Row) -> Result<(Scope, Due), Error> {
 /// Adds a decision; earlier ones about the same output stay.
 pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, decision: &Decision) -> Result<(), Error> {
     let facts = serde_json::to_string(&decision.facts).unwrap_or_default();
-    let key = [Cell::Text(tenant), Cell::Int(decision.person.0), Cell::Text(&decision.output)];
+    let key = [Cell::Text(tenant), Cell::Int(decision.person.0), Cell::Text(&decision.episode), Cell::Text(&decision.output)];
     let last = transaction.row(DECIDED, &key).await?.map_or(Ok(0), |mut row| row.int())?;
     let cells = [
         Cell::Text(tenant),

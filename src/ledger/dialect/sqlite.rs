@@ -17,7 +17,7 @@ use crate::ledger::Error;
 
 /// Pages the log may hold before the writer itself folds it back.
 pub(in crate::ledger) const LOG_PAGES_MAX: i64 = 20_000;
-const FOLD_EVERY: Duration = Duration::from_millis(250);
+const FOLD_EVERY: Duration = Duration::from_millis(300);
 const STATEMENTS_MAX: usize = 256;
 
 /// Opens the writer's connection.
