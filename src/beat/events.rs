@@ -122,16 +122,34 @@ impl Beat {
             (std::mem::take(&mut waiting.people), std::mem::take(&mut waiting.events))
         };
         // All are brought to their end: a person whose story fails holds up nobody else.
-        let decided: Vec<Result<(), Error>> = stream::iter(people)
-            .map(|((tenant, person), claimed)| async move { self.decide_heard(&Scope { tenant }, person, claimed).await })
-            .buffer_unordered(STORIES_AT_ONCE)
-            .collect()
-            .await;
+        let decided: Vec<Result<(), Error>> =
+            match self.as_known(people).await {
+                Ok(people) => stream::iter(people)
+                    .map(|((tenant, person), claimed)| async move { self.decide_heard(&Scope { tenant }, person, claimed).await })
+                    .buffer_unordered(STORIES_AT_ONCE)
+                    .collect()
+                    .await,
+                Err(error) => vec![Err(error)],
+            };
         if let Some(error) = decided.into_iter().find_map(Result::err) {
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
             return Err(error);
         }
         Ok(count)
+    }
+
+    /// Events of persons who are one by now are decided in one story: two at once would each say the same.
+    async fn as_known(&self, people: ByPerson) -> Result<ByPerson, Error> {
+        let mut known = ByPerson::new();
+        for ((tenant, person), mut claimed) in people {
+            let scope = Scope { tenant: Arc::clone(&tenant) };
+            let survivor = self.ledger().united(&scope, person).await?.first().copied().unwrap_or(person);
+            known.entry((tenant, survivor)).or_default().append(&mut claimed);
+        }
+        for claimed in known.values_mut() {
+            claimed.sort_by_key(|claimed| claimed.event.number);
+        }
+        Ok(known)
     }
 
     async fn claim(&self, event: Event) -> Result<Claimed, Error> {

@@ -24,12 +24,7 @@ impl Beat {
         let dues = ledger.dues(scope, person).await?;
         let decisions = ledger.decisions(scope, person).await?;
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
-        let mut united: Vec<Person> = resources.iter().map(|resource| resource.person).collect();
-        united.extend(dues.iter().map(|due| due.person));
-        united.extend(decisions.iter().map(|decision| decision.person));
-        united.extend(supplies.iter().map(|supply| supply.person));
-        united.sort_unstable();
-        united.dedup();
+        let united = ledger.united(scope, person).await?;
         for reference in wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)) {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             if resources.iter().any(|known| known.kind == kind && known.id == id) {

@@ -12,7 +12,7 @@ use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
     Decision, Due, Entry, Error, Event, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
 };
-use super::{Unit, Verdict, entries, events, migrations, reaction, resources, search, subscriptions, verify};
+use super::{Unit, Verdict, entries, events, migrations, people, reaction, resources, search, subscriptions, verify};
 use crate::clock::Clock;
 use crate::fhir::search::query::Query;
 
@@ -188,6 +188,11 @@ impl Ledger {
     /// When the next one is due.
     pub async fn next_due(&self) -> Result<Option<i64>, Error> {
         reaction::next_due(&self.reader).await
+    }
+
+    /// All who are one with a person, the one they are known as first.
+    pub async fn united(&self, scope: &Scope, person: Person) -> Result<Vec<Person>, Error> {
+        people::united(&self.reader, scope, person).await
     }
 
     /// The dues of a person.

@@ -1,7 +1,7 @@
 //! Who is who: persons, the identifiers that lead to them, and how two persons are found to be one.
 
-use super::dialect::{Cell, Transaction};
-use super::{Error, Person};
+use super::dialect::{Cell, Reader, Transaction};
+use super::{Error, Person, Scope};
 
 /// System under which a literal reference such as `Patient/123` stands among the identifiers.
 pub(super) const LITERAL: &str = "";
@@ -14,6 +14,8 @@ const ADD: &str = "INSERT INTO people (tenant, person, survivor, created, ordina
     VALUES ($1, $2, $3, $4, 0, '', 0, '') ON CONFLICT DO NOTHING";
 const HEAD: &str = "SELECT ordinal, head FROM people WHERE tenant = $1 AND person = $2";
 const SET_HEAD: &str = "UPDATE people SET ordinal = $1, head = $2 WHERE tenant = $3 AND person = $4";
+const UNITED: &str = "SELECT p.person FROM people p WHERE p.tenant = $1
+    AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
 const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND survivor = $3";
 
 /// The last entry of a chain.
@@ -58,6 +60,15 @@ pub(super) async fn head(transaction: &mut Transaction<'_>, tenant: &str, person
 /// Remembers the last entry of a person's chain.
 pub(super) async fn set_head(transaction: &mut Transaction<'_>, tenant: &str, person: Person, head: &Head) -> Result<(), Error> {
     transaction.run(SET_HEAD, &[Cell::Int(head.ordinal), Cell::Text(&head.hash), Cell::Text(tenant), Cell::Int(person.0)]).await
+}
+
+/// The most persons that are known to be one.
+const UNITED_MAX: i64 = 1_000;
+
+/// All who are one with a person, the survivor first: it is always the oldest.
+pub(super) async fn united(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Person>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(UNITED_MAX)];
+    reader.rows(UNITED, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
 }
 
 /// From now on `other` (and all who were united with it) is known as `survivor`; nothing is rewritten.
