@@ -48,17 +48,29 @@ impl Beat {
         self.look_at_dues().await
     }
 
+    /// Forgets what was heard and not decided: all of it is in the store and is heard again.
+    pub fn forget(&self) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
+    }
+
     /// Whether the rules have still to look at something that was heard.
     pub(super) fn someone_waits(&self) -> bool {
         !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).people.is_empty()
     }
 
-    /// What has come due; tells how much.
+    /// What has come due; tells how much. Who has something unheard or undecided comes later: a STOP may be among it.
     pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
         if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind {
             return Ok(0);
         }
         let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
+        let dues: Vec<_> = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_clear = |(scope, known_as, _): &(Scope, Person, Due)| {
+                !waiting.people.contains_key(&(Arc::clone(&scope.tenant), *known_as))
+            };
+            dues.into_iter().filter(is_clear).collect()
+        };
         let count = dues.len();
         self.look_again(dues).await?;
         Ok(count)
@@ -206,18 +218,30 @@ impl Beat {
     }
 
     async fn decide_heard(&self, scope: &Scope, person: Person, claimed: Vec<Claimed>) -> Result<(), Error> {
+        if self.decide_together(scope, person, &claimed).await? {
+            return Ok(());
+        }
+        // One of them may be at fault: alone, it cannot take the others with it.
+        for one in claimed.chunks(1) {
+            if claimed.len() == 1 || !self.decide_together(scope, person, one).await? {
+                self.give_up(scope, &one[0].event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_together(&self, scope: &Scope, person: Person, claimed: &[Claimed]) -> Result<bool, Error> {
         let marks: Vec<Mark> = claimed.iter().map(|claimed| Mark::Settled { event: claimed.event.number }).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
         let mut heard = Vec::with_capacity(claimed.len());
         for Claimed { event, concern, .. } in claimed {
-            if concern != Concern::Nothing
-                && let Some(resource) = self.resource_of(&event).await?
+            if *concern != Concern::Nothing
+                && let Some(resource) = self.resource_of(event).await?
             {
                 heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });
             }
         }
-        let occasion = Occasion::Heard(heard);
-        self.decide(scope, person, &occasion, depth, marks).await
+        self.decide(scope, person, &Occasion::Heard(heard), depth, &marks).await
     }
 
     /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.
@@ -230,7 +254,9 @@ impl Beat {
             .map(|((tenant, _), dues)| async move {
                 let scope = Scope { tenant };
                 for due in dues {
-                    self.decide(&scope, due.person, &Occasion::Due(due), 0, Vec::new()).await?;
+                    if !self.decide(&scope, due.person, &Occasion::Due(due.clone()), 0, &[]).await? {
+                        self.put_off(&scope, &due).await?;
+                    }
                 }
                 Ok(())
             })
@@ -240,12 +266,13 @@ impl Beat {
         looked.into_iter().collect()
     }
 
-    /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile.
-    async fn decide(&self, scope: &Scope, person: Person, occasion: &Occasion, depth: u8, marks: Vec<Mark>) -> Result<(), Error> {
+    /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile. `false`
+    /// says that a fault of ours kept it from being decided, and that nothing is recorded.
+    async fn decide(&self, scope: &Scope, person: Person, occasion: &Occasion, depth: u8, marks: &[Mark]) -> Result<bool, Error> {
         for _ in 0..RETRIES_MAX {
             let story = self.story(scope, person, occasion).await?;
-            let Some(reaction) = self.reaction(&story, occasion) else { break };
-            let mut all = marks.clone();
+            let Some(reaction) = self.reaction(&story, occasion) else { return Ok(false) };
+            let mut all = marks.to_vec();
             all.extend(reaction.marks);
             let derived = Derived {
                 scope: scope.clone(),
@@ -262,26 +289,26 @@ impl Beat {
             match self.flow.record_derived(derived).await {
                 Ok(recorded) => {
                     self.tell(scope, recorded);
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
                     tracing::debug!("a reaction is decided anew");
                 }
                 Err(Refused::Broken(why)) => return Err(Error::Broken(why)),
-                Err(refused) => {
-                    tracing::error!(?refused, "what was decided cannot be recorded");
-                    break;
+                // What its issues say may speak of a patient: their keys must do.
+                Err(Refused::Rule(issues)) => {
+                    let keys: Vec<&str> = issues.iter().map(|issue| issue.key).collect();
+                    tracing::error!(?keys, "what was decided is no valid resource");
+                    return Ok(false);
+                }
+                Err(_) => {
+                    tracing::error!("what was decided was refused");
+                    return Ok(false);
                 }
             }
         }
-        tracing::error!("a reaction could not be recorded; its events are settled without it");
-        let mut left = marks;
-        if let Occasion::Due(due) = occasion {
-            left.push(Mark::DueGone { person, output: due.output.clone() });
-        }
-        let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), left)).await?;
-        self.tell(scope, recorded);
-        Ok(())
+        tracing::error!("a story changed each time it was decided on");
+        Ok(false)
     }
 
     fn tell(&self, scope: &Scope, recorded: Recorded) {

@@ -4,6 +4,7 @@
 //! nothing: an event is settled in the same unit as everything that came of it.
 
 mod events;
+mod fault;
 mod story;
 
 use std::sync::{Arc, Mutex};

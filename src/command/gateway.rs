@@ -1,10 +1,13 @@
 //! A whole gateway in one value: opened, running, stopped. `serve`, `demo` and the tests all start it here.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,6 +21,9 @@ use crate::identify;
 use crate::ledger::Ledger;
 use crate::react::{self, Rules};
 use crate::speak::{Deliverer, Means};
+
+/// A loop that broke off rests so long before it begins again (real time).
+const BEGIN_AGAIN: Duration = Duration::from_secs(1);
 
 /// A gateway.
 pub struct Gateway {
@@ -61,7 +67,15 @@ impl Gateway {
 
     /// Lets the loop run by itself.
     pub fn start_beat(&mut self) {
-        self.tasks.push(tokio::spawn(self.beat.clone().run(self.stop.subscribe())));
+        let (beat, stop) = (self.beat.clone(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move {
+            // A loop that broke off begins again from the store: without it nothing would be said any more.
+            while AssertUnwindSafe(beat.clone().run(stop.subscribe())).catch_unwind().await.is_err() {
+                tracing::error!("the beat broke off; it begins again from the store");
+                beat.forget();
+                beat.flow.clock.passes(BEGIN_AGAIN).await;
+            }
+        }));
     }
 
     /// The FHIR base, for example `http://127.0.0.1:8080/fhir`.

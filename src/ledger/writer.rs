@@ -49,7 +49,7 @@ pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, 
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     std::thread::Builder::new()
         .name(String::from("ledger-writer"))
-        .spawn(move || Writer { pen, shared, numbers: None, last_stamp: 0 }.run(receiver))
+        .spawn(move || Writer { pen, shared, numbers: None, last_stamp: 0, is_unsure: false }.run(receiver))
         .map_err(|error| Error::Broken(error.to_string()))?;
     Ok(sender)
 }
@@ -59,6 +59,8 @@ struct Writer {
     shared: Arc<Shared>,
     numbers: Option<Numbers>,
     last_stamp: i64,
+    /// Whether the last failure was that of a COMMIT.
+    is_unsure: bool,
 }
 
 type Answer = (oneshot::Sender<Result<Recorded, Error>>, Result<Recorded, Error>);
@@ -93,7 +95,8 @@ impl Writer {
         let (plain, replies): (Vec<Unit>, Vec<_>) = units.into_iter().unzip();
         let answers: Vec<Answer> = match self.batch(&plain) {
             Ok(results) => replies.into_iter().zip(results).collect(),
-            Err(error) if plain.len() == 1 => {
+            // Whether an unanswered COMMIT took effect is not known: doing it again could do it twice.
+            Err(error) if plain.len() == 1 || self.is_unsure => {
                 replies.into_iter().map(|reply| (reply, Err(Error::Broken(error.to_string())))).collect()
             }
             Err(_) => {
@@ -114,6 +117,7 @@ impl Writer {
         // The open batch is announced before its stamp is read, so that no reader's horizon lies after it.
         self.shared.open.store(self.shared.clock.now().max(self.last_stamp), Ordering::SeqCst);
         let stamp = self.shared.clock.now().max(self.last_stamp);
+        self.is_unsure = false;
         let result = self.transact(units, stamp);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
         let (results, stirred) = result?;
@@ -131,6 +135,7 @@ impl Writer {
                 let work = write(Transaction::Sqlite(connection), &mut self.numbers, units, stamp);
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
+                self.is_unsure = done.is_ok();
                 match done.and_then(|done| connection.execute_batch("COMMIT").map(|()| done).map_err(Error::from)) {
                     Ok(done) => Ok(done),
                     Err(error) => {
@@ -141,11 +146,12 @@ impl Writer {
                 }
             }
             Pen::Postgres { pool, runtime } => {
-                let numbers = &mut self.numbers;
+                let (numbers, is_unsure) = (&mut self.numbers, &mut self.is_unsure);
                 runtime.block_on(async {
                     let mut connection = pool.acquire().await?;
                     postgres::begin(&mut connection).await?;
                     let done = write(Transaction::Postgres(&mut connection), numbers, units, stamp).await;
+                    *is_unsure = done.is_ok();
                     postgres::end(&mut connection, done.is_ok()).await?;
                     done
                 })

@@ -1,0 +1,62 @@
+//! What becomes of something that a fault of ours keeps from being decided: nothing is lost, and a decision says so.
+
+use uuid::Uuid;
+
+use super::Beat;
+use crate::ledger::{self, Decision, Due, Error, Event, Mark, Outcome, Scope};
+
+/// The gate that such decisions name.
+const FAULT: &str = "fault";
+/// After so long a due is tried again.
+const PUT_OFF_MS: i64 = 3_600_000;
+
+impl Beat {
+    /// The event is settled, and a decision says so for a person to look at.
+    pub(super) async fn give_up(&self, scope: &Scope, event: &Event) -> Result<(), Error> {
+        tracing::error!(event = event.number, kind = event.kind, "an event could not be decided on");
+        let name = format!("{}/{}/{}/{}", scope.tenant, event.kind, event.id, event.version);
+        let decision = Decision {
+            person: event.person,
+            output: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string(),
+            at: self.clock().now(),
+            outcome: Outcome::Stopped,
+            gate: String::from(FAULT),
+            until: 0,
+            rule: String::new(),
+            step: String::new(),
+            episode: String::new(),
+            priority: 1,
+            spoken: false,
+            reason: String::from("A fault of ours kept it from being decided; somebody must look at it."),
+            facts: vec![format!("{}/{}/_history/{}", event.kind, event.id, event.version)],
+            recorded: String::new(),
+        };
+        let marks = vec![Mark::Settled { event: event.number }, Mark::Decided(decision)];
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+    }
+
+    /// The due is looked at again later.
+    pub(super) async fn put_off(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
+        tracing::error!(rule = due.rule, step = due.step, "a due could not be decided on; it is tried again later");
+        let now = self.clock().now();
+        let until = now + PUT_OFF_MS;
+        let decision = Decision {
+            person: due.person,
+            output: due.output.clone(),
+            at: now,
+            outcome: Outcome::Held,
+            gate: String::from(FAULT),
+            until,
+            rule: due.rule.clone(),
+            step: due.step.clone(),
+            episode: due.episode.clone(),
+            priority: due.priority,
+            spoken: false,
+            reason: String::from("A fault of ours kept it from being decided; it is tried again."),
+            facts: Vec::new(),
+            recorded: String::new(),
+        };
+        let marks = vec![Mark::Due(Due { due: until, ..due.clone() }), Mark::Decided(decision)];
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+    }
+}
