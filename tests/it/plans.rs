@@ -12,7 +12,12 @@ use crate::database::Database;
 const SMALL: [&str; 5] = ["subscriptions", "lanes", "migrations", "checkpoints", "events"];
 
 /// Beginnings of statements that read everything on purpose, or that are only the beginning: the search adds its conditions.
-const WHOLE: [&str; 3] = ["SELECT DISTINCT tenant FROM people", "SELECT m.number FROM spans m", "SELECT m.number FROM words m"];
+const WHOLE: [&str; 4] = [
+    "SELECT DISTINCT tenant FROM people",
+    "SELECT tenant FROM people UNION",
+    "SELECT m.number FROM spans m",
+    "SELECT m.number FROM words m",
+];
 
 /// The texts between quotes in a source file that are whole statements.
 fn statements(source: &str) -> Vec<String> {
