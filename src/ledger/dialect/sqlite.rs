@@ -26,7 +26,7 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -40960; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
+         PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
     )?;
     settle_plans(&connection)?;
     Ok(connection)
