@@ -52,6 +52,18 @@ fn a_refusal_stops_and_a_wait_ends_with_its_window() {
 }
 
 #[test]
+fn a_withdrawn_consent_stops_also_where_nobody_need_be_asked() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut withdrawn = consent("1", "permit", "TREAT", "2026-01-01");
+    house.hear(withdrawn.clone());
+    withdrawn["status"] = json!("inactive");
+    house.hear(withdrawn);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("consent")));
+}
+
+#[test]
 fn an_offer_goes_only_to_who_consented_to_offers() {
     let rules = rules();
     for (kind, payloads) in [(None, 1), (Some("deny"), 1), (Some("permit"), 2)] {
