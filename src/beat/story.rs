@@ -35,7 +35,7 @@ impl Beat {
             }
         }
         let mut stopped = Vec::new();
-        for address in react::addresses(&resources) {
+        for address in react::stoppable(person, &united, &resources) {
             if ledger.stopped(scope, std::slice::from_ref(&address)).await? {
                 stopped.push(address);
             }

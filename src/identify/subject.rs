@@ -16,10 +16,15 @@ pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
     stated.or_else(|| writer(kind, resource)).unwrap_or(Subject::Nobody)
 }
 
-/// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on.
+/// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on. Whose
+/// RelatedPerson wrote it is not known here: the message then belongs to a person known by that reference alone.
 fn writer(kind: &Kind, resource: &Value) -> Option<Subject> {
     let sender = resource.get("sender").filter(|_| kind.name == "Communication")?;
-    let literal = sender.get("reference").and_then(Value::as_str).and_then(patient);
+    let written = sender.get("reference").and_then(Value::as_str);
+    if let Some(related) = written.and_then(|written| literal_of("RelatedPerson", written)) {
+        return Some(Subject::Literal(related));
+    }
+    let literal = written.and_then(patient);
     let typed = sender.get("type").and_then(Value::as_str) == Some("Patient");
     (literal.is_some() || typed).then(|| of_reference(resource, sender))?
 }
@@ -45,10 +50,14 @@ fn identified((system, value): (String, String)) -> Subject {
 /// `Patient/123` of a literal reference to a Patient, without its version. A foreign absolute one is kept whole: it
 /// names one person, only not ours.
 fn patient(literal: &str) -> Option<String> {
+    literal_of("Patient", literal)
+}
+
+fn literal_of(kind: &str, literal: &str) -> Option<String> {
     let current = literal.split_once("/_history/").map_or(literal, |(current, _)| current);
     let (before, id) = current.rsplit_once('/')?;
-    let patient = before == "Patient" || before.ends_with("/Patient");
-    (patient && !id.is_empty()).then(|| current.to_owned())
+    let is_kind = before.rsplit('/').next() == Some(kind);
+    (is_kind && !id.is_empty()).then(|| current.to_owned())
 }
 
 /// A logical reference, unless it says that it means something else than a Patient.
@@ -89,6 +98,8 @@ mod tests {
         let message = |sender: Value| whose(&json!({"resourceType": "Communication", "sender": sender}));
         let identifier = json!({"system": "urn:s", "value": "1"});
         assert_eq!(message(json!({"reference": "Patient/1"})), Subject::Literal(String::from("Patient/1")));
+        let related = Subject::Literal(String::from("RelatedPerson/1"));
+        assert_eq!(message(json!({"reference": "RelatedPerson/1/_history/2"})), related);
         let typed = json!({"type": "Patient", "identifier": identifier});
         assert_eq!(message(typed), Subject::Identifier(String::from("urn:s"), String::from("1")));
         assert_eq!(message(json!({"identifier": identifier})), Subject::Nobody);

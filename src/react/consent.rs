@@ -1,6 +1,8 @@
 //! Whether somebody consented to what we would say.
 //! Follows <https://hl7.org/fhir/R4/consent.html>.
 
+use std::cmp::Ordering;
+
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -51,19 +53,25 @@ pub(crate) fn answer(story: &Story, purpose: Purpose) -> Answer {
     newest.map_or(Answer::Unasked, |(_, answer)| answer)
 }
 
-/// What one Consent says of the purpose; `None` when it is silent, no longer or not yet in force.
+/// What one Consent says of the purpose; `None` when it is silent or not yet in force.
 fn stated(consent: &Value, purpose: Purpose, now: i64) -> Option<Answer> {
     // Who takes part in research, or wrote an advance directive, said nothing of messages.
     if ["research", "adr"].iter().any(|scope| coded(consent.get("scope"), scope)) {
         return None;
     }
-    let said = provisions(consent, purpose, now);
     match text(consent, "status") {
-        Some("active") => said,
-        // What was asked for and rejected is a refusal; drafts and what is out of force say nothing.
-        Some("rejected") => said.map(|_| Answer::Refused),
+        Some("active") => provisions(consent, purpose, now),
+        // What was asked for and rejected, or given and withdrawn, is a refusal: to have never been asked is another thing.
+        Some("inactive" | "rejected") => concerns(consent, purpose).then_some(Answer::Refused),
         _ => None,
     }
+}
+
+/// Whether a Consent is about the purpose, whatever it says of it.
+fn concerns(consent: &Value, purpose: Purpose) -> bool {
+    let Some(root) = consent.get("provision") else { return true };
+    let inner = each(root, "provision").iter().any(|inner| names(inner, purpose) && !is_limited(inner));
+    inner || (!is_limited(root) && (names(root, purpose) || each(root, "purpose").is_empty()))
 }
 
 fn provisions(consent: &Value, purpose: Purpose, now: i64) -> Option<Answer> {
@@ -76,19 +84,33 @@ fn provisions(consent: &Value, purpose: Purpose, now: i64) -> Option<Answer> {
         None
     };
     let Some(root) = consent.get("provision") else { return general(by_policy, purpose) };
-    if !in_force(root, now) {
-        return None;
-    }
-    // Inner provisions are exceptions to the outer one.
-    let exception = each(root, "provision").iter().filter(|inner| names(inner, purpose) && in_force(inner, now)).find_map(kind);
+    let here = term(root, now);
+    // Inner provisions are exceptions to the outer one; of two in force, the refusal counts.
+    let inner: Vec<&Value> = each(root, "provision").iter().filter(|inner| names(inner, purpose)).collect();
+    let of_term = |wanted: Ordering| inner.iter().filter(move |inner| term(inner, now) == wanted).filter_map(|inner| kind(inner));
+    let exception = of_term(Ordering::Equal).max_by_key(|answer| *answer == Answer::Refused);
     if exception.is_some() {
-        return exception;
+        return in_term(exception, here);
     }
-    let answer = kind(root).or(by_policy);
-    if names(root, purpose) {
-        return answer;
+    let answer = kind(root).or(by_policy).filter(|answer| *answer == Answer::Refused || !is_limited(root));
+    let answer = if names(root, purpose) {
+        answer
+    } else if each(root, "purpose").is_empty() {
+        general(answer, purpose)
+    } else {
+        None
+    };
+    let lapsed = || in_term(of_term(Ordering::Greater).find(|answer| *answer == Answer::Given), Ordering::Greater);
+    in_term(answer, here).or_else(lapsed)
+}
+
+/// What an answer is worth in its term: a consent whose time is over is withdrawn, a refusal whose time is over says nothing.
+fn in_term(answer: Option<Answer>, term: Ordering) -> Option<Answer> {
+    match term {
+        Ordering::Less => None,
+        Ordering::Equal => answer,
+        Ordering::Greater => answer.filter(|answer| *answer == Answer::Given).map(|_| Answer::Refused),
     }
-    if each(root, "purpose").is_empty() { general(answer, purpose) } else { None }
 }
 
 /// What names no purpose speaks of treatment; for marketing it can only refuse.
@@ -98,20 +120,33 @@ fn general(answer: Option<Answer>, purpose: Purpose) -> Option<Answer> {
 
 fn kind(provision: &Value) -> Option<Answer> {
     match text(provision, "type") {
-        Some("permit") => Some(Answer::Given),
+        Some("permit") if !is_limited(provision) => Some(Answer::Given),
         Some("deny") => Some(Answer::Refused),
         _ => None,
     }
+}
+
+/// Whether a provision speaks only of some who act or of some data: what it permits them it does not permit us.
+fn is_limited(provision: &Value) -> bool {
+    let limits = ["actor", "securityLabel", "class", "code", "dataPeriod", "data"];
+    limits.iter().any(|limit| provision.get(limit).is_some())
 }
 
 fn names(provision: &Value, purpose: Purpose) -> bool {
     each(provision, "purpose").iter().any(|coding| text(coding, "code").is_some_and(|code| codes(purpose).contains(&code)))
 }
 
-fn in_force(provision: &Value, now: i64) -> bool {
-    let Some(period) = provision.get("period") else { return true };
+/// Where we are in the term of a provision: before it, in it, or after it.
+fn term(provision: &Value, now: i64) -> Ordering {
+    let Some(period) = provision.get("period") else { return Ordering::Equal };
     let edge = |name| text(period, name).and_then(Moment::parse).map(|moment| moment.span(&TimeZone::UTC));
-    edge("start").is_none_or(|start| start.low <= now) && edge("end").is_none_or(|end| now < end.high)
+    if edge("end").is_some_and(|end| now >= end.high) {
+        Ordering::Greater
+    } else if edge("start").is_some_and(|start| now < start.low) {
+        Ordering::Less
+    } else {
+        Ordering::Equal
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +168,19 @@ mod tests {
             (json!({"policyRule": {"coding": [{"code": "OPTIN"}]}}), given, None),
             (json!({"policyRule": {"coding": [{"code": "OPTOUT"}]}}), refused, refused),
             (json!({"provision": {"type": "permit", "provision": [{"type": "deny", "purpose": market}]}}), given, refused),
-            (json!({"provision": {"type": "permit", "period": {"end": "1969-12-31"}}}), None, None),
+            (json!({"provision": {"type": "permit", "period": {"end": "1969-12-31"}}}), refused, None),
+            (json!({"provision": {"type": "deny", "period": {"end": "1969-12-31"}}}), None, None),
+            (json!({"provision": {"type": "permit", "period": {"start": "1970-01-02"}}}), None, None),
+            (
+                json!({"provision": {"provision": [{"type": "permit", "purpose": treat, "period": {"end": "1969"}}]}}),
+                refused,
+                None,
+            ),
+            (json!({"provision": {"type": "permit", "actor": [{}]}}), None, None),
+            (json!({"provision": {"type": "permit", "purpose": treat, "class": [{}]}}), None, None),
+            (json!({"policyRule": {"coding": [{"code": "OPTIN"}]}, "provision": {"type": "permit", "data": [{}]}}), None, None),
+            (json!({"provision": {"provision": [{"type": "permit", "purpose": market, "actor": [{}]}]}}), None, None),
+            (json!({"provision": {"type": "deny", "actor": [{}]}}), refused, refused),
             (json!({"scope": {"coding": [{"code": "research"}]}, "provision": {"type": "permit"}}), None, None),
             (json!({}), None, None),
         ] {
@@ -143,6 +190,27 @@ mod tests {
             assert_eq!(stated(&consent, Purpose::Marketing, 0), marketing, "{consent}");
             consent["status"] = json!("draft");
             assert_eq!(stated(&consent, Purpose::Treatment, 0), None, "{consent}");
+        }
+    }
+
+    #[test]
+    fn a_withdrawn_consent_is_a_refusal_of_what_it_was_about() {
+        let refused = Some(Answer::Refused);
+        for (consent, treatment, marketing) in [
+            (json!({}), refused, refused),
+            (json!({"provision": {"type": "permit"}}), refused, refused),
+            (json!({"provision": {"type": "permit", "purpose": [{"code": "TREAT"}]}}), refused, None),
+            (json!({"provision": {"type": "permit", "purpose": [{"code": "HMARKT"}]}}), None, refused),
+            (json!({"provision": {"type": "permit", "period": {"end": "1969"}}}), refused, refused),
+            (json!({"provision": {"type": "permit", "actor": [{}]}}), None, None),
+            (json!({"scope": {"coding": [{"code": "research"}]}, "provision": {"type": "permit"}}), None, None),
+        ] {
+            let mut consent = consent;
+            for status in ["inactive", "rejected"] {
+                consent["status"] = json!(status);
+                assert_eq!(stated(&consent, Purpose::Treatment, 0), treatment, "{consent}");
+                assert_eq!(stated(&consent, Purpose::Marketing, 0), marketing, "{consent}");
+            }
         }
     }
 }

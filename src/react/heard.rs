@@ -7,8 +7,8 @@ use super::gates::therapy;
 use super::plan::Anchor;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, nudge, person, refill};
-use crate::ledger::{Due, Line, Mark, Outcome};
+use super::{Heard, Resource, nudge, person, refill};
+use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "MedicationRequest"];
@@ -73,21 +73,56 @@ fn counts(event: &Heard, wish: Wish) -> bool {
     wish == Wish::Stop || (event.line == Line::Created && refill::acts(event))
 }
 
-/// Somebody said STOP or START: it binds all addresses of whoever said it. Whether it came from a person we know.
+/// Somebody said STOP or START. Whether something must be looked at again.
 fn obey(turn: &mut Turn, event: &Heard, wish: Wish) -> bool {
-    let sender = words::sender(&event.resource.value).and_then(|sender| turn.story.find(&sender));
-    let Some(sender) = sender.or_else(|| person::patient(turn.story)) else { return false };
-    let person = event.resource.person;
-    for address in person::addresses(std::slice::from_ref(sender)) {
-        turn.reaction.marks.push(match wish {
-            Wish::Stop => Mark::Stopped { address: address.clone(), person },
-            Wish::Start => Mark::Started { address: address.clone(), person },
-        });
-        match wish {
-            Wish::Stop => turn.stopped.push(address),
-            // Others who share the address may have said STOP too; the ledger knows at the next look.
-            Wish::Start => {}
-        }
+    match wish {
+        Wish::Stop => stop(turn, event),
+        Wish::Start => start(turn, event),
     }
     wish == Wish::Stop
+}
+
+/// STOP binds all addresses known of the person, whoever wrote it for them, and the person and the writer themselves: so also an
+/// address that becomes known later, and a person of whom nothing is known yet.
+fn stop(turn: &mut Turn, event: &Heard) {
+    let story = turn.story;
+    let mut bound = vec![person::key(event.resource.person)];
+    bound.extend(words::sender(&event.resource.value));
+    bound.extend(person::addresses(&story.resources));
+    bound.sort();
+    bound.dedup();
+    for address in bound {
+        turn.reaction.marks.push(Mark::Stopped { address: address.clone(), person: event.resource.person });
+        turn.stopped.push(address);
+    }
+}
+
+/// START frees the addresses of whoever said it; the person only when it was said by whom messages go to. Others who share an
+/// address may have said STOP too; the ledger knows at the next look.
+fn start(turn: &mut Turn, event: &Heard) {
+    let story = turn.story;
+    let sender = words::sender(&event.resource.value);
+    let known = sender.as_deref().and_then(|sender| story.find(sender));
+    let of_patient = !words::is_related(&event.resource.value);
+    let patients: Vec<&Resource> = story.current("Patient").filter(|_| of_patient).collect();
+    if sender.is_some() && known.is_none() && !patients.is_empty() {
+        // Somebody who is not this person cannot take their STOP back.
+        return;
+    }
+    let writers = if of_patient { patients } else { known.into_iter().collect() };
+    let mut free: Vec<String> = writers.iter().flat_map(|writer| person::addresses(std::slice::from_ref(*writer))).collect();
+    free.extend(sender);
+    let mut persons: BTreeSet<Person> = story.united.iter().copied().chain([story.person, event.resource.person]).collect();
+    persons.extend(writers.iter().map(|writer| writer.person));
+    let speaks_for = match person::recipient(story) {
+        Some(recipient) => writers.iter().any(|writer| writer.reference() == recipient.resource.reference()),
+        None => of_patient,
+    };
+    if speaks_for {
+        free.extend(persons.iter().map(|person| person::key(*person)));
+    }
+    for address in free {
+        let freed = persons.iter().map(|person| Mark::Started { address: address.clone(), person: *person });
+        turn.reaction.marks.extend(freed);
+    }
 }

@@ -12,7 +12,7 @@
 //!    [`Rules::wants`] what to load into the [`Story`]: current resources of the person by kind, single resources by
 //!    reference, and whether the supply rows are needed. Dues and decisions (latest per output) are always loaded; then
 //!    [`pending`] names the outputs of ours that may still be taken back, to be read into `Story::resources` too; and
-//!    [`addresses`] names the addresses for which the ledger is asked whether somebody said STOP, and [`organizations`] the
+//!    [`stoppable`] names the addresses for which the ledger is asked whether somebody said STOP, and [`organizations`] the
 //!    stores that the story needs.
 //! 4. [`react`] answers with outputs and marks. All of them, and `Mark::Settled` of the events, go into one unit with
 //!    `How::Derived` and the event's depth + 1. A unit refused because an output exists was decided elsewhere: settle the events
@@ -59,7 +59,7 @@ mod zones;
 
 pub use cover::{Fill, MEDIAN, fills};
 pub use outputs::{NOT_DONE, OUTPUT};
-pub use person::addresses;
+pub use person::stoppable;
 pub use plan::PROFILE;
 pub use rules::Rules;
 pub use shipped::shipped;
@@ -162,7 +162,7 @@ pub struct Story {
     pub dues: Vec<Due>,
     /// The latest decision of each output of the person.
     pub decisions: Vec<Decision>,
-    /// Those of [`addresses`] for which somebody said STOP.
+    /// Those of [`stoppable`] for which somebody said STOP.
     pub stopped: Vec<String>,
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::json::{coded, each, text};
 use super::{Resource, Rules, Story};
 use crate::fhir::time::Moment;
+use crate::ledger::Person;
 
 /// Below this age a message goes to a guardian.
 const OF_AGE_YEARS: i64 = 18;
@@ -101,9 +102,9 @@ impl Recipient<'_> {
         telecoms(&self.resource.value).next().is_some()
     }
 
-    /// Normalized addresses of the recipient.
+    /// Normalized addresses of the recipient, and what stands for all of them.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        telecoms(&self.resource.value).filter_map(normalized).collect()
+        addresses(std::slice::from_ref(self.resource))
     }
 }
 
@@ -134,11 +135,26 @@ pub(crate) fn normalized(telecom: &Value) -> Option<String> {
     (!digits.is_empty()).then(|| format!("tel:{digits}"))
 }
 
-/// Normalized telephone numbers and e-mail addresses in these Patients and RelatedPersons.
+/// What stands for all addresses of a person, also those not known yet.
+pub(crate) fn key(person: Person) -> String {
+    format!("person:{}", person.0)
+}
+
+/// All for which somebody may have said STOP: [`addresses`], and the person with all who were united with them.
 #[must_use]
-pub fn addresses(resources: &[Resource]) -> Vec<String> {
+pub fn stoppable(person: Person, united: &[Person], resources: &[Resource]) -> Vec<String> {
+    let mut all: Vec<String> = united.iter().copied().chain([person]).map(key).chain(addresses(resources)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Normalized telephone numbers and e-mail addresses in these Patients and RelatedPersons, and for each of them its `Type/id`,
+/// which stands for all that it will ever have.
+pub(crate) fn addresses(resources: &[Resource]) -> Vec<String> {
     let people = resources.iter().filter(|resource| matches!(resource.kind.as_str(), "Patient" | "RelatedPerson"));
-    let mut addresses: Vec<String> = people.flat_map(|person| telecoms(&person.value).filter_map(normalized)).collect();
+    let own = |person: &Resource| telecoms(&person.value).filter_map(normalized).chain([person.reference()]).collect::<Vec<_>>();
+    let mut addresses: Vec<String> = people.flat_map(own).collect();
     addresses.sort();
     addresses.dedup();
     addresses

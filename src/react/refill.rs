@@ -11,6 +11,7 @@ use super::decide::{because, is_settled, mark_said, stop, withdraw, withdraw_tas
 use super::detail::Detail;
 use super::facts::Ask;
 use super::gates::therapy;
+use super::json::text;
 use super::plan::{Action, Anchor, Plan, Step};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn};
@@ -67,10 +68,13 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
     }
 }
 
-/// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as reversed;
-/// a known resource that is reversed may be a duplicate that somebody cleared away, and takes back itself alone.
+/// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as entered
+/// in error; a new one that was declined, cancelled or stopped is another attempt under the same number, and says nothing of what
+/// was handed over before. A known resource that is reversed may be a duplicate that somebody cleared away: it takes back itself
+/// alone.
 fn taken_back(turn: &Turn, resource: &Resource) -> Vec<String> {
-    if resource.version != 1 || resource.fact == 0 || !supply::is_reversed(resource) {
+    let never_was = text(&resource.value, "status") == Some("entered-in-error");
+    if resource.version != 1 || resource.fact == 0 || resource.deleted || !never_was {
         return Vec::new();
     }
     let stated = turn.supplies.iter().filter(|row| row.fact == resource.fact);

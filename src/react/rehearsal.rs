@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::json::{each, text};
 use super::{
-    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, Settings, Store, Story, Wants, addresses, pending, react,
+    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, Settings, Store, Story, Wants, pending, react, stoppable,
 };
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
 
@@ -157,7 +157,7 @@ impl<'r> Rehearsal<'r> {
             (wants.kinds.contains(&resource.kind) && !resource.deleted) || references.contains(&resource.reference())
         };
         let resources: Vec<Resource> = self.resources.values().filter(wanted).cloned().collect();
-        let known = addresses(&resources);
+        let known = stoppable(Person(1), &[], &resources);
         Story {
             tenant: Arc::from("rehearsal"),
             person: Person(1),

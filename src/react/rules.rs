@@ -122,6 +122,10 @@ impl Rules {
             wants.supplies = true;
             self.want_gates(wants);
         }
+        // A message without a subject stands in nobody's story: the one who wrote it is asked for by name.
+        if kind == "Communication" && value.get("subject").is_none() && words::is_related(value) {
+            wants.references.extend(words::sender(value));
+        }
         for (_, action) in self.about(kind, value) {
             let conditions = action.conditions.iter().chain(action.steps.iter().flat_map(|step| &step.conditions));
             wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));

@@ -81,6 +81,12 @@ pub(crate) fn wish(communication: &Value) -> Option<Wish> {
     START.contains(&plain.as_str()).then_some(Wish::Start)
 }
 
+/// Whether a Communication comes from somebody who is not the patient.
+pub(crate) fn is_related(communication: &Value) -> bool {
+    let typed = communication.get("sender").and_then(|sender| text(sender, "type"));
+    sender(communication).map_or(typed == Some("RelatedPerson"), |sender| sender.starts_with("RelatedPerson/"))
+}
+
 /// `Patient/id` or `RelatedPerson/id` that a Communication comes from.
 pub(crate) fn sender(communication: &Value) -> Option<String> {
     let sender = super::json::local(reference(communication, "sender")?)?;

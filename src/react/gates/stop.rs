@@ -1,12 +1,16 @@
-//! STOP binds the address it came from, for all who share it.
+//! STOP binds the addresses of the person, for all who share them, and whatever address becomes known of the person later.
 
 use super::{Asked, Gate, Verdict, stop};
+use crate::react::person;
 
 pub(super) const GATE: Gate = Gate { name: "stop", ask };
 
 fn ask(asked: &Asked) -> Verdict {
+    let (stopped, story) = (&asked.turn.stopped, asked.turn.story);
+    if story.united.iter().chain([&story.person]).any(|known| stopped.contains(&person::key(*known))) {
+        return stop("Somebody said STOP for the person.");
+    }
     let Some(recipient) = asked.recipient else { return Verdict::Pass };
-    let stopped = &asked.turn.stopped;
     if recipient.addresses().iter().any(|address| stopped.contains(address)) {
         return stop("Somebody said STOP for an address of the recipient.");
     }

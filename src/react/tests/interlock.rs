@@ -52,6 +52,18 @@ fn a_refusal_stops_and_a_wait_ends_with_its_window() {
 }
 
 #[test]
+fn a_withdrawn_consent_stops_also_where_nobody_need_be_asked() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut withdrawn = consent("1", "permit", "TREAT", "2026-01-01");
+    house.hear(withdrawn.clone());
+    withdrawn["status"] = json!("inactive");
+    house.hear(withdrawn);
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("consent")));
+}
+
+#[test]
 fn an_offer_goes_only_to_who_consented_to_offers() {
     let rules = rules();
     for (kind, payloads) in [(None, 1), (Some("deny"), 1), (Some("permit"), 2)] {
@@ -78,7 +90,7 @@ fn stop_binds_all_who_share_the_number_until_start() {
             "payload": [{"contentString": word}]})
     };
     house.hear(said("1", "退订"));
-    assert_eq!(house.stopped, ["tel:5550100123"]);
+    assert!(house.stopped.contains(&String::from("tel:5550100123")));
     assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("stop")));
     assert_eq!(status(&house, "Communication"), ["not-done"]);
     house.hear(dispense("a", "2026-01-01", 30));
@@ -87,6 +99,104 @@ fn stop_binds_all_who_share_the_number_until_start() {
     house.hear(said("2", "START"));
     house.advance(at("2026-01-27T00:00:00Z"));
     assert_eq!(outcome(&house, "reminder").0, Outcome::Fired);
+}
+
+/// STOP or START, written by the sender.
+fn said(id: &str, sender: &str, word: &str) -> Value {
+    json!({"resourceType": "Communication", "id": id, "status": "completed", "sender": {"reference": sender},
+        "payload": [{"contentString": word}]})
+}
+
+#[test]
+fn stop_binds_who_becomes_known_later_and_every_number_they_will_have() {
+    let rules = rules();
+    let blank = |stops: bool| {
+        let settings = crate::react::Settings { treatment: Unasked::Allowed };
+        let mut house = crate::react::rehearsal::Rehearsal::new(&rules, settings, super::store(), at("2026-01-01T15:00:00Z"));
+        if stops {
+            house.hear(said("1", "Patient/p", "STOP"));
+        }
+        house.hear(patient());
+        house
+    };
+    for (stops, expected) in [(false, Outcome::Fired), (true, Outcome::Stopped)] {
+        let mut house = blank(stops);
+        house.hear(condition("c", "Z51.11", "active"));
+        assert_eq!(outcome(&house, "nudge").0, expected);
+    }
+    let mut moved = house(&rules, "2026-01-01T15:00:00Z");
+    moved.hear(said("1", "Patient/p", "STOP"));
+    let mut other = patient();
+    other["telecom"][0]["value"] = json!("+1 555 010 9999");
+    moved.hear(other);
+    moved.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&moved, "nudge"), (Outcome::Stopped, String::from("stop")));
+    moved.hear(said("2", "Patient/p", "START"));
+    moved.hear(dispense("a", "2026-01-01", 30));
+    moved.advance(at("2026-01-27T00:00:00Z"));
+    assert_eq!(outcome(&moved, "reminder").0, Outcome::Fired);
+}
+
+#[test]
+fn who_writes_for_a_person_stops_what_goes_to_either_and_starts_only_their_own() {
+    let rules = rules();
+    let related = json!({"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": "Patient/p"},
+        "telecom": [{"system": "phone", "value": "555-010-7777"}]});
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(related);
+    house.hear(said("1", "RelatedPerson/r", "STOP"));
+    for bound in ["tel:5550107777", "tel:5550100123", "RelatedPerson/r", "Patient/p", "person:1"] {
+        assert!(house.stopped.contains(&String::from(bound)), "{bound}");
+    }
+    house.hear(said("2", "RelatedPerson/r", "START"));
+    house.hear(said("3", "Patient/stranger", "START"));
+    house.hear(condition("c", "Z51.11", "active"));
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("stop")));
+    assert!(!house.stopped.contains(&String::from("tel:5550107777")));
+}
+
+#[test]
+fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
+    use crate::ledger::{Line, Mark, Person};
+    use crate::react::{Heard, Occasion, react};
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(json!({"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": "Patient/p"},
+        "telecom": [{"system": "phone", "value": "555-010-7777"}]}));
+    house.hear(said("1", "RelatedPerson/r", "STOP"));
+    let mut message = house.resources["Communication/1"].clone();
+    message.person = Person(9);
+    let occasion = Occasion::Heard(vec![Heard { line: Line::Created, resource: message, react: true, depth: 0 }]);
+    assert!(rules.wants(&occasion).references.contains(&String::from("RelatedPerson/r")));
+    for (known, expected) in
+        [(true, vec!["RelatedPerson/r", "person:9", "tel:5550107777"]), (false, vec!["RelatedPerson/r", "person:9"])]
+    {
+        let story = crate::react::Story {
+            tenant: "t".into(),
+            person: Person(9),
+            united: vec![Person(9)],
+            now: at("2026-01-01T15:00:00Z"),
+            settings: crate::react::Settings { treatment: Unasked::Allowed },
+            stores: vec![super::store()],
+            resources: house.resources.get("RelatedPerson/r").filter(|_| known).into_iter().cloned().collect(),
+            supplies: vec![],
+            dues: vec![],
+            decisions: vec![],
+            stopped: vec![],
+        };
+        let reaction = react(&rules, &story, &occasion);
+        let mut bound: Vec<&str> = reaction
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Stopped { address, .. } => Some(address.as_str()),
+                _ => None,
+            })
+            .collect();
+        bound.sort_unstable();
+        bound.dedup();
+        assert_eq!(bound, expected);
+    }
 }
 
 #[test]

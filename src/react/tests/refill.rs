@@ -112,6 +112,15 @@ fn a_fact_sent_again_as_reversed_is_reversed_and_a_cleared_duplicate_is_not() {
     house.hear(sent("b", "entered-in-error"));
     assert!(house.dues.is_empty() && house.supplies.is_empty());
     assert_eq!(outcome(&house, "reminder"), (Outcome::Withdrawn, String::from("reversed")));
+    for status in ["declined", "cancelled", "stopped"] {
+        let mut attempted = super::house(&rules, "2026-01-01T15:00:00Z");
+        attempted.hear(sent("a", "completed"));
+        let before = dues(&attempted);
+        attempted.hear(sent("b", status));
+        assert_eq!((attempted.supplies.len(), dues(&attempted)), (1, before), "{status}");
+        attempted.hear(sent("a", status));
+        assert!(attempted.dues.is_empty() && attempted.supplies.is_empty(), "{status}");
+    }
     let mut cleared = super::house(&rules, "2026-01-01T15:00:00Z");
     for (id, status) in [("a", "completed"), ("b", "completed"), ("b", "entered-in-error")] {
         cleared.hear(sent(id, status));
