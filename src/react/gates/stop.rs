@@ -7,12 +7,12 @@ pub(super) const GATE: Gate = Gate { name: "stop", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     let (stopped, story) = (&asked.turn.stopped, asked.turn.story);
+    let addresses = asked.recipient.map(|recipient| recipient.addresses()).unwrap_or_default();
+    if addresses.iter().any(|address| stopped.contains(address)) {
+        return stop("Somebody said STOP for an address of the recipient.");
+    }
     if story.united.iter().chain([&story.person]).any(|known| stopped.contains(&person::key(*known))) {
         return stop("Somebody said STOP for the person.");
-    }
-    let Some(recipient) = asked.recipient else { return Verdict::Pass };
-    if recipient.addresses().iter().any(|address| stopped.contains(address)) {
-        return stop("Somebody said STOP for an address of the recipient.");
     }
     Verdict::Pass
 }
