@@ -37,7 +37,7 @@ pub enum Mark {
     },
     /// An address said STOP.
     Stopped {
-        /// Normalized number or address.
+        /// Normalized number or address; `person:<number>` or `Type/id` for who said it, whatever their numbers will be.
         address: String,
         /// Who said it.
         person: Person,
