@@ -14,7 +14,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Two threads answer requests; the writer, the folder and the loop have their own.
 const WORKERS: usize = 2;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    start().unwrap_or_else(|error| {
+        // A sentence for whoever typed the command; where in the program it came from helps nobody there.
+        eprintln!("signa: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn start() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     // The demo tells its own story; only what goes wrong stands beside it.
     let level = if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" };
