@@ -13,7 +13,9 @@ use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, 
 use crate::react::{self, Concern, Heard, Occasion, Reaction};
 
 /// Persons whose stories are decided at the same time, so that their commits are gathered.
-const STORIES_AT_ONCE: usize = 16;
+const STORIES_AT_ONCE: usize = 8;
+/// Rows about heard events that are recorded together.
+const MARKS_MAX: usize = 256;
 
 /// An event with what it sets off. Its resource is read again when its turn comes, so that a long queue stays small in memory.
 struct Claimed {
@@ -102,20 +104,28 @@ impl Beat {
             let claimed = self.claim(event).await?;
             people.entry((Arc::clone(&claimed.event.scope.tenant), claimed.event.person)).or_default().push(claimed);
         }
-        let mut marks: BTreeMap<Arc<str>, Vec<Mark>> = BTreeMap::new();
+        let mut marks: BTreeMap<Arc<str>, Vec<Vec<Mark>>> = BTreeMap::new();
         let mut stories: ByPerson = BTreeMap::new();
         for ((tenant, person), claimed) in people {
             let story = self.needs_story(&tenant, person, &claimed).await?;
-            let tenant_marks = marks.entry(Arc::clone(&tenant)).or_default();
-            tenant_marks.extend(claimed.iter().flat_map(|claimed| told_marks(claimed, story)));
+            let sheets = marks.entry(Arc::clone(&tenant)).or_default();
+            for claimed in &claimed {
+                // What is said of one event stands in one unit; too many events in one would make every writer wait.
+                match sheets.last_mut() {
+                    Some(sheet) if sheet.len() < MARKS_MAX => sheet.extend(told_marks(claimed, story)),
+                    _ => sheets.push(told_marks(claimed, story)),
+                }
+            }
             if story {
                 stories.insert((tenant, person), claimed);
             }
         }
-        for (tenant, marks) in marks.into_iter().filter(|(_, marks)| !marks.is_empty()) {
+        for (tenant, sheets) in marks {
             let scope = Scope { tenant };
-            let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
-            self.tell(&scope, recorded);
+            for marks in sheets.into_iter().filter(|marks| !marks.is_empty()) {
+                let recorded = self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
+                self.tell(&scope, recorded);
+            }
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         (waiting.cursor, waiting.behind) = (last, behind);
