@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::call::{Call, empty, json as answer};
+use super::operations::{Level, OPERATIONS, Operation};
 use crate::fhir::definitions::resource_names;
 use crate::fhir::search::parse::is_served;
 use crate::fhir::search::{ParameterKind, parameters};
@@ -53,7 +54,7 @@ pub(super) fn metadata(call: &Call<'_>) -> Response {
 }
 
 fn statement() -> Value {
-    json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "url": "https://signa.example/fhir/CapabilityStatement/signa",
         "version": env!("CARGO_PKG_VERSION"),
@@ -74,7 +75,12 @@ fn statement() -> Value {
             "resource": resource_names().filter(|kind| !NOT_KEPT.contains(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}],
         }],
-    })
+    });
+    let operations = offered(|operation| operation.methods(Level::System).is_some());
+    if !operations.is_empty() {
+        statement["rest"][0]["operation"] = operations.into();
+    }
+    statement
 }
 
 fn resource(kind: &str) -> Value {
@@ -92,14 +98,20 @@ fn resource(kind: &str) -> Value {
         "conditionalDelete": "single",
         "searchParam": search_parameters(kind),
     });
-    if kind == "Patient" {
-        resource["operation"] = json!([{
-            "name": "ledger",
-            "definition": "https://signa.example/fhir/OperationDefinition/ledger",
-            "documentation": "All entries of the patient's ledger in the order of happening.",
-        }]);
+    let operations = offered(|operation| operation.is_for(Level::Type, kind) || operation.is_for(Level::Instance, kind));
+    if !operations.is_empty() {
+        resource["operation"] = operations.into();
     }
     resource
+}
+
+/// The operations that are offered there.
+fn offered(here: impl Fn(&Operation) -> bool) -> Vec<Value> {
+    let shown = |operation: &&Operation| {
+        let Operation { name, definition, documentation, .. } = operation;
+        json!({"name": name, "definition": definition, "documentation": documentation})
+    };
+    OPERATIONS.iter().copied().filter(|operation| here(operation)).map(|operation| shown(&operation)).collect()
 }
 
 fn search_parameters(kind: &str) -> Vec<Value> {

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::call::{Call, json};
 use super::links;
+use super::operations::{Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::search::push_entry;
 use crate::fhir::search::pairs;
@@ -26,7 +27,16 @@ const EVENTS_MAX: i64 = 512;
 const COUNT_DEFAULT: i64 = 100;
 
 /// `GET Patient/[id]/$ledger`
-pub(super) async fn ledger(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
+pub(super) const OPERATION: Operation = Operation {
+    name: "ledger",
+    at: &[(Level::Instance, Methods::Get)],
+    types: &["Patient"],
+    definition: "https://signa.example/fhir/OperationDefinition/ledger",
+    documentation: "All entries of the patient's ledger in the order of happening.",
+    answer: |call, asked| Box::pin(ledger(call, asked.id.unwrap_or_default())),
+};
+
+async fn ledger(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     let (count, skip) = wanted(call.query.unwrap_or_default())?;
     let ledger = &call.door.flow.ledger;
     let patient = ledger.read(call.scope(), "Patient", id).await?;

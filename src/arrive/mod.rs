@@ -1,7 +1,8 @@
 //! The way in over HTTP: takes a request apart, hands it to the flow or asks the ledger, and puts the answer together.
 //! Follows <https://hl7.org/fhir/R4/http.html>.
 //!
-//! A new interaction is one file here, one arm in [`dispatch`], and its line in `route.rs` and `capability.rs`.
+//! A new interaction is one file here, one arm in [`dispatch`], and its line in `route.rs` and `capability.rs`;
+//! a new operation is one file here and its line in `operations.rs`.
 
 mod body;
 mod bundle;
@@ -15,6 +16,7 @@ mod history;
 mod ledger;
 mod links;
 mod negotiate;
+mod operations;
 mod outcome;
 mod read;
 mod route;
@@ -23,6 +25,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod update;
+mod validate;
 
 pub use settings::Settings;
 
@@ -44,6 +47,7 @@ use futures_util::FutureExt;
 use call::Call;
 use capability::Capability;
 use counters::{Counters, Interaction};
+use operations::Asked;
 use outcome::Refusal;
 use route::Route;
 
@@ -205,7 +209,9 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         }
         Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
         Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),
-        Route::Ledger(id) if get => (I::Operation, ledger::ledger(call, id).await),
+        Route::Operation(operation, methods, kind, id) if methods.allow_method(method) => {
+            (I::Operation, (operation.answer)(call, Asked { method, kind, id, body }).await)
+        }
         Route::Metadata if get => (I::Capabilities, Ok(capability::metadata(call))),
         Route::Live if get => (I::Other, Ok(health::live())),
         Route::Ready if get => (I::Other, Ok(health::ready(call).await)),

@@ -1,6 +1,8 @@
 //! Which place a path leads to. Paths are split by hand: it is the shortest way, and every answer is ours.
 //! Follows <https://hl7.org/fhir/R4/http.html#2.21.0>.
 
+use super::operations::{Level, Methods, Operation};
+
 /// A place that a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route<'a> {
@@ -24,8 +26,8 @@ pub(super) enum Route<'a> {
     History(&'a str, &'a str),
     /// `/fhir/[type]/[id]/_history/[version]`
     Version(&'a str, &'a str, &'a str),
-    /// `/fhir/Patient/[id]/$ledger`
-    Ledger(&'a str),
+    /// `/fhir/$name`, `/fhir/[type]/$name` or `/fhir/[type]/[id]/$name`
+    Operation(&'static Operation, Methods, Option<&'a str>, Option<&'a str>),
     /// Nothing is here.
     Nowhere,
 }
@@ -46,17 +48,32 @@ impl<'a> Route<'a> {
         };
         let mut segments = rest.split('/');
         let first = segments.next().unwrap_or_default();
-        match (first, segments.next(), segments.next(), segments.next(), segments.next()) {
+        let whole = (first, segments.next(), segments.next(), segments.next(), segments.next());
+        if let Some(operation) = Self::operation(whole) {
+            return operation;
+        }
+        match whole {
+            (name, None, ..) if name.starts_with('$') => Self::Nowhere,
             ("metadata", None, ..) => Self::Metadata,
             (kind, None, ..) => Self::Kind(kind),
             (kind, Some("_search"), None, ..) => Self::Search(kind),
             (_, Some(""), ..) => Self::Nowhere,
             (kind, Some(id), None, ..) if !id.starts_with(['_', '$']) => Self::Instance(kind, id),
             (kind, Some(id), Some("_history"), None, _) => Self::History(kind, id),
-            ("Patient", Some(id), Some("$ledger"), None, _) => Self::Ledger(id),
             (kind, Some(id), Some("_history"), Some(version), None) => Self::Version(kind, id, version),
             _ => Self::Nowhere,
         }
+    }
+
+    fn operation(segments: (&'a str, Option<&'a str>, Option<&'a str>, Option<&str>, Option<&str>)) -> Option<Self> {
+        let (name, level, kind, id) = match segments {
+            (name, None, ..) => (name, Level::System, None, None),
+            (kind, Some(name), None, ..) => (name, Level::Type, Some(kind), None),
+            (kind, Some(id), Some(name), None, _) => (name, Level::Instance, Some(kind), Some(id)),
+            _ => return None,
+        };
+        let found = Operation::named(name.strip_prefix('$')?, level, kind.unwrap_or_default())?;
+        Some(Self::Operation(found, found.methods(level)?, kind, id))
     }
 
     /// The type and the id that the path names.
@@ -64,7 +81,7 @@ impl<'a> Route<'a> {
         match *self {
             Self::Kind(kind) | Self::Search(kind) => (Some(kind), None),
             Self::Instance(kind, id) | Self::History(kind, id) | Self::Version(kind, id, _) => (Some(kind), Some(id)),
-            Self::Ledger(id) => (None, Some(id)),
+            Self::Operation(_, _, kind, id) => (kind, id),
             _ => (None, None),
         }
     }
@@ -75,6 +92,7 @@ impl<'a> Route<'a> {
             Self::Base | Self::Search(_) => "POST, OPTIONS",
             Self::Kind(_) => "GET, HEAD, POST, PUT, DELETE, OPTIONS",
             Self::Instance(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Self::Operation(_, methods, ..) => methods.allow(),
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -83,6 +101,7 @@ impl<'a> Route<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrive::{ledger, validate};
 
     #[test]
     fn every_path_leads_somewhere() {
@@ -103,8 +122,11 @@ mod tests {
             ("/fhir/Patient/1/_history", Route::History("Patient", "1")),
             ("/fhir/Patient/1/_history/2", Route::Version("Patient", "1", "2")),
             ("/fhir/Patient/1/_history/2/3", Route::Nowhere),
-            ("/fhir/Patient/1/$ledger", Route::Ledger("1")),
+            ("/fhir/Patient/1/$ledger", Route::Operation(&ledger::OPERATION, Methods::Get, Some("Patient"), Some("1"))),
             ("/fhir/Task/1/$ledger", Route::Nowhere),
+            ("/fhir/Task/$validate/", Route::Operation(&validate::OPERATION, Methods::Post, Some("Task"), None)),
+            ("/fhir/Task/1/$validate", Route::Operation(&validate::OPERATION, Methods::Both, Some("Task"), Some("1"))),
+            ("/fhir/$ledger", Route::Nowhere),
             ("/fhir/Patient/1/Task", Route::Nowhere),
             ("/health/live", Route::Live),
             ("/health/ready", Route::Ready),

@@ -62,6 +62,17 @@ pub fn sized_resource(bytes: &[u8], bytes_max: usize, expected: Option<&str>) ->
     }
 }
 
+/// Everything that is found in a body, whether it refuses or not, and its value as far as it could be read.
+#[must_use]
+pub fn examined(bytes: &[u8], bytes_max: usize) -> (Option<Value>, Vec<Issue>) {
+    let mut findings = Findings::default();
+    let document = guard::read(bytes, bytes_max, None, &mut findings);
+    if let Some(document) = &document {
+        walk(&document.value, None, &root(&document.value), &mut findings);
+    }
+    (document.map(|document| document.value), findings.into_issues())
+}
+
 /// Checks a resource that is already a value; places begin with `prefix`, or with the resource type if it is empty.
 #[must_use]
 pub fn value(value: &Value, expected: Option<&str>, prefix: &str) -> Vec<Issue> {

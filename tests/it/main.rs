@@ -56,6 +56,8 @@ mod start;
 #[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
+mod validate;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod versions;
