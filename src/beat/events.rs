@@ -10,20 +10,39 @@ use futures_util::stream::{self, StreamExt};
 use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
 use crate::flow::{Derived, Output, Refused};
 use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
-use crate::react::{self, Concern, Heard, Occasion, Reaction};
+use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
-/// Persons whose stories are decided at the same time, so that their commits are gathered.
-const STORIES_AT_ONCE: usize = 8;
+/// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
+const STORIES_AT_ONCE: usize = 32;
+/// Events that are looked at in one state of the store.
+const HEARD_AT_ONCE: usize = 256;
+/// Events whose resource stays in memory until their turn; that of others is read again, so that a long queue stays small.
+const KEPT_MAX: usize = 512;
 /// Rows about heard events that are recorded together.
 const MARKS_MAX: usize = 256;
 
-/// An event with what it sets off. Its resource is read again when its turn comes, so that a long queue stays small in memory.
+/// An event with what it sets off.
 struct Claimed {
     event: Event,
     concern: Concern,
+    /// The resource as it is after the event, while few wait.
+    resource: Option<react::Resource>,
     /// Subscriptions that must be told.
     told: Vec<String>,
 }
+
+/// Kinds by which somebody refuses to be spoken to.
+const REFUSES: &[&str] = &["Communication", "Consent"];
+
+/// What the rules are asked, and what becomes true with their answer.
+struct Question {
+    occasion: Occasion,
+    depth: u8,
+    marks: Vec<Mark>,
+}
+
+/// The events of one person.
+type OfPerson = ((Arc<str>, Person), Vec<Claimed>);
 
 /// Events by tenant and person, in the order they were recorded.
 type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
@@ -100,9 +119,11 @@ impl Beat {
         };
         let count = events.len();
         let mut people: ByPerson = BTreeMap::new();
-        for event in events {
-            let claimed = self.claim(event).await?;
-            people.entry((Arc::clone(&claimed.event.scope.tenant), claimed.event.person)).or_default().push(claimed);
+        let mut kept = KEPT_MAX.saturating_sub(self.waiting.lock().unwrap_or_else(PoisonError::into_inner).events);
+        for events in events.chunks(HEARD_AT_ONCE) {
+            for claimed in self.ledger().together(self.claim_all(events, &mut kept)).await? {
+                people.entry((Arc::clone(&claimed.event.scope.tenant), claimed.event.person)).or_default().push(claimed);
+            }
         }
         let mut marks: BTreeMap<Arc<str>, Vec<Vec<Mark>>> = BTreeMap::new();
         let mut stories: ByPerson = BTreeMap::new();
@@ -144,15 +165,10 @@ impl Beat {
             (std::mem::take(&mut waiting.people), std::mem::take(&mut waiting.events))
         };
         // All are brought to their end: a person whose story fails holds up nobody else.
-        let decided: Vec<Result<(), Error>> =
-            match self.as_known(people).await {
-                Ok(people) => stream::iter(people)
-                    .map(|((tenant, person), claimed)| async move { self.decide_heard(&Scope { tenant }, person, claimed).await })
-                    .buffer_unordered(STORIES_AT_ONCE)
-                    .collect()
-                    .await,
-                Err(error) => vec![Err(error)],
-            };
+        let decided = match self.as_known(people).await {
+            Ok(people) => self.decide_people(people).await,
+            Err(error) => vec![Err(error)],
+        };
         if let Some(error) = decided.into_iter().find_map(Result::err) {
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
             return Err(error);
@@ -160,8 +176,51 @@ impl Beat {
         Ok(count)
     }
 
+    /// Who may have refused comes first: a STOP binds others too, and none of them may be spoken to beside it.
+    async fn decide_people(&self, people: ByPerson) -> Vec<Result<(), Error>> {
+        let refuses = |claimed: &Claimed| REFUSES.contains(&claimed.event.kind.as_str());
+        let (first, rest): (Vec<OfPerson>, Vec<OfPerson>) =
+            people.into_iter().partition(|(_, claimed)| claimed.iter().any(refuses));
+        let mut decided = Vec::new();
+        for mut people in [first, rest] {
+            while !people.is_empty() {
+                let together = people.split_off(people.len().saturating_sub(STORIES_AT_ONCE));
+                decided.extend(self.decide_together(together).await);
+            }
+        }
+        decided
+    }
+
+    /// The stories of these persons are read in one state of the store; what came of them is recorded together.
+    async fn decide_together(&self, people: Vec<OfPerson>) -> Vec<Result<(), Error>> {
+        let mut read = Vec::with_capacity(people.len());
+        let reading = async {
+            for ((tenant, person), mut claimed) in people {
+                let scope = Scope { tenant };
+                let question = self.question(&mut claimed).await?;
+                let story = self.story(&scope, person, &question.occasion).await?;
+                read.push((scope, person, claimed, question, story));
+            }
+            Ok(())
+        };
+        if let Err(error) = self.ledger().together(reading).await {
+            return vec![Err(error)];
+        }
+        stream::iter(read)
+            .map(|(scope, person, claimed, question, story)| async move {
+                self.decide_heard(&scope, person, claimed, question, story).await
+            })
+            .buffer_unordered(STORIES_AT_ONCE)
+            .collect()
+            .await
+    }
+
     /// Events of persons who are one by now are decided in one story: two at once would each say the same.
     async fn as_known(&self, people: ByPerson) -> Result<ByPerson, Error> {
+        self.ledger().together(self.known(people)).await
+    }
+
+    async fn known(&self, people: ByPerson) -> Result<ByPerson, Error> {
         let mut known = ByPerson::new();
         for ((tenant, person), mut claimed) in people {
             let scope = Scope { tenant: Arc::clone(&tenant) };
@@ -174,6 +233,19 @@ impl Beat {
         Ok(known)
     }
 
+    async fn claim_all(&self, events: &[Event], kept: &mut usize) -> Result<Vec<Claimed>, Error> {
+        let mut claimed = Vec::with_capacity(events.len());
+        for event in events {
+            let mut one = self.claim(event.clone()).await?;
+            if one.concern == Concern::Nothing || *kept == 0 {
+                one.resource = None;
+            }
+            *kept -= usize::from(one.resource.is_some());
+            claimed.push(one);
+        }
+        Ok(claimed)
+    }
+
     async fn claim(&self, event: Event) -> Result<Claimed, Error> {
         let scope = event.scope.clone();
         if event.kind == "Subscription" {
@@ -183,10 +255,10 @@ impl Beat {
         let is_news = !event.told && event.line != Line::Deleted && event.how != How::Import;
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         if !listened && !self.rules.hears(&event.kind) {
-            return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
+            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
         }
         let Some(resource) = self.resource_of(&event).await? else {
-            return Ok(Claimed { event, concern: Concern::Nothing, told: Vec::new() });
+            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
         };
         let told = if listened {
             let lines = ledger::search::lines(&event.kind, &resource.value);
@@ -195,7 +267,7 @@ impl Beat {
             Vec::new()
         };
         let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
-        Ok(Claimed { event, concern, told })
+        Ok(Claimed { event, concern, resource: Some(resource), told })
     }
 
     /// The resource as it is after the event; its last value when it was deleted.
@@ -227,31 +299,46 @@ impl Beat {
         Ok(!self.ledger().dues(&scope, person).await?.is_empty())
     }
 
-    async fn decide_heard(&self, scope: &Scope, person: Person, claimed: Vec<Claimed>) -> Result<(), Error> {
-        if self.decide_together(scope, person, &claimed).await? {
+    async fn decide_heard(
+        &self,
+        scope: &Scope,
+        person: Person,
+        claimed: Vec<Claimed>,
+        question: Question,
+        story: Story,
+    ) -> Result<(), Error> {
+        if self.decide(scope, person, &question, Some(story)).await? {
             return Ok(());
         }
         // One of them may be at fault: alone, it cannot take the others with it.
-        for one in claimed.chunks(1) {
-            if claimed.len() == 1 || !self.decide_together(scope, person, one).await? {
-                self.give_up(scope, &one[0].event).await?;
+        let alone = claimed.len() == 1;
+        for mut one in claimed {
+            let event = one.event.clone();
+            if alone || !self.decide(scope, person, &self.question(std::slice::from_mut(&mut one)).await?, None).await? {
+                self.give_up(scope, &event).await?;
             }
         }
         Ok(())
     }
 
-    async fn decide_together(&self, scope: &Scope, person: Person, claimed: &[Claimed]) -> Result<bool, Error> {
+    /// What the rules are asked about these events.
+    async fn question(&self, claimed: &mut [Claimed]) -> Result<Question, Error> {
         let marks: Vec<Mark> = claimed.iter().map(|claimed| Mark::Settled { event: claimed.event.number }).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
         let mut heard = Vec::with_capacity(claimed.len());
-        for Claimed { event, concern, .. } in claimed {
-            if *concern != Concern::Nothing
-                && let Some(resource) = self.resource_of(event).await?
-            {
+        for Claimed { event, concern, resource, .. } in claimed {
+            if *concern == Concern::Nothing {
+                continue;
+            }
+            let resource = match resource.take() {
+                Some(resource) => Some(resource),
+                None => self.resource_of(event).await?,
+            };
+            if let Some(resource) = resource {
                 heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });
             }
         }
-        self.decide(scope, person, &Occasion::Heard(heard), depth, &marks).await
+        Ok(Question { occasion: Occasion::Heard(heard), depth, marks })
     }
 
     /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.
@@ -264,7 +351,8 @@ impl Beat {
             .map(|((tenant, _), dues)| async move {
                 let scope = Scope { tenant };
                 for due in dues {
-                    if !self.decide(&scope, due.person, &Occasion::Due(due.clone()), 0, &[]).await? {
+                    let question = Question { occasion: Occasion::Due(due.clone()), depth: 0, marks: Vec::new() };
+                    if !self.decide(&scope, due.person, &question, None).await? {
                         self.put_off(&scope, &due).await?;
                     }
                 }
@@ -276,13 +364,17 @@ impl Beat {
         looked.into_iter().collect()
     }
 
-    /// Decides on an occasion and records what came of it together with `marks`; anew when the story has changed meanwhile. `false`
-    /// says that a fault of ours kept it from being decided, and that nothing is recorded.
-    async fn decide(&self, scope: &Scope, person: Person, occasion: &Occasion, depth: u8, marks: &[Mark]) -> Result<bool, Error> {
+    /// Decides on a question, over the story that was read for it or one that is read now, and records what came of it; anew when
+    /// the story has changed meanwhile. `false` says that a fault of ours kept it from being decided, and that nothing is recorded.
+    async fn decide(&self, scope: &Scope, person: Person, question: &Question, mut read: Option<Story>) -> Result<bool, Error> {
+        let Question { occasion, depth, marks } = question;
         for _ in 0..RETRIES_MAX {
-            let story = self.story(scope, person, occasion).await?;
+            let story = match read.take() {
+                Some(story) => story,
+                None => self.ledger().together(self.story(scope, person, occasion)).await?,
+            };
             let Some(reaction) = self.reaction(&story, occasion) else { return Ok(false) };
-            let mut all = marks.to_vec();
+            let mut all = marks.clone();
             all.extend(reaction.marks);
             let derived = Derived {
                 scope: scope.clone(),

@@ -68,14 +68,17 @@ impl Gateway {
     /// Lets the loop run by itself.
     pub fn start_beat(&mut self) {
         let (beat, stop) = (self.beat.clone(), self.stop.clone());
-        self.tasks.push(tokio::spawn(async move {
+        let run = async move {
             // A loop that broke off begins again from the store: without it nothing would be said any more.
             while AssertUnwindSafe(beat.clone().run(stop.subscribe())).catch_unwind().await.is_err() {
                 tracing::error!("the beat broke off; it begins again from the store");
                 beat.forget();
                 beat.flow.clock.passes(BEGIN_AGAIN).await;
             }
-        }));
+        };
+        // On a thread of its own: it reads and decides for many milliseconds without a pause, and no request shall wait for that.
+        let runtime = tokio::runtime::Handle::current();
+        self.tasks.push(tokio::task::spawn_blocking(move || runtime.block_on(run)));
     }
 
     /// The FHIR base, for example `http://127.0.0.1:8080/fhir`.

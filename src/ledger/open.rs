@@ -174,6 +174,11 @@ impl Ledger {
         events::next(&self.reader, after, count).await
     }
 
+    /// Asks several questions of one state of the store; `ask` may wait for nothing but this ledger's reads.
+    pub async fn together<T>(&self, ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.reader.together(ask).await
+    }
+
     /// Changes at each commit that added events.
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<u64> {

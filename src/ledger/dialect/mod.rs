@@ -82,6 +82,15 @@ impl Reader {
     pub(super) async fn row(&self, sql: &str, cells: &[Cell<'_>]) -> Result<Option<Row>, Error> {
         Ok(self.rows(sql, cells).await?.into_iter().next())
     }
+
+    /// Asks several questions of one state of a file, on one thread: `ask` may wait for nothing but this reader. A server
+    /// answers each question for itself.
+    pub(super) async fn together<T>(&self, ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(reader) => reader.together(ask),
+            Self::Postgres(_) => ask.await,
+        }
+    }
 }
 
 /// An open transaction of the writer.

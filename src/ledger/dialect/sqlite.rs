@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -24,9 +25,11 @@ const STATEMENTS_MAX: usize = 256;
 pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // Not larger: at nearly every commit SQLite walks the whole cache of a file below 1 GiB, since balancing a tree moves pages
+    // through a number beyond the file's end.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
+         PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
     )?;
     settle_plans(&connection)?;
     Ok(connection)
@@ -81,6 +84,37 @@ impl Reader {
             }
             connections.get(&self.instance).map_or_else(|| Err(Error::Broken(String::from("no connection"))), ask)
         })
+    }
+}
+
+impl Reader {
+    /// Asks several questions of one state of the file. Between two of them the pages that were read stay: without this, each
+    /// commit makes the next question read them all again.
+    pub(super) fn together<T>(&self, ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let _state = State::begin(self)?;
+        ask.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a reader of SQLite waited"))))
+    }
+}
+
+/// One state of the file, held on this thread's connection until it is dropped.
+struct State<'a>(Option<&'a Reader>);
+
+impl<'a> State<'a> {
+    fn begin(reader: &'a Reader) -> Result<Self, Error> {
+        let begun = reader.with(|connection| {
+            let is_free = connection.is_autocommit();
+            if is_free { run(connection, "BEGIN", &[]).map(|()| true) } else { Ok(false) }
+        })?;
+        Ok(Self(begun.then_some(reader)))
+    }
+}
+
+impl Drop for State<'_> {
+    fn drop(&mut self) {
+        let ended = self.0.map_or(Ok(()), |reader| reader.with(|connection| run(connection, "COMMIT", &[])));
+        if let Err(error) = ended {
+            tracing::error!(%error, "a reader could not let go of what it held");
+        }
     }
 }
 
