@@ -24,8 +24,8 @@ fn main() -> ExitCode {
 
 fn start() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    // The demo tells its own story; only what goes wrong stands beside it.
-    let level = if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" };
+    // They tell their own story; only what goes wrong stands beside it.
+    let level = if matches!(arguments.command, Command::Demo(_) | Command::Conformance(_)) { "warn" } else { "info" };
     let filter = EnvFilter::try_from_env("SIGNA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
@@ -34,6 +34,7 @@ fn start() -> Result<ExitCode> {
             Command::Demo(arguments) => command::demo::run(&arguments).await,
             Command::Serve(arguments) => command::serve::run(&arguments).await,
             Command::Import(arguments) => command::import::run(&arguments).await,
+            Command::Conformance(arguments) => command::conformance::run(&arguments).await,
             Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
         }
     })

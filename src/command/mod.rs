@@ -1,5 +1,6 @@
 //! What can be asked of the program on the command line.
 
+pub mod conformance;
 pub mod demo;
 pub mod gateway;
 pub mod import;
@@ -28,6 +29,8 @@ pub enum Command {
     Serve(Serve),
     /// Takes in what others have kept: NDJSON, resources, Bundles.
     Import(import::Arguments),
+    /// Tries a FHIR R4 server, this one or any other, and tells which rows of the checklist it keeps.
+    Conformance(conformance::Arguments),
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),

@@ -1,10 +1,9 @@
-//! Hands resources to another gateway by its FHIR interface: what an import does with `--to`.
-//! Follows <https://hl7.org/fhir/R4/http.html#update>.
+//! Speaks to another server by its FHIR interface: what an import does with `--to`, and what the conformance suite does.
+//! Follows <https://hl7.org/fhir/R4/http.html>.
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, redirect};
+use reqwest::{Client, Method, Url, redirect};
 
 use super::Error;
 
@@ -29,6 +28,38 @@ pub struct Said {
     pub text: String,
 }
 
+/// A request, as it is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The HTTP method.
+    pub method: String,
+    /// The whole address.
+    pub url: String,
+    /// Names and values of the headers.
+    pub headers: Vec<(String, String)>,
+    /// The body; without one none is sent, which is not the same as an empty one.
+    pub body: Option<Vec<u8>>,
+}
+
+/// An answer, as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names, in small letters, and values of the headers.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty where there was none.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first header of this name, which is in small letters.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
 impl Post {
     /// To this base, for example `https://host/fhir`.
     pub fn to(base: &str) -> Result<Self, Error> {
@@ -45,32 +76,62 @@ impl Post {
         Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
     }
 
+    /// The base, without a final slash.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Puts a resource under its id, as `Type/id`.
     pub async fn put(&self, place: &str, text: Vec<u8>) -> Result<Said, Error> {
-        self.send(Method::PUT, format!("{}/{place}", self.base), text).await
+        self.send("PUT", format!("{}/{place}", self.base), text).await
     }
 
     /// Posts a batch or transaction.
     pub async fn bundle(&self, text: Vec<u8>) -> Result<Said, Error> {
-        self.send(Method::POST, self.base.clone(), text).await
+        self.send("POST", self.base.clone(), text).await
     }
 
     /// An answer, or `Later` when there was none or it says to come again.
-    async fn send(&self, method: Method, url: String, text: Vec<u8>) -> Result<Said, Error> {
-        let kind = HeaderValue::from_static("application/fhir+json");
-        let request = self.client.request(method, url).header(CONTENT_TYPE, kind).header("Prefer", "return=OperationOutcome");
-        let mut answer = request.body(text).send().await.map_err(|fault| Error::Later(format!("no answer: {fault}")))?;
+    async fn send(&self, method: &str, url: String, text: Vec<u8>) -> Result<Said, Error> {
+        let headers = [("Content-Type", "application/fhir+json"), ("Prefer", "return=OperationOutcome")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let Answer { status, body, .. } =
+            self.exchange(Asked { method: method.to_owned(), url, headers, body: Some(text) }).await?;
+        match status {
+            408 | 429 | 502..=504 => Err(Error::Later(format!("the gateway answered {status}"))),
+            _ => Ok(Said { status, text: String::from_utf8_lossy(&body).into_owned() }),
+        }
+    }
+
+    /// The answer to one request, whatever it says; `Later` when there was none, `Never` when it cannot be sent. Another
+    /// server than that of the base is not called, whatever a link says.
+    pub async fn exchange(&self, asked: Asked) -> Result<Answer, Error> {
+        let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
+        if origin(&asked.url).is_none_or(|asked| Some(asked) != origin(&self.base)) {
+            return Err(Error::Never(format!("the address {} is not of the server at {}", asked.url, self.base)));
+        }
+        let method =
+            Method::from_bytes(asked.method.as_bytes()).map_err(|_| Error::Never(format!("{} is no method", asked.method)))?;
+        let mut request = self.client.request(method, asked.url);
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = asked.body {
+            request = request.body(body);
+        }
+        let request = request.build().map_err(|fault| Error::Never(format!("this cannot be sent: {fault}")))?;
+        let mut answer = self.client.execute(request).await.map_err(|fault| Error::Later(format!("no answer: {fault}")))?;
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
         let status = answer.status().as_u16();
-        let mut text = Vec::new();
+        let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|fault| Error::Later(format!("the answer broke off: {fault}")))? {
-            text.extend_from_slice(&chunk);
-            if text.len() > ANSWER_MAX {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_MAX {
                 break;
             }
         }
-        match status {
-            408 | 429 | 502..=504 => Err(Error::Later(format!("the gateway answered {status}"))),
-            _ => Ok(Said { status, text: String::from_utf8_lossy(&text).into_owned() }),
-        }
+        Ok(Answer { status, headers, body })
     }
 }

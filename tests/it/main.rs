@@ -20,6 +20,8 @@ mod bundles;
 #[cfg(test)]
 mod capability;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod costs;
 #[cfg(test)]
 mod databases;
