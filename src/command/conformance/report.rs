@@ -135,11 +135,12 @@ impl Report {
     #[must_use]
     pub fn sum(&self) -> String {
         let (passed, failed, absent) = (self.count(Fate::Passed), self.count(Fate::Failed), self.count(Fate::NotOffered));
-        format!(
-            "{} rows: {passed} passed, {failed} failed, {absent} not offered ({} tests)",
-            passed + failed + absent,
-            self.tried.len()
-        )
+        let rows = format!("{} rows: {passed} passed, {failed} failed, {absent} not offered", passed + failed + absent);
+        let of = |is: fn(&Verdict) -> bool| self.tried.iter().filter(|tried| is(&tried.verdict)).count();
+        let failed = of(|verdict| matches!(verdict, Verdict::Failed(_)));
+        let absent = of(|verdict| matches!(verdict, Verdict::NotOffered(_)));
+        let passed = self.tried.len() - failed - absent;
+        format!("{rows}; {} tests: {passed} passed, {failed} failed, {absent} not offered", self.tried.len())
     }
 
     /// A table in Markdown.
@@ -220,7 +221,7 @@ mod tests {
         let report = report();
         let fates: Vec<(&str, Fate)> = report.rows().iter().map(|row| (row.id, row.fate())).collect();
         assert_eq!(fates, [("R02", Fate::Failed), ("S01", Fate::Passed), ("E01", Fate::NotOffered)]);
-        assert_eq!(report.sum(), "3 rows: 1 passed, 1 failed, 1 not offered (4 tests)");
+        assert_eq!(report.sum(), "3 rows: 1 passed, 1 failed, 1 not offered; 4 tests: 1 passed, 1 failed, 2 not offered");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Makes a request of an operation.
 //! Follows <https://hl7.org/fhir/R4/testscript-definitions.html#TestScript.setup.action.operation>.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -122,7 +124,8 @@ fn encoded(url: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*,;=%[]".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a text cannot fail.
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

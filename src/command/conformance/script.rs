@@ -166,8 +166,8 @@ struct Extension {
     value_code: Option<String>,
     value_base64_binary: Option<String>,
     value_boolean: Option<bool>,
-    #[serde(default)]
-    extension: Vec<Extension>,
+    #[serde(default, rename = "extension")]
+    inner: Vec<Extension>,
 }
 
 /// For what a test is repeated.
@@ -255,7 +255,7 @@ impl Test {
     pub(super) fn each(&self) -> Vec<Each> {
         let each = |extension: &Extension| {
             let inner = |name: &str| -> Vec<String> {
-                let found = extension.extension.iter().filter(|inner| inner.url == name);
+                let found = extension.inner.iter().filter(|inner| inner.url == name);
                 found.filter_map(|inner| inner.value_string.clone()).collect()
             };
             let names = inner("names").iter().flat_map(|names| names.split(' ')).map(str::to_owned).collect();

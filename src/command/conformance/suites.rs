@@ -69,7 +69,10 @@ const FIXTURES: &[(&str, &str)] = &[
     ("fixtures/transaction-order-1.json", include_str!("../../../conformance/fixtures/transaction-order-1.json")),
     ("fixtures/transaction-order-2.json", include_str!("../../../conformance/fixtures/transaction-order-2.json")),
     ("fixtures/transaction-put-delete.json", include_str!("../../../conformance/fixtures/transaction-put-delete.json")),
-    ("fixtures/transaction-twice-conditional.json", include_str!("../../../conformance/fixtures/transaction-twice-conditional.json")),
+    (
+        "fixtures/transaction-twice-conditional.json",
+        include_str!("../../../conformance/fixtures/transaction-twice-conditional.json"),
+    ),
     ("fixtures/transaction-twice.json", include_str!("../../../conformance/fixtures/transaction-twice.json")),
     ("fixtures/transaction-unknown.json", include_str!("../../../conformance/fixtures/transaction-unknown.json")),
 ];
@@ -109,8 +112,9 @@ mod tests {
     fn every_suite_is_listed_and_can_be_read() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
         let names = |folder: &Path| -> BTreeSet<String> {
-            let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            names.filter(|name| name.ends_with(".json")).collect()
+            let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let suites = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+            suites.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
         let listed: BTreeSet<String> = SUITES.iter().map(|(name, _)| format!("{name}.json")).collect();
         assert_eq!(names(&folder), listed);
