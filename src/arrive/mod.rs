@@ -11,10 +11,13 @@ mod capability;
 mod counters;
 mod create;
 mod delete;
+mod expand;
 mod health;
 mod history;
+mod inputs;
 mod ledger;
 mod links;
+mod lookup;
 mod negotiate;
 mod operations;
 mod outcome;
@@ -22,10 +25,14 @@ mod read;
 mod route;
 mod search;
 mod settings;
+mod subsumes;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod translate;
 mod update;
 mod validate;
+mod validate_code;
 
 pub use settings::Settings;
 

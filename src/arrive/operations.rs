@@ -9,11 +9,19 @@ use axum::response::Response;
 
 use super::call::Call;
 use super::outcome::Refusal;
-use super::{ledger, validate};
+use super::{expand, ledger, lookup, subsumes, translate, validate, validate_code};
 
 /// All operations. A new one is a file here (`arrive/<name>.rs`) with an `OPERATION`, its `mod` line, and its line in this list;
 /// nothing else has to be told about it.
-pub(super) const OPERATIONS: &[&Operation] = &[&ledger::OPERATION, &validate::OPERATION];
+pub(super) const OPERATIONS: &[&Operation] = &[
+    &ledger::OPERATION,
+    &validate::OPERATION,
+    &expand::OPERATION,
+    &validate_code::OPERATION,
+    &lookup::OPERATION,
+    &translate::OPERATION,
+    &subsumes::OPERATION,
+];
 
 /// An operation that is offered.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::call::{Call, json};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
-use crate::check;
+use crate::check::{self, profile};
 use crate::fhir::outcome::{Issue, operation_outcome};
 use crate::fhir::search::pairs;
 
@@ -69,7 +69,17 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     if let Some(resource) = &wish.resource {
         wish.issues.extend(of_address(resource, kind, id.filter(|_| mode == "update"), mode));
     }
-    wish.issues.extend(wish.profile.as_deref().and_then(unknown_profile));
+    if let Some(resource) = &wish.resource {
+        let canon = call.door.flow.canon(call.scope()).await?;
+        let place = resource["resourceType"].as_str().unwrap_or_default();
+        let mut found = profile::claimed(&canon, resource, place, &[]);
+        found.extend(profile::extensions(&canon, resource, place));
+        if let Some(address) = &wish.profile {
+            found.extend(profile::asked(&canon, resource, address, place));
+        }
+        found.retain(|issue| !wish.issues.contains(issue));
+        wish.issues.extend(found);
+    }
     Ok(told(&wish.issues))
 }
 
@@ -153,12 +163,4 @@ fn of_address(resource: &Value, kind: &str, id: Option<&str>, mode: &str) -> Vec
         _ => {}
     }
     issues
-}
-
-/// A profile that is asked for by name and not known here.
-fn unknown_profile(profile: &str) -> Option<Issue> {
-    let (url, version) = profile.split_once('|').unwrap_or((profile, "4.0.1"));
-    let base = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/").is_some_and(crate::fhir::definitions::is_resource);
-    let words = "This profile is not known here; store its StructureDefinition first.";
-    (!base || version != "4.0.1").then(|| Issue::error("not-found", "unknown-profile", "", words))
 }

@@ -10,6 +10,8 @@ pub const ISSUES_MAX: usize = 100;
 pub(super) struct Findings {
     issues: Vec<Issue>,
     left_out: usize,
+    /// Whether one that is not listed refuses.
+    refused_beyond: bool,
 }
 
 impl Findings {
@@ -21,17 +23,38 @@ impl Findings {
     /// Counts a fault that is not listed any more.
     pub(super) fn leave_out(&mut self) {
         self.left_out += 1;
+        self.refused_beyond = true;
+    }
+
+    fn pass_over(&mut self, issue: &Issue) {
+        self.left_out += 1;
+        self.refused_beyond |= issue.refuses();
     }
 
     /// Adds an issue, unless the same was said of the same place.
     pub(super) fn push(&mut self, issue: Issue) {
         if self.is_full() {
-            return self.leave_out();
+            return self.pass_over(&issue);
         }
         if self.issues.iter().any(|known| known.key == issue.key && known.expression == issue.expression) {
             return;
         }
         self.issues.push(issue);
+    }
+
+    /// Adds an issue, unless it was said word for word: a profile may ask several things of one place.
+    pub(super) fn push_each(&mut self, issue: Issue) {
+        if self.is_full() {
+            return self.pass_over(&issue);
+        }
+        if !self.issues.contains(&issue) {
+            self.issues.push(issue);
+        }
+    }
+
+    /// Whether one of them refuses.
+    pub(super) fn refuse(&self) -> bool {
+        self.refused_beyond || self.issues.iter().any(Issue::refuses)
     }
 
     /// How many were gathered, for those who want to know whether a step found any.
@@ -44,7 +67,8 @@ impl Findings {
         let mut issues = self.issues;
         if self.left_out > 0 {
             let words = format!("{} more faults were found and are not listed; mend these first.", self.left_out);
-            issues.push(Issue::error("too-long", "more-faults", "", words));
+            let issue = if self.refused_beyond { Issue::error } else { Issue::warning };
+            issues.push(issue("too-long", "more-faults", "", words));
         }
         issues
     }

@@ -4,6 +4,7 @@
 //! Two stations: the guard makes one JSON value of the bytes, the shape holds it against the tables of R4.
 
 mod bundle;
+pub mod canon;
 mod coded;
 mod contained;
 mod findings;
@@ -13,6 +14,7 @@ mod json;
 pub mod moves;
 mod place;
 mod primitive;
+pub mod profile;
 mod reference;
 mod shape;
 mod suggestion;

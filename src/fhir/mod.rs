@@ -6,4 +6,5 @@ pub mod kinds;
 pub mod outcome;
 pub mod path;
 pub mod search;
+pub mod terms;
 pub mod time;

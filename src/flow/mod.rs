@@ -11,6 +11,8 @@ mod criteria;
 mod derived;
 mod import;
 mod interaction;
+mod library;
+mod profiles;
 mod settle;
 
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 pub use bundle::{Answer, Reader, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
+pub use library::LOOK_EVERY;
 
 use std::sync::Arc;
 
@@ -44,6 +47,8 @@ pub struct Flow {
     pub base: Arc<str>,
     /// Where Subscriptions may have us call.
     pub speak: Arc<speak::Settings>,
+    /// What was learned of profiles and terms.
+    library: library::Library,
 }
 
 /// Who hands something in.
@@ -111,7 +116,7 @@ impl Flow {
     /// A way into this ledger.
     #[must_use]
     pub fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, base: Arc::from(""), speak: Arc::default() }
+        Self { ledger, clock, base: Arc::from(""), speak: Arc::default(), library: library::Library::default() }
     }
 
     /// The same way, known to its senders under this address.

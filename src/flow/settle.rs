@@ -38,6 +38,7 @@ impl Flow {
 
     /// One attempt; `None` if what it was built on is no longer so.
     async fn attempt(&self, sender: &Sender, mut wishes: Vec<Interaction>) -> Result<Option<Vec<Done>>, Refused> {
+        self.hold_profiles(sender, &mut wishes).await?;
         let plan = self.aim(sender, &mut wishes).await?;
         turn_references(&mut wishes, &plan)?;
         let marks = self.marks(sender, &mut wishes, &plan).await?;
@@ -47,6 +48,8 @@ impl Flow {
         }
         match self.ledger.record(unit).await {
             Ok(receipts) => {
+                let resource = |at: &usize| wishes[*at].resource.as_ref();
+                self.learn_written(sender, receipts.iter().zip(&origins).map(|(receipt, at)| (receipt, resource(at))));
                 let receipts = origins.into_iter().zip(receipts).collect();
                 self.answer(sender, wishes, &plan, receipts, kept).await.map(Some)
             }

@@ -158,6 +158,11 @@ impl Ledger {
         Ok(found)
     }
 
+    /// What changed of one type from a stamp on, deletions too, in the order of change: behind the number `after` at that stamp.
+    pub async fn changed(&self, scope: &Scope, kind: &str, since: i64, after: i64, count: i64) -> Result<Vec<Stored>, Error> {
+        resources::changed(&self.reader, scope, kind, (since, after), count.clamp(1, HELD_MAX)).await
+    }
+
     /// A person's story in the order of happening.
     pub async fn story(
         &self,

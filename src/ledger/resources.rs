@@ -23,6 +23,10 @@ const HELD: &str =
     FROM resources r WHERE r.tenant = $1 AND r.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     AND r.kind = $3 AND r.deleted = 0 ORDER BY r.number DESC LIMIT $4";
+const CHANGED: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND (r.updated, r.number) > ($3, $4)
+    ORDER BY r.updated, r.number LIMIT $5";
 const ADD: &str =
     "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
     VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -100,6 +104,18 @@ pub(super) async fn history(reader: &Reader, scope: &Scope, kind: &str, id: &str
 pub(super) async fn held(reader: &Reader, scope: &Scope, person: Person, kind: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Text(kind), Cell::Int(count)];
     reader.rows(HELD, &cells).await?.iter_mut().map(stored).collect()
+}
+
+/// What changed of one type from a stamp on, deletions too, in the order of change; `after` is the number of the last one seen.
+pub(super) async fn changed(
+    reader: &Reader,
+    scope: &Scope,
+    kind: &str,
+    (since, after): (i64, i64),
+    count: i64,
+) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Int(since), Cell::Int(after), Cell::Int(count)];
+    reader.rows(CHANGED, &cells).await?.iter_mut().map(stored).collect()
 }
 
 /// Adds a first version.

@@ -46,6 +46,8 @@ mod plans;
 #[cfg(test)]
 mod polling;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod refill;
@@ -57,6 +59,8 @@ mod search;
 mod start;
 #[cfg(test)]
 mod subscriptions;
+#[cfg(test)]
+mod terminology;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]

@@ -1,0 +1,244 @@
+//! A value set: which codes it takes in and leaves out, by list, by filter, by other sets.
+//! Follows <https://hl7.org/fhir/R4/valueset.html#compositions>.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::system::{Concept, System, list};
+use super::{Member, Terms};
+
+/// Value sets may name each other so deep.
+pub const DEPTH_MAX: usize = 16;
+
+/// A ValueSet, ready to be asked.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// Its canonical address.
+    pub url: String,
+    /// Its business version; empty when it has none.
+    pub version: String,
+    /// Its name for people.
+    pub name: String,
+    /// How far its making is: `draft`, `active`, `retired`.
+    pub status: String,
+    pub(super) includes: Vec<Part>,
+    pub(super) excludes: Vec<Part>,
+}
+
+/// One include or exclude: all of it must hold.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Empty when only other sets are named.
+    pub(super) system: String,
+    /// Codes and what they are called here; `None` when they are not listed.
+    pub(super) listed: Option<Vec<(String, String)>>,
+    at: HashMap<String, usize>,
+    pub(super) filters: Vec<Filter>,
+    pub(super) sets: Vec<String>,
+}
+
+/// A condition on a concept.
+#[derive(Debug)]
+pub(super) struct Filter {
+    property: String,
+    pub(super) by: By,
+    value: String,
+    pattern: Option<Regex>,
+}
+
+/// The operators of filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Equal,
+    IsA,
+    DescendentOf,
+    IsNotA,
+    Regex,
+    In,
+    NotIn,
+    Generalizes,
+    Exists,
+    /// None that is known.
+    Other,
+}
+
+impl Set {
+    /// Reads a ValueSet; one that has no composition but an expansion is what its expansion lists.
+    #[must_use]
+    pub fn read(resource: &Value) -> Self {
+        let word = |key: &str| resource[key].as_str().unwrap_or_default().to_owned();
+        let name = resource["title"].as_str().or_else(|| resource["name"].as_str()).unwrap_or_default().to_owned();
+        let mut set = Self { url: word("url"), version: word("version"), name, status: word("status"), ..Self::default() };
+        match resource.get("compose") {
+            Some(compose) => {
+                set.includes = list(compose, "include").iter().map(part).collect();
+                set.excludes = list(compose, "exclude").iter().map(part).collect();
+            }
+            None => set.includes = expanded(&resource["expansion"]),
+        }
+        set
+    }
+
+    /// All codes of a system.
+    pub(super) fn whole(url: &str, system: &str) -> Self {
+        let all = Part { system: system.to_owned(), ..Part::default() };
+        Self { url: url.to_owned(), includes: vec![all], ..Self::default() }
+    }
+
+    /// Whether it has this code; without a system, of any of its systems.
+    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, depth: usize) -> Member {
+        if depth > DEPTH_MAX {
+            return Member::Unknown;
+        }
+        let any = |parts: &[Part]| {
+            let mut answer = Member::No;
+            for part in parts {
+                match part.has(terms, system, code, depth) {
+                    Member::Yes => return Member::Yes,
+                    Member::Unknown => answer = Member::Unknown,
+                    Member::No => {}
+                }
+            }
+            answer
+        };
+        match any(&self.includes) {
+            Member::No => Member::No,
+            taken => match any(&self.excludes) {
+                Member::Yes => Member::No,
+                Member::Unknown => Member::Unknown,
+                Member::No => taken,
+            },
+        }
+    }
+}
+
+impl Part {
+    /// Whether it takes this code in.
+    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, depth: usize) -> Member {
+        let by_sets = self.sets.iter().map(|url| terms.member_at(url, system, code, depth + 1));
+        let mut answer = by_sets.fold(Member::Yes, both);
+        if answer == Member::No || self.system.is_empty() {
+            return if self.sets.is_empty() { Member::No } else { answer };
+        }
+        if system.is_some_and(|system| system != self.system) {
+            return Member::No;
+        }
+        if self.listed.is_some() {
+            return both(answer, if self.at.contains_key(code) { Member::Yes } else { Member::No });
+        }
+        let Some(known) = terms.system(&self.system) else { return Member::Unknown };
+        answer = both(
+            answer,
+            match known.concept(code) {
+                Some(concept) => self.filters.iter().map(|filter| filter.takes(&known, concept)).fold(Member::Yes, both),
+                None if known.is_complete => Member::No,
+                None => Member::Unknown,
+            },
+        );
+        answer
+    }
+
+    /// What a code is called here, and in the system where nothing is said here.
+    pub(super) fn display(&self, code: &str) -> Option<&str> {
+        let listed = self.listed.as_ref()?;
+        self.at.get(code).map(|&at| listed[at].1.as_str()).filter(|display| !display.is_empty())
+    }
+}
+
+impl Filter {
+    /// Whether a concept meets it.
+    pub(super) fn takes(&self, system: &System, concept: &Concept) -> Member {
+        let values = || system.property(concept, &self.property);
+        let is_below = || system.is_below(concept, &self.value);
+        let any = |is_it: &dyn Fn(&str) -> bool| values().iter().any(|value| is_it(value));
+        let met = match self.by {
+            By::Equal => any(&|value| value == self.value),
+            By::IsA => concept.code == self.value || is_below(),
+            By::DescendentOf => is_below(),
+            By::IsNotA => concept.code != self.value && !is_below(),
+            By::Generalizes => {
+                concept.code == self.value
+                    || system.concept(&self.value).is_some_and(|other| system.is_below(other, &concept.code))
+            }
+            By::Regex => match &self.pattern {
+                Some(pattern) => any(&|value| pattern.is_match(value)),
+                None => return Member::Unknown,
+            },
+            By::In => any(&|value| self.value.split(',').any(|one| one.trim() == value)),
+            By::NotIn => !any(&|value| self.value.split(',').any(|one| one.trim() == value)),
+            By::Exists => values().is_empty() != (self.value == "true"),
+            By::Other => return Member::Unknown,
+        };
+        if met { Member::Yes } else { Member::No }
+    }
+}
+
+fn both(left: Member, right: Member) -> Member {
+    match (left, right) {
+        (Member::No, _) | (_, Member::No) => Member::No,
+        (Member::Unknown, _) | (_, Member::Unknown) => Member::Unknown,
+        _ => Member::Yes,
+    }
+}
+
+fn part(one: &Value) -> Part {
+    let word = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let listed = one.get("concept").map(|_| {
+        list(one, "concept").iter().map(|concept| (word(concept, "code"), word(concept, "display"))).collect::<Vec<_>>()
+    });
+    let sets = list(one, "valueSet").iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    let filters = list(one, "filter").iter().map(filter).collect();
+    Part { system: word(one, "system"), at: places(listed.as_deref()), listed, filters, sets }
+}
+
+fn places(listed: Option<&[(String, String)]>) -> HashMap<String, usize> {
+    listed.unwrap_or_default().iter().enumerate().map(|(at, (code, _))| (code.clone(), at)).collect()
+}
+
+fn filter(one: &Value) -> Filter {
+    let word = |key: &str| one[key].as_str().unwrap_or_default();
+    let by = match word("op") {
+        "=" => By::Equal,
+        "is-a" => By::IsA,
+        "descendent-of" => By::DescendentOf,
+        "is-not-a" => By::IsNotA,
+        "regex" => By::Regex,
+        "in" => By::In,
+        "not-in" => By::NotIn,
+        "generalizes" => By::Generalizes,
+        "exists" => By::Exists,
+        _ => By::Other,
+    };
+    let value = word("value").to_owned();
+    // The whole value must match, as the standard has it.
+    let pattern = (by == By::Regex).then(|| Regex::new(&format!("^(?:{value})$")).ok()).flatten();
+    Filter { property: word("property").to_owned(), by, value, pattern }
+}
+
+/// The parts that an expansion stands for.
+fn expanded(expansion: &Value) -> Vec<Part> {
+    let mut by_system: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    let mut waiting: Vec<&Value> = list(expansion, "contains").iter().rev().collect();
+    while let Some(one) = waiting.pop() {
+        waiting.extend(list(one, "contains").iter().rev());
+        let word = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        if word("code").is_empty() || one["abstract"] == true {
+            continue;
+        }
+        let system = word("system");
+        let at = by_system.iter().position(|(own, _)| *own == system).unwrap_or_else(|| {
+            by_system.push((system, Vec::new()));
+            by_system.len() - 1
+        });
+        by_system[at].1.push((word("code"), word("display")));
+    }
+    let part = |(system, listed): (String, Vec<(String, String)>)| Part {
+        system,
+        at: places(Some(&listed)),
+        listed: Some(listed),
+        ..Part::default()
+    };
+    by_system.into_iter().map(part).collect()
+}
