@@ -2,12 +2,12 @@
 //! Follows <https://hl7.org/fhir/R4/operations.html>.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::call::{Call, json};
+use super::drain::drained;
 use super::links;
 use super::operations::{Level, Methods, Operation};
 use super::outcome::Refusal;
@@ -15,14 +15,10 @@ use super::search::push_entry;
 use crate::fhir::search::pairs;
 use crate::fhir::search::parse::COUNT_MAX;
 use crate::fhir::time::instant;
-use crate::ledger::{Entry, Line, Person, Stored};
+use crate::ledger::{Entry, Line, Stored};
 
 /// The extension that holds what the ledger says of an entry.
 const LEDGER_ENTRY: &str = "https://signa.example/fhir/StructureDefinition/ledger-entry";
-/// How often the queue is looked at while a story waits (real time).
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Events that are looked at together.
-const EVENTS_MAX: i64 = 512;
 /// Entries on a page when nothing was asked.
 const COUNT_DEFAULT: i64 = 100;
 
@@ -70,37 +66,6 @@ async fn ledger(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     }
     text.push_str(if story.is_empty() { "}" } else { "]}" });
     Ok(json(StatusCode::OK, text))
-}
-
-/// Lets what the person's resources caused become true first, so that a story never races the reactions; up to a bound.
-async fn drained(call: &Call<'_>, person: Person) -> Result<(), Refusal> {
-    let limit = Duration::from_millis(call.door.settings.drain_ms_max);
-    let mut turns = tokio::time::interval(LOOK_EVERY);
-    let wait = async {
-        loop {
-            turns.tick().await;
-            if !is_stirred(call, person).await? {
-                return Ok(());
-            }
-        }
-    };
-    // What takes longer is told without: the story is true, only not the latest.
-    tokio::time::timeout(limit, wait).await.unwrap_or(Ok(()))
-}
-
-/// Whether something of this person is recorded and not yet reacted to.
-async fn is_stirred(call: &Call<'_>, person: Person) -> Result<bool, Refusal> {
-    let mut after = 0;
-    loop {
-        let events = call.door.flow.ledger.events(after, EVENTS_MAX).await?;
-        if events.iter().any(|event| event.person == person && event.scope == *call.scope()) {
-            return Ok(true);
-        }
-        match events.last() {
-            Some(last) => after = last.number,
-            None => return Ok(false),
-        }
-    }
 }
 
 fn wanted(query: &str) -> Result<(i64, i64), Refusal> {

@@ -4,6 +4,7 @@
 //! A new interaction is one file here, one arm in [`dispatch`], and its line in `route.rs` and `capability.rs`;
 //! a new operation is one file here and its line in `operations.rs`.
 
+mod adherence;
 mod body;
 mod bundle;
 mod call;
@@ -11,16 +12,24 @@ mod capability;
 mod counters;
 mod create;
 mod delete;
+mod drain;
+mod everything;
 mod expand;
+mod given;
 mod health;
 mod history;
 mod inputs;
 mod ledger;
 mod links;
 mod lookup;
+mod made;
+mod matching;
+mod meta;
 mod negotiate;
+mod openapi;
 mod operations;
 mod outcome;
+mod pix;
 mod read;
 mod route;
 mod search;
@@ -33,6 +42,7 @@ mod translate;
 mod update;
 mod validate;
 mod validate_code;
+mod why;
 
 pub use settings::Settings;
 
@@ -60,7 +70,7 @@ use route::Route;
 
 use crate::fhir::definitions::is_resource;
 use crate::fhir::search::{decode, is_id};
-use crate::flow::{Flow, Sender};
+use crate::flow::{Flow, Sender, Teller};
 use crate::ledger::{How, Scope};
 
 const REQUEST_ID: &str = "x-request-id";
@@ -68,6 +78,8 @@ const REQUEST_ID: &str = "x-request-id";
 /// Where requests come in. One for a running gateway.
 pub struct Door {
     flow: Flow,
+    /// For questions about what was decided.
+    teller: Teller,
     settings: Settings,
     sender: Sender,
     capability: Capability,
@@ -80,12 +92,12 @@ pub struct Door {
 impl Door {
     /// A door to this flow.
     #[must_use]
-    pub fn new(flow: Flow, settings: Settings) -> Arc<Self> {
+    pub fn new(flow: Flow, teller: Teller, settings: Settings) -> Arc<Self> {
         let scope = Scope { tenant: Arc::from(settings.tenant.as_str()) };
         let sender = Sender { scope, source: String::from("anonymous"), how: How::Live };
         let opened = format!("{:x}", flow.clock.now());
         let (capability, counters) = (Capability::of_this_house(), Counters::default());
-        Arc::new(Self { flow, settings, sender, capability, counters, opened, requests: AtomicU64::new(0) })
+        Arc::new(Self { flow, teller, settings, sender, capability, counters, opened, requests: AtomicU64::new(0) })
     }
 
     /// Answers one request. It never fails: every fault is an answer.
@@ -176,7 +188,7 @@ fn plain_path(path: &str) -> Option<Cow<'_, str>> {
 fn admit(route: Route<'_>, method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
     match route {
         Route::Nowhere => return Err(Refusal::not_found("There is nothing at this address; the FHIR base is /fhir.")),
-        Route::Live | Route::Ready | Route::Metrics => return Ok(()),
+        Route::Live | Route::Ready | Route::Metrics | Route::OpenApi => return Ok(()),
         _ => {}
     }
     if method != Method::OPTIONS && !negotiate::accepts_json(query.unwrap_or_default(), headers) {
@@ -219,6 +231,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         Route::Operation(operation, methods, kind, id) if methods.allow_method(method) => {
             (I::Operation, (operation.answer)(call, Asked { method, kind, id, body }).await)
         }
+        Route::OpenApi if get => (I::Capabilities, Ok(openapi::openapi(call))),
         Route::Metadata if get => (I::Capabilities, Ok(capability::metadata(call))),
         Route::Live if get => (I::Other, Ok(health::live())),
         Route::Ready if get => (I::Other, Ok(health::ready(call).await)),

@@ -9,18 +9,29 @@ use axum::response::Response;
 
 use super::call::Call;
 use super::outcome::Refusal;
-use super::{expand, ledger, lookup, subsumes, translate, validate, validate_code};
+use super::{
+    adherence, everything, expand, ledger, lookup, matching, meta, pix, subsumes, translate, validate, validate_code, why,
+};
 
 /// All operations. A new one is a file here (`arrive/<name>.rs`) with an `OPERATION`, its `mod` line, and its line in this list;
 /// nothing else has to be told about it.
 pub(super) const OPERATIONS: &[&Operation] = &[
-    &ledger::OPERATION,
-    &validate::OPERATION,
+    &adherence::OPERATION,
+    &everything::OPERATION,
     &expand::OPERATION,
-    &validate_code::OPERATION,
+    &ledger::OPERATION,
     &lookup::OPERATION,
-    &translate::OPERATION,
+    &matching::OPERATION,
+    &meta::ADD,
+    &meta::DELETE,
+    &meta::READ,
+    &pix::OPERATION,
     &subsumes::OPERATION,
+    &translate::OPERATION,
+    &validate::OPERATION,
+    &validate_code::OPERATION,
+    &why::WHY,
+    &why::WHY_NOT,
 ];
 
 /// An operation that is offered.

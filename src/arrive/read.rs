@@ -5,13 +5,20 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::call::{Call, empty, json, stamp};
+use super::made::made;
 use super::negotiate;
 use super::outcome::Refusal;
 use crate::ledger::Stored;
 
 /// `GET [type]/[id]`
 pub(super) async fn read(call: &Call<'_>, kind: &str, id: &str) -> Result<Response, Refusal> {
-    current(call, kind, id).await.map(|stored| shown(call, &stored))
+    match current(call, kind, id).await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => match made(call, kind, id).await? {
+            Some(shown) => Ok(json(StatusCode::OK, shown.to_string())),
+            None => Err(refusal),
+        },
+        found => found.map(|stored| shown(call, &stored)),
+    }
 }
 
 /// `GET [type]/[id]/_history/[version]`

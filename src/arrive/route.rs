@@ -12,6 +12,8 @@ pub(super) enum Route<'a> {
     Ready,
     /// `/metrics`
     Metrics,
+    /// `/openapi.json`
+    OpenApi,
     /// `/fhir`
     Base,
     /// `/fhir/metadata`
@@ -40,6 +42,7 @@ impl<'a> Route<'a> {
             "/health/live" => return Self::Live,
             "/health/ready" => return Self::Ready,
             "/metrics" => return Self::Metrics,
+            "/openapi.json" => return Self::OpenApi,
             _ => {}
         }
         let Some(rest) = path.strip_prefix("/fhir") else { return Self::Nowhere };
@@ -131,6 +134,7 @@ mod tests {
             ("/health/live", Route::Live),
             ("/health/ready", Route::Ready),
             ("/metrics", Route::Metrics),
+            ("/openapi.json", Route::OpenApi),
         ] {
             assert_eq!(Route::of(path), expected, "{path}");
         }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::call::{Call, json};
+use super::made::with_provenances;
 use super::outcome::Refusal;
 use super::{body, links};
 use crate::fhir::outcome::{Issue, operation_outcome};
@@ -36,6 +37,12 @@ pub(super) async fn post(call: &Call<'_>, kind: &str, sent: Body) -> Result<Resp
 
 /// One page as the text of a searchset Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, query: &str) -> Result<String, Refusal> {
+    let found = stored(call, base, kind, query).await?;
+    if kind == "Provenance" { with_provenances(call, base, query, found).await } else { Ok(found) }
+}
+
+/// One page of what is stored.
+async fn stored(call: &Call<'_>, base: &str, kind: &str, query: &str) -> Result<String, Refusal> {
     let mut given = pairs(query).map_err(|issue| vec![issue])?;
     let place = given.iter().position(|(name, _)| name == links::PAGE).map(|at| given.remove(at).1);
     for (name, value) in &mut given {

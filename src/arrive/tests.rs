@@ -55,7 +55,14 @@ impl House {
             origins: vec![String::from("https://app.example")],
             ..Settings::default()
         };
-        let door = Door::new(Flow::new(ledger, clock.clone()), settings);
+        let teller = crate::flow::Teller {
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            rules: Arc::default(),
+            settings: crate::react::Settings::default(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let door = Door::new(Flow::new(ledger, clock.clone()), teller, settings);
         Self { door, clock, _folder: folder }
     }
 

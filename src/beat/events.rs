@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use futures_util::stream::{self, StreamExt};
 
 use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
-use crate::flow::{Derived, Output, Refused};
+use crate::flow::{self, Derived, Output, Refused};
 use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
@@ -275,7 +275,7 @@ impl Beat {
         let deleted = event.line == Line::Deleted;
         let version = if deleted { event.version - 1 } else { event.version };
         let stored = self.ledger().version(&event.scope, &event.kind, &event.id, version).await?;
-        Ok(stored.map(|stored| super::story::resource(&stored, deleted)))
+        Ok(stored.map(|stored| flow::resource(&stored, deleted)))
     }
 
     /// A Subscription changed: who listens is kept true before any later event is looked at.

@@ -51,7 +51,7 @@ impl Gateway {
         let flow = flow.speaking(config.speak.clone());
         let beat = Beat::new(flow.clone(), rules, deliverer, config.beat.clone());
         let (stop, stopped) = watch::channel(false);
-        let door = Door::new(flow.clone(), config.arrive.clone());
+        let door = Door::new(flow.clone(), beat.teller(), config.arrive.clone());
         let mut closing = stopped;
         let serving = tokio::spawn(async move {
             let closed = async move {

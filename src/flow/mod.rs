@@ -9,11 +9,13 @@ mod aim;
 mod bundle;
 mod criteria;
 mod derived;
+mod everything;
 mod import;
 mod interaction;
 mod library;
 mod profiles;
 mod settle;
+mod story;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,9 @@ mod tests;
 pub use bundle::{Answer, Reader, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
+pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
 pub use library::LOOK_EVERY;
+pub use story::{Teller, resource};
 
 use std::sync::Arc;
 

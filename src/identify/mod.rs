@@ -3,9 +3,11 @@
 
 pub mod bundle;
 mod draft;
+mod likeness;
 mod matches;
 pub mod references;
 mod subject;
 
 pub use draft::draft;
+pub use likeness::{Grade, Likeness, likeness, order};
 pub use matches::matches;

@@ -9,6 +9,12 @@ const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)";
 const NEXT: &str = "SELECT number, tenant, person, kind, id, version, line, how, depth, told, learned FROM events
     WHERE number > $1 ORDER BY number LIMIT $2";
+// The queue is short but in a storm, so it has no index of persons, which every write would pay for; it is read once, and what
+// was found is then asked for by its number.
+const OF_PERSON: &str = "SELECT number FROM events WHERE tenant = $1 AND person IN (SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
+    ORDER BY number DESC LIMIT 1";
+const IS_THERE: &str = "SELECT number FROM events WHERE number = $1";
 const TELL: &str = "UPDATE events SET told = 1 WHERE number = $1";
 const SETTLE: &str = "DELETE FROM events WHERE number = $1";
 
@@ -58,4 +64,15 @@ pub(super) async fn next(reader: &Reader, after: i64, count: i64) -> Result<Vec<
         });
     }
     Ok(events)
+}
+
+/// The latest that a person (or who was united with them) still waits for.
+pub(super) async fn of_person(reader: &Reader, scope: &Scope, person: Person) -> Result<Option<i64>, Error> {
+    let row = reader.row(OF_PERSON, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await?;
+    row.map(|mut row| row.int()).transpose()
+}
+
+/// Whether one is not settled yet.
+pub(super) async fn is_there(reader: &Reader, number: i64) -> Result<bool, Error> {
+    Ok(reader.row(IS_THERE, &[Cell::Int(number)]).await?.is_some())
 }

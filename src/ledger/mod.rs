@@ -5,9 +5,11 @@
 
 mod chain;
 mod checkpoints;
+mod compartment;
 mod dialect;
 mod entries;
 mod events;
+mod labels;
 mod mark;
 mod migrations;
 mod numbers;
@@ -23,6 +25,7 @@ mod unit;
 mod verify;
 mod writer;
 
+pub use compartment::Place;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
 pub use open::{Ledger, Settings};
 pub use search::Page;

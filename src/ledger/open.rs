@@ -12,7 +12,10 @@ use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
     Decision, Due, Entry, Error, Event, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
 };
-use super::{Unit, Verdict, entries, events, migrations, people, reaction, resources, search, subscriptions, verify};
+use super::{
+    Place, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, resources, search, subscriptions,
+    verify,
+};
 use crate::clock::Clock;
 use crate::fhir::search::query::Query;
 
@@ -67,8 +70,8 @@ impl Ledger {
     /// Opens the database, brings it to the shape this program needs, and starts its writer.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let seal = Seal::open(&settings.key_path())?;
-        let (committed, _) = watch::channel(0);
-        let shared = Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, seal });
+        let ((committed, _), (written, _)) = (watch::channel(0), watch::channel(0));
+        let shared = Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, written, seal });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => open_file(&path)?,
             None => {
@@ -163,6 +166,21 @@ impl Ledger {
         resources::changed(&self.reader, scope, kind, (since, after), count.clamp(1, HELD_MAX)).await
     }
 
+    /// What one person has after a place (those who were united with them stand apart), without deletions.
+    pub async fn of_person(&self, scope: &Scope, after: &Place, count: i64) -> Result<Vec<Stored>, Error> {
+        compartment::of_person(&self.reader, scope, after, count.clamp(1, HELD_MAX)).await
+    }
+
+    /// What all persons have after a place, without deletions.
+    pub async fn of_all(&self, scope: &Scope, after: &Place, count: i64) -> Result<Vec<Stored>, Error> {
+        compartment::of_all(&self.reader, scope, after, count.clamp(1, HELD_MAX)).await
+    }
+
+    /// One resource for each word in use of a search parameter, up to so many.
+    pub async fn examples(&self, scope: &Scope, parameter: u32, count: usize) -> Result<Vec<Stored>, Error> {
+        labels::examples(&self.reader, scope, parameter, count).await
+    }
+
     /// A person's story in the order of happening.
     pub async fn story(
         &self,
@@ -182,6 +200,22 @@ impl Ledger {
     /// Asks several questions of one state of the store; `ask` may wait for nothing but this ledger's reads.
     pub async fn together<T>(&self, ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         self.reader.together(ask).await
+    }
+
+    /// The latest event of a person that was not reacted to yet.
+    pub async fn unsettled(&self, scope: &Scope, person: Person) -> Result<Option<i64>, Error> {
+        events::of_person(&self.reader, scope, person).await
+    }
+
+    /// Whether this event was not reacted to yet.
+    pub async fn is_unsettled(&self, event: i64) -> Result<bool, Error> {
+        events::is_there(&self.reader, event).await
+    }
+
+    /// Changes at each commit of this gateway, whatever was in it.
+    #[must_use]
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.shared.written.subscribe()
     }
 
     /// Changes at each commit that added events.
@@ -205,6 +239,16 @@ impl Ledger {
         people::united(&self.reader, scope, person).await
     }
 
+    /// The person an identifier leads to, after all unions.
+    pub async fn identified(&self, scope: &Scope, system: &str, value: &str) -> Result<Option<Person>, Error> {
+        people::identified(&self.reader, scope, system, value).await
+    }
+
+    /// Whether anybody has an identifier of this system.
+    pub async fn knows_system(&self, scope: &Scope, system: &str) -> Result<bool, Error> {
+        people::knows_system(&self.reader, scope, system).await
+    }
+
     /// The dues of a person.
     pub async fn dues(&self, scope: &Scope, person: Person) -> Result<Vec<Due>, Error> {
         reaction::dues(&self.reader, scope, person).await
@@ -220,6 +264,11 @@ impl Ledger {
             }
         }
         Ok(latest)
+    }
+
+    /// All decisions about a person, per output in the order they were made.
+    pub async fn all_decisions(&self, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
+        reaction::decisions(&self.reader, scope, person).await
     }
 
     /// All supplies of a person.

@@ -8,6 +8,7 @@ pub(super) const LITERAL: &str = "";
 
 const BY_IDENTIFIER: &str = "SELECT p.survivor FROM identifiers i JOIN people p ON p.tenant = i.tenant AND p.person = i.person
     WHERE i.tenant = $1 AND i.system = $2 AND i.value = $3";
+const KNOWS_SYSTEM: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 LIMIT 1";
 const KEEP_IDENTIFIER: &str =
     "INSERT INTO identifiers (tenant, system, value, person) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const ADD: &str = "INSERT INTO people (tenant, person, survivor, created, ordinal, head, sealed_ordinal, sealed_head)
@@ -34,6 +35,17 @@ pub(super) async fn by_identifier(
 ) -> Result<Option<Person>, Error> {
     let row = transaction.row(BY_IDENTIFIER, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value)]).await?;
     row.map(|mut row| Ok(Person(row.int()?))).transpose()
+}
+
+/// The same, asked by a reader.
+pub(super) async fn identified(reader: &Reader, scope: &Scope, system: &str, value: &str) -> Result<Option<Person>, Error> {
+    let row = reader.row(BY_IDENTIFIER, &[Cell::Text(&scope.tenant), Cell::Text(system), Cell::Text(value)]).await?;
+    row.map(|mut row| Ok(Person(row.int()?))).transpose()
+}
+
+/// Whether anybody has an identifier of this system.
+pub(super) async fn knows_system(reader: &Reader, scope: &Scope, system: &str) -> Result<bool, Error> {
+    Ok(reader.row(KNOWS_SYSTEM, &[Cell::Text(&scope.tenant), Cell::Text(system)]).await?.is_some())
 }
 
 /// Lets an identifier lead to a person from now on; what it led to before stays.

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) open: AtomicI64,
     /// Changes at each commit that added events.
     pub(super) committed: watch::Sender<u64>,
+    /// Changes at each commit.
+    pub(super) written: watch::Sender<u64>,
     /// Signs checkpoints.
     pub(super) seal: Seal,
 }
@@ -122,6 +124,7 @@ impl Writer {
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
         let (results, stirred) = result?;
         self.last_stamp = stamp;
+        self.shared.written.send_modify(|turn| *turn += 1);
         if stirred {
             self.shared.committed.send_modify(|turn| *turn += 1);
         }

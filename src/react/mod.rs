@@ -26,6 +26,7 @@
 //! event says so.
 
 mod activity;
+mod adherence;
 pub mod cases;
 mod concepts;
 mod condition;
@@ -44,9 +45,12 @@ mod outputs;
 mod person;
 mod plan;
 mod products;
+mod provenance;
 mod read;
 mod refill;
+mod refills;
 pub mod rehearsal;
+mod report;
 mod rules;
 mod shipped;
 mod stores;
@@ -54,6 +58,8 @@ mod supply;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod why;
+mod why_not;
 mod words;
 mod zones;
 
@@ -61,9 +67,13 @@ pub use cover::{Fill, MEDIAN, fills};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use person::stoppable;
 pub use plan::PROFILE;
+pub use provenance::{Made, provenance, provenance_id, provenance_target};
+pub use report::{Question, adherence};
 pub use rules::Rules;
 pub use shipped::shipped;
 pub use stores::organizations;
+pub use why::why;
+pub use why_not::{wants, why_not};
 
 use turn::Turn;
 

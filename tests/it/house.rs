@@ -152,6 +152,16 @@ impl Ask {
         self.send().await
     }
 
+    /// The body as it came, piece by piece.
+    pub(crate) async fn pieces(self) -> Vec<Vec<u8>> {
+        let mut response = self.request.send().await.unwrap();
+        let mut pieces = Vec::new();
+        while let Some(piece) = response.chunk().await.unwrap() {
+            pieces.push(piece.to_vec());
+        }
+        pieces
+    }
+
     pub(crate) async fn send(self) -> Answer {
         Answer::read(self.asked, self.request.send().await.unwrap()).await
     }

@@ -42,6 +42,8 @@ async fn an_import_contacts_nobody() {
     house.days(35).await;
     assert_eq!(house.count("MedicationDispense?patient=ada").await, 1);
     assert!(diary(&house, "ada").await.is_empty());
+    let why_not = house.get("Patient/ada/$why-not?plan=refill").await.is(200).text;
+    assert!(why_not.contains(r#""name":"gate","valueCode":"import""#), "{why_not}");
 
     house.put(&dispense("d2", "ada", "2026-07-06")).await.is(201);
     house.days(4).await;

@@ -16,6 +16,8 @@ mod house;
 mod receiver;
 
 #[cfg(test)]
+mod adherence;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capability;
@@ -32,13 +34,21 @@ mod demo;
 #[cfg(test)]
 mod diary;
 #[cfg(test)]
+mod everything;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod matching;
+#[cfg(test)]
+mod meta;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod nudges;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
@@ -67,3 +77,5 @@ mod validate;
 mod verify;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod why;

@@ -67,7 +67,17 @@ const KINDS: &[&Kind] = &[
 /// What holds for every other type: the names that the standard itself uses for these meanings.
 const GENERIC: Kind = Kind {
     name: "",
-    subject: &["subject", "patient", "for", "beneficiary", "individual"],
+    subject: &[
+        "subject",
+        "patient",
+        "for",
+        "beneficiary",
+        "individual",
+        "candidate",
+        "participant.actor",
+        "actor",
+        "link.target",
+    ],
     happened: &[
         "occurrenceDateTime",
         "occurrencePeriod",

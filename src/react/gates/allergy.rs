@@ -4,7 +4,11 @@
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::coded;
 
-pub(super) const GATE: Gate = Gate { name: "allergy", ask };
+pub(super) const GATE: Gate = Gate {
+    name: "allergy",
+    mends: "A recorded allergy that was refuted or resolved, or a table that tells what both products are made of.",
+    ask,
+};
 
 fn ask(asked: &Asked) -> Verdict {
     let Some(product) = &asked.candidate.step.activity.product else { return Verdict::Pass };

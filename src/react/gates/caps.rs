@@ -8,7 +8,7 @@ use super::{Asked, Gate, Verdict};
 use crate::ledger::Outcome;
 use crate::react::zones;
 
-pub(super) const GATE: Gate = Gate { name: "caps", ask };
+pub(super) const GATE: Gate = Gate { name: "caps", mends: "Time: the next message may go out at the time named.", ask };
 
 /// Messages in one day of the recipient.
 const DAY_MAX: usize = 1;

@@ -4,7 +4,8 @@ use super::{Asked, Gate, Verdict, stop};
 use crate::react::Unasked;
 use crate::react::consent::{Answer, Purpose, answer};
 
-pub(super) const GATE: Gate = Gate { name: "consent", ask };
+pub(super) const GATE: Gate =
+    Gate { name: "consent", mends: "A Consent that permits this purpose (TREAT for treatment, HMARKT for offers).", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     let story = asked.turn.story;

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::{each, text};
 
-pub(super) const GATE: Gate = Gate { name: "diagnosis", ask };
+pub(super) const GATE: Gate =
+    Gate { name: "diagnosis", mends: "A Condition that is active, recurrence or relapse, and confirmed.", ask };
 
 /// How a diagnosis stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

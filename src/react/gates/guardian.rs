@@ -4,7 +4,7 @@
 use super::{Asked, Gate, Verdict};
 use crate::react::person;
 
-pub(super) const GATE: Gate = Gate { name: "guardian", ask };
+pub(super) const GATE: Gate = Gate { name: "guardian", mends: "A RelatedPerson who is the guardian of the minor.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     // Without a Patient the gate of identity holds; here the recipient is missing only for a minor.

@@ -3,7 +3,7 @@
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::person;
 
-pub(super) const GATE: Gate = Gate { name: "identity", ask };
+pub(super) const GATE: Gate = Gate { name: "identity", mends: "An active Patient that stands for the person.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     let story = asked.turn.story;

@@ -38,6 +38,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Gate {
     /// Its name, as decisions keep it.
     pub(crate) name: &'static str,
+    /// What would let pass what it holds or stops.
+    pub(crate) mends: &'static str,
     /// What it says.
     pub(crate) ask: fn(&Asked) -> Verdict,
 }

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use super::{Asked, Gate, Verdict};
 use crate::react::zones;
 
-pub(super) const GATE: Gate = Gate { name: "quiet", ask };
+pub(super) const GATE: Gate = Gate {
+    name: "quiet",
+    mends: "Time: it is day again at the time named; or an address that says where the recipient lives.",
+    ask,
+};
 
 fn ask(asked: &Asked) -> Verdict {
     let Some(recipient) = asked.recipient.filter(|_| asked.speaks()) else { return Verdict::Pass };

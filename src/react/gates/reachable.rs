@@ -2,7 +2,8 @@
 
 use super::{Asked, Gate, Verdict, stop};
 
-pub(super) const GATE: Gate = Gate { name: "reachable", ask };
+pub(super) const GATE: Gate =
+    Gate { name: "reachable", mends: "A telephone number or an e-mail address in Patient.telecom, not of use old.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     if asked.speaks() && asked.recipient.is_some_and(|recipient| !recipient.is_reachable()) {

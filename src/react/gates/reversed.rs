@@ -4,7 +4,8 @@ use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::text;
 use crate::react::supply;
 
-pub(super) const GATE: Gate = Gate { name: "reversed", ask };
+pub(super) const GATE: Gate =
+    Gate { name: "reversed", mends: "A fact that stands: completed or final, and not taken back.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     let Some(trigger) = asked.candidate.trigger else { return stop("What it rests on cannot be found any more.") };

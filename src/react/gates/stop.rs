@@ -3,7 +3,7 @@
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::person;
 
-pub(super) const GATE: Gate = Gate { name: "stop", ask };
+pub(super) const GATE: Gate = Gate { name: "stop", mends: "The person's own START for the address.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
     let (stopped, story) = (&asked.turn.stopped, asked.turn.story);

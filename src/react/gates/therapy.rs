@@ -10,7 +10,7 @@ use crate::react::json::text;
 use crate::react::plan::Anchor;
 use crate::react::{products, zones};
 
-pub(super) const GATE: Gate = Gate { name: "therapy", ask };
+pub(super) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
 
 /// The reason why nothing follows from an ended order.
 pub(crate) const ENDED: &str = "The order was ended.";

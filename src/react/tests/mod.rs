@@ -1,5 +1,6 @@
 //! Stories told to the shipped rules: what is said, to whom, when, and why not.
 
+mod any_order;
 mod diagnosis;
 mod interlock;
 mod lint;

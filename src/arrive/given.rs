@@ -1,0 +1,194 @@
+//! The parameters of an operation, as its address holds them.
+//! Follows <https://hl7.org/fhir/R4/operations.html#executing>.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::body;
+use super::call::Call;
+use super::outcome::Refusal;
+use crate::check;
+use crate::fhir::outcome::Issue;
+use crate::fhir::search::pairs;
+use crate::fhir::time::{Moment, Precision, Span};
+
+/// What was given, in its order; parameters without a value count as not given.
+pub(super) struct Given {
+    pairs: Vec<(String, String)>,
+    /// What was given by name and is no plain value: a resource, or a Meta.
+    others: Vec<(String, Value)>,
+}
+
+impl Given {
+    /// Reads a query.
+    pub(super) fn of(query: Option<&str>) -> Result<Self, Refusal> {
+        let mut pairs = pairs(query.unwrap_or_default()).map_err(|issue| vec![issue])?;
+        pairs.retain(|(_, value)| !value.is_empty());
+        Ok(Self { pairs, others: Vec::new() })
+    }
+
+    /// What the address holds and, where one was sent, the body: Parameters, or a resource alone for the parameter `resource`.
+    pub(super) async fn asked(call: &Call<'_>, method: &Method, body: Body) -> Result<Self, Refusal> {
+        let mut given = Self::of(call.query)?;
+        if *method != Method::POST || !call.headers.contains_key(CONTENT_TYPE) {
+            return Ok(given);
+        }
+        let bytes_max = call.door.settings.resource_bytes_max;
+        let bytes = body::json(call, body, bytes_max).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(given);
+        }
+        let (value, issues) = check::examined(&bytes, bytes_max);
+        let faults: Vec<Issue> = issues.into_iter().filter(Issue::refuses).collect();
+        let Some(value) = value.filter(|_| faults.is_empty()) else { return Err(faults.into()) };
+        given.take(value);
+        Ok(given)
+    }
+
+    fn take(&mut self, mut sent: Value) {
+        if sent.get("resourceType").and_then(Value::as_str) != Some("Parameters") {
+            return self.others.push((String::from("resource"), sent));
+        }
+        let Some(Value::Array(parameters)) = sent.get_mut("parameter").map(Value::take) else { return };
+        for parameter in parameters {
+            let Value::Object(members) = parameter else { continue };
+            let name = members.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            for (member, value) in members {
+                match value {
+                    Value::String(text) if member.starts_with("value") => self.pairs.push((name.clone(), text)),
+                    Value::Bool(_) | Value::Number(_) if member.starts_with("value") => {
+                        self.pairs.push((name.clone(), value.to_string()));
+                    }
+                    Value::Object(_) if member.starts_with("value") || member == "resource" => {
+                        self.others.push((name.clone(), value));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A resource, or a value with parts, of this name.
+    pub(super) fn whole(&self, name: &str) -> Option<&Value> {
+        self.others.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// The first value of this name.
+    pub(super) fn one(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of this name, those that commas separate each for itself.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs
+            .iter()
+            .filter(move |(own, _)| own == name)
+            .flat_map(|(_, value)| value.split(','))
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A value that must be there.
+    pub(super) fn needed(&self, name: &'static str, what: &str) -> Result<&str, Refusal> {
+        self.one(name).ok_or_else(|| {
+            let words = format!("The parameter {name} is needed: {what}.");
+            Refusal {
+                status: StatusCode::BAD_REQUEST,
+                ..Refusal::from(vec![Issue::error("required", "missing-parameter", place(name), words)])
+            }
+        })
+    }
+
+    /// True or false.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, Refusal> {
+        match self.one(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(wrong(name, "must be true or false")),
+        }
+    }
+
+    /// A whole number from `low` on, at most `high`: a greater one is taken for `high`.
+    pub(super) fn count(&self, name: &'static str, low: i64, high: i64) -> Result<Option<i64>, Refusal> {
+        let Some(value) = self.one(name) else { return Ok(None) };
+        let number = value.parse::<i64>().ok().filter(|number| *number >= low);
+        number.map(|number| Some(number.min(high))).ok_or_else(|| wrong(name, &format!("must be a whole number from {low} on")))
+    }
+
+    /// The first and the last day of a date that need not name its day or month.
+    pub(super) fn days(&self, name: &'static str) -> Result<Option<(Date, Date)>, Refusal> {
+        let Some(value) = self.one(name) else { return Ok(None) };
+        let fault = || wrong(name, "must be a date, for example 2026-01-31");
+        let moment = Moment::parse(&value.replace(' ', "+")).ok_or_else(fault)?;
+        let first = moment.day();
+        let last = match moment.precision {
+            Precision::Year => first.last_of_year(),
+            Precision::Month => first.last_of_month(),
+            _ => first,
+        };
+        Ok(Some((first, last)))
+    }
+
+    /// The stretch of time that a date means; where it names no zone, in UTC.
+    pub(super) fn span(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
+        let Some(value) = self.one(name) else { return Ok(None) };
+        let moment = Moment::parse(&value.replace(' ', "+"));
+        let moment = moment.ok_or_else(|| wrong(name, "must be a date, for example 2026-01-31"))?;
+        Ok(Some(moment.span(&TimeZone::UTC)))
+    }
+
+    /// A moment with its zone.
+    pub(super) fn instant(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
+        let Some(value) = self.one(name) else { return Ok(None) };
+        let moment = Moment::parse(&value.replace(' ', "+")).filter(|moment| moment.offset.is_some());
+        let moment = moment.ok_or_else(|| wrong(name, "must be an instant with a zone, for example 2026-01-31T08:00:00Z"))?;
+        Ok(Some(moment.span(&TimeZone::UTC).low))
+    }
+}
+
+/// A parameter whose value cannot be taken.
+pub(super) fn wrong(name: &str, what: &str) -> Refusal {
+    let words = format!("The parameter {name} {what}.");
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        ..Refusal::from(vec![Issue::error("value", "invalid-parameter", place(name), words)])
+    }
+}
+
+/// Where an issue about a parameter of the address has its place.
+fn place(name: &str) -> String {
+    format!("http.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_by_what_they_hold() {
+        let given = Given::of(Some("a=1&b=x,y&b=z&c=&d=2024-02&e=2024-02-29T10:00:00%2B01:00&f=true")).ok().unwrap();
+        assert_eq!((given.one("a"), given.one("c")), (Some("1"), None));
+        assert_eq!(given.all("b").collect::<Vec<_>>(), ["x", "y", "z"]);
+        let days = given.days("d").ok().unwrap().unwrap();
+        assert_eq!((days.0.to_string(), days.1.to_string()), (String::from("2024-02-01"), String::from("2024-02-29")));
+        let year = Given::of(Some("y=2024")).ok().unwrap().days("y").ok().unwrap().unwrap();
+        assert_eq!((year.0.to_string(), year.1.to_string()), (String::from("2024-01-01"), String::from("2024-12-31")));
+        assert_eq!(given.instant("e").ok().unwrap(), Some(1_709_197_200_000));
+        assert_eq!(given.count("a", 1, 10).ok().unwrap(), Some(1));
+        assert!(given.flag("f").ok().unwrap());
+        for refusal in [
+            given.needed("z", "it says why").err(),
+            given.count("b", 1, 2).err(),
+            given.days("b").err(),
+            given.instant("d").err(),
+            given.flag("b").err(),
+        ] {
+            let refusal = refusal.unwrap();
+            assert_eq!(refusal.status.as_u16(), 400);
+            assert!(refusal.issues[0].expression.starts_with("http."));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Resources that are shown and not stored: where Signa's own outputs came from, and the definitions of its operations.
+//! Follows <https://hl7.org/fhir/R4/provenance.html> and <https://hl7.org/fhir/R4/operationdefinition.html>.
+
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::outcome::Refusal;
+use crate::fhir::search::pairs;
+use crate::ledger::Person;
+use crate::react::{self, Made};
+
+/// The definitions of our own operations. A new one is a file in `profiles/operations/` and its line here.
+pub(super) const DEFINITIONS: &[(&str, &str)] = &[
+    ("adherence", include_str!("../../profiles/operations/adherence.json")),
+    ("ledger", include_str!("../../profiles/operations/ledger.json")),
+    ("why", include_str!("../../profiles/operations/why.json")),
+    ("why-not", include_str!("../../profiles/operations/why-not.json")),
+];
+
+/// Who records what Signa made.
+const SIGNA: &str = "signa";
+/// Versions of one output that are looked at.
+const VERSIONS_MAX: i64 = 1_000;
+/// Targets that one search is told of.
+const TARGETS_MAX: usize = 20;
+
+/// The definition of one of our operations.
+pub(super) fn definition(id: &str) -> Option<Value> {
+    let (_, text) = DEFINITIONS.iter().find(|(own, _)| *own == id)?;
+    serde_json::from_str(text).ok()
+}
+
+/// What is shown at an address where nothing is stored.
+pub(super) async fn made(call: &Call<'_>, kind: &str, id: &str) -> Result<Option<Value>, Refusal> {
+    match kind {
+        "OperationDefinition" => Ok(definition(id)),
+        "Provenance" => {
+            let Some((kind, id, version)) = react::provenance_target(id) else { return Ok(None) };
+            let all = provenances(call, kind, id).await?;
+            let suffix = format!("/_history/{version}");
+            Ok(all.into_iter().find(|one| one["target"][0]["reference"].as_str().is_some_and(|target| target.ends_with(&suffix))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The Provenances of all versions of a resource that Signa made, newest first.
+async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<Value>, Refusal> {
+    if !matches!(kind, "Communication" | "CommunicationRequest" | "Task") {
+        return Ok(Vec::new());
+    }
+    let (ledger, scope) = (&call.door.flow.ledger, call.scope());
+    let versions = ledger.history(scope, kind, id, VERSIONS_MAX).await?;
+    let Some(person) = versions.first().map(|version| version.person).filter(|person| *person != Person::NOBODY) else {
+        return Ok(Vec::new());
+    };
+    let decisions = ledger.all_decisions(scope, person).await?;
+    let own = versions.iter().filter(|version| version.source == SIGNA && !version.deleted);
+    let told = own.filter_map(|version| {
+        let made = Made { kind, id, version: version.version, updated: version.updated };
+        react::provenance(&decisions, &made)
+    });
+    Ok(told.collect())
+}
+
+/// A searchset of stored Provenances with those added that are shown and not stored: all of the targets that were asked for, on
+/// the first page.
+pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, found: String) -> Result<String, Refusal> {
+    let pairs = pairs(query).map_err(|issue| vec![issue])?;
+    let is_first = !pairs.iter().any(|(name, _)| name == super::links::PAGE);
+    let mut told = Vec::new();
+    for (kind, id) in targets(base, &pairs).into_iter().take(TARGETS_MAX).filter(|_| is_first) {
+        told.extend(provenances(call, &kind, &id).await?);
+    }
+    if told.is_empty() {
+        return Ok(found);
+    }
+    let mut bundle: Value = serde_json::from_str(&found).map_err(|error| Refusal::ours(error.to_string()))?;
+    if let Some(total) = bundle["total"].as_u64() {
+        bundle["total"] = json!(total + told.len() as u64);
+    }
+    if pairs.iter().any(|(name, value)| name == "_summary" && value == "count") {
+        return Ok(bundle.to_string());
+    }
+    let entry = |one: Value| {
+        let id = one["id"].as_str().unwrap_or_default();
+        json!({"fullUrl": format!("{base}/Provenance/{id}"), "resource": one, "search": {"mode": "match"}})
+    };
+    let mut entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.extend(told.into_iter().map(entry));
+    bundle["entry"] = Value::Array(entries);
+    Ok(bundle.to_string())
+}
+
+/// Types and ids of the targets that are asked for.
+fn targets(base: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let asked = pairs.iter().filter(|(name, _)| name == "target" || name.starts_with("target:"));
+    let each = |(name, value): &(String, String)| {
+        let kind = name.split_once(':').map(|(_, kind)| kind);
+        value.split(',').filter_map(|value| target(base, kind, value)).collect::<Vec<_>>()
+    };
+    asked.flat_map(each).collect()
+}
+
+/// Type and id of a target, however it is written.
+fn target(base: &str, kind: Option<&str>, value: &str) -> Option<(String, String)> {
+    let plain = value.strip_prefix(base).map_or(value, |rest| rest.trim_start_matches('/'));
+    let plain = plain.split_once("/_history/").map_or(plain, |(plain, _)| plain);
+    let (kind, id) = plain.split_once('/').or_else(|| Some((kind?, plain)))?;
+    Some((kind.to_owned(), id.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_found_however_it_is_written() {
+        let base = "http://a/fhir";
+        for (kind, value, expected) in [
+            (None, "Task/1", Some(("Task", "1"))),
+            (None, "Task/1/_history/2", Some(("Task", "1"))),
+            (None, "http://a/fhir/Task/1", Some(("Task", "1"))),
+            (Some("Task"), "1", Some(("Task", "1"))),
+            (None, "1", None),
+        ] {
+            let found = target(base, kind, value);
+            assert_eq!(found.as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_definition_is_of_its_operation() {
+        for (id, _) in DEFINITIONS {
+            let definition = definition(id).unwrap();
+            assert_eq!(definition["url"], format!("https://signa.example/fhir/OperationDefinition/{id}"));
+            assert_eq!((&definition["id"], &definition["code"]), (&json!(id), &json!(id)));
+            let faults: Vec<_> = crate::check::value(&definition, Some("OperationDefinition"), "")
+                .into_iter()
+                .filter(crate::fhir::outcome::Issue::refuses)
+                .collect();
+            assert_eq!(faults, [], "{id}");
+            let operation = super::super::operations::OPERATIONS.iter().find(|operation| operation.name == *id).unwrap();
+            assert_eq!(operation.definition, definition["url"], "{id}");
+        }
+        let ours = super::super::operations::OPERATIONS
+            .iter()
+            .filter(|operation| operation.definition.starts_with("https://signa.example/"));
+        for operation in ours {
+            assert!(
+                DEFINITIONS.iter().any(|(id, _)| *id == operation.name),
+                "${} has no file in profiles/operations",
+                operation.name
+            );
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Loads what the rules need to know of one person: for the beat, which decides, and for the door, which explains.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::Clock;
+use crate::ledger::{Error, Ledger, Person, Scope, Stored};
+use crate::react::{self, Heard, Rules, Store, Story, Wants};
+
+/// The most resources of one kind that go into a story.
+const KIND_MAX: i64 = 200;
+
+/// The most stores of one story.
+const STORES_MAX: usize = 32;
+
+/// Tells the story of a person, as far as somebody wants it.
+#[derive(Clone)]
+pub struct Teller {
+    /// Where it is remembered.
+    pub ledger: Ledger,
+    /// What time it is.
+    pub clock: Clock,
+    /// The rules that run.
+    pub rules: Arc<Rules>,
+    /// The tenant's choices.
+    pub settings: react::Settings,
+    /// Zone of a store whose own is not known.
+    pub zone: TimeZone,
+}
+
+impl Teller {
+    /// The story of a person with what is wanted of it; `heard` are resources that need not be in it, whose stores belong to it.
+    pub async fn story(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<Story, Error> {
+        let ledger = &self.ledger;
+        let now = self.clock.now();
+        let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
+        let mut resources: Vec<react::Resource> =
+            ledger.held(scope, person, &kinds, KIND_MAX).await?.iter().map(|stored| resource(stored, false)).collect();
+        let dues = ledger.dues(scope, person).await?;
+        let decisions = ledger.decisions(scope, person).await?;
+        let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
+        let united = ledger.united(scope, person).await?;
+        for reference in wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)) {
+            let Some((kind, id)) = reference.split_once('/') else { continue };
+            if resources.iter().any(|known| known.kind == kind && known.id == id) {
+                continue;
+            }
+            if let Some(stored) = ledger.read(scope, kind, id).await? {
+                resources.push(resource(&stored, stored.deleted));
+            }
+        }
+        let mut stopped = Vec::new();
+        for address in react::stoppable(person, &united, &resources) {
+            if ledger.stopped(scope, std::slice::from_ref(&address)).await? {
+                stopped.push(address);
+            }
+        }
+        let stores = self.stores(scope, heard, &resources).await?;
+        Ok(Story {
+            tenant: Arc::clone(&scope.tenant),
+            person,
+            united,
+            now,
+            settings: self.settings,
+            stores,
+            resources,
+            supplies,
+            dues,
+            decisions,
+            stopped,
+        })
+    }
+
+    /// The stores that the facts name, after the one that stands for all whose own is not known.
+    async fn stores(&self, scope: &Scope, heard: &[Heard], resources: &[react::Resource]) -> Result<Vec<Store>, Error> {
+        let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
+        let mut stores = vec![Store { organization: String::new(), zone: self.zone.clone() }];
+        for id in react::organizations(facts).iter().take(STORES_MAX) {
+            // An Organization that we were not told of is a store all the same: its Tasks wait under its name.
+            let told = self.ledger.read(scope, "Organization", id).await?.map(|stored| stored.value());
+            stores.push(Store::of(&self.rules, id, &told.unwrap_or_default(), &self.zone));
+        }
+        Ok(stores)
+    }
+}
+
+/// A stored version as the rules see it.
+#[must_use]
+pub fn resource(stored: &Stored, deleted: bool) -> react::Resource {
+    react::Resource {
+        kind: stored.kind.clone(),
+        id: stored.id.clone(),
+        version: stored.version,
+        fact: stored.fact,
+        source: stored.source.clone(),
+        how: stored.how,
+        learned: stored.updated,
+        person: stored.person,
+        deleted,
+        value: Arc::new(stored.value()),
+    }
+}

@@ -1,0 +1,241 @@
+//! Why something was not said: for every rule what came of it, the first thing that stood against it, what would change that, and
+//! when it is looked at next. Rules that never had a candidate are asked about the person as they are now.
+//! Follows <https://hl7.org/fhir/R4/parameters.html>.
+
+use serde_json::{Value, json};
+
+use super::decide::because;
+use super::detail::Detail;
+use super::facts::Ask;
+use super::gates::{self, GATES, Verdict};
+use super::plan::{Action, Plan, Step};
+use super::turn::{Candidate, Turn};
+use super::why::{facts, parts, planned_parts};
+use super::{Resource, Rules, Story, Wants, products, supply};
+use crate::fhir::time::instant;
+use crate::ledger::{Decision, Due, How, Outcome};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The gates that name what stood against a rule before anything was decided.
+mod before {
+    /// Nothing is recorded that sets the rule off.
+    pub(super) const TRIGGER: &str = "trigger";
+    /// What would set it off was imported.
+    pub(super) const IMPORT: &str = "import";
+    /// Nothing stands against it, only nothing happened.
+    pub(super) const EVENT: &str = "event";
+}
+
+/// What must be loaded to be asked why not.
+#[must_use]
+pub fn wants(rules: &Rules, plan: Option<&str>) -> Wants {
+    let mut wants = Wants { supplies: true, ..Wants::default() };
+    wants.kinds.extend(["Patient", "RelatedPerson", "Consent", "AllergyIntolerance"].map(str::to_owned));
+    for plan in rules.plans.iter().filter(|known| plan.is_none_or(|asked| is_named(known, asked))) {
+        for action in &plan.actions {
+            wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
+            let conditions = action.conditions.iter().chain(action.steps.iter().flat_map(|step| &step.conditions));
+            wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
+        }
+    }
+    wants.kinds.sort();
+    wants.kinds.dedup();
+    wants
+}
+
+/// Why the rules, or this one, did not speak. `None` when no rule of this name runs.
+#[must_use]
+pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value> {
+    let turn = Turn::new(rules, story);
+    let asked: Vec<&Plan> = rules.plans.iter().filter(|known| plan.is_none_or(|asked| is_named(known, asked))).collect();
+    if plan.is_some() && asked.is_empty() {
+        return None;
+    }
+    let found: Vec<Value> = asked.iter().flat_map(|plan| of_plan(&turn, plan)).collect();
+    let sentence = match found.len() {
+        0 => String::from("No rule runs that could have spoken."),
+        1 => String::from("One step was looked at."),
+        count => format!("{count} steps were looked at."),
+    };
+    let mut parameter = vec![json!({"name": "sentence", "valueString": sentence})];
+    parameter.extend(found);
+    Some(json!({"resourceType": "Parameters", "parameter": parameter}))
+}
+
+/// A rule is named by its canonical, with or without version, or by the last part of it.
+fn is_named(plan: &Plan, asked: &str) -> bool {
+    let (url, version) = asked.split_once('|').unwrap_or((asked, ""));
+    let is_url = plan.url == url || plan.url.rsplit('/').next() == Some(url.strip_prefix("PlanDefinition/").unwrap_or(url));
+    is_url && (version.is_empty() || plan.version == version)
+}
+
+/// One parameter for each step of a rule.
+fn of_plan(turn: &Turn, plan: &Plan) -> Vec<Value> {
+    let steps = plan.actions.iter().flat_map(|action| action.steps.iter().map(move |step| (action, step)));
+    steps.map(|(action, step)| json!({"name": "rule", "part": of_step(turn, plan, action, step)})).collect()
+}
+
+fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value> {
+    let due = turn.dues_where(|due| due.step == step.id && turn.is_of(&due.rule, plan)).into_iter().next();
+    let decided = turn.decisions.values().filter(|decision| decision.step == step.id && turn.is_of(&decision.rule, plan));
+    let last = decided.max_by_key(|decision| (decision.at, decision.outcome == Outcome::Fired));
+    match (last, due) {
+        // What waits for its day says more than what came of the one before.
+        (Some(last), Some(due)) if last.output == due.output => of_decision(last, Some(&due)),
+        (_, Some(due)) => of_due(&due),
+        (Some(last), None) => of_decision(last, None),
+        (None, None) => of_nothing(turn, plan, action, step),
+    }
+}
+
+fn of_decision(decision: &Decision, due: Option<&Due>) -> Vec<Value> {
+    let mut all = parts(decision);
+    if decision.outcome != Outcome::Fired {
+        all.push(json!({"name": "change", "valueString": mends(&decision.gate)}));
+    }
+    all.extend(due.map(|due| json!({"name": "next", "valueInstant": instant(due.due)})));
+    all
+}
+
+fn of_due(due: &Due) -> Vec<Value> {
+    let sentence = format!("Planned for {}: step {} of rule {} has its day later.", instant(due.due), due.step, due.rule);
+    let mut all = vec![json!({"name": "outcome", "valueCode": "planned"})];
+    all.extend(planned_parts(due));
+    all.push(json!({"name": "reason", "valueString": "Its day has not come."}));
+    all.push(json!({"name": "change", "valueString": "Time: it is looked at then."}));
+    all.push(json!({"name": "sentence", "valueString": sentence}));
+    all
+}
+
+/// What stands against a step of which nothing was ever decided.
+struct Against {
+    gate: String,
+    reason: String,
+    change: String,
+    facts: Vec<String>,
+    next: Option<i64>,
+}
+
+fn of_nothing(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value> {
+    let against = against(turn, plan, action, step);
+    let mut all = vec![
+        json!({"name": "outcome", "valueCode": "none"}),
+        json!({"name": "rule", "valueCanonical": plan.canonical()}),
+        json!({"name": "step", "valueString": step.id}),
+        json!({"name": "gate", "valueCode": against.gate}),
+        json!({"name": "reason", "valueString": against.reason}),
+        json!({"name": "change", "valueString": against.change}),
+    ];
+    all.extend(facts(&against.facts));
+    all.extend(against.next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
+    let sentence = format!("Never a candidate: step {} of rule {}. {}", step.id, plan.canonical(), against.reason);
+    all.push(json!({"name": "sentence", "valueString": sentence}));
+    all
+}
+
+fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
+    let rules = turn.rules;
+    let suits = |resource: &&Resource| !resource.deleted && action.is_about(&rules.concepts, &resource.kind, &resource.value);
+    // What was learned in person says more than what was imported, and what is newer more than what is older.
+    let newest = turn.story.resources.iter().filter(suits).max_by_key(|one| (one.how != How::Import, one.learned, &one.id));
+    let Some(newest) = newest else { return unheard(action) };
+    let found = |gate: &str, reason: String, change: String| Against {
+        gate: gate.to_owned(),
+        reason,
+        change,
+        facts: vec![newest.versioned()],
+        next: None,
+    };
+    if newest.how == How::Import {
+        let change = "The same fact sent by its source as it happens, or an import that is asked to react.";
+        return found(
+            before::IMPORT,
+            String::from("What would set it off was imported, and nothing is said of what was imported."),
+            change.to_owned(),
+        );
+    }
+    let mut fill = None;
+    let mut product = String::new();
+    if newest.kind == "MedicationDispense" {
+        match supply::row(rules, turn.story, newest) {
+            Ok(row) => {
+                fill = turn.fills(&row.product).into_iter().find(|fill| fill.dispenses.contains(&newest.id));
+                product = row.product;
+            }
+            Err(why) => return found(because::SUPPLY, why.reason().to_owned(), mends(because::SUPPLY)),
+        }
+    }
+    let ask = Ask { story: turn.story, resource: &newest.value, fill: fill.as_ref() };
+    let mut conditions = action.conditions.iter().chain(&step.conditions);
+    if let Some(broken) = conditions.find(|condition| !condition.holds(&ask)) {
+        let reason = format!("A condition of the rule does not hold: {}", broken.text());
+        return found(because::CONDITION, reason, mends(because::CONDITION));
+    }
+    let detail = Detail {
+        trigger: newest.reference(),
+        needed: if newest.kind == "MedicationDispense" { products::needed(&newest.value) } else { Vec::new() },
+        product,
+        first: fill.as_ref().map_or(0, |fill| fill.first),
+        planned: turn.story.now,
+        until: turn.story.now + step.window_days * DAY_MS,
+        facts: vec![newest.versioned()],
+        held: false,
+    };
+    let output = turn.output(plan, &step.id, &newest.reference());
+    let candidate = Candidate { plan, step, episode: newest.reference(), output, trigger: Some(newest), fill, detail };
+    match gates::ask(turn, &candidate) {
+        (gate, Verdict::Stop(why)) => found(gate, why.into_owned(), mends(gate)),
+        (gate, Verdict::Hold(until, why)) => Against { next: Some(until), ..found(gate, why.into_owned(), mends(gate)) },
+        (_, Verdict::Pass) => {
+            let reason =
+                "Nothing stands against it; what is known was recorded before the rule, or in a way that it does not listen to.";
+            let change = "The next fact of this kind sets it off.";
+            found(before::EVENT, reason.to_owned(), change.to_owned())
+        }
+    }
+}
+
+/// Nothing of what the rule listens to is recorded.
+fn unheard(action: &Action) -> Against {
+    let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
+    let wanted = wanted.join(", or ");
+    Against {
+        gate: before::TRIGGER.to_owned(),
+        reason: format!("Nothing is recorded that sets it off; it listens to {wanted}."),
+        change: format!("Such a fact: {wanted}."),
+        facts: Vec::new(),
+        next: None,
+    }
+}
+
+/// What a trigger listens to, in words.
+fn wanted(trigger: &super::plan::Trigger) -> String {
+    let filters = trigger.filters.iter().map(|filter| match (&filter.group, filter.codes.first()) {
+        (Some(group), _) => format!("{} in {group}", filter.path),
+        (None, Some((system, code))) => format!("{} {system}|{code}", filter.path),
+        (None, None) => filter.path.clone(),
+    });
+    let filters: Vec<String> = filters.collect();
+    if filters.is_empty() { trigger.kind.clone() } else { format!("{} with {}", trigger.kind, filters.join(" and ")) }
+}
+
+/// What would change what a gate says.
+fn mends(gate: &str) -> String {
+    if let Some(gate) = GATES.iter().find(|known| known.name == gate) {
+        return gate.mends.to_owned();
+    }
+    let words = match gate {
+        because::MOVED => "Nothing: the step is counted from the later fill now.",
+        because::REVERSED => "A fact that stands in the place of the one that was taken back.",
+        because::CONDITION => "Facts for which the condition holds.",
+        because::SUPPLY => {
+            "A day handed over and days of supply that can be known: daysSupply, the order's duration, or quantity and dose."
+        }
+        because::RULE => "A rule that runs again.",
+        because::TAKEN => "Nothing: somebody else has seen to it.",
+        "fault" => "The operator finds the fault in the log; it is tried again, or the fact must be sent again.",
+        _ => "New facts about the person.",
+    };
+    words.to_owned()
+}

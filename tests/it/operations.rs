@@ -1,0 +1,87 @@
+//! Every operation that is advertised answers, and is described; what is not advertised is not there.
+//! Follows <https://hl7.org/fhir/R4/operationdefinition.html>.
+
+use serde_json::{Value, json};
+
+use crate::builders::patient;
+use crate::house::House;
+
+/// What an operation wants to be asked, beyond its address.
+fn query(name: &str) -> &'static str {
+    match name {
+        "adherence" => "?start=2026-01-01&end=2026-03-31",
+        "why-not" => "?plan=refill",
+        "ihe-pix" => "?sourceIdentifier=https://pharmacy.example/members%7Cada",
+        _ => "",
+    }
+}
+
+/// Whether an answer shows that the operation is there: it may find nothing, or the question wanting, but says so itself.
+fn is_there(status: u16, codes: &[String]) -> bool {
+    status < 500 && status != 405 && !codes.iter().any(|code| code == "not-supported")
+}
+
+// The OpenAPI document lists them with their methods; each is asked at each address, and the methods it does not list are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_advertised_answers() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    house.beat().await;
+    let root = house.base().replace("/fhir", "");
+    let document = house.get(&format!("{root}/openapi.json")).await.is(200);
+    assert_eq!((document.at("/openapi"), document.at("/servers/0/url")), (json!("3.0.3"), json!(house.base())));
+    let paths = document.at("/paths");
+    let mut asked = 0;
+    for (address, acts) in paths.as_object().unwrap() {
+        let Some((_, name)) = address.split_once('$').filter(|_| address.starts_with("/Patient/") || address.starts_with("/$"))
+        else {
+            continue;
+        };
+        let place = address.trim_start_matches('/').replace("{id}", "ada");
+        for (method, name_of) in [("get", "GET"), ("post", "POST")] {
+            let request = house.ask(name_of, &format!("{place}{}", query(name)));
+            let answer =
+                if method == "post" { request.json(&json!({"resourceType": "Parameters"})).await } else { request.send().await };
+            let codes = answer.codes();
+            if acts.get(method).is_some() {
+                assert!(is_there(answer.status, &codes), "{method} {address}: {} {}", answer.status, answer.text);
+                asked += 1;
+            } else {
+                assert_eq!(answer.status, 405, "{method} {address}");
+            }
+        }
+    }
+    assert!(asked >= 12, "{asked}");
+    house.get("Patient/ada/$nothing").await.is(404);
+}
+
+// The CapabilityStatement and the OpenAPI document name the same; a definition of ours can be read where it is said to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_advertised_is_described() {
+    let house = House::new().await;
+    let said = house.get("metadata").await.is(200);
+    let root = house.base().replace("/fhir", "");
+    let paths = house.get(&format!("{root}/openapi.json")).await.is(200).at("/paths");
+    let mut described = 0;
+    for resource in said.at("/rest/0/resource").as_array().unwrap() {
+        let kind = resource["type"].as_str().unwrap();
+        assert!(paths[format!("/{kind}")]["get"].is_object() && paths[format!("/{kind}/{{id}}")]["put"].is_object(), "{kind}");
+        for operation in resource["operation"].as_array().map_or(&[][..], Vec::as_slice) {
+            let name = operation["name"].as_str().unwrap();
+            let at = [format!("/{kind}/${name}"), format!("/{kind}/{{id}}/${name}")];
+            assert!(at.iter().any(|address| paths[address].is_object()), "{kind} {name}");
+            let url = operation["definition"].as_str().unwrap();
+            if let Some(id) = url.strip_prefix("https://signa.example/fhir/OperationDefinition/").filter(|_| kind == "Patient") {
+                let definition = house.get(&format!("OperationDefinition/{id}")).await.is(200);
+                assert_eq!((definition.at("/url"), definition.at("/code")), (json!(url), json!(name)));
+                described += 1;
+            }
+        }
+    }
+    assert!(described >= 4, "{described}");
+    house.get("OperationDefinition/nothing").await.is(404);
+    // One of the same id that somebody stores stands in its place.
+    let own = house.get("OperationDefinition/why").await.is(200).json();
+    house.put(&own).await.is(201);
+    assert_eq!(house.get("OperationDefinition/why").await.is(200).at("/meta/versionId"), Value::from("1"));
+}
