@@ -8,3 +8,4 @@ pub mod path;
 pub mod search;
 pub mod terms;
 pub mod time;
+pub mod xml;

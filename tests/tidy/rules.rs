@@ -71,7 +71,7 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// Outside libraries and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("axum", &["arrive"]),
     ("tower", &["arrive"]),
     ("tower_http", &["arrive"]),
@@ -82,6 +82,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("rusqlite", &["ledger"]),
     ("reqwest", &["speak"]),
     ("fhirbolt", &["fhir"]),
+    ("quick_xml", &["fhir"]),
     ("clap", &["config", "command", "main"]),
     ("indicatif", &["command"]),
     ("anyhow", &["config", "command", "main"]),
