@@ -1,4 +1,5 @@
-//! Takes a body in, up to a bound. What is too large is read on and thrown away, so that its sender hears the refusal.
+//! Takes a body in, up to a bound, and as JSON whatever it was sent as. What is too large is read on and thrown away, so that
+//! its sender hears the refusal.
 
 use std::time::Duration;
 
@@ -8,19 +9,42 @@ use axum::http::header::CONTENT_LENGTH;
 use futures_util::StreamExt;
 
 use super::call::Call;
+use super::format::{self, Format};
 use super::negotiate;
 use super::outcome::Refusal;
+use super::spoken::aside;
+use crate::check;
+use crate::fhir::outcome::Issue;
+use crate::fhir::xml;
 
 /// Bytes of a body that is too large which are still read before the connection is given up.
 const THROWN_BYTES_MAX: usize = 256 << 20;
 
-/// The body, which must be JSON by its headers.
+/// The resource in the body as JSON: as it came, or translated from XML. Its headers say which.
 pub(super) async fn json(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    if negotiate::sends_json(call.headers) {
-        return take(call, body, bytes_max).await;
+    match format::sent(call.headers) {
+        Some(Format::Json) => take(call, body, bytes_max).await,
+        Some(Format::Xml) => {
+            let bytes = take(call, body, bytes_max).await?;
+            let read = aside(bytes.len(), move || Some(from_xml(&bytes))).await;
+            Ok(read.ok_or_else(|| Refusal::ours("a body could not be translated"))??)
+        }
+        None => {
+            let words = "Resources are taken as application/fhir+json or application/fhir+xml in UTF-8 (FHIR 4.0); say so in Content-Type.";
+            refuse_media(call, body, bytes_max, words).await
+        }
     }
-    let words = "Resources are taken as application/fhir+json in UTF-8 (FHIR 4.0) only; say so in Content-Type.";
-    refuse_media(call, body, bytes_max, words).await
+}
+
+/// What is wrong with the XML is told together with what is wrong with the resource.
+fn from_xml(bytes: &[u8]) -> Result<Bytes, Vec<Issue>> {
+    let xml::Read { value, faults } = xml::read(bytes)?;
+    if faults.is_empty() {
+        return Ok(Bytes::from(value.to_string()));
+    }
+    let known = |issue: &Issue| faults.iter().any(|fault| fault.expression == issue.expression);
+    let more: Vec<Issue> = check::value(&value, None, "").into_iter().filter(|issue| !known(issue)).collect();
+    Err(faults.into_iter().chain(more).collect())
 }
 
 /// The body, which must be a form by its headers.

@@ -68,10 +68,10 @@ fn statement() -> Value {
         "software": {"name": "Signa", "version": env!("CARGO_PKG_VERSION")},
         "implementation": {"description": "This gateway", "url": HERE},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "rest": [{
             "mode": "server",
-            "documentation": "Answers are JSON; without Prefer, creates and updates answer with the resource.",
+            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
             "resource": resource_names().filter(|kind| !NOT_KEPT.contains(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}],
         }],

@@ -15,6 +15,7 @@ mod delete;
 mod drain;
 mod everything;
 mod expand;
+mod format;
 mod given;
 mod health;
 mod history;
@@ -34,6 +35,7 @@ mod read;
 mod route;
 mod search;
 mod settings;
+mod spoken;
 mod subsumes;
 mod terms;
 #[cfg(test)]
@@ -105,9 +107,12 @@ impl Door {
         let started = self.flow.clock.elapsed();
         let id = self.request_id(request.headers());
         let origin = (!self.settings.origins.is_empty()).then(|| request.headers().get(ORIGIN).cloned()).flatten();
-        let handled = AssertUnwindSafe(self.handle(&id, request)).catch_unwind().await;
+        let wanted = format::wanted(request.uri().query(), request.headers());
+        let method = request.method().clone();
+        let handled = AssertUnwindSafe(self.handle(&id, wanted.is_some(), request)).catch_unwind().await;
         let (interaction, answer) = handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
-        let mut response = answer.unwrap_or_else(|refusal| refusal.response(&id));
+        let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
+        let mut response = spoken::spoken(wanted.unwrap_or_default(), &method, &id, response).await;
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -119,13 +124,13 @@ impl Door {
         response
     }
 
-    async fn handle(&self, id: &str, request: Request) -> (Interaction, Result<Response, Refusal>) {
+    async fn handle(&self, id: &str, acceptable: bool, request: Request) -> (Interaction, Result<Response, Refusal>) {
         let (parts, body) = request.into_parts();
         let Some(path) = plain_path(parts.uri.path()) else {
             return (Interaction::Other, Err(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded.")));
         };
         let route = Route::of(&path);
-        if let Err(refusal) = admit(route, &parts.method, parts.uri.query(), &parts.headers) {
+        if let Err(refusal) = admit(route, &parts.method, acceptable) {
             return (Interaction::Other, Err(refusal));
         }
         let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id };
@@ -185,14 +190,14 @@ fn plain_path(path: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Refuses what no interaction would answer: unknown places, formats, types and ids.
-fn admit(route: Route<'_>, method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
+fn admit(route: Route<'_>, method: &Method, acceptable: bool) -> Result<(), Refusal> {
     match route {
         Route::Nowhere => return Err(Refusal::not_found("There is nothing at this address; the FHIR base is /fhir.")),
         Route::Live | Route::Ready | Route::Metrics | Route::OpenApi => return Ok(()),
         _ => {}
     }
-    if method != Method::OPTIONS && !negotiate::accepts_json(query.unwrap_or_default(), headers) {
-        let words = "Answers are given as application/fhir+json (FHIR 4.0) only.";
+    if method != Method::OPTIONS && !acceptable {
+        let words = "Answers are given as application/fhir+json or application/fhir+xml (FHIR 4.0).";
         return Err(Refusal::one(StatusCode::NOT_ACCEPTABLE, "not-supported", "not-acceptable", words));
     }
     let (kind, id) = route.subject();

@@ -1,14 +1,14 @@
-//! What client and server agree on in headers: formats, preferences, versions and dates.
+//! What client and server agree on in headers: preferences, versions and dates.
 //! Follows <https://hl7.org/fhir/R4/http.html#mime-type> and <https://hl7.org/fhir/R4/http.html#ops>.
 
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use crate::fhir::search::decode;
+use super::format::are_known;
 
-/// The one format that is spoken.
+/// The format that is spoken inside the house.
 pub(super) const JSON: &str = "application/fhir+json";
 
 /// Which answer a client wants after a write.
@@ -52,89 +52,11 @@ pub(super) fn preference(headers: &HeaderMap) -> Preference {
     preference
 }
 
-/// Whether an answer in JSON is acceptable: `_format` decides, and without it `Accept`.
-pub(super) fn accepts_json(query: &str, headers: &HeaderMap) -> bool {
-    if query.contains("_format=") {
-        let asked = query.split('&').filter_map(|pair| pair.strip_prefix("_format=")).find(|value| !value.is_empty());
-        if let Some(asked) = asked {
-            return decode(asked, false).is_some_and(|format| is_json_name(&format));
-        }
-    }
-    let mut any = false;
-    for value in headers.get_all(ACCEPT) {
-        let Ok(value) = value.to_str() else { return false };
-        if value == JSON || value == "*/*" {
-            return true;
-        }
-        any |= !value.trim().is_empty();
-    }
-    if !any {
-        return true;
-    }
-    let ranges: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
-    is_welcome(&ranges, "fhir+json") || is_welcome(&ranges, "json")
-}
-
-fn is_json_name(format: &str) -> bool {
-    // A plus that was not escaped arrives as a space.
-    let (name, parameters) = format.split_once(';').unwrap_or((format, ""));
-    let name = name.trim().replace(' ', "+").to_ascii_lowercase();
-    matches!(name.as_str(), "json" | "application/json" | "application/fhir+json" | "text/json") && are_known(parameters)
-}
-
-/// Whether `application/[subtype]` is wanted: the most specific range decides.
-fn is_welcome(ranges: &[&str], subtype: &str) -> bool {
-    let mut best = (0, false);
-    for range in ranges {
-        let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let name = name.trim().to_ascii_lowercase();
-        let weight = match name.as_str() {
-            "*/*" => 1,
-            "application/*" => 2,
-            name if name.strip_prefix("application/") == Some(subtype) => 3,
-            "text/json" if subtype == "json" => 3,
-            _ => continue,
-        };
-        if weight >= best.0 && (weight < 3 || are_known(parameters)) {
-            best = (weight, quality(parameters) > 0.0);
-        }
-    }
-    best.1
-}
-
-fn quality(parameters: &str) -> f32 {
-    let found = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-    found.map_or(1.0, |quality| quality.trim().parse().unwrap_or(0.0))
-}
-
-/// Whether the parameters of a media type ask for UTF-8 and this version of FHIR, or for nothing.
-fn are_known(parameters: &str) -> bool {
-    parameters.split(';').all(|parameter| {
-        let Some((name, value)) = parameter.split_once('=') else { return true };
-        let value = value.trim().trim_matches('"');
-        match name.trim().to_ascii_lowercase().as_str() {
-            "charset" => value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8"),
-            "fhirversion" => matches!(value, "4.0" | "4.0.1"),
-            _ => true,
-        }
-    })
-}
-
-/// Whether the body is said to be JSON in UTF-8, in this version of FHIR.
-pub(super) fn sends_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(sent)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
-    (sent == JSON || (sent.contains('/') && is_json_name(sent))) && is_plain(headers)
-}
-
 /// Whether the body is said to be a form.
 pub(super) fn sends_form(headers: &HeaderMap) -> bool {
     let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (name, parameters) = sent.split_once(';').unwrap_or((sent, ""));
-    name.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") && are_known(parameters) && is_plain(headers)
-}
-
-fn is_plain(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    name.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") && are_known(parameters)
 }
 
 /// A header that was sent but cannot be understood.
@@ -195,49 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn json_is_given_to_who_accepts_it() {
-        for (query, accept, expected) in [
-            ("", &[][..], true),
-            ("", &[""], true),
-            ("", &["application/fhir+json"], true),
-            ("", &["application/json"], true),
-            ("", &["*/*"], true),
-            ("", &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], true),
-            ("", &["application/fhir+json; fhirVersion=4.0"], true),
-            ("", &["application/fhir+json; fhirVersion=5.0"], false),
-            ("", &["application/fhir+json;q=0, */*"], true),
-            ("", &["application/json;q=0, application/fhir+json;q=0, */*"], false),
-            ("", &["application/fhir+xml"], false),
-            ("", &["application/fhir+xml, application/fhir+json;q=0.5"], true),
-            ("", &["application/fhir+xml", "application/json"], true),
-            ("", &["text/csv"], false),
-            ("_format=json", &["text/csv"], true),
-            ("_format=application/fhir+json", &["text/csv"], true),
-            ("a=1&_format=application%2Ffhir%2Bjson", &[], true),
-            ("_format=xml", &["application/fhir+json"], false),
-            ("_format=", &["application/fhir+json"], true),
-            ("_format=turtle", &[], false),
-        ] {
-            assert_eq!(accepts_json(query, &headers("accept", accept)), expected, "{query} {accept:?}");
-        }
-    }
-
-    #[test]
-    fn a_body_must_be_said_to_be_json() {
-        for (sent, expected) in [
-            ("application/fhir+json", true),
-            ("application/json; charset=utf-8", true),
-            ("application/fhir+json; fhirVersion=4.0", true),
-            ("application/fhir+json; fhirVersion=5.0", false),
-            ("application/json; charset=latin1", false),
-            ("application/fhir+xml", false),
-            ("text/plain", false),
-            ("json", false),
-        ] {
-            assert_eq!(sends_json(&headers("content-type", &[sent])), expected, "{sent}");
-        }
-        assert!(!sends_json(&HeaderMap::new()));
+    fn a_form_must_be_said_to_be_one() {
         assert!(sends_form(&headers("content-type", &["application/x-www-form-urlencoded;charset=UTF-8"])));
+        assert!(!sends_form(&headers("content-type", &["application/fhir+json"])) && !sends_form(&HeaderMap::new()));
     }
 
     #[test]

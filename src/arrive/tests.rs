@@ -213,7 +213,7 @@ async fn a_search_is_answered_in_pages_that_lose_nothing() {
 async fn what_cannot_be_answered_is_refused_in_words() {
     let house = House::open().await;
     house.put(&patient("a", "One")).await;
-    let xml = ("content-type", "application/fhir+xml");
+    let plain = ("content-type", "text/plain");
     let large = format!(r#"{{"resourceType":"Patient","language":"{}"}}"#, "x".repeat(8_192));
     for (method, path, headers, body, status, code) in [
         ("GET", "/fhir/Foo/1", &[][..], "", 404, "not-supported"),
@@ -225,8 +225,8 @@ async fn what_cannot_be_answered_is_refused_in_words() {
         ("GET", "/fhir/Patient/_search", &[], "", 405, "not-supported"),
         ("GET", "/fhir", &[], "", 405, "not-supported"),
         ("GET", "/fhir/Patient/a", &[("accept", "text/csv")], "", 406, "not-supported"),
-        ("GET", "/fhir/Patient/a?_format=xml", &[], "", 406, "not-supported"),
-        ("POST", "/fhir/Patient", &[xml], "<Patient/>", 415, "not-supported"),
+        ("GET", "/fhir/Patient/a?_format=turtle", &[], "", 406, "not-supported"),
+        ("POST", "/fhir/Patient", &[plain], "<Patient/>", 415, "not-supported"),
         ("POST", "/fhir/Patient", &[JSON], "not json", 400, "structure"),
         ("POST", "/fhir/Patient", &[JSON], "", 400, "required"),
         ("POST", "/fhir/Patient", &[JSON], large.as_str(), 413, "too-long"),

@@ -36,6 +36,8 @@ mod diary;
 #[cfg(test)]
 mod everything;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod import;

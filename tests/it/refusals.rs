@@ -156,7 +156,9 @@ async fn other_formats_are_refused() {
     let body = patient("p").with("id", Value::Null).to_string();
     for (content_type, status) in [
         ("text/plain", 415),
-        ("application/fhir+xml", 415),
+        ("application/fhir+xml; fhirVersion=5.0", 415),
+        ("application/fhir+turtle", 415),
+        ("application/json; charset=iso-8859-1", 415),
         ("application/fhir+json; charset=utf-8", 201),
         ("application/fhir+json; fhirVersion=4.0", 201),
     ] {

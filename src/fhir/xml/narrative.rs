@@ -14,6 +14,7 @@ use super::guard::{ATTRIBUTES_MAX, DEPTH_MAX, Stop};
 
 /// The namespace of a narrative.
 pub(super) const XHTML: &str = "http://www.w3.org/1999/xhtml";
+const UNHEARD: &str = "The narrative holds a character that XML does not know; leave it out.";
 /// Stands where a narrative cannot be said in XML, for a resource must be readable without it.
 const UNSAYABLE: &str =
     "<div xmlns=\"http://www.w3.org/1999/xhtml\">This narrative is not well-formed XML; read it as JSON.</div>";
@@ -43,6 +44,14 @@ pub(super) fn read_to_end(reader: &mut NsReader<&[u8]>, depth: usize, place: &st
                 return stop("processing-instruction", "Leave document types and processing instructions out of the narrative.");
             }
             Event::Eof => return stop("not-xml", "The XML ends in the middle; send the whole of it."),
+            Event::GeneralRef(name)
+                if name.is_char_ref() && !matches!(name.resolve_char_ref(), Ok(Some(letter)) if legal(letter) == letter) =>
+            {
+                return stop("control-character", UNHEARD);
+            }
+            Event::Text(words) if !is_legal(&words) => return stop("control-character", UNHEARD),
+            Event::CData(words) if !is_legal(&words) => return stop("control-character", UNHEARD),
+            Event::Comment(words) if !is_legal(&words) || !is_plain_comment(&words) => return stop("not-xml", ill),
             Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::GeneralRef(_) => {}
         }
     }
@@ -56,7 +65,12 @@ pub(super) fn must_be_xhtml(reader: &NsReader<&[u8]>, tag: &BytesStart<'_>, plac
         return Err(Stop::at("wrong-namespace", place, words));
     }
     for (count, attribute) in tag.attributes().enumerate() {
-        let is_whole = attribute.is_ok_and(|attribute| attribute.normalized_value(XmlVersion::Implicit1_0).is_ok());
+        let is_whole = attribute.is_ok_and(|attribute| {
+            let is_bound = !matches!(reader.resolver().resolve_attribute(attribute.key).0, ResolveResult::Unknown(_));
+            is_name(attribute.key.into_inner())
+                && is_bound
+                && attribute.normalized_value(XmlVersion::Implicit1_0).is_ok_and(|value| is_legal(&value))
+        });
         if !is_whole || count >= ATTRIBUTES_MAX {
             return Err(Stop::at(
                 "not-xml",
@@ -73,7 +87,8 @@ pub(super) fn from_xml(raw: &str, place: &str) -> Result<String, Stop> {
     let (head, _) = raw.split_once('>').unwrap_or((raw, ""));
     let declares = head.starts_with("<div")
         && (head.contains("xmlns=\"http://www.w3.org/1999/xhtml\"") || head.contains("xmlns='http://www.w3.org/1999/xhtml'"));
-    if declares {
+    // Prefixes are declared here for nobody else to know: what uses them is written without.
+    if declares && !raw.contains("xmlns:") {
         return Ok(raw.to_owned());
     }
     without_prefixes(raw).map_err(|_| Stop::at("not-xml", place, "The narrative is not well-formed XHTML."))
@@ -107,7 +122,7 @@ fn plain_tag(out: &mut String, tag: &BytesStart<'_>, end: &str) -> Result<(), Er
     for attribute in tag.attributes() {
         let attribute = attribute?;
         let key = attribute.key.into_inner();
-        if key != "xmlns" && !key.starts_with("xmlns:") {
+        if key != "xmlns" && (!key.contains(':') || key.starts_with("xml:")) {
             push(out, &[" ", key, "=\"", &attribute.value.replace('"', "&quot;"), "\""]);
         }
     }
@@ -147,7 +162,7 @@ fn as_xml(text: &str) -> Option<String> {
             }
             Event::Text(words) => push_text(&mut out, &words),
             Event::CData(words) => push(&mut out, &["<![CDATA[", &sayable(&words), "]]>"]),
-            Event::Comment(words) if words.contains("--") || words.ends_with('-') => {}
+            Event::Comment(words) if !is_plain_comment(&words) => {}
             Event::Comment(words) => push(&mut out, &["<!--", &sayable(&words), "-->"]),
             Event::GeneralRef(name) => drop(push_reference(&mut out, &name)?),
             Event::Decl(_) | Event::PI(_) | Event::DocType(_) => return None,
@@ -167,11 +182,12 @@ fn xml_tag(out: &mut String, tag: &BytesStart<'_>, end: &str) -> Option<()> {
     let mut seen: Vec<&str> = Vec::new();
     let mut is_true = true;
     let mut rebuilt = String::new();
-    for attribute in tag.attributes().with_checks(false).take(ATTRIBUTES_MAX) {
+    for attribute in tag.attributes().with_checks(false).take(ATTRIBUTES_MAX + 1) {
         let attribute = attribute.ok()?;
         let key = attribute.key.into_inner();
         let bound = key.split_once(':').is_none_or(|(prefix, local)| prefix == "xml" && !local.is_empty());
-        if seen.contains(&key) || !bound || !key.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_') {
+        let is_foreign = key == "xmlns" && &*attribute.value != XHTML;
+        if seen.contains(&key) || !bound || !is_name(key) || is_foreign {
             is_true = false;
             continue;
         }
@@ -182,7 +198,7 @@ fn xml_tag(out: &mut String, tag: &BytesStart<'_>, end: &str) -> Option<()> {
     }
     // What is true XML already goes on as it was written.
     let raw = tag.attributes_raw();
-    out.push_str(if is_true && seen.len() < ATTRIBUTES_MAX { raw } else { &rebuilt });
+    out.push_str(if is_true && seen.len() <= ATTRIBUTES_MAX { raw } else { &rebuilt });
     if is_first && !seen.contains(&"xmlns") {
         let _ = write!(out, " xmlns=\"{XHTML}\"");
     }
@@ -244,6 +260,18 @@ fn push_reference(out: &mut String, name: &str) -> Option<bool> {
         let _ = write!(out, "&#{};", u32::from(letter));
     }
     Some(false)
+}
+
+fn is_name(key: &str) -> bool {
+    key.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+}
+
+fn is_plain_comment(words: &str) -> bool {
+    !words.contains("--") && !words.ends_with('-')
+}
+
+fn is_legal(text: &str) -> bool {
+    text.chars().all(|letter| legal(letter) == letter)
 }
 
 fn sayable(text: &str) -> String {

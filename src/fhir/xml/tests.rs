@@ -1,3 +1,5 @@
+//! XML both ways, and what is refused of it.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -76,6 +78,8 @@ fn a_narrative_of_json_is_made_true_xml() {
         (spaced("a]]>b"), spaced("a]]&gt;b")),
         (spaced("a\u{1}b"), spaced("a\u{fffd}b")),
         (spaced("<!-- a -- b -->c"), spaced("c")),
+        (spaced("a").replace("1999", "2999"), spaced("a")),
+        (spaced("&#2147483648;"), spaced("This narrative is not well-formed XML; read it as JSON.")),
         (spaced("a &unheard; b"), spaced("This narrative is not well-formed XML; read it as JSON.")),
     ] {
         let resource = json!({"resourceType": "Basic", "text": {"status": "generated", "div": sent}});
@@ -162,6 +166,14 @@ fn each_fault_has_its_key_and_place() {
         (
             format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml'>&nbsp;</div></text></Patient>"),
             &[("unknown-entity", "Patient.text.div")],
+        ),
+        (
+            format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml'>&#2147483648;</div></text></Patient>"),
+            &[("control-character", "Patient.text.div")],
+        ),
+        (
+            format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml' title='&#1;'/></text></Patient>"),
+            &[("not-xml", "Patient.text.div")],
         ),
         (String::new(), &[("empty-body", "")]),
         ("{\"resourceType\":\"Patient\"}".to_owned(), &[("loose-text", ""), ("not-xml", "")]),
