@@ -156,9 +156,10 @@ class Elements:
     def element(self, owner, element, short, is_backbone):
         path = element["path"]
         types, targets, more = [], [], []
+        only_canonical = all(one["code"] != "Reference" for one in element.get("type", []))
         for one in element.get("type", []):
             types.append(path if is_backbone else plain(element.get("base", {}).get("path"), one))
-            if one["code"] == "Reference":
+            if one["code"] == "Reference" or (one["code"] == "canonical" and only_canonical):
                 targets += [target.rsplit("/", 1)[-1] for target in one.get("targetProfile", [])]
             for profile in one.get("profile", []):
                 if profile in self.profiles:

@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 use signa::check::canon::{Canon, KINDS};
 use signa::check::{self, guard::BUNDLE_BYTES_MAX, profile};
+use signa::clock::Clock;
 use signa::fhir::outcome::Issue;
 
 /// Resources that the standard or other projects publish although they break the standard: where, id, and why they are refused.
@@ -218,11 +220,14 @@ fn what_others_claim_is_true() {
     for folder in ["fhir-r4-examples", "fhir-r4-definitions", "synthea-patients", "au-test-data", "us-core-6.1.0-definitions"] {
         let Some(path) = data(folder) else { continue };
         let (mut claiming, mut refused) = (0, 0);
+        let (clock, mut taken) = (Clock::running(), Duration::ZERO);
         for (file, body) in resources(&path) {
             let value: Value = serde_json::from_str(&body).unwrap();
             let place = value["resourceType"].as_str().unwrap_or_default().to_owned();
             claiming += usize::from(profile::claims(&value));
+            let started = clock.elapsed();
             let mut issues = profile::claimed(&canon, &value, &place, &[]);
+            taken += clock.elapsed().saturating_sub(started);
             issues.extend(profile::extensions(&canon, &value, &place));
             issues.retain(Issue::refuses);
             // An Observation that holds its finding in the extension for a patient's ethnicity.
@@ -231,7 +236,7 @@ fn what_others_claim_is_true() {
                 wrong.push(format!("{folder} {file} {}: {}", value["id"], shown(&issues)));
             }
         }
-        println!("{folder}: {claiming} claim a profile, {refused} break what they claim");
+        println!("{folder}: {claiming} claim a profile, {refused} break what they claim; {taken:?} for all");
     }
     assert!(wrong.is_empty(), "{} {}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
 }
@@ -268,12 +273,60 @@ fn primitive_values_agree_with_the_tables_of_others() {
     println!("{count} values");
 }
 
-/// What the official validator's cases call valid without any profile is accepted; of what they call invalid, at least as much
-/// is refused as ever was. The rest needs profiles, terminology or questionnaires, which the base check knows nothing of.
+/// Cases of the official validator that we answer otherwise, and why. The first five rest on what is neither in the file nor in
+/// the standard: a switch of that validator or a terminology server; they are not counted.
+const OTHERWISE: [(&str, &str); 8] = [
+    ("json-comments-1-yes", "a switch: comments in JSON are let pass"),
+    ("contained-resource-bad-id-ignore", "a switch: ids of what is contained are let pass"),
+    ("bad-markdown-no-html", "a switch: the same file is right without it"),
+    ("dr-example-org", "a switch: example addresses are refused"),
+    ("uk-msg", "a terminology server: displays and codes of SNOMED CT"),
+    ("pat-dob-ext", "an extension that nobody knows is refused; the standard has it ignored"),
+    ("nested-questionnaire-nested-valueset", "an extension that nobody knows is refused; the standard has it ignored"),
+    ("signatures-example-2", "a digital signature is verified against its certificate, which nobody sent"),
+];
+
+/// The first so many of them are not counted.
+const SWITCHES: usize = 5;
+
+/// What `$validate` says of the official validator's cases that need no package, profile, supporting file or terminology server
+/// agrees with what is expected, but for the cases that are listed.
 #[test]
 fn the_cases_of_the_official_validator_agree() {
+    let Some(folder) = data("negative") else { return };
+    let canon = Canon::default();
+    let (mut otherwise, mut count) = (BTreeSet::new(), 0);
+    for line in text(&folder.join("fhir-test-cases-validator.ndjson.gz")).lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let needs = |key: &str| case[key].as_array().map_or(!case[key].is_null() && case[key] != "", |list| !list.is_empty());
+        let is_elsewhere = case["module"].as_str().is_some_and(|module| module.starts_with("tx"));
+        if is_elsewhere || ["supporting", "profiles", "packages", "profile"].into_iter().any(needs) {
+            continue;
+        }
+        count += 1;
+        let (name, raw) = (case["name"].as_str().unwrap(), case["raw"].as_str().unwrap());
+        let (value, mut issues) = check::examined(raw.as_bytes(), BUNDLE_BYTES_MAX);
+        if let Some(value) = &value {
+            issues.extend(check::thorough::all(&canon, value, "Resource"));
+        }
+        let is_refused = issues.iter().any(Issue::refuses);
+        if is_refused != (case["expected_errors"].as_u64() > Some(0)) {
+            otherwise.insert(name.to_owned());
+        }
+    }
+    let listed: BTreeSet<String> = OTHERWISE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(otherwise, listed);
+    let (counted, wrong) = (count - SWITCHES, OTHERWISE.len() - SWITCHES);
+    println!("{} of {counted} cases agree, and {} of all {count}", counted - wrong, count - OTHERWISE.len());
+    assert!((counted - wrong) * 100 >= counted * 95);
+}
+
+/// What the official validator's cases call valid is not refused on the way in; of what they call invalid, at least as much as
+/// ever was.
+#[test]
+fn the_way_in_refuses_nothing_valid() {
     // Comments in JSON, and a fault that its own case tells the validator to pass over.
-    let otherwise = ["json-comments-1-yes", "contained-resource-bad-id-ignore"];
+    let switched = ["json-comments-1-yes", "contained-resource-bad-id-ignore"];
     let Some(folder) = data("negative") else { return };
     let (mut wrong, mut refused, mut invalid) = (Vec::new(), 0, 0);
     for line in text(&folder.join("fhir-test-cases-validator.ndjson.gz")).lines() {
@@ -283,11 +336,10 @@ fn the_cases_of_the_official_validator_agree() {
         if case["expected_errors"].as_u64() > Some(0) {
             invalid += 1;
             refused += usize::from(issues.is_some());
-        } else if !otherwise.contains(&name) {
+        } else if !switched.contains(&name) {
             wrong.extend(issues.map(|issues| format!("{name}: {}", shown(&issues))));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(refused >= 36, "{refused} of {invalid} invalid cases are refused");
-    println!("{refused} of {invalid} invalid cases are refused");
 }

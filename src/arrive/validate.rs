@@ -12,7 +12,7 @@ use super::call::{Call, json};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
-use crate::check::{self, profile};
+use crate::check::{self, profile, thorough};
 use crate::fhir::outcome::{Issue, operation_outcome};
 use crate::fhir::search::pairs;
 
@@ -72,8 +72,10 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     if let Some(resource) = &wish.resource {
         let canon = call.door.flow.canon(call.scope()).await?;
         let place = resource["resourceType"].as_str().unwrap_or_default();
-        let mut found = profile::claimed(&canon, resource, place, &[]);
-        found.extend(profile::extensions(&canon, resource, place));
+        // Who tries a write hears as an error only what the write would be refused for.
+        let is_trial = matches!(mode, "create" | "update");
+        let mut found =
+            if is_trial { profile::claimed(&canon, resource, place, &[]) } else { thorough::all(&canon, resource, place) };
         if let Some(address) = &wish.profile {
             found.extend(profile::asked(&canon, resource, address, place));
         }

@@ -18,6 +18,7 @@ pub mod profile;
 mod reference;
 mod shape;
 mod suggestion;
+pub mod thorough;
 mod xhtml;
 
 #[cfg(test)]

@@ -40,11 +40,12 @@ pub struct Gateway {
 impl Gateway {
     /// Opens the ledger, reads the rules, and listens. Requests are answered from now on; the beat does not run yet.
     pub async fn open(config: &Config, clock: Clock, mappings: Option<&Path>) -> Result<Self> {
-        let rules = rules(mappings)?;
+        let artefacts = artefacts(mappings)?;
+        let rules = rules(&artefacts)?;
         let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
         let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
-        let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base);
+        let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base).knowing(&artefacts);
         let means = Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(chance) };
         let deliverer =
             Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
@@ -104,13 +105,18 @@ fn chance() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
 }
 
-/// The shipped rules with the user's laid over them. A fault in any of them stops the start.
-fn rules(mappings: Option<&Path>) -> Result<Rules> {
+/// What is shipped, with the user's laid over it.
+fn artefacts(mappings: Option<&Path>) -> Result<Vec<serde_json::Value>> {
     let mut artefacts = react::shipped();
     if let Some(folder) = mappings {
         read_folder(folder, &mut artefacts)?;
     }
-    let (rules, issues) = Rules::read(&artefacts);
+    Ok(artefacts)
+}
+
+/// The rules among them. A fault in any of them stops the start.
+fn rules(artefacts: &[serde_json::Value]) -> Result<Rules> {
+    let (rules, issues) = Rules::read(artefacts);
     let faults: Vec<String> = issues
         .iter()
         .filter(|issue| issue.refuses())

@@ -26,6 +26,8 @@ const LATE_MS: i64 = 10_000;
 /// What each tenant knows. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Library {
+    /// What everybody knows from the start.
+    base: Arc<Canon>,
     tenants: Arc<RwLock<HashMap<Arc<str>, Known>>>,
 }
 
@@ -59,10 +61,17 @@ impl Flow {
     /// What is known to this tenant now; looks for what others changed first, unless that was done a moment ago.
     pub async fn canon(&self, scope: &Scope) -> Result<Arc<Canon>, Refused> {
         let now = self.clock.elapsed();
-        let (canon, looked, since) = self.library.known(scope);
+        let (canon, looked, _) = self.library.known(scope);
         if looked.is_some_and(|looked| now.saturating_sub(looked) < LOOK_EVERY) {
             return Ok(canon);
         }
+        self.look(scope).await
+    }
+
+    /// Looks for what changed, and gives what is known then.
+    pub(super) async fn look(&self, scope: &Scope) -> Result<Arc<Canon>, Refused> {
+        let now = self.clock.elapsed();
+        let (_, _, since) = self.library.known(scope);
         let mut marks = since;
         let mut found = Vec::new();
         for (at, kind) in KINDS.iter().enumerate() {
@@ -87,9 +96,22 @@ impl Flow {
 }
 
 impl Library {
+    /// A library in which everybody knows these resources from the start; what is stored goes before them.
+    pub(super) fn of(resources: &[Value]) -> Self {
+        let mut canon = Canon::default();
+        for (number, resource) in resources.iter().enumerate() {
+            // No id of a stored resource has a colon.
+            canon.learn(&format!("base:{number}"), resource);
+        }
+        Self { base: Arc::new(canon), tenants: Arc::default() }
+    }
+
     fn known(&self, scope: &Scope) -> (Arc<Canon>, Option<Duration>, [i64; KINDS.len()]) {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants.get(&scope.tenant).map_or_else(Default::default, |known| (Arc::clone(&known.canon), known.looked, known.since))
+        match tenants.get(&scope.tenant) {
+            Some(known) => (Arc::clone(&known.canon), known.looked, known.since),
+            None => (Arc::clone(&self.base), None, [0; KINDS.len()]),
+        }
     }
 
     fn learn<'r>(
@@ -99,7 +121,8 @@ impl Library {
         looked: Option<(Duration, [i64; KINDS.len()])>,
     ) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        let known = tenants.entry(Arc::clone(&scope.tenant)).or_default();
+        let new = || Known { canon: Arc::clone(&self.base), ..Known::default() };
+        let known = tenants.entry(Arc::clone(&scope.tenant)).or_insert_with(new);
         for Lesson { kind, id, version, resource } in lessons {
             let key = (kind.to_owned(), id.to_owned());
             if known.versions.get(&key).is_some_and(|known| *known >= version) {

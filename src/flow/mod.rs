@@ -29,6 +29,8 @@ pub use story::{Teller, resource};
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use interaction::{Act, Interaction, real_id, same_id};
 use settle::broken;
 
@@ -133,6 +135,12 @@ impl Flow {
     #[must_use]
     pub fn speaking(self, settings: speak::Settings) -> Self {
         Self { speak: Arc::new(settings), ..self }
+    }
+
+    /// The same way, on which everybody knows these definitions from the start.
+    #[must_use]
+    pub fn knowing(self, resources: &[Value]) -> Self {
+        Self { library: library::Library::of(resources), ..self }
     }
 
     /// `POST [type]`: always a new resource, unless `if_none_exist` finds one.

@@ -363,3 +363,24 @@ async fn an_import_keeps_ids_and_taken_again_changes_nothing() {
     let again = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
     assert_eq!((first.receipt.id, again.receipt.unchanged), (again.receipt.id.clone(), true));
 }
+
+#[tokio::test]
+async fn another_gateway_learns_a_profile_from_the_ledger() {
+    let house = house().await;
+    let other = Flow::new(house.flow.ledger.clone(), house.flow.clock.clone());
+    let url = "http://clinic.example/fhir/StructureDefinition/p";
+    assert!(other.look(&house.sender.scope).await.unwrap().profile(url).is_none());
+    let structure = json!({"resourceType": "StructureDefinition", "id": "p", "url": url, "name": "P", "status": "active",
+        "kind": "resource", "abstract": false, "type": "Patient", "derivation": "constraint",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "differential": {"element": [{"id": "Patient", "path": "Patient"}]}});
+    house.update(&structure, None).await.unwrap();
+    assert!(house.flow.canon(&house.sender.scope).await.unwrap().profile(url).is_some());
+    assert!(other.look(&house.sender.scope).await.unwrap().profile(url).is_some());
+    let stranger = Scope { tenant: "u".into() };
+    assert!(house.flow.canon(&stranger).await.unwrap().profile(url).is_none());
+    house.flow.delete(&house.sender, "StructureDefinition", "p", None).await.unwrap();
+    assert!(other.look(&house.sender.scope).await.unwrap().profile(url).is_none());
+    let knowing = Flow::new(house.flow.ledger.clone(), house.flow.clock.clone()).knowing(&[structure]);
+    assert!(knowing.canon(&stranger).await.unwrap().profile(url).is_some());
+}

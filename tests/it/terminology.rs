@@ -47,6 +47,20 @@ async fn a_value_set_is_listed() {
     house.get("ValueSet/$expand?url=urn:own:set").await.is(404);
 }
 
+// The value sets that the rules of this house rest on are on board, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sets_of_our_own_mappings_are_on_board() {
+    let house = House::new().await;
+    let ours = "https://signa.example/fhir/ValueSet";
+    let told = house.get(&format!("ValueSet/$expand?url={ours}/partial-fill")).await.is(200);
+    assert!(!codes(&told).is_empty(), "{}", told.text);
+    for (code, expected) in [("M81.0", true), ("I10", false)] {
+        let asked =
+            format!("ValueSet/$validate-code?url={ours}/osteoporosis&system=http://hl7.org/fhir/sid/icd-10-cm&code={code}");
+        assert_eq!(part(&house.get(&asked).await.is(200), "result"), json!(expected), "{code}");
+    }
+}
+
 // What cannot be listed says why: a whole terminology that is not on board, an address nobody knows, a question without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_listed_says_so() {

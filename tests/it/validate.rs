@@ -59,6 +59,17 @@ async fn an_instance_is_looked_at_where_it_lies() {
     assert_eq!(house.get("Patient/ada/_history").await.resources().len(), 1);
 }
 
+// Without a mode a careful reader speaks; who tries a create hears only what would refuse it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_is_answered_as_the_write_would_be() {
+    let house = House::new().await;
+    let tagged = patient("p").with("meta", json!({"tag": [{"system": "relative", "code": "x"}]}));
+    assert_eq!(validate(&house, "Patient", &tagged).await.is(200).expressions(), ["Patient.meta.tag[0].system"]);
+    let trial = validate(&house, "Patient", &asking(&tagged, &[("mode", "valueCode", "create")])).await.is(200);
+    assert_eq!(severities(&trial), ["information"]);
+    house.post(&tagged.with("id", Value::Null)).await.is(201);
+}
+
 // A question that cannot be answered is refused; a profile that nobody knows is an error in the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_wrongly_is_refused() {

@@ -191,7 +191,9 @@ fn values(element: &Value, base: Option<&'static Element>, made: &mut Rule) {
     let is_bound = matches!(strength, Some("required" | "extensible")) && !set.is_empty();
     let is_standard = base.and_then(Element::codes).is_some_and(|codes| split(codes.url).0 == split(set).0);
     if is_bound && !is_standard {
-        made.binding = Some(Binding { set: set.to_owned(), is_required: strength == Some("required") });
+        // R4's own vital signs bind a value of any type to units: where the type is open, a set can only be a hint.
+        let is_open = base.is_some_and(|base| base.choice) && made.kinds.len() != 1;
+        made.binding = Some(Binding { set: set.to_owned(), is_required: strength == Some("required") && !is_open });
     }
 }
 

@@ -128,7 +128,7 @@ impl Part {
         if self.listed.is_some() {
             return both(answer, if self.at.contains_key(code) { Member::Yes } else { Member::No });
         }
-        let Some(known) = terms.system(&self.system) else { return Member::Unknown };
+        let Some(known) = terms.system(&self.system) else { return both(answer, self.by_prefix(code)) };
         answer = both(
             answer,
             match known.concept(code) {
@@ -138,6 +138,18 @@ impl Part {
             },
         );
         answer
+    }
+
+    /// In the classifications of diseases a code lies under another if it begins with it, so their filters need no list of codes.
+    fn by_prefix(&self, code: &str) -> Member {
+        let bare = |code: &str| code.replace('.', "").to_uppercase();
+        let is_plain = |filter: &Filter| filter.property == "concept" && matches!(filter.by, By::IsA | By::DescendentOf);
+        if !self.system.contains("/icd-") || self.filters.is_empty() || !self.filters.iter().all(is_plain) {
+            return Member::Unknown;
+        }
+        let (code, strict) = (bare(code), |filter: &Filter| filter.by == By::DescendentOf);
+        let takes = |filter: &Filter| code.starts_with(&bare(&filter.value)) && !(strict(filter) && code == bare(&filter.value));
+        if self.filters.iter().all(takes) { Member::Yes } else { Member::No }
     }
 
     /// What a code is called here, and in the system where nothing is said here.

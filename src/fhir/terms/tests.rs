@@ -49,6 +49,21 @@ fn snomed_as_a_whole_is_unknown_and_says_so() {
 }
 
 #[test]
+fn a_classification_of_diseases_needs_no_list() {
+    let with = |op: &str| {
+        let filter = json!([{"property": "concept", "op": op, "value": "M81"}]);
+        Set::read(&composed(&json!([{"system": "http://hl7.org/fhir/sid/icd-10-cm", "filter": filter}]), &json!([])))
+    };
+    let terms = Terms::default();
+    let has = |op: &str, code: &str| terms.holds(&with(op), Some("http://hl7.org/fhir/sid/icd-10-cm"), code);
+    assert_eq!((has("is-a", "M81"), has("is-a", "M81.0"), has("is-a", "m810")), (Member::Yes, Member::Yes, Member::Yes));
+    assert_eq!(
+        (has("is-a", "M80.0"), has("descendent-of", "M81"), has("regex", "M81")),
+        (Member::No, Member::No, Member::Unknown)
+    );
+}
+
+#[test]
 fn every_filter_takes_what_it_says() {
     let mut terms = Terms::default();
     terms.learn("a", &animals());
