@@ -330,9 +330,11 @@ fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str)
 fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, day: i64, role: &Role) {
     let step = candidate.step;
     if let Some(known) = turn.decided(candidate.plan, &step.id, &candidate.episode) {
-        // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts.
+        // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
+        // heard while the fill began on another day.
         let stays = is_settled(known) || known.outcome == Outcome::Held;
-        if stays || (known.outcome == Outcome::Stopped && !matches!(role, Role::Fresh(_))) {
+        let is_news = matches!(role, Role::Fresh(_)) || !is_same_fill(candidate, known);
+        if stays || (known.outcome == Outcome::Stopped && !is_news) {
             return;
         }
     }
@@ -350,6 +352,14 @@ fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, day: i64, role: 
     }
     let due = turn.due(candidate, candidate.detail.planned);
     turn.plan(due);
+}
+
+/// Whether a decision rests on the same versions of the same dispenses as the candidate.
+fn is_same_fill(candidate: &Candidate, known: &Decision) -> bool {
+    let of = |facts: &[String]| -> BTreeSet<String> {
+        facts.iter().filter(|fact| fact.starts_with("MedicationDispense/")).cloned().collect()
+    };
+    of(&candidate.detail.facts) == of(&known.facts)
 }
 
 /// Whether this step was said for one of the fill's dispenses before its first day moved.
