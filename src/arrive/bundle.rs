@@ -10,7 +10,7 @@ use super::call::{Call, json};
 use super::negotiate::has_version;
 use super::outcome::Refusal;
 use super::route::Route;
-use super::{body, history, plain_path, read, search};
+use super::{body, changes, history, plain_path, read, search};
 use crate::fhir::definitions::is_resource;
 use crate::fhir::time::instant;
 use crate::flow::{Answer, Reader, Refused, Wanted};
@@ -66,6 +66,7 @@ impl Inside<'_> {
             Route::Instance(kind, id) => Ok(shown(wanted, &read::current(self.call, kind, id).await?)),
             Route::Version(kind, id, version) => Ok(shown(wanted, &read::past(self.call, kind, id, version).await?)),
             Route::Kind(kind) => Ok(whole(search::page(self.call, &self.base, kind, query).await?)),
+            Route::Changes(kind) => Ok(whole(changes::page(self.call, &self.base, kind, query).await?)),
             Route::History(kind, id) => Ok(whole(history::page(self.call, &self.base, kind, id, query).await?)),
             Route::Metadata => Ok(whole(self.call.door.capability.text(&self.base))),
             _ => Err(Refusal::not_found("This cannot be read inside a Bundle.")),

@@ -73,7 +73,7 @@ fn statement() -> Value {
             "mode": "server",
             "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
             "resource": resource_names().filter(|kind| !NOT_KEPT.contains(kind)).map(resource).collect::<Vec<_>>(),
-            "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
         }],
     });
     let operations = offered(|operation| operation.methods(Level::System).is_some());
@@ -84,7 +84,7 @@ fn statement() -> Value {
 }
 
 fn resource(kind: &str) -> Value {
-    let interactions = ["read", "vread", "update", "delete", "history-instance", "create", "search-type"];
+    let interactions = ["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"];
     let mut resource = json!({
         "type": kind,
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),

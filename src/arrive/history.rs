@@ -12,17 +12,19 @@ use super::outcome::Refusal;
 use super::search::push_entry;
 use crate::fhir::search::pairs;
 use crate::fhir::search::parse::{COUNT_DEFAULT, COUNT_MAX};
-use crate::fhir::time::{Moment, instant};
+use crate::fhir::time::{Moment, Span, instant};
 use crate::ledger::Stored;
 
 /// What a history was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
-    count: usize,
+pub(super) struct Wanted {
+    pub(super) count: usize,
     /// Versions stamped at or after this.
-    since: i64,
-    /// Versions before this one: where a page begins.
-    before: i64,
+    pub(super) since: i64,
+    /// Versions that were current at some time within this.
+    pub(super) at: Option<Span>,
+    /// Where a page begins.
+    pub(super) page: Option<String>,
     /// The parameters that were understood.
     used: Vec<(String, String)>,
 }
@@ -35,77 +37,118 @@ pub(super) async fn history(call: &Call<'_>, kind: &str, id: &str) -> Result<Res
 
 /// One page as the text of a history Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, id: &str, query: &str) -> Result<String, Refusal> {
-    let wanted = wanted(query)?;
+    let wanted = Wanted::read(query)?;
+    let before = match &wanted.page {
+        Some(page) => page.parse().map_err(|_| Refusal::bad("invalid-page", "This page link is not one of ours."))?,
+        None => i64::MAX,
+    };
     let ledger = &call.door.flow.ledger;
     let horizon = ledger.horizon();
     let versions = ledger.history(call.scope(), kind, id, i64::MAX).await?;
     if versions.is_empty() {
         return Err(Refusal::not_found("There is no such resource."));
     }
-    let versions: Vec<&Stored> = versions.iter().filter(|version| version.updated >= wanted.since).collect();
-    let mut rest = versions.iter().filter(|version| version.version < wanted.before).copied();
+    // A version was current from its own stamp until that of the next one.
+    let ends = std::iter::once(i64::MAX).chain(versions.iter().map(|version| version.updated));
+    let is_wanted = |version: &Stored, end: i64| {
+        version.updated >= wanted.since && wanted.at.is_none_or(|at| version.updated < at.high && end > at.low)
+    };
+    let versions: Vec<&Stored> =
+        versions.iter().zip(ends).filter(|(version, end)| is_wanted(version, *end)).map(|(version, _)| version).collect();
+    let mut rest = versions.iter().filter(|version| version.version < before).copied();
     let shown: Vec<&Stored> = rest.by_ref().take(wanted.count).collect();
-    let more = rest.next().is_some();
-    let mut search = format!("{base}/{kind}/{id}/_history");
-    for (name, value) in &wanted.used {
-        links::push_pair(&mut search, name, value);
-    }
-    let mut text = String::with_capacity(shown.iter().map(|version| version.body.len() + 600).sum::<usize>() + 512);
-    text.push_str(r#"{"resourceType":"Bundle","meta":{"lastUpdated":""#);
-    text.push_str(&instant(horizon));
-    text.push_str(r#""},"type":"history","total":"#);
-    text.push_str(&versions.len().to_string());
-    text.push_str(r#","link":[{"relation":"self","url":""#);
-    text.push_str(&search);
-    if wanted.before < i64::MAX {
-        text.push_str(&place(&search, wanted.before));
-    }
-    text.push_str(r#""}"#);
-    if let Some(last) = shown.last().filter(|_| more) {
-        text.push_str(r#",{"relation":"next","url":""#);
-        text.push_str(&search);
-        text.push_str(&place(&search, last.version));
-        text.push_str(r#""}"#);
-    }
-    text.push(']');
-    let mut mark = r#","entry":["#;
-    for version in &shown {
-        text.push_str(mark);
-        mark = ",";
-        push_version(&mut text, base, version);
-    }
-    text.push_str(if shown.is_empty() { "}" } else { "]}" });
-    Ok(text)
+    let next = rest.next().and_then(|_| shown.last()).map(|last| last.version.to_string());
+    let search = format!("{base}/{kind}/{id}/_history");
+    Ok(Told { base, search, horizon, total: Some(versions.len()), next, shown }.text(&wanted))
 }
 
-fn place(search: &str, before: i64) -> String {
-    let mark = if search.contains('?') { '&' } else { '?' };
-    format!("{mark}{}={before}", links::PAGE)
+/// A page of a history, ready to be told.
+pub(super) struct Told<'a> {
+    pub(super) base: &'a str,
+    /// Where it was asked for.
+    pub(super) search: String,
+    pub(super) horizon: i64,
+    pub(super) total: Option<usize>,
+    /// Where the next page begins; `None` on the last.
+    pub(super) next: Option<String>,
+    pub(super) shown: Vec<&'a Stored>,
 }
 
-fn wanted(query: &str) -> Result<Wanted, Refusal> {
-    let mut wanted = Wanted { count: COUNT_DEFAULT as usize, since: i64::MIN, before: i64::MAX, used: Vec::new() };
-    for (name, value) in pairs(query).map_err(|issue| vec![issue])? {
-        match name.as_str() {
-            _ if value.is_empty() => continue,
-            "_count" => {
-                let count: u32 = value.parse().map_err(|_| Refusal::bad("invalid-count", "_count must be a whole number."))?;
-                wanted.count = count.min(COUNT_MAX) as usize;
-            }
-            "_since" => {
-                let moment = Moment::parse(&value.replace(' ', "+")).filter(|moment| moment.offset.is_some());
-                let moment = moment.ok_or_else(|| Refusal::bad("invalid-date", "_since must be an instant with a zone."))?;
-                wanted.since = moment.span(&jiff::tz::TimeZone::UTC).low;
-            }
-            links::PAGE => {
-                wanted.before = value.parse().map_err(|_| Refusal::bad("invalid-page", "This page link is not one of ours."))?;
-                continue;
-            }
-            _ => continue,
+impl Told<'_> {
+    /// The history Bundle.
+    pub(super) fn text(mut self, wanted: &Wanted) -> String {
+        for (name, value) in &wanted.used {
+            links::push_pair(&mut self.search, name, value);
         }
-        wanted.used.push((name, value));
+        let mut text = String::with_capacity(self.shown.iter().map(|version| version.body.len() + 600).sum::<usize>() + 512);
+        let _ =
+            write!(text, r#"{{"resourceType":"Bundle","meta":{{"lastUpdated":"{}"}},"type":"history""#, instant(self.horizon));
+        if let Some(total) = self.total {
+            let _ = write!(text, r#","total":{total}"#);
+        }
+        text.push_str(r#","link":["#);
+        self.link(&mut text, "self", wanted.page.as_deref());
+        if let Some(next) = &self.next {
+            text.push(',');
+            self.link(&mut text, "next", Some(next));
+        }
+        text.push(']');
+        let mut mark = r#","entry":["#;
+        for version in &self.shown {
+            text.push_str(mark);
+            mark = ",";
+            push_version(&mut text, self.base, version);
+        }
+        text.push_str(if self.shown.is_empty() { "}" } else { "]}" });
+        text
     }
-    Ok(wanted)
+
+    fn link(&self, text: &mut String, relation: &str, page: Option<&str>) {
+        let mut url = self.search.clone();
+        if let Some(page) = page {
+            links::push_pair(&mut url, links::PAGE, page);
+        }
+        let _ = write!(text, r#"{{"relation":"{relation}","url":"{url}"}}"#);
+    }
+}
+
+impl Wanted {
+    /// Reads a query; what is not known is passed over.
+    pub(super) fn read(query: &str) -> Result<Self, Refusal> {
+        let mut wanted = Self { count: COUNT_DEFAULT as usize, since: i64::MIN, at: None, page: None, used: Vec::new() };
+        for (name, value) in pairs(query).map_err(|issue| vec![issue])? {
+            match name.as_str() {
+                _ if value.is_empty() => continue,
+                "_count" => {
+                    let count: u32 =
+                        value.parse().map_err(|_| Refusal::bad("invalid-count", "_count must be a whole number."))?;
+                    wanted.count = count.min(COUNT_MAX) as usize;
+                }
+                "_since" => {
+                    let moment = moment(&value).filter(|moment| moment.offset.is_some());
+                    let moment = moment.ok_or_else(|| Refusal::bad("invalid-date", "_since must be an instant with a zone."))?;
+                    wanted.since = moment.span(&jiff::tz::TimeZone::UTC).low;
+                }
+                "_at" => {
+                    let moment = moment(&value);
+                    let moment = moment.ok_or_else(|| Refusal::bad("invalid-date", "_at must be a date, or one with a time."))?;
+                    wanted.at = Some(moment.span(&jiff::tz::TimeZone::UTC));
+                }
+                links::PAGE => {
+                    wanted.page = Some(value);
+                    continue;
+                }
+                _ => continue,
+            }
+            wanted.used.push((name, value));
+        }
+        Ok(wanted)
+    }
+}
+
+/// A time as it is written; a plus that was not escaped arrives as a space.
+fn moment(value: &str) -> Option<Moment> {
+    Moment::parse(&value.replace(' ', "+"))
 }
 
 /// One version with what was asked and answered then.
@@ -139,16 +182,19 @@ mod tests {
     #[test]
     fn a_history_is_asked_for_by_count_and_time() {
         let read = |query| {
-            wanted(query).map(|wanted| (wanted.count, wanted.since, wanted.before)).map_err(|refusal| refusal.status.as_u16())
+            let wanted = Wanted::read(query);
+            wanted.map(|w| (w.count, w.since, w.at.map(|at| (at.low, at.high)))).map_err(|refusal| refusal.status.as_u16())
         };
         for (query, expected) in [
-            ("", Ok((50, i64::MIN, i64::MAX))),
-            ("_count=2&_page=5", Ok((2, i64::MIN, 5))),
-            ("_count=99999", Ok((1000, i64::MIN, i64::MAX))),
-            ("_since=1970-01-01T08:00:01+08:00", Ok((50, 1_000, i64::MAX))),
+            ("", Ok((50, i64::MIN, None))),
+            ("_count=2&_page=5", Ok((2, i64::MIN, None))),
+            ("_count=99999", Ok((1000, i64::MIN, None))),
+            ("_since=1970-01-01T08:00:01+08:00", Ok((50, 1_000, None))),
+            ("_at=1970-01-01T00:00:01Z", Ok((50, i64::MIN, Some((1_000, 2_000))))),
+            ("_at=1970-01-01", Ok((50, i64::MIN, Some((0, 86_400_000))))),
             ("_since=2024-01-01", Err(400)),
+            ("_at=yesterday", Err(400)),
             ("_count=x", Err(400)),
-            ("_page=x", Err(400)),
         ] {
             assert_eq!(read(query), expected, "{query}");
         }

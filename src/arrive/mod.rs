@@ -9,6 +9,7 @@ mod body;
 mod bundle;
 mod call;
 mod capability;
+mod changes;
 mod counters;
 mod create;
 mod delete;
@@ -232,6 +233,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
             (I::Delete, Box::pin(delete::delete_where(call, kind)).await)
         }
         Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
+        Route::Changes(kind) if get => (I::History, changes::changes(call, kind).await),
         Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),
         Route::Operation(operation, methods, kind, id) if methods.allow_method(method) => {
             (I::Operation, (operation.answer)(call, Asked { method, kind, id, body }).await)

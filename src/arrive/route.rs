@@ -26,6 +26,8 @@ pub(super) enum Route<'a> {
     Instance(&'a str, &'a str),
     /// `/fhir/[type]/[id]/_history`
     History(&'a str, &'a str),
+    /// `/fhir/_history` and `/fhir/[type]/_history`
+    Changes(Option<&'a str>),
     /// `/fhir/[type]/[id]/_history/[version]`
     Version(&'a str, &'a str, &'a str),
     /// `/fhir/$name`, `/fhir/[type]/$name` or `/fhir/[type]/[id]/$name`
@@ -58,9 +60,11 @@ impl<'a> Route<'a> {
         match whole {
             (name, None, ..) if name.starts_with('$') => Self::Nowhere,
             ("metadata", None, ..) => Self::Metadata,
+            ("_history", None, ..) => Self::Changes(None),
+            (kind, Some("_history"), None, ..) => Self::Changes(Some(kind)),
             (kind, None, ..) => Self::Kind(kind),
             (kind, Some("_search"), None, ..) => Self::Search(kind),
-            (_, Some(""), ..) => Self::Nowhere,
+            (_, Some(""), ..) | ("_history", ..) => Self::Nowhere,
             (kind, Some(id), None, ..) if !id.starts_with(['_', '$']) => Self::Instance(kind, id),
             (kind, Some(id), Some("_history"), None, _) => Self::History(kind, id),
             (kind, Some(id), Some("_history"), Some(version), None) => Self::Version(kind, id, version),
@@ -85,6 +89,7 @@ impl<'a> Route<'a> {
             Self::Kind(kind) | Self::Search(kind) => (Some(kind), None),
             Self::Instance(kind, id) | Self::History(kind, id) | Self::Version(kind, id, _) => (Some(kind), Some(id)),
             Self::Operation(_, _, kind, id) => (kind, id),
+            Self::Changes(kind) => (kind, None),
             _ => (None, None),
         }
     }
@@ -119,7 +124,9 @@ mod tests {
             ("/fhir/Patient/", Route::Kind("Patient")),
             ("/fhir/Patient/_search", Route::Search("Patient")),
             ("/fhir/Patient/1", Route::Instance("Patient", "1")),
-            ("/fhir/Patient/_history", Route::Nowhere),
+            ("/fhir/Patient/_history", Route::Changes(Some("Patient"))),
+            ("/fhir/_history", Route::Changes(None)),
+            ("/fhir/_history/1", Route::Nowhere),
             ("/fhir/Patient/$x", Route::Nowhere),
             ("/fhir/Patient//", Route::Nowhere),
             ("/fhir/Patient/1/_history", Route::History("Patient", "1")),

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_entries"),
     migration!(5, "0005_reaction"),
     migration!(6, "0006_subscriptions"),
+    migration!(8, "0008_changes"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

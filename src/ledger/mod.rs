@@ -4,6 +4,7 @@
 //! A new table is one migration per database, of the same number and name, and one file here.
 
 mod chain;
+pub mod changes;
 mod checkpoints;
 mod compartment;
 mod dialect;

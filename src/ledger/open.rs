@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::changes::{self, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
@@ -123,6 +124,20 @@ impl Ledger {
         let mut versions = vec![current];
         versions.extend(resources::history(&self.reader, scope, kind, id, count.clamp(1, HISTORY_MAX) - 1).await?);
         Ok(versions)
+    }
+
+    /// What was changed at or after `since` and before a version, over all resources of a type or of all types; newest
+    /// first, at most `count` and `HISTORY_MAX`.
+    pub async fn changes(
+        &self,
+        scope: &Scope,
+        kind: Option<&str>,
+        since: i64,
+        before: Option<&Version>,
+        count: i64,
+    ) -> Result<Vec<Stored>, Error> {
+        let ask = changes::page(&self.reader, scope, kind, since, before, count.clamp(1, HISTORY_MAX));
+        self.reader.together(ask).await
     }
 
     /// One page of a search.

@@ -16,7 +16,6 @@ use crate::engine::Engine;
 /// Rows that may fail, or not be offered, with the reason.
 const REASONS: &[(&str, &str)] = &[
     ("R04", "XML is not spoken yet"),
-    ("R13", "`_at` and the histories of a type and of the server are not served yet"),
     ("R26", "PATCH is not served yet"),
     ("R27", "PATCH is not served yet"),
     ("R28", "PATCH is not served yet"),
@@ -31,9 +30,6 @@ const REASONS: &[(&str, &str)] = &[
     ("S17", "search is being completed"),
     ("S19", "search is being completed"),
     ("S20", "search is being completed"),
-    ("E05", "`$validate` is not served yet"),
-    ("E06", "`$everything` is not served yet"),
-    ("E07", "`$match` is not served yet"),
     ("B13", "topics are not built yet"),
     ("B14", "topics are not built yet"),
 ];

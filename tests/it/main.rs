@@ -22,6 +22,8 @@ mod bundles;
 #[cfg(test)]
 mod capability;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod costs;
