@@ -15,7 +15,6 @@ use crate::engine::Engine;
 
 /// Rows that may fail, or not be offered, with the reason.
 const REASONS: &[(&str, &str)] = &[
-    ("R04", "XML is not spoken yet"),
     ("R26", "PATCH is not served yet"),
     ("R27", "PATCH is not served yet"),
     ("R28", "PATCH is not served yet"),

@@ -52,7 +52,7 @@ fn resource(seen: &Seen, assert: &Assert) -> Result<Value, String> {
     }
     seen.body.clone().ok_or_else(|| {
         let asked = format!("{} {}", seen.asked.method, seen.asked.url);
-        format!("the answer to {asked} has no resource in JSON: {} {}", seen.answer.status, brief(&seen.text()))
+        format!("the answer to {asked} has no resource: {} {}", seen.answer.status, brief(&seen.text()))
     })
 }
 

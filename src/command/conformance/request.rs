@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::scene::Scene;
 use super::script::{Body, Operation};
+use crate::fhir::xml;
 use crate::speak::post::Asked;
 
 const JSON: &str = "application/fhir+json";
@@ -47,7 +48,12 @@ fn body(scene: &Scene<'_>, operation: &Operation) -> Result<Option<Vec<u8>>, Str
     match (operation.body(), &operation.source_id) {
         (Some(Body::Text(text)), _) => Ok(Some(scene.fill(text)?.into_bytes())),
         (Some(Body::Bytes(text)), _) => STANDARD.decode(text).map(Some).map_err(|fault| fault.to_string()),
-        (None, Some(source)) => Ok(Some(scene.resource(source)?.to_string().into_bytes())),
+        (None, Some(source)) => {
+            let text = scene.resource(source)?.to_string();
+            let is_xml = operation.content_type.as_deref().is_some_and(|kind| kind.contains("xml"));
+            let text = if is_xml { xml::write(&text, false).ok_or("the resource cannot be said in XML")? } else { text };
+            Ok(Some(text.into_bytes()))
+        }
         (None, None) => Ok(None),
     }
 }
@@ -181,6 +187,14 @@ mod tests {
             let asked = asked(&operation);
             assert_eq!(format!("{} {}", asked.method, asked.url), expected);
         }
+    }
+
+    #[test]
+    fn a_resource_may_be_sent_as_xml() {
+        let asked = asked(&json!({"type": {"code": "create"}, "sourceId": "p", "contentType": "xml"}));
+        let text = String::from_utf8(asked.body.unwrap()).unwrap();
+        assert!(text.contains(r#"<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>"#), "{text}");
+        assert!(asked.headers.contains(&(String::from("Content-Type"), String::from("application/fhir+xml"))));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::places;
 use super::script::{Script, Variable};
 use crate::fhir::path::{Context, Expression};
+use crate::fhir::xml;
 use crate::speak::post::{Answer, Asked};
 
 /// Variables may stand in the sources of variables, but not for ever.
@@ -20,14 +21,19 @@ const NESTED_MAX: u8 = 8;
 pub(super) struct Seen {
     pub(super) asked: Asked,
     pub(super) answer: Answer,
-    /// The answer's body where it is a resource.
+    /// The answer's body where it is a resource, in JSON or XML.
     pub(super) body: Option<Value>,
 }
 
 impl Seen {
     /// An answer to a request.
     pub(super) fn new(asked: Asked, answer: Answer) -> Self {
-        let body = serde_json::from_slice(&answer.body).ok();
+        let is_xml = answer.header("content-type").is_some_and(|kind| kind.contains("xml"));
+        let body = if is_xml {
+            xml::read(&answer.body).ok().filter(|read| read.faults.is_empty()).map(|read| read.value)
+        } else {
+            serde_json::from_slice(&answer.body).ok()
+        };
         Self { asked, answer, body }
     }
 
