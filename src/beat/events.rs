@@ -17,7 +17,7 @@ const STORIES_AT_ONCE: usize = 32;
 /// Events that are looked at in one state of the store.
 const HEARD_AT_ONCE: usize = 256;
 /// Events whose resource stays in memory until their turn; that of others is read again, so that a long queue stays small.
-const KEPT_MAX: usize = 512;
+const KEPT_MAX: usize = 1_024;
 /// Rows about heard events that are recorded together.
 const MARKS_MAX: usize = 256;
 
@@ -272,6 +272,9 @@ impl Beat {
 
     /// The resource as it is after the event; its last value when it was deleted.
     async fn resource_of(&self, event: &Event) -> Result<Option<react::Resource>, Error> {
+        if let Some(fresh) = self.ledger().fresh(event.number) {
+            return Ok(Some(flow::fresh(fresh)));
+        }
         let deleted = event.line == Line::Deleted;
         let version = if deleted { event.version - 1 } else { event.version };
         let stored = self.ledger().version(&event.scope, &event.kind, &event.id, version).await?;

@@ -25,7 +25,7 @@ pub use criteria::listened;
 pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
 pub use library::LOOK_EVERY;
-pub use story::{Teller, resource};
+pub use story::{Teller, fresh, resource};
 
 use std::sync::Arc;
 

@@ -13,6 +13,11 @@ use crate::check::profile;
 use crate::fhir::outcome::Issue;
 use crate::ledger::Receipt;
 
+/// Whether resources of this type say what others must look like.
+pub(super) fn teaches(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
+
 impl Flow {
     /// Refuses what breaks a profile that it claims; remarks go to the warnings. Who claims nothing is asked nothing.
     pub(super) async fn hold_profiles(&self, sender: &Sender, wishes: &mut [Interaction]) -> Result<(), Refused> {
@@ -47,7 +52,7 @@ impl Flow {
 
     /// What was written of definitions holds from now on.
     pub(super) fn learn_written<'r>(&self, sender: &Sender, written: impl Iterator<Item = (&'r Receipt, Option<&'r Value>)>) {
-        let mut lessons = written.filter(|(receipt, _)| KINDS.contains(&receipt.kind.as_str())).peekable();
+        let mut lessons = written.filter(|(receipt, _)| teaches(&receipt.kind)).peekable();
         if lessons.peek().is_none() {
             return;
         }

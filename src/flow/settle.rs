@@ -2,14 +2,17 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use serde_json::Value;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
+use super::profiles::teaches;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
 use crate::identify;
-use crate::ledger::{self, Change, Draft, Mark, Person, Receipt, Refusal, Stored, Unit};
+use crate::ledger::{self, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
 
 /// What a unit is made of, and what its receipts must be given back to.
 struct Built {
@@ -42,7 +45,7 @@ impl Flow {
         let plan = self.aim(sender, &mut wishes).await?;
         turn_references(&mut wishes, &plan)?;
         let marks = self.marks(sender, &mut wishes, &plan).await?;
-        let Built { unit, origins, kept } = build(sender, &wishes, &plan, marks);
+        let Built { unit, origins, kept } = build(sender, &mut wishes, &plan, marks);
         if unit.changes.is_empty() {
             return self.answer(sender, wishes, &plan, HashMap::new(), None).await.map(Some);
         }
@@ -117,14 +120,19 @@ fn turn_references(wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refuse
 }
 
 /// Drafts every resource and puts the unit together.
-fn build(sender: &Sender, wishes: &[Interaction], plan: &Plan, marks: Vec<Mark>) -> Built {
+fn build(sender: &Sender, wishes: &mut [Interaction], plan: &Plan, marks: Vec<Mark>) -> Built {
     let single = wishes.len() == 1 && wishes[0].entry.is_none();
     let mut changes = Vec::with_capacity(wishes.len());
     let mut origins = Vec::with_capacity(wishes.len());
     let mut kept = None;
-    for (index, (wish, aim)) in wishes.iter().zip(&plan.aims).enumerate() {
+    for (index, (wish, aim)) in wishes.iter_mut().zip(&plan.aims).enumerate() {
         let Aim::Write { id, when, .. } = aim else { continue };
-        let resource = wish.resource.as_ref().map(identify::draft);
+        let resource = if teaches(&wish.kind) {
+            // What it says is learned after the commit.
+            wish.resource.as_ref().map(identify::draft)
+        } else {
+            wish.resource.take().map(|accepted| drafted(sender, accepted))
+        };
         if single {
             kept = resource.as_ref().map(|draft: &Draft| (draft.meta.clone(), draft.body.clone()));
         }
@@ -141,6 +149,13 @@ fn build(sender: &Sender, wishes: &[Interaction], plan: &Plan, marks: Vec<Mark>)
         marks,
     };
     Built { unit, origins, kept }
+}
+
+/// The draft of a resource. What rules will act on goes with it as it was parsed.
+fn drafted(sender: &Sender, accepted: Value) -> Draft {
+    let draft = identify::draft(&accepted);
+    let accepted = (sender.how == How::Live).then(|| Arc::new(accepted));
+    Draft { accepted, ..draft }
 }
 
 /// What a failed unit means for its sender; `None` if it is to be built again.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::ledger::{Error, Ledger, Person, Scope, Stored};
+use crate::ledger::{Error, Fresh, Ledger, Person, Scope, Stored};
 use crate::react::{self, Heard, Rules, Store, Story, Wants};
 
 /// The most resources of one kind that go into a story.
@@ -85,9 +86,20 @@ impl Teller {
     }
 }
 
+/// A version that was just recorded, as the rules see it.
+#[must_use]
+pub fn fresh(fresh: Fresh) -> react::Resource {
+    let stored = fresh.stored.clone();
+    seen(&stored, false, fresh.value())
+}
+
 /// A stored version as the rules see it.
 #[must_use]
 pub fn resource(stored: &Stored, deleted: bool) -> react::Resource {
+    seen(stored, deleted, stored.value())
+}
+
+fn seen(stored: &Stored, deleted: bool, value: Value) -> react::Resource {
     react::Resource {
         kind: stored.kind.clone(),
         id: stored.id.clone(),
@@ -98,6 +110,6 @@ pub fn resource(stored: &Stored, deleted: bool) -> react::Resource {
         learned: stored.updated,
         person: stored.person,
         deleted,
-        value: Arc::new(stored.value()),
+        value: Arc::new(value),
     }
 }

@@ -29,6 +29,7 @@ pub fn draft(resource: &Value) -> Draft {
         identifiers: kinds::identifiers(resource),
         happened,
         store: kind.store(resource).unwrap_or_default().to_owned(),
+        accepted: None,
     }
 }
 

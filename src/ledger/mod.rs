@@ -10,6 +10,7 @@ mod compartment;
 mod dialect;
 mod entries;
 mod events;
+mod fresh;
 mod labels;
 mod mark;
 mod migrations;
@@ -27,6 +28,7 @@ mod verify;
 mod writer;
 
 pub use compartment::Place;
+pub use fresh::Fresh;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
 pub use open::{Ledger, Settings};
 pub use search::Page;

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::changes::{self, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
+use super::fresh::Shelf;
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
-    Decision, Due, Entry, Error, Event, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
+    Decision, Due, Entry, Error, Event, Fresh, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
 };
 use super::{
     Place, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, resources, search, subscriptions,
@@ -72,7 +73,8 @@ impl Ledger {
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let seal = Seal::open(&settings.key_path())?;
         let ((committed, _), (written, _)) = (watch::channel(0), watch::channel(0));
-        let shared = Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, written, seal });
+        let shared =
+            Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, written, seal, fresh: Shelf::default() });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => open_file(&path)?,
             None => {
@@ -231,6 +233,12 @@ impl Ledger {
     #[must_use]
     pub fn written(&self) -> watch::Receiver<u64> {
         self.shared.written.subscribe()
+    }
+
+    /// What an event told of, where it was recorded here just now and nobody took it yet.
+    #[must_use]
+    pub fn fresh(&self, event: i64) -> Option<Fresh> {
+        self.shared.fresh.take(event)
     }
 
     /// Changes at each commit that added events.

@@ -4,6 +4,7 @@
 //! The same code runs on both databases; on SQLite none of its awaits ever waits.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::chain::{self, Statement};
 use super::dialect::Transaction;
@@ -12,7 +13,9 @@ use super::people::{self, Head};
 use super::resources::{self, Written};
 use super::search;
 use super::subscriptions::{self, Refused};
-use super::{Change, Draft, Error, Event, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope};
+use super::{
+    Change, Draft, Error, Event, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope,
+};
 use super::{Stored, Subject, Unit, entries, events, reaction};
 
 /// A batch of units in one transaction.
@@ -21,15 +24,17 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) numbers: &'b mut Numbers,
     /// `meta.lastUpdated` of everything in it, UTC milliseconds.
     pub(super) stamp: i64,
-    heads: HashMap<(std::sync::Arc<str>, Person), Head>,
+    heads: HashMap<(Arc<str>, Person), Head>,
     /// Whether an event was added.
     pub(super) stirred: bool,
+    /// What was recorded, by number of its event; to be kept once the batch is committed.
+    pub(super) fresh: Vec<(i64, Fresh)>,
 }
 
 impl<'b, 'c> Batch<'b, 'c> {
     /// An empty batch in an open transaction.
     pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, stamp: i64) -> Self {
-        Self { transaction, numbers, stamp, heads: HashMap::new(), stirred: false }
+        Self { transaction, numbers, stamp, heads: HashMap::new(), stirred: false, fresh: Vec::new() }
     }
 
     /// Decides and writes one unit.
@@ -191,6 +196,9 @@ impl<'b, 'c> Batch<'b, 'c> {
         };
         events::add(&mut self.transaction, &event).await?;
         self.stirred = true;
+        if let Some(accepted) = draft.and_then(|draft| draft.accepted.as_ref()) {
+            self.fresh.push((event.number, Fresh { stored: told_of(&event, written), accepted: Arc::clone(accepted) }));
+        }
         Ok(())
     }
 
@@ -338,6 +346,24 @@ impl<'b, 'c> Batch<'b, 'c> {
             Mark::Lane(lane) => subscriptions::set_lane(transaction, tenant, lane).await?,
         }
         Ok(None)
+    }
+}
+
+/// The version that an event tells of, without its body.
+fn told_of(event: &Event, written: &Written<'_>) -> Stored {
+    Stored {
+        number: written.number,
+        kind: event.kind.clone(),
+        id: event.id.clone(),
+        version: event.version,
+        updated: written.updated,
+        deleted: false,
+        person: event.person,
+        fact: written.fact,
+        source: written.source.to_owned(),
+        how: event.how,
+        meta: String::new(),
+        body: String::new(),
     }
 }
 

@@ -1,5 +1,9 @@
 //! What is handed to [`super::Ledger::record`]: changes that become true together, with the conditions they rest on.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::{Decision, Due, Mark, Person, Scope, Supply};
 use crate::fhir::search::query::Query;
 
@@ -105,6 +109,8 @@ pub struct Draft {
     pub happened: Option<i64>,
     /// The Organization id of the store it happened in.
     pub store: String,
+    /// The resource as it was parsed, for who hears of it at once; may be left out.
+    pub accepted: Option<Arc<Value>>,
 }
 
 /// Whose a resource is.

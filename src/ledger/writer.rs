@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoints::{self, Seal};
 use super::dialect::{Transaction, postgres, sqlite};
+use super::fresh::Shelf;
 use super::numbers::Numbers;
 use super::record::Batch;
-use super::{Error, Recorded, Unit};
+use super::{Error, Fresh, Recorded, Unit};
 use crate::clock::Clock;
 
 /// Units that may wait for the writer; beyond, callers wait to hand theirs in.
@@ -38,6 +39,16 @@ pub(super) struct Shared {
     pub(super) written: watch::Sender<u64>,
     /// Signs checkpoints.
     pub(super) seal: Seal,
+    /// What was just recorded.
+    pub(super) fresh: Shelf,
+}
+
+/// What a batch came to.
+struct Written {
+    results: Vec<Result<Recorded, Error>>,
+    /// Whether it added events.
+    stirred: bool,
+    fresh: Vec<(i64, Fresh)>,
 }
 
 /// The database as the writer holds it.
@@ -122,8 +133,9 @@ impl Writer {
         self.is_unsure = false;
         let result = self.transact(units, stamp);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
-        let (results, stirred) = result?;
+        let Written { results, stirred, fresh } = result?;
         self.last_stamp = stamp;
+        self.shared.fresh.keep(fresh);
         self.shared.written.send_modify(|turn| *turn += 1);
         if stirred {
             self.shared.committed.send_modify(|turn| *turn += 1);
@@ -131,7 +143,7 @@ impl Writer {
         Ok(results)
     }
 
-    fn transact(&mut self, units: &[Unit], stamp: i64) -> Result<(Vec<Result<Recorded, Error>>, bool), Error> {
+    fn transact(&mut self, units: &[Unit], stamp: i64) -> Result<Written, Error> {
         match &mut self.pen {
             Pen::Sqlite { connection, .. } => {
                 connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -206,7 +218,7 @@ async fn write(
     numbers: &mut Option<Numbers>,
     units: &[Unit],
     stamp: i64,
-) -> Result<(Vec<Result<Recorded, Error>>, bool), Error> {
+) -> Result<Written, Error> {
     let mut known = match numbers.take() {
         Some(known) => known,
         None if matches!(transaction, Transaction::Sqlite(_)) => Numbers::of_file(&mut transaction).await?,
@@ -214,12 +226,12 @@ async fn write(
     };
     let mut batch = Batch::new(transaction, &mut known, stamp);
     let done = record(&mut batch, units).await;
-    let stirred = batch.stirred;
+    let (stirred, fresh) = (batch.stirred, std::mem::take(&mut batch.fresh));
     drop(batch);
     // Kept also when the batch failed: who listens to events goes on from the last number it heard, so none may go back.
     known.end_batch();
     *numbers = Some(known);
-    Ok((done?, stirred))
+    Ok(Written { results: done?, stirred, fresh })
 }
 
 async fn record(batch: &mut Batch<'_, '_>, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {

@@ -1,0 +1,106 @@
+//! What was just recorded, as it was parsed at the door: who hears of it need not read and parse it again.
+//! A help for speed alone: what is not here any more, or came over another gateway, is read from the store.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::Stored;
+
+/// So many are kept until they are heard of; of more, the oldest are let go.
+const KEPT_MAX: usize = 1_024;
+
+/// A version that was recorded, without its body.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    /// The version; `meta` and `body` are empty.
+    pub stored: Stored,
+    /// The resource as it was accepted, with the `id` and `meta` that its sender wrote.
+    pub accepted: Arc<Value>,
+}
+
+/// What was just recorded, by number of its event.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(Mutex<BTreeMap<i64, Fresh>>);
+
+impl Shelf {
+    /// Keeps what a committed batch recorded.
+    pub(super) fn keep(&self, recorded: Vec<(i64, Fresh)>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(recorded);
+        while kept.len() > KEPT_MAX {
+            kept.pop_first();
+        }
+    }
+
+    /// Takes what this event told of.
+    pub(super) fn take(&self, event: i64) -> Option<Fresh> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&event)
+    }
+}
+
+impl Fresh {
+    /// The resource as [`Stored::value`] would have it.
+    #[must_use]
+    pub fn value(self) -> Value {
+        let mut value = Arc::unwrap_or_clone(self.accepted);
+        if let Value::Object(members) = &mut value {
+            members.insert(String::from("id"), Value::from(self.stored.id.as_str()));
+            let meta = members.entry("meta").or_insert_with(|| Value::Object(serde_json::Map::new()));
+            if let Value::Object(meta) = meta {
+                for own in ["_versionId", "_lastUpdated"] {
+                    meta.shift_remove(own);
+                }
+                meta.insert(String::from("versionId"), Value::from(self.stored.version.to_string()));
+                meta.insert(String::from("lastUpdated"), Value::from(crate::fhir::time::instant(self.stored.updated)));
+            }
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ledger::{How, Person};
+
+    fn fresh(accepted: Value, body: &str, meta: &str) -> Fresh {
+        let stored = Stored {
+            number: 1,
+            kind: String::from("Basic"),
+            id: String::from("ours"),
+            version: 3,
+            updated: 1_767_312_000_123,
+            deleted: false,
+            person: Person::NOBODY,
+            fact: 1,
+            source: String::new(),
+            how: How::Live,
+            meta: meta.to_owned(),
+            body: body.to_owned(),
+        };
+        Fresh { stored, accepted: Arc::new(accepted) }
+    }
+
+    #[test]
+    fn what_was_parsed_at_the_door_is_what_the_store_would_give() {
+        let sent = json!({"resourceType": "Basic", "id": "theirs", "code": {"text": "x"},
+            "meta": {"versionId": "9", "_lastUpdated": {"id": "a"}, "tag": [{"code": "t"}]}});
+        let kept = fresh(sent, r#"{"resourceType":"Basic","code":{"text":"x"}}"#, r#""tag":[{"code":"t"}]"#);
+        assert_eq!(kept.clone().value(), kept.stored.value());
+        let bare = fresh(json!({"resourceType": "Basic"}), r#"{"resourceType":"Basic"}"#, "");
+        assert_eq!(bare.clone().value(), bare.stored.value());
+    }
+
+    #[test]
+    fn the_shelf_lets_the_oldest_go_and_gives_each_once() {
+        let shelf = Shelf::default();
+        let one = fresh(json!({}), "{}", "");
+        shelf.keep((0..).take(KEPT_MAX + 1).map(|number| (number, one.clone())).collect());
+        assert!(shelf.take(0).is_none());
+        assert!(shelf.take(1).is_some() && shelf.take(1).is_none());
+    }
+}
