@@ -1,11 +1,13 @@
 //! Extensions that are known: where they may stand, and what they may hold.
 //! Follows <https://hl7.org/fhir/R4/extensibility.html> and <https://hl7.org/fhir/R4/defining-extensions.html#context>.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::compile::STANDARD;
 use super::surroundings::Surroundings;
-use super::walk::Inspector;
+use super::walk::{Inspector, VALUES_MAX};
 use crate::check::canon::Canon;
 use crate::check::findings::Findings;
 use crate::check::json::DEPTH_MAX;
@@ -76,7 +78,8 @@ fn one<'v>(
 ) {
     let url = node.value().and_then(|value| value.get("url")).and_then(Value::as_str).unwrap_or_default();
     if let Some(profile) = canon.profile(url).filter(|profile| profile.kind == "Extension") {
-        let inspector = Inspector { canon, around, profile, nested: 0 };
+        let left = Cell::new(VALUES_MAX);
+        let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
         inspector.inspect(node, place, findings);
         let fits = |(sort, expression): &(String, String)| may_stand(sort, expression, parent, standing);
         if !profile.contexts.is_empty() && !profile.contexts.iter().any(fits) {

@@ -16,7 +16,9 @@ mod walk;
 pub use compile::ELEMENTS_MAX;
 pub use rule::Profile;
 pub use surroundings::Neighbour;
-pub use walk::NESTED_MAX;
+pub use walk::{NESTED_MAX, VALUES_MAX};
+
+use std::cell::Cell;
 
 use serde_json::Value;
 
@@ -66,6 +68,9 @@ pub fn extensions(canon: &Canon, resource: &Value, prefix: &str) -> Vec<Issue> {
 
 fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings: &mut Findings) {
     let resource = around.resource;
+    let own = if resource.get("resourceType").is_some_and(|kind| kind == "Bundle") { entries(resource) } else { Vec::new() };
+    let within = Surroundings { beside: if own.is_empty() { around.beside } else { &own }, ..*around };
+    let around = &within;
     let mut claims = false;
     for (index, address) in profiles_of(resource).enumerate() {
         if is_base(address, resource) {
@@ -89,15 +94,15 @@ fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings:
     for (index, contained) in inner("contained") {
         all_in(canon, &Surroundings { resource: contained, ..*around }, &list.item(index), findings);
     }
-    let (key, beside) = match resource.get("resourceType").and_then(Value::as_str) {
-        Some("Bundle") => ("entry", entries(resource)),
-        Some("Parameters") => ("parameter", Vec::new()),
+    let key = match resource.get("resourceType").and_then(Value::as_str) {
+        Some("Bundle") => "entry",
+        Some("Parameters") => "parameter",
         _ => return,
     };
     let list = place.element(key);
     for (index, item) in inner(key) {
         if let Some(resource) = item.get("resource") {
-            let around = Surroundings { root: resource, resource, beside: &beside };
+            let around = Surroundings { root: resource, resource, beside: &own };
             all_in(canon, &around, &list.item(index).element("resource"), findings);
         }
     }
@@ -106,13 +111,18 @@ fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings:
 /// Holds one profile against the resource at hand; false if it is not known.
 fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_>, findings: &mut Findings) -> bool {
     let Some(profile) = canon.profile(address) else { return false };
-    let inspector = Inspector { canon, around, profile, nested: 0 };
+    let left = Cell::new(VALUES_MAX);
+    let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
     let kind = around.resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
     if profile.kind != kind {
         let words = format!("The profile is one of {}, and this is a {kind}.", profile.kind);
         inspector.fault("invariant", "profile-type", place, &words, findings);
     } else if profile.is_whole {
         inspector.inspect(Node::resource(around.resource), place, findings);
+        if left.get() == 0 {
+            let words = format!("The profile {address} asks for more work than is done for one resource; the rest was not held.");
+            findings.push(Issue::warning("too-costly", "profile-too-costly", place.to_string(), words));
+        }
     } else {
         let words = format!("The profile {address} has no snapshot, so nothing was held against it; store it with one.");
         findings.push(Issue::warning("incomplete", "profile-without-snapshot", place.to_string(), words));

@@ -20,6 +20,13 @@ pub(super) struct Surroundings<'v> {
 }
 
 impl<'v> Surroundings<'v> {
+    /// The same around another resource: one that is contained, or an entry with contained ones of its own.
+    pub(super) fn entering(&self, resource: &'v Value) -> Self {
+        let mut contained = self.root.get("contained").and_then(Value::as_array).into_iter().flatten();
+        let is_inside = contained.any(|inner| std::ptr::eq(inner, resource));
+        Self { root: if is_inside { self.root } else { resource }, resource, beside: self.beside }
+    }
+
     /// The resource that a Reference leads to, if it can be seen from here.
     pub(super) fn resolve(&self, reference: &Value) -> Option<&'v Value> {
         self.follow(reference.get("reference").and_then(Value::as_str)?)

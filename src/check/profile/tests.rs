@@ -257,3 +257,50 @@ fn who_claims_nothing_is_asked_nothing_also_inside() {
     let issues = claimed(&canon, &inside, "Bundle", &[]);
     assert_eq!(issues[0].expression, "Bundle.entry[0].resource.name");
 }
+
+#[test]
+fn a_profile_of_a_bundle_looks_into_its_entries() {
+    let named = "http://example.org/StructureDefinition/named";
+    let slicing = json!({"discriminator": [{"type": "profile", "path": "resource"}], "rules": "open"});
+    let target = json!([{"code": "Reference", "targetProfile": [named]}]);
+    let rules = json!([{"id": "entry", "min": 0, "max": "*", "slicing": slicing},
+        {"id": "entry:patient", "sliceName": "patient", "min": 1, "max": "1"},
+        {"id": "entry:patient.resource", "min": 1, "max": "1", "type": [{"code": "Patient", "profile": ["http://example.org/StructureDefinition/managed"]}]}]);
+    let mut canon = Canon::default();
+    canon.learn("p", &structure(URL, "Bundle", &rules));
+    let managed = json!([{"id": "managingOrganization", "min": 1, "max": "1", "type": target}]);
+    canon.learn("m", &structure("http://example.org/StructureDefinition/managed", "Patient", &managed));
+    canon.learn("n", &structure(named, "Organization", &json!([{"id": "name", "min": 1, "max": "1"}])));
+    let with = |organization: &Value, reference: &str, contained: &Value| {
+        let mut managed = patient(&json!({"managingOrganization": {"reference": reference}}));
+        if contained.is_object() {
+            managed["contained"] = json!([contained]);
+        }
+        json!({"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "urn:uuid:1", "resource": managed},
+            {"fullUrl": "urn:uuid:2", "resource": organization}]})
+    };
+    let good = json!({"resourceType": "Organization", "id": "o", "name": "x"});
+    let bad = json!({"resourceType": "Organization", "id": "o", "active": true});
+    assert!(told(&canon, &with(&good, "urn:uuid:2", &Value::Null)).is_empty());
+    assert_eq!(told(&canon, &with(&bad, "urn:uuid:2", &Value::Null)), ["profile-min Bundle.entry"]);
+    assert!(told(&canon, &with(&bad, "#o", &good)).is_empty());
+    assert_eq!(told(&canon, &with(&good, "#o", &bad)), ["profile-min Bundle.entry"]);
+}
+
+#[test]
+fn a_profile_that_multiplies_is_given_up_in_time() {
+    let url = "http://example.org/StructureDefinition/e";
+    let mut rules = vec![json!({"id": "extension", "min": 0, "max": "*",
+        "slicing": {"discriminator": [{"type": "profile", "path": "$this"}], "rules": "open"}})];
+    for slice in 0..40 {
+        rules.push(json!({"id": format!("extension:s{slice}"), "sliceName": format!("s{slice}"), "min": 0, "max": "*",
+            "type": [{"code": "Extension", "profile": [url]}]}));
+    }
+    rules.push(json!({"id": "value[x]", "min": 1, "max": "1"}));
+    let mut canon = Canon::default();
+    canon.learn("e", &structure(url, "Extension", &Value::from(rules.clone())));
+    rules.pop();
+    canon.learn("p", &structure(URL, "Patient", &Value::from(rules)));
+    let deep = (0..8).fold(json!({"url": "urn:x"}), |inner, _| json!({"url": "urn:x", "extension": [inner.clone(), inner]}));
+    assert!(told(&canon, &patient(&json!({"extension": [deep]}))).contains(&String::from("profile-too-costly Patient")));
+}

@@ -1,18 +1,25 @@
 //! Holds the rules of profiles against a resource: cardinality, types, values, codes, invariants, references.
 //! Follows <https://hl7.org/fhir/R4/profiling.html>.
 
+use std::cell::Cell;
+
 use super::compare::{at_least, at_most, is_pattern_of, is_same};
 use super::rule::{Constraint, Profile, Rule};
 use super::surroundings::Surroundings;
 use crate::check::canon::Canon;
 use crate::check::findings::Findings;
 use crate::check::place::Place;
+use crate::fhir::definitions::Flavour;
 use crate::fhir::outcome::Issue;
 use crate::fhir::path::{Context, Node};
 use crate::fhir::terms::Member;
 
 /// Profiles lead to profiles so many times: an extension in an extension, a reference to what refers back.
 pub const NESTED_MAX: usize = 8;
+
+/// So many values are looked at for one claim; then it is said that the profile is too costly. The largest real Bundles have
+/// some thousands.
+pub const VALUES_MAX: usize = 100_000;
 
 /// Holds profiles against one resource.
 pub(super) struct Inspector<'c, 'v> {
@@ -21,19 +28,30 @@ pub(super) struct Inspector<'c, 'v> {
     /// The profile at hand, by whose name a fault is told.
     pub(super) profile: &'c Profile,
     pub(super) nested: usize,
+    /// How many values may still be looked at.
+    pub(super) left: &'c Cell<usize>,
 }
 
 impl<'c, 'v> Inspector<'c, 'v> {
     /// Holds the profile against a value of its type.
     pub(super) fn inspect(&self, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
-        if self.nested < NESTED_MAX && self.profile.is_whole {
-            self.value(&self.profile.root, node, place, findings);
+        if self.nested >= NESTED_MAX || !self.profile.is_whole {
+            return;
+        }
+        let is_resource = node.definition().is_some_and(|kind| kind.flavour == Flavour::Resource);
+        match node.value().filter(|value| is_resource && !std::ptr::eq(*value, self.around.resource)) {
+            Some(resource) => {
+                let around = self.around.entering(resource);
+                let Self { canon, profile, nested, left, .. } = *self;
+                Inspector { canon, around: &around, profile, nested, left }.value(&profile.root, node, place, findings);
+            }
+            None => self.value(&self.profile.root, node, place, findings),
         }
     }
 
     /// The same for another profile that this one names.
     pub(super) fn with(&self, profile: &'c Profile) -> Self {
-        Self { canon: self.canon, around: self.around, profile, nested: self.nested + 1 }
+        Self { canon: self.canon, around: self.around, profile, nested: self.nested + 1, left: self.left }
     }
 
     /// Whether a value conforms to a profile, without a word about why not.
@@ -50,6 +68,11 @@ impl<'c, 'v> Inspector<'c, 'v> {
     }
 
     fn value(&self, rule: &'c Rule, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
+        let left = self.left.get();
+        if left == 0 {
+            return;
+        }
+        self.left.set(left - 1);
         self.kind(rule, node, place, findings);
         self.content(rule, node, place, findings);
         if let Some(binding) = &rule.binding {

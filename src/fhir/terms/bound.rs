@@ -1,9 +1,11 @@
 //! Whether what stands in a resource is of a value set: codes, codings, concepts, quantities.
 //! Follows <https://hl7.org/fhir/R4/terminologies.html#binding>.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
-use super::set::{Part, Set};
+use super::set::{PARTS_MAX, Part, Set, Walk};
 use super::system::list;
 use super::{Member, Terms};
 use crate::fhir::path::Node;
@@ -12,13 +14,13 @@ impl Terms {
     /// Whether a set has this code; without a system, of any of its systems.
     #[must_use]
     pub fn member(&self, set: &str, system: Option<&str>, code: &str) -> Member {
-        self.member_at(set, system, code, 0)
+        self.member_at(set, system, code, Walk::new(&Cell::new(PARTS_MAX)))
     }
 
     /// The same of a set at hand, which need not be known here.
     #[must_use]
     pub fn holds(&self, set: &Set, system: Option<&str>, code: &str) -> Member {
-        set.has(self, system, code, 0)
+        set.has(self, system, code, Walk::new(&Cell::new(PARTS_MAX)))
     }
 
     /// What a code of a set is called, there or in its system, and in other languages.
@@ -33,8 +35,8 @@ impl Terms {
         (display, concept.map(|concept| concept.designations.clone()).unwrap_or_default())
     }
 
-    pub(super) fn member_at(&self, set: &str, system: Option<&str>, code: &str, depth: usize) -> Member {
-        self.set(set).map_or(Member::Unknown, |set| set.has(self, system, code, depth))
+    pub(super) fn member_at(&self, set: &str, system: Option<&str>, code: &str, at: Walk<'_>) -> Member {
+        self.set(set).map_or(Member::Unknown, |set| set.has(self, system, code, at))
     }
 
     /// Whether an element's value is of a set; of a concept one coding suffices. One without any code is not of the set,

@@ -1,9 +1,10 @@
 //! Lists the codes of a value set, where they can be listed.
 //! Follows <https://hl7.org/fhir/R4/valueset-operation-expand.html>.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::set::{By, DEPTH_MAX, Part, Set};
+use super::set::{By, PARTS_MAX, Part, Set, Walk};
 use super::{Member, Terms};
 
 /// An expansion lists so many codes at most.
@@ -52,7 +53,7 @@ impl Terms {
     /// The codes of a set.
     pub fn expand(&self, set: &Set) -> Result<Expansion, Unexpandable> {
         let mut expansion = Expansion::default();
-        self.expand_into(set, &mut expansion, &mut HashSet::new(), 0)?;
+        self.expand_into(set, &mut expansion, &mut HashSet::new(), Walk::new(&Cell::new(PARTS_MAX)))?;
         Ok(expansion)
     }
 
@@ -61,14 +62,14 @@ impl Terms {
         set: &Set,
         expansion: &mut Expansion,
         seen: &mut HashSet<(String, String)>,
-        depth: usize,
+        at: Walk<'_>,
     ) -> Result<(), Unexpandable> {
-        if depth > DEPTH_MAX {
-            return Err(Unexpandable::TooDeep);
-        }
         for part in &set.includes {
-            for code in self.part(part, expansion, depth)? {
-                let is_out = |exclude: &Part| exclude.takes(self, &code, depth);
+            if !at.goes_on() {
+                return Err(Unexpandable::TooDeep);
+            }
+            for code in self.part(part, expansion, at)? {
+                let is_out = |exclude: &Part| exclude.takes(self, &code);
                 let mut is_excluded = false;
                 for exclude in &set.excludes {
                     match is_out(exclude) {
@@ -90,12 +91,12 @@ impl Terms {
     }
 
     /// The codes of one part.
-    fn part(&self, part: &Part, expansion: &mut Expansion, depth: usize) -> Result<Vec<Code>, Unexpandable> {
+    fn part(&self, part: &Part, expansion: &mut Expansion, at: Walk<'_>) -> Result<Vec<Code>, Unexpandable> {
         let codes = if part.system.is_empty() {
             let Some((first, _)) = part.sets.split_first() else { return Ok(Vec::new()) };
             let set = self.set(first).ok_or_else(|| Unexpandable::NoSet(first.clone()))?;
             let mut inner = Expansion::default();
-            self.expand_into(&set, &mut inner, &mut HashSet::new(), depth + 1)?;
+            self.expand_into(&set, &mut inner, &mut HashSet::new(), at.deeper())?;
             inner.used.into_iter().for_each(|system| note(&mut expansion.used, system));
             inner.codes
         } else {
@@ -105,7 +106,7 @@ impl Terms {
         for code in codes {
             let mut is_in = true;
             for url in &part.sets {
-                match self.member_at(url, Some(&code.system), &code.code, depth + 1) {
+                match self.member(url, Some(&code.system), &code.code) {
                     Member::Yes => {}
                     Member::No => is_in = false,
                     Member::Unknown => return Err(Unexpandable::NoSet(url.clone())),
@@ -159,8 +160,8 @@ impl Terms {
 }
 
 impl Part {
-    fn takes(&self, terms: &Terms, code: &Code, depth: usize) -> Member {
-        self.has(terms, Some(&code.system), &code.code, depth)
+    fn takes(&self, terms: &Terms, code: &Code) -> Member {
+        self.has(terms, Some(&code.system), &code.code, Walk::new(&Cell::new(PARTS_MAX)))
     }
 }
 

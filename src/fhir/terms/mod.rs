@@ -15,8 +15,8 @@ mod tests;
 
 pub use expand::{CODES_MAX, Code, Expansion, Unexpandable};
 pub use map::{Equivalent, Map, is_match};
-pub use set::{DEPTH_MAX, Set};
-pub use system::{Concept, System};
+pub use set::{DEPTH_MAX, PARTS_MAX, Set};
+pub use system::{ANCESTORS_MAX, Concept, System};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A value set: which codes it takes in and leaves out, by list, by filter, by other sets.
 //! Follows <https://hl7.org/fhir/R4/valueset.html#compositions>.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use regex::Regex;
@@ -11,6 +12,33 @@ use super::{Member, Terms};
 
 /// Value sets may name each other so deep.
 pub const DEPTH_MAX: usize = 16;
+
+/// So many parts of sets are looked at for one answer.
+pub const PARTS_MAX: usize = 20_000;
+
+/// How deep a walk through sets that name each other is, and how much it may still do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<'w> {
+    depth: usize,
+    left: &'w Cell<usize>,
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn new(left: &'w Cell<usize>) -> Self {
+        Self { depth: 0, left }
+    }
+
+    pub(super) fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+
+    /// Takes one more step; false if that is too much.
+    pub(super) fn goes_on(self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0 && self.depth <= DEPTH_MAX
+    }
+}
 
 /// A ValueSet, ready to be asked.
 #[derive(Debug, Default)]
@@ -88,14 +116,14 @@ impl Set {
     }
 
     /// Whether it has this code; without a system, of any of its systems.
-    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, depth: usize) -> Member {
-        if depth > DEPTH_MAX {
+    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, at: Walk<'_>) -> Member {
+        if !at.goes_on() {
             return Member::Unknown;
         }
         let any = |parts: &[Part]| {
             let mut answer = Member::No;
             for part in parts {
-                match part.has(terms, system, code, depth) {
+                match part.has(terms, system, code, at) {
                     Member::Yes => return Member::Yes,
                     Member::Unknown => answer = Member::Unknown,
                     Member::No => {}
@@ -116,8 +144,11 @@ impl Set {
 
 impl Part {
     /// Whether it takes this code in.
-    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, depth: usize) -> Member {
-        let by_sets = self.sets.iter().map(|url| terms.member_at(url, system, code, depth + 1));
+    pub(super) fn has(&self, terms: &Terms, system: Option<&str>, code: &str, at: Walk<'_>) -> Member {
+        if !at.goes_on() {
+            return Member::Unknown;
+        }
+        let by_sets = self.sets.iter().map(|url| terms.member_at(url, system, code, at.deeper()));
         let mut answer = by_sets.fold(Member::Yes, both);
         if answer == Member::No || self.system.is_empty() {
             return if self.sets.is_empty() { Member::No } else { answer };

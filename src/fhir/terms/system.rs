@@ -1,9 +1,12 @@
 //! A code system: its codes, what they are called, and how they lie under each other.
 //! Follows <https://hl7.org/fhir/R4/codesystem.html>.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+
+/// So many concepts above one are looked at; the deepest real hierarchies have some dozens.
+pub const ANCESTORS_MAX: usize = 2_000;
 
 /// A CodeSystem, ready to be asked.
 #[derive(Debug, Default)]
@@ -94,13 +97,13 @@ impl System {
     #[must_use]
     pub fn is_below(&self, concept: &Concept, above: &str) -> bool {
         let Some(&goal) = self.by_code.get(above) else { return false };
-        let mut seen = vec![false; self.concepts.len()];
+        let mut seen = HashSet::new();
         let mut waiting = concept.parents.clone();
-        while let Some(number) = waiting.pop() {
+        while let Some(number) = waiting.pop().filter(|_| seen.len() <= ANCESTORS_MAX) {
             if number == goal {
                 return true;
             }
-            if !std::mem::replace(&mut seen[number], true) {
+            if seen.insert(number) {
                 waiting.extend(&self.concepts[number].parents);
             }
         }

@@ -137,3 +137,28 @@ fn a_code_is_translated_both_ways() {
     assert_eq!(map.translate("urn:s", "c", None, false)[0].code, "none");
     assert!(map.translate("urn:other", "a", None, false).is_empty());
 }
+
+#[test]
+fn sets_that_multiply_are_given_up_in_time() {
+    let mut terms = Terms::default();
+    for level in 0..14 {
+        let below = format!("urn:level:{}", level + 1);
+        let many: Vec<Value> = (0..20).map(|_| json!({"valueSet": [below]})).collect();
+        let set = json!({"resourceType": "ValueSet", "url": format!("urn:level:{level}"), "compose": {"include": many}});
+        terms.learn(&format!("l{level}"), &set);
+    }
+    terms.learn("last", &json!({"resourceType": "ValueSet", "url": "urn:level:14", "compose": {"include": [{"system": "urn:s", "concept": [{"code": "a"}]}]}}));
+    assert_eq!(terms.member("urn:level:13", Some("urn:s"), "a"), Member::Yes);
+    assert_eq!(terms.member("urn:level:0", Some("urn:s"), "b"), Member::Unknown);
+    assert_eq!(terms.expand(&terms.set("urn:level:0").unwrap()), Err(Unexpandable::TooDeep));
+}
+
+#[test]
+fn a_hierarchy_without_end_is_given_up_in_time() {
+    let concept = |number: usize| json!({"code": format!("c{number}"), "property": [{"code": "parent", "valueCode": format!("c{}", number + 1)}]});
+    let chain: Vec<Value> = (0..=ANCESTORS_MAX + 10).map(concept).collect();
+    let system =
+        System::read(&json!({"resourceType": "CodeSystem", "url": "urn:chain", "content": "complete", "concept": chain}));
+    let first = system.concept("c0").unwrap();
+    assert!(system.is_below(first, "c1000") && !system.is_below(first, &format!("c{}", ANCESTORS_MAX + 5)));
+}
