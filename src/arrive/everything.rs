@@ -8,6 +8,7 @@ use axum::response::Response;
 use futures_util::stream;
 
 use super::call::{Call, json};
+use super::format::{self, Wanted};
 use super::given::{Given, wrong};
 use super::links;
 use super::negotiate::JSON;
@@ -35,13 +36,15 @@ pub(super) const OPERATION: Operation = Operation {
 /// Resources that are read and sent together.
 const PIECE: usize = 200;
 /// The parameters that a link repeats.
-const REPEATED: [&str; 5] = ["start", "end", "_since", "_type", "_count"];
+const REPEATED: [&str; 7] = ["start", "end", "_since", "_type", "_count", "_format", "_pretty"];
 
 async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
     let id = asked.id;
     let given = Given::asked(call, asked.method, asked.body).await?;
     let range = range(&given)?;
-    let count = given.count("_count", 1, i64::from(COUNT_MAX))?;
+    // What must be translated is held as a whole while that is done: it comes in pages.
+    let is_plain = format::wanted(call.query, call.headers) == Some(Wanted::default());
+    let count = given.count("_count", 1, i64::from(COUNT_MAX))?.or_else(|| (!is_plain).then_some(i64::from(COUNT_MAX)));
     let ledger = &call.door.flow.ledger;
     let persons = match id {
         Some(id) => {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::builders::{MEMBERS, With, bundle, dispense, hypertension, patient, store};
+use crate::database::Database;
 use crate::house::House;
 
 fn observation(id: &str, patient: &str, day: &str) -> Value {
@@ -17,7 +18,10 @@ fn observation(id: &str, patient: &str, day: &str) -> Value {
 
 /// Ada and Bob share a practitioner and a store; each has records of their own.
 async fn two_patients() -> House {
-    let house = House::new().await;
+    told_of_two(House::new().await).await
+}
+
+async fn told_of_two(house: House) -> House {
     let practitioner = |id: &str| json!({"resourceType": "Practitioner", "id": id, "name": [{"family": id}]});
     let appointment = json!({"resourceType": "Appointment", "id": "visit", "status": "proposed", "participant":
         [{"actor": {"reference": "Patient/ada"}, "status": "accepted"}, {"actor": {"reference": "Location/room"}, "status": "accepted"}]});
@@ -141,6 +145,55 @@ async fn it_can_be_narrowed() {
     let posted = json!({"resourceType": "Parameters", "parameter": [{"name": "_type", "valueString": "Patient"}]});
     let told = house.ask("POST", "Patient/ada/$everything").json(&posted).await.is(200);
     assert_eq!(names(&told), ["Patient/ada"]);
+}
+
+// What is no plain JSON is not sent as it is read: it comes in pages also where none were asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_translated_comes_in_pages() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    for piece in 0..4 {
+        let urls: Vec<String> = (0..300).map(|at| format!("Observation/o{:04}", piece * 300 + at)).collect();
+        let one = |url: &String| observation(url.trim_start_matches("Observation/"), "ada", "2026-01-15");
+        let entries: Vec<(&str, &str, Value)> = urls.iter().map(|url| ("PUT", url.as_str(), one(url))).collect();
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+    }
+    let first = house.get("Patient/ada/$everything?_format=xml").await.is(200);
+    assert_eq!((first.text.matches("<fullUrl").count(), first.text.contains("\"next\"")), (1_000, true));
+    let pretty = house.get("Patient/ada/$everything?_pretty=true").await.is(200);
+    assert_eq!(house.get(&pretty.link("next")).await.is(200).resources().len(), 201);
+}
+
+// The same questions on PostgreSQL have the same answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_the_same_on_postgresql() {
+    let house = told_of_two(House::over(Database::postgres().await).await).await;
+    house.beat().await;
+    assert_eq!(sorted(&house.get("Patient/ada/$everything").await.is(200)), ADA);
+    let mut found = Vec::new();
+    let mut next = String::from("Patient/ada/$everything?_count=2");
+    while !next.is_empty() {
+        let page = house.get(&next).await.is(200);
+        found.extend(names(&page));
+        next = page.link("next");
+    }
+    found.sort();
+    assert_eq!(found, ADA);
+    assert_eq!(
+        names(&house.get("Patient/ada/$everything?_type=Condition,Patient").await.is(200)),
+        ["Condition/ada-c", "Patient/ada"]
+    );
+    assert_eq!(house.get("Patient/$everything").await.is(200).resources().len(), ADA.len() + 3);
+    let tag = json!({"system": "urn:t", "code": "vip"});
+    house.put(&patient("bob").with("meta", json!({"tag": [tag]}))).await.is(200);
+    assert_eq!(house.get("Patient/$meta").await.is(200).at("/parameter/0/valueMeta/tag"), json!([tag]));
+    let pix = house.get(&format!("Patient/$ihe-pix?sourceIdentifier={MEMBERS}|ada")).await.is(200);
+    assert_eq!(pix.at("/parameter/0/valueReference/reference"), "Patient/ada");
+    let adherence = house.get("Patient/ada/$adherence?start=2026-06-01&end=2026-07-30").await.is(200);
+    assert_eq!(adherence.at("/group/0/measureScore/value").to_string(), "0.500000");
+    house.get("Patient/ada/$why-not").await.is(200);
+    let House { database, .. } = house;
+    database.drop().await;
 }
 
 // Of all patients: everything of everybody, each once, and still nothing that belongs to nobody and is not referred to.
