@@ -48,6 +48,7 @@ impl Config {
             forwarded: at.flag("serve", "forwarded")?,
             origins: at.texts("serve", "origins")?,
             tenant: at.text("serve", "tenant")?,
+            requests_max: usize::try_from(at.count("serve", "requests_max")?)?,
             ..arrive::Settings::default()
         };
         let ledger = ledger::Settings { database: at.text("ledger", "database")?, key: PathBuf::from(at.text("ledger", "key")?) };

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_LENGTH;
 use futures_util::StreamExt;
 
 use super::call::Call;
+use super::coding;
 use super::format::{self, Format};
 use super::negotiate;
 use super::outcome::Refusal;
@@ -62,10 +63,11 @@ async fn refuse_media(call: &Call<'_>, body: Body, bytes_max: usize, words: &str
 }
 
 async fn take(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let coding = coding::sent(call.headers)?;
     let said = call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let limit = Duration::from_secs(call.door.settings.body_seconds_max);
     match tokio::time::timeout(limit, collect(body, said.unwrap_or(0), bytes_max)).await {
-        Ok(answer) => answer,
+        Ok(answer) => coding::unpacked(coding, answer?, bytes_max),
         Err(_) => Err(Refusal::one(StatusCode::REQUEST_TIMEOUT, "timeout", "body-too-slow", "The body did not come in time.")),
     }
 }

@@ -7,11 +7,11 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::call::{Call, json};
+use super::capability::is_kept;
 use super::negotiate::has_version;
 use super::outcome::Refusal;
 use super::route::Route;
 use super::{body, changes, history, plain_path, read, search};
-use crate::fhir::definitions::is_resource;
 use crate::fhir::time::instant;
 use crate::flow::{Answer, Reader, Refused, Wanted};
 use crate::ledger::Stored;
@@ -59,7 +59,7 @@ impl Inside<'_> {
         let path = plain_path(path).ok_or_else(|| Refusal::bad("invalid-escape", "The address must be UTF-8."))?;
         let path = format!("/fhir/{path}");
         let route = Route::of(&path);
-        if route.subject().0.is_some_and(|kind| !is_resource(kind)) {
+        if route.subject().0.is_some_and(|kind| !is_kept(kind)) {
             return Err(Refusal::not_found("This is no resource type of FHIR R4."));
         }
         match route {

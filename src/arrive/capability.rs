@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, empty, json as answer};
 use super::operations::{Level, OPERATIONS, Operation};
-use crate::fhir::definitions::resource_names;
+use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::search::parse::is_served;
 use crate::fhir::search::{ParameterKind, parameters};
 
@@ -18,6 +18,11 @@ const DATE: &str = "2026-11-22";
 const HERE: &str = "urn:signa:here";
 /// Types that are no records: they exist only inside requests and answers.
 const NOT_KEPT: [&str; 2] = ["Parameters", "OperationOutcome"];
+
+/// Whether resources of this type can be stored and asked for.
+pub(super) fn is_kept(kind: &str) -> bool {
+    is_resource(kind) && !NOT_KEPT.contains(&kind)
+}
 
 /// The statement, made once.
 pub(super) struct Capability {
@@ -46,7 +51,10 @@ impl Capability {
 /// `GET /metadata`
 pub(super) fn metadata(call: &Call<'_>) -> Response {
     let capability = &call.door.capability;
-    let known = call.headers.get(IF_NONE_MATCH).is_some_and(|tag| *tag == capability.tag);
+    let own = capability.tag.to_str().unwrap_or_default();
+    let asked = call.headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+    let known =
+        asked.split(',').map(str::trim).any(|tag| tag == "*" || (!tag.is_empty() && own.ends_with(tag.trim_start_matches("W/"))));
     let mut response =
         if known { empty(StatusCode::NOT_MODIFIED) } else { answer(StatusCode::OK, capability.text(&call.base())) };
     response.headers_mut().insert(ETAG, capability.tag.clone());
@@ -72,7 +80,7 @@ fn statement() -> Value {
         "rest": [{
             "mode": "server",
             "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
-            "resource": resource_names().filter(|kind| !NOT_KEPT.contains(kind)).map(resource).collect::<Vec<_>>(),
+            "resource": resource_names().filter(|kind| is_kept(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
         }],
     });

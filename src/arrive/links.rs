@@ -11,7 +11,8 @@ use crate::fhir::search::query::Cursor;
 /// The parameter that holds the place where a page begins.
 pub(super) const PAGE: &str = "_page";
 
-/// Our own address as this client sees it, without a slash at its end.
+/// Our own address as this client sees it, without a slash at its end: what the settings say; else `X-Forwarded-*`, else
+/// `Forwarded`, where the settings believe them; else the host that was asked.
 pub(super) fn base(settings: &Settings, headers: &HeaderMap) -> String {
     if !settings.base.is_empty() {
         return settings.base.trim_end_matches('/').to_owned();
@@ -21,6 +22,7 @@ pub(super) fn base(settings: &Settings, headers: &HeaderMap) -> String {
     let mut scheme = "http";
     let mut host = plain("host").unwrap_or_default();
     let mut prefix = "";
+    let mut port = None;
     if settings.forwarded {
         let forwarded = first("forwarded").unwrap_or_default();
         let proto = first("x-forwarded-proto").or_else(|| element(forwarded, "proto"));
@@ -29,11 +31,16 @@ pub(super) fn base(settings: &Settings, headers: &HeaderMap) -> String {
             _ => scheme,
         };
         host = first("x-forwarded-host").or_else(|| element(forwarded, "host")).filter(|host| is_host(host)).unwrap_or(host);
+        port = first("x-forwarded-port").filter(|port| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()));
         prefix = first("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(|p| is_prefix(p)).unwrap_or("");
     }
     let host = if is_host(host) { host } else { "localhost" };
-    let mut base = String::with_capacity(scheme.len() + host.len() + prefix.len() + 8);
-    for part in [scheme, "://", host, prefix, "/fhir"] {
+    // A port of its own is said only where the host does not say one, and where it is not the usual one.
+    let usual = if scheme == "https" { "443" } else { "80" };
+    let port = port.filter(|port| !port.is_empty() && *port != usual && !host.contains(':')).unwrap_or_default();
+    let colon = if port.is_empty() { "" } else { ":" };
+    let mut base = String::with_capacity(scheme.len() + host.len() + prefix.len() + 16);
+    for part in [scheme, "://", host, colon, port, prefix, "/fhir"] {
         base.push_str(part);
     }
     base
@@ -119,6 +126,15 @@ mod tests {
             (&open, &proxy, "https://clinic.example/fhir"),
             (&open, &[("host", "a"), ("forwarded", "for=1;proto=https;host=\"b.example\"")], "https://b.example/fhir"),
             (&open, &[("host", "a"), ("x-forwarded-prefix", "/one/")], "http://a/one/fhir"),
+            (
+                &open,
+                &[("host", "a"), ("x-forwarded-host", "b"), ("x-forwarded-port", "8443"), ("x-forwarded-proto", "https")],
+                "https://b:8443/fhir",
+            ),
+            (&open, &[("host", "a:80"), ("x-forwarded-proto", "https"), ("x-forwarded-port", "443")], "https://a:80/fhir"),
+            (&open, &[("host", "a"), ("x-forwarded-port", "80")], "http://a/fhir"),
+            (&open, &[("host", "a"), ("x-forwarded-port", "x/y")], "http://a/fhir"),
+            (&open, &[("host", "a"), ("forwarded", "host=b"), ("x-forwarded-host", "c")], "http://c/fhir"),
             (&deaf, &proxy, "http://inner:8080/fhir"),
             (&named, &proxy, "https://clinic.example/fhir"),
             (&open, &hostile, "http://localhost/fhir"),

@@ -10,8 +10,10 @@ mod bundle;
 mod call;
 mod capability;
 mod changes;
+mod coding;
 mod counters;
 mod create;
+mod crowd;
 mod delete;
 mod drain;
 mod everything;
@@ -53,20 +55,22 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
+use axum::http::header::{ACCEPT_ENCODING, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
-use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::serve::ListenerExt;
 use futures_util::FutureExt;
 
 use call::Call;
-use capability::Capability;
+use capability::{Capability, is_kept};
 use counters::{Counters, Interaction};
+use crowd::Crowd;
 use operations::Asked;
 use outcome::Refusal;
 use route::Route;
@@ -87,6 +91,7 @@ pub struct Door {
     sender: Sender,
     capability: Capability,
     counters: Counters,
+    crowd: Crowd,
     /// What the ids of requests without an id of their own begin with.
     opened: String,
     requests: AtomicU64,
@@ -100,7 +105,8 @@ impl Door {
         let sender = Sender { scope, source: String::from("anonymous"), how: How::Live };
         let opened = format!("{:x}", flow.clock.now());
         let (capability, counters) = (Capability::of_this_house(), Counters::default());
-        Arc::new(Self { flow, teller, settings, sender, capability, counters, opened, requests: AtomicU64::new(0) })
+        let crowd = Crowd::new(settings.requests_max, Duration::from_millis(settings.turn_ms_max));
+        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, opened, requests: AtomicU64::new(0) })
     }
 
     /// Answers one request. It never fails: every fault is an answer.
@@ -110,10 +116,12 @@ impl Door {
         let origin = (!self.settings.origins.is_empty()).then(|| request.headers().get(ORIGIN).cloned()).flatten();
         let wanted = format::wanted(request.uri().query(), request.headers());
         let method = request.method().clone();
+        let codings = request.headers().get(ACCEPT_ENCODING).cloned();
         let handled = AssertUnwindSafe(self.handle(&id, wanted.is_some(), request)).catch_unwind().await;
         let (interaction, answer) = handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
         let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
         let mut response = spoken::spoken(wanted.unwrap_or_default(), &method, &id, response).await;
+        response = coding::packed(codings, response).await;
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -134,6 +142,14 @@ impl Door {
         if let Err(refusal) = admit(route, &parts.method, acceptable) {
             return (Interaction::Other, Err(refusal));
         }
+        // Who asks how the gateway fares is answered however full it is.
+        let _place = match route {
+            Route::Live | Route::Ready | Route::Metrics => None,
+            _ => match self.crowd.enter().await {
+                Some(place) => Some(place),
+                None => return (Interaction::Other, Err(Refusal::busy())),
+            },
+        };
         let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id };
         dispatch(&call, &parts.method, route, body).await
     }
@@ -151,12 +167,14 @@ impl Door {
         let known = self.settings.origins.iter().any(|known| known == "*" || known.as_bytes() == origin.as_bytes());
         if known {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"));
-            let sent = "accept, authorization, content-type, if-match, if-none-exist, if-none-match, prefer, x-request-id";
+            headers
+                .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            let sent = "accept, authorization, content-encoding, content-type, if-match, if-modified-since, if-none-exist, if-none-match, prefer, x-request-id";
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
-            let told = HeaderValue::from_static("etag, last-modified, location, x-request-id");
+            let told = HeaderValue::from_static("etag, last-modified, location, retry-after, x-request-id");
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, told);
-            headers.insert(VARY, HeaderValue::from_static("origin"));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+            headers.append(VARY, HeaderValue::from_static("origin"));
         }
     }
 }
@@ -202,8 +220,9 @@ fn admit(route: Route<'_>, method: &Method, acceptable: bool) -> Result<(), Refu
         return Err(Refusal::one(StatusCode::NOT_ACCEPTABLE, "not-supported", "not-acceptable", words));
     }
     let (kind, id) = route.subject();
-    if kind.is_some_and(|kind| !is_resource(kind)) {
-        let words = "This is no resource type of FHIR R4.";
+    let may_be_asked = |kind| is_kept(kind) || (is_resource(kind) && matches!(route, Route::Operation(..)));
+    if kind.is_some_and(|kind| !may_be_asked(kind)) {
+        let words = "This is no resource type of FHIR R4 that is kept here.";
         return Err(Refusal::one(StatusCode::NOT_FOUND, "not-supported", "unknown-type", words));
     }
     if id.is_some_and(|id| !is_id(id)) {

@@ -59,7 +59,7 @@ impl Refusal {
     }
 
     /// Come again.
-    fn busy() -> Self {
+    pub(super) fn busy() -> Self {
         Self::one(
             StatusCode::SERVICE_UNAVAILABLE,
             "transient",

@@ -17,6 +17,10 @@ pub struct Settings {
     pub bundle_bytes_max: usize,
     /// Seconds that a client may take to send a body.
     pub body_seconds_max: u64,
+    /// Requests that are answered at a time; what comes above waits.
+    pub requests_max: usize,
+    /// Milliseconds that a request waits for its turn before it is asked to come again.
+    pub turn_ms_max: u64,
     /// Milliseconds that a person's story waits for what is still to be reacted to.
     pub drain_ms_max: u64,
 }
@@ -31,6 +35,8 @@ impl Default for Settings {
             resource_bytes_max: 16 << 20,
             bundle_bytes_max: 64 << 20,
             body_seconds_max: 120,
+            requests_max: 1_024,
+            turn_ms_max: 5_000,
             drain_ms_max: 2_000,
         }
     }

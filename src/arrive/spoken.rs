@@ -1,6 +1,8 @@
 //! The last station of an answer: what is JSON inside the house is said in the format that the client wants.
 //! Follows <https://hl7.org/fhir/R4/http.html#mime-type>.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -65,7 +67,11 @@ fn translated(wanted: Wanted, bytes: &Bytes) -> Option<String> {
     }
 }
 
-/// Does work of this size where it keeps no other request waiting.
+/// Does work of this size where it keeps no other request waiting. A panic comes to nothing.
 pub(super) async fn aside<T: Send + 'static>(size: usize, work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
-    if size <= BYTES_ASIDE { work() } else { tokio::task::spawn_blocking(work).await.ok().flatten() }
+    if size <= BYTES_ASIDE {
+        catch_unwind(AssertUnwindSafe(work)).ok().flatten()
+    } else {
+        tokio::task::spawn_blocking(work).await.ok().flatten()
+    }
 }

@@ -18,11 +18,17 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) async fn start(database: &Database, clock: &Clock) -> Self {
+        Self::with(database, clock, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(database: &Database, clock: &Clock, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::read(None, |_| None).unwrap();
         config.listen = String::from("127.0.0.1:0");
         config.ledger.database.clone_from(&database.url);
         config.ledger.key = database.key();
         config.speak.loopback = true;
+        change(&mut config);
         let gateway = Gateway::open(&config, clock.clone(), None).await.unwrap();
         Self { gateway, lock: database.lock() }
     }

@@ -29,6 +29,18 @@ impl House {
         Self::over(Database::sqlite()).await
     }
 
+    /// With so many places for requests, and so long a wait for one.
+    pub(crate) async fn crowded(requests_max: usize, turn_ms_max: u64) -> Self {
+        let mut house = Self::over(Database::sqlite()).await;
+        house.stop().await;
+        let engine = Engine::with(&house.database, &house.clock, |config| {
+            config.arrive.requests_max = requests_max;
+            config.arrive.turn_ms_max = turn_ms_max;
+        });
+        house.engine = Some(engine.await);
+        house
+    }
+
     /// On this database.
     pub(crate) async fn over(database: Database) -> Self {
         let clock = Clock::stopped(millis(START));

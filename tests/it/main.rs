@@ -13,10 +13,14 @@ mod golden;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod mutate;
+#[cfg(test)]
 mod receiver;
 
 #[cfg(test)]
 mod adherence;
+#[cfg(test)]
+mod advertised;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
@@ -36,9 +40,13 @@ mod demo;
 #[cfg(test)]
 mod diary;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod everything;
 #[cfg(test)]
 mod formats;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]

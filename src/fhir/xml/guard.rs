@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
@@ -301,7 +302,7 @@ impl<'i> Guard<'i> {
             self.fault(Issue::error("structure", "unknown-attribute", place, words));
             return Ok(());
         }
-        let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| {
+        let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity).map_err(|_| {
             Stop::at("not-xml", self.place(), "An attribute holds a reference that XML does not know; write '&' as &amp;.")
         })?;
         let value = match primitive.filter(|_| key == "value") {

@@ -49,6 +49,7 @@ pub(super) fn read_to_end(reader: &mut NsReader<&[u8]>, depth: usize, place: &st
             {
                 return stop("control-character", UNHEARD);
             }
+            Event::Text(words) if words.contains("]]>") => return stop("not-xml", ill),
             Event::Text(words) if !is_legal(&words) => return stop("control-character", UNHEARD),
             Event::CData(words) if !is_legal(&words) => return stop("control-character", UNHEARD),
             Event::Comment(words) if !is_legal(&words) || !is_plain_comment(&words) => return stop("not-xml", ill),
@@ -69,7 +70,9 @@ pub(super) fn must_be_xhtml(reader: &NsReader<&[u8]>, tag: &BytesStart<'_>, plac
             let is_bound = !matches!(reader.resolver().resolve_attribute(attribute.key).0, ResolveResult::Unknown(_));
             is_name(attribute.key.into_inner())
                 && is_bound
-                && attribute.normalized_value(XmlVersion::Implicit1_0).is_ok_and(|value| is_legal(&value))
+                && attribute
+                    .normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity)
+                    .is_ok_and(|value| is_legal(&value))
         });
         if !is_whole || count >= ATTRIBUTES_MAX {
             return Err(Stop::at(

@@ -175,6 +175,15 @@ fn each_fault_has_its_key_and_place() {
             format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml' title='&#1;'/></text></Patient>"),
             &[("not-xml", "Patient.text.div")],
         ),
+        (
+            format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml'>a]]>b</div></text></Patient>"),
+            &[("not-xml", "Patient.text.div")],
+        ),
+        (
+            format!("<Patient {NS}><text><div xmlns='http://www.w3.org/1999/xhtml' title='&nbsp;'>a</div></text></Patient>"),
+            &[("not-xml", "Patient.text.div")],
+        ),
+        (format!("<Patient {NS}><language value='a&nbsp;b'/></Patient>"), &[("not-xml", "Patient.language")]),
         (String::new(), &[("empty-body", "")]),
         ("{\"resourceType\":\"Patient\"}".to_owned(), &[("loose-text", ""), ("not-xml", "")]),
     ] {

@@ -1,0 +1,159 @@
+//! Everything around a request: packing, browsers, proxies, methods, ids and bounds. Follows <https://hl7.org/fhir/R4/http.html>.
+
+use std::io::{Read, Write};
+
+use serde_json::{Value, json};
+
+use crate::builders::{With, patient};
+use crate::house::House;
+
+const FHIR_JSON: &str = "application/fhir+json";
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+// A large answer is packed for who asks, a small one is not; a packed body is taken, and one that would burst is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_packed_both_ways() {
+    let house = House::new().await;
+    let sent = gzip(&patient("ada").to_string());
+    let made = house.ask("PUT", "Patient/ada").header("Content-Encoding", "gzip").body(FHIR_JSON, sent).await.is(201);
+    assert_eq!((made.id().as_str(), made.header("content-encoding")), ("ada", ""));
+    let url = format!("{}/metadata", house.base());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let whole = house.get("metadata").await.is(200);
+    let packed = client.get(url).header("Accept-Encoding", "gzip;q=1.0, *;q=0.1").send().await.unwrap();
+    assert_eq!(
+        (packed.headers()["content-encoding"].to_str().unwrap(), packed.headers()["vary"].to_str().unwrap()),
+        ("gzip", "accept-encoding")
+    );
+    let bytes = packed.bytes().await.unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+    assert_eq!((text == whole.text, bytes.len() * 4 < text.len()), (true, true));
+    let small = house.ask("GET", "Patient/ada").header("Accept-Encoding", "gzip").send().await.is(200);
+    assert_eq!((small.header("content-encoding"), small.id().as_str()), ("", "ada"));
+    let bomb = gzip(&format!("{{\"resourceType\":\"Patient\"{}}}", " ".repeat(64 << 20)));
+    assert!(bomb.len() < 100_000);
+    let refused = house.ask("POST", "Patient").header("Content-Encoding", "gzip").body(FHIR_JSON, bomb).await.is(413);
+    assert_eq!(refused.codes(), ["too-long"]);
+    house.ask("POST", "Patient").header("Content-Encoding", "gzip").body(FHIR_JSON, "{}").await.is(400);
+    house.ask("POST", "Patient").header("Content-Encoding", "zstd").body(FHIR_JSON, "{}").await.is(415);
+}
+
+// Behind a proxy every address that we tell is the one the client knows: Location, fullUrl, next.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_those_the_client_knows() {
+    let house = House::new().await;
+    for id in ["ada", "bob"] {
+        house.put(&patient(id)).await.is(201);
+    }
+    for (headers, base) in [
+        (
+            &[("X-Forwarded-Host", "clinic.example"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Prefix", "/care")][..],
+            "https://clinic.example/care/fhir",
+        ),
+        (
+            &[("Forwarded", "for=192.0.2.60;proto=https;host=clinic.example, for=10.0.0.1;host=inner")],
+            "https://clinic.example/fhir",
+        ),
+        (
+            &[("X-Forwarded-Host", "clinic.example"), ("X-Forwarded-Port", "8443"), ("X-Forwarded-Proto", "https")],
+            "https://clinic.example:8443/fhir",
+        ),
+    ] {
+        let ask =
+            |method: &str, path: &str| headers.iter().fold(house.ask(method, path), |ask, (name, value)| ask.header(name, value));
+        let made = ask("POST", "Patient").json(&patient("x").with("id", Value::Null)).await.is(201);
+        assert_eq!(made.header("location"), format!("{base}/Patient/{}/_history/1", made.id()));
+        let page = ask("GET", "Patient?_count=1").send().await.is(200);
+        let full = page.at("/entry/0/fullUrl");
+        assert!(full.as_str().unwrap().starts_with(&format!("{base}/Patient/")), "{full}");
+        for relation in ["self", "next"] {
+            assert!(page.link(relation).starts_with(&format!("{base}/Patient?")), "{}", page.link(relation));
+        }
+        let history = ask("GET", "Patient/ada/_history").send().await.is(200);
+        assert_eq!(history.at("/entry/0/fullUrl"), json!(format!("{base}/Patient/ada")));
+    }
+}
+
+// A method that is not offered is answered with those that are; a slash at the end changes nothing; HEAD is GET without a body.
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_and_slashes_are_understood() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    for (method, path) in [
+        ("PUT", "Patient"),
+        ("POST", "Patient/ada"),
+        ("DELETE", "Patient/ada/_history"),
+        ("PUT", "metadata"),
+        ("TRACE", "Patient/ada"),
+        ("GET", "Patient/_search"),
+    ] {
+        let refused = house.ask(method, path).send().await.is(405);
+        assert_eq!(refused.codes(), ["not-supported"], "{method} {path}");
+        let allow: Vec<&str> = refused.header("allow").split(", ").collect();
+        // Without criteria a PUT at the type is refused; with them it is offered.
+        let is_plain = !allow.contains(&method) || (method, path) == ("PUT", "Patient");
+        assert!(allow.contains(&"OPTIONS") && is_plain, "{method} {path}: {allow:?}");
+    }
+    for path in ["Patient/ada/", "Patient/?_id=ada", "Patient/ada/_history/", "metadata/"] {
+        house.get(path).await.is(200);
+    }
+    for path in ["Patient/ada", "Patient?_id=ada", "Patient/ada/_history/1", "metadata"] {
+        let (head, get) = (house.ask("HEAD", path).send().await.is(200), house.get(path).await.is(200));
+        assert_eq!((head.text.as_str(), head.header("content-length")), ("", get.text.len().to_string().as_str()), "{path}");
+        assert_eq!(
+            (head.header("etag"), head.header("content-type")),
+            (get.header("etag"), get.header("content-type")),
+            "{path}"
+        );
+    }
+    house.ask("HEAD", "Patient/none").send().await.is(404);
+}
+
+// A request's id comes back as it was sent, or is made; never one that could break a log or a header.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_an_id() {
+    let house = House::new().await;
+    let named = house.ask("GET", "Patient/none").header("X-Request-Id", "ward-7/42").send().await.is(404);
+    assert_eq!(named.header("x-request-id"), "ward-7/42");
+    let long = "x".repeat(200);
+    let (first, second) = (house.ask("GET", "metadata").header("X-Request-Id", &long).send().await, house.get("metadata").await);
+    assert!(!first.header("x-request-id").is_empty() && first.header("x-request-id") != long);
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+}
+
+// Who is slow with a body is told so, and a full house asks to come again and still says how it fares.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_house_asks_to_come_again() {
+    let house = House::crowded(1, 50).await;
+    house.put(&patient("ada")).await.is(201);
+    // One request that never ends takes the only place.
+    let (address, head) = (
+        house.engine().address(),
+        "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: 99\r\n\r\n{",
+    );
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut slow, head.as_bytes()).await.unwrap();
+    let refused = loop {
+        let answer = house.get("Patient/ada").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.codes(), refused.header("retry-after")), (503, vec![String::from("transient")], "1"));
+    let live = format!("http://{address}/health/live");
+    house.get(&live).await.is(200);
+    drop(slow);
+    let answer = loop {
+        let answer = house.get("Patient/ada").await;
+        if answer.status != 503 {
+            break answer;
+        }
+    };
+    assert_eq!(answer.is(200).id(), "ada");
+}
