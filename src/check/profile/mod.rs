@@ -131,7 +131,8 @@ fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_
 }
 
 fn profiles_of(resource: &Value) -> impl Iterator<Item = &str> {
-    resource.pointer("/meta/profile").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    let claims = resource.get("meta").and_then(|meta| meta.get("profile"));
+    claims.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Whether the address is the standard's own definition of the resource's type, to which it was held already.
