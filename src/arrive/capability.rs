@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, empty, json as answer};
 use super::operations::{Level, OPERATIONS, Operation};
+use super::patch;
 use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::search::parse::is_served;
 use crate::fhir::search::{ParameterKind, parameters};
@@ -77,6 +78,7 @@ fn statement() -> Value {
         "implementation": {"description": "This gateway", "url": HERE},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": patch::FORMATS,
         "rest": [{
             "mode": "server",
             "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
@@ -92,7 +94,8 @@ fn statement() -> Value {
 }
 
 fn resource(kind: &str) -> Value {
-    let interactions = ["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"];
+    let interactions =
+        ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
     let mut resource = json!({
         "type": kind,
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),

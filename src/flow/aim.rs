@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::interaction::{Act, Condition, Interaction, refuse};
 use super::{Flow, Refused, Sender};
 use crate::check::moves;
@@ -89,6 +91,12 @@ impl Flow {
                 let id = wish.id.clone().unwrap_or_default();
                 self.replace(sender, wish, &id).await
             }
+            (Act::Patch, Some([])) => Err(Refused::NotFound),
+            (Act::Patch, Some([id])) => self.patched(sender, wish, id).await,
+            (Act::Patch, None) => {
+                let id = wish.id.clone().unwrap_or_default();
+                self.patched(sender, wish, &id).await
+            }
             (Act::Delete, Some([])) => Ok(Aim::Nothing),
             (Act::Delete, Some([id])) => Ok(Aim::Write { id: id.clone(), when: precondition(wish), guarded: false }),
             (Act::Delete, None) => {
@@ -124,16 +132,21 @@ impl Flow {
         if wish.if_match.is_some_and(|version| version != current.version) {
             return Err(Refused::VersionConflict { current: Some(current.version) });
         }
-        let place = wish.place();
-        if let Some(resource) = &mut wish.resource {
-            let faults = moves::faults(&was, resource, &place);
-            if !faults.is_empty() {
-                return Err(Refused::Rule(faults));
-            }
-            resource["lastModified"] = time::instant(self.clock.now()).into();
-        }
+        self.step(&was, wish)?;
         let guarded = wish.if_match.is_none();
         Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
+    }
+
+    /// A Task of our own takes a step only as Tasks move; when it did, we say.
+    pub(super) fn step(&self, was: &Value, wish: &mut Interaction) -> Result<(), Refused> {
+        let place = wish.place();
+        let Some(resource) = wish.resource.as_mut().filter(|_| wish.kind == "Task" && moves::is_ours(was)) else { return Ok(()) };
+        let faults = moves::faults(was, resource, &place);
+        if !faults.is_empty() {
+            return Err(Refused::Rule(faults));
+        }
+        resource["lastModified"] = time::instant(self.clock.now()).into();
+        Ok(())
     }
 
     /// What a condition finds; each is asked once in a unit.

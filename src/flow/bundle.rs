@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::interaction::{Act, Interaction, same_id};
-use super::{Done, Flow, Refused, Sender};
+use super::{Done, Flow, Refused, Sender, patch};
 use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
 use crate::fhir::time;
@@ -161,15 +161,19 @@ impl Flow {
             Method::Create => (Act::Create, request.if_none_exist),
             Method::Update => (Act::Update, request.criteria),
             Method::Delete => (Act::Delete, request.criteria),
-            Method::Patch | Method::Read => return Err(Refused::NotSupported(String::from("PATCH is not offered in a Bundle."))),
+            Method::Patch => (Act::Patch, request.criteria),
+            Method::Read => return Err(Refused::Broken(String::from("a read came among the writes"))),
         };
         let condition = criteria.map(|criteria| self.condition(&request.kind, &criteria)).transpose()?;
+        let place = format!("Bundle.entry[{}].resource", line.index);
+        let patch = (act == Act::Patch).then(|| patch::of_entry(line.resource.as_ref(), &place)).transpose()?;
         let wish = Interaction {
             act,
             id: request.id,
             condition,
             if_match: request.if_match,
-            resource: line.resource.filter(|_| act != Act::Delete),
+            resource: line.resource.filter(|_| matches!(act, Act::Create | Act::Update)),
+            patch,
             warnings: line.issues,
             entry: Some((line.index, line.full_url.filter(|_| whole))),
             kind: request.kind,

@@ -13,6 +13,7 @@ mod everything;
 mod import;
 mod interaction;
 mod library;
+mod patch;
 mod profiles;
 mod settle;
 mod story;
@@ -25,6 +26,7 @@ pub use criteria::listened;
 pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
 pub use library::LOOK_EVERY;
+pub use patch::Sent;
 pub use story::{Teller, fresh, resource};
 
 use std::sync::Arc;
@@ -40,7 +42,9 @@ use crate::ledger::{self, Ledger, Receipt, Scope, Stored};
 use crate::speak;
 
 /// A conditional interaction is built so often before its sender is asked to come again.
-pub const REBUILDS_MAX: usize = 16;
+///
+/// So many senders may change one resource at once without naming a version: of those who lose a turn, each is one turn nearer.
+pub const REBUILDS_MAX: usize = 64;
 
 /// The way into memory. A clone leads to the same ledger.
 #[derive(Clone)]

@@ -61,6 +61,7 @@ mod migrations;
 mod nudges;
 #[cfg(test)]
 mod operations;
+mod patches;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
