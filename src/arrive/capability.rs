@@ -81,7 +81,7 @@ fn statement() -> Value {
         "patchFormat": patch::FORMATS,
         "rest": [{
             "mode": "server",
-            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
+            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource. An update that changes nothing makes no new version. A resource is deleted also while others refer to it.",
             "resource": resource_names().filter(|kind| is_kept(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
         }],
@@ -107,6 +107,8 @@ fn resource(kind: &str) -> Value {
         "conditionalRead": "full-support",
         "conditionalUpdate": true,
         "conditionalDelete": "single",
+        // Not "enforced": a reference may lead to what is not there yet, or not there any more.
+        "referencePolicy": ["literal", "logical", "local"],
         "searchParam": search_parameters(kind),
     });
     let operations = offered(|operation| operation.is_for(Level::Type, kind) || operation.is_for(Level::Instance, kind));

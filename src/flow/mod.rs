@@ -21,7 +21,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-pub use bundle::{Answer, Reader, Wanted};
+pub use bundle::{Answer, Reader, Telling, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
@@ -202,10 +202,16 @@ impl Flow {
     }
 
     /// `DELETE [type]?criteria`: at most one. Follows <https://hl7.org/fhir/R4/http.html#3.1.0.7.1>.
-    pub async fn delete_where(&self, sender: &Sender, kind: &str, criteria: &str) -> Result<Done, Refused> {
+    pub async fn delete_where(
+        &self,
+        sender: &Sender,
+        kind: &str,
+        criteria: &str,
+        if_match: Option<i64>,
+    ) -> Result<Done, Refused> {
         let build = || {
             let condition = Some(self.condition(kind, criteria)?);
-            Ok(vec![Interaction { condition, ..Interaction::new(Act::Delete, kind) }])
+            Ok(vec![Interaction { condition, if_match, ..Interaction::new(Act::Delete, kind) }])
         };
         one(self.settle(sender, build).await)
     }
