@@ -62,7 +62,8 @@ async fn refuse_media(call: &Call<'_>, body: Body, bytes_max: usize, words: &str
     Err(Refusal::one(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", "unsupported-media-type", words))
 }
 
-async fn take(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+/// The body, whatever it is said to be.
+pub(super) async fn take(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     let coding = coding::sent(call.headers)?;
     let said = call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let limit = Duration::from_secs(call.door.settings.body_seconds_max);

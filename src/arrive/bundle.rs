@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::call::{Call, json};
 use super::capability::is_kept;
-use super::negotiate::has_version;
+use super::negotiate::{self, Return, has_version};
 use super::outcome::Refusal;
 use super::route::Route;
 use super::{body, changes, history, plain_path, read, search};
 use crate::fhir::time::instant;
-use crate::flow::{Answer, Reader, Refused, Wanted};
+use crate::flow::{Answer, Reader, Refused, Telling, Wanted};
 use crate::ledger::Stored;
 
 /// `POST [base]`
@@ -49,6 +49,15 @@ impl Reader for Inside<'_> {
 
     fn base(&self) -> &str {
         &self.base
+    }
+
+    fn told(&self) -> Telling {
+        match self.call.preference().wanted {
+            Return::Outcome => Telling::Outcome,
+            // Only who asks for them gets the resources: most Bundles are sent to be kept, not to be read.
+            Return::Representation if negotiate::asks_for_representation(self.call.headers) => Telling::Resource,
+            _ => Telling::Little,
+        }
     }
 }
 

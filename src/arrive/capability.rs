@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, empty, json as answer};
 use super::operations::{Level, OPERATIONS, Operation};
+use super::patch;
 use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::search::parse::is_served;
 use crate::fhir::search::{ParameterKind, parameters};
@@ -77,9 +78,10 @@ fn statement() -> Value {
         "implementation": {"description": "This gateway", "url": HERE},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": patch::FORMATS,
         "rest": [{
             "mode": "server",
-            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource.",
+            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource. An update that changes nothing makes no new version. A resource is deleted also while others refer to it.",
             "resource": resource_names().filter(|kind| is_kept(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
         }],
@@ -92,7 +94,8 @@ fn statement() -> Value {
 }
 
 fn resource(kind: &str) -> Value {
-    let interactions = ["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"];
+    let interactions =
+        ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
     let mut resource = json!({
         "type": kind,
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),
@@ -104,6 +107,8 @@ fn resource(kind: &str) -> Value {
         "conditionalRead": "full-support",
         "conditionalUpdate": true,
         "conditionalDelete": "single",
+        // Not "enforced": a reference may lead to what is not there yet, or not there any more.
+        "referencePolicy": ["literal", "logical", "local"],
         "searchParam": search_parameters(kind),
     });
     let operations = offered(|operation| operation.is_for(Level::Type, kind) || operation.is_for(Level::Instance, kind));

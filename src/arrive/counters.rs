@@ -15,14 +15,15 @@ pub(super) enum Interaction {
     Create,
     Update,
     Delete,
+    Patch,
     Bundle,
     Operation,
     Capabilities,
     Other,
 }
 
-const NAMES: [&str; 10] =
-    ["read", "search", "history", "create", "update", "delete", "bundle", "operation", "capabilities", "other"];
+const NAMES: [&str; 11] =
+    ["read", "search", "history", "create", "update", "delete", "patch", "bundle", "operation", "capabilities", "other"];
 
 /// Upper bounds of the classes of duration, in microseconds, and as Prometheus writes them.
 const BOUNDS: [(u64, &str); 8] = [

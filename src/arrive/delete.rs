@@ -19,7 +19,8 @@ pub(super) async fn delete(call: &Call<'_>, kind: &str, id: &str) -> Result<Resp
 
 /// `DELETE [type]?criteria`
 pub(super) async fn delete_where(call: &Call<'_>, kind: &str) -> Result<Response, Refusal> {
-    let done = call.door.flow.delete_where(call.sender(), kind, call.query.unwrap_or_default()).await?;
+    let if_match = call.if_match()?;
+    let done = call.door.flow.delete_where(call.sender(), kind, call.query.unwrap_or_default(), if_match).await?;
     Ok(answer(call, &done))
 }
 

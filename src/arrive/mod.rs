@@ -33,6 +33,7 @@ mod negotiate;
 mod openapi;
 mod operations;
 mod outcome;
+mod patch;
 mod pix;
 mod read;
 mod route;
@@ -248,6 +249,10 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         Route::Kind(kind) if method == Method::PUT && conditional => {
             (I::Update, Box::pin(update::update_where(call, kind, body)).await)
         }
+        Route::Instance(kind, id) if method == Method::PATCH => (I::Patch, Box::pin(patch::patch(call, kind, id, body)).await),
+        Route::Kind(kind) if method == Method::PATCH && conditional => {
+            (I::Patch, Box::pin(patch::patch_where(call, kind, body)).await)
+        }
         Route::Kind(kind) if method == Method::DELETE && conditional => {
             (I::Delete, Box::pin(delete::delete_where(call, kind)).await)
         }
@@ -271,5 +276,8 @@ fn options(allow: &'static str) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    if let Some(formats) = HeaderValue::try_from(patch::FORMATS.join(", ")).ok().filter(|_| allow.contains("PATCH")) {
+        response.headers_mut().insert("accept-patch", formats);
+    }
     response
 }

@@ -52,6 +52,14 @@ pub(super) fn preference(headers: &HeaderMap) -> Preference {
     preference
 }
 
+/// Whether `return=representation` was said, and is not only what is given without it.
+pub(super) fn asks_for_representation(headers: &HeaderMap) -> bool {
+    let said = |value: &axum::http::HeaderValue| {
+        value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("return=representation"))
+    };
+    headers.get_all("prefer").iter().any(said)
+}
+
 /// Whether the body is said to be a form.
 pub(super) fn sends_form(headers: &HeaderMap) -> bool {
     let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -97,9 +105,15 @@ pub(super) fn is_known(headers: &HeaderMap, current: i64, updated: i64) -> bool 
 pub(super) fn has_version(if_none_match: Option<&str>, if_modified_since: Option<&str>, current: i64, updated: i64) -> bool {
     match (if_none_match, if_modified_since) {
         (Some(tags), _) => tags.split(',').any(|tag| tag.trim() == "*" || version(tag) == Some(current)),
-        (None, Some(date)) => rfc2822::parse(date).is_ok_and(|since| updated.div_euclid(1_000) <= since.timestamp().as_second()),
+        (None, Some(date)) => moment(date).is_some_and(|since| updated.div_euclid(1_000) <= since),
         (None, None) => false,
     }
+}
+
+/// The second of an HTTP date, or of an instant as a Bundle's request has it.
+fn moment(text: &str) -> Option<i64> {
+    let of_header = rfc2822::parse(text).map(|date| date.timestamp());
+    of_header.or_else(|_| text.parse::<Timestamp>()).ok().map(Timestamp::as_second)
 }
 
 /// `Sun, 22 Nov 2026 08:00:00 GMT` of UTC milliseconds.
@@ -159,6 +173,8 @@ mod tests {
             (Some("W/\"2\""), Some(date.as_str()), false),
             (None, Some(date.as_str()), true),
             (None, Some("Wed, 28 Feb 2024 00:00:00 GMT"), false),
+            (None, Some("2024-02-29T01:00:00+01:00"), true),
+            (None, Some("2024-02-28T00:00:00Z"), false),
             (None, Some("yesterday"), false),
             (None, None, false),
         ] {

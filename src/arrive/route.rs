@@ -98,8 +98,8 @@ impl<'a> Route<'a> {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Self::Base | Self::Search(_) => "POST, OPTIONS",
-            Self::Kind(_) => "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-            Self::Instance(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Self::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            Self::Instance(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
             Self::Operation(_, methods, ..) => methods.allow(),
             _ => "GET, HEAD, OPTIONS",
         }

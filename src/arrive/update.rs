@@ -28,7 +28,8 @@ pub(super) async fn update_where(call: &Call<'_>, kind: &str, sent: Body) -> Res
     Ok(answer(call, &done))
 }
 
-fn version(call: &Call<'_>) -> Result<Option<i64>, Refusal> {
+/// The version that a write rests on.
+pub(super) fn version(call: &Call<'_>) -> Result<Option<i64>, Refusal> {
     if call.headers.contains_key(IF_NONE_MATCH) {
         // To pass over it would overwrite what the client wanted to keep.
         return Err(Refusal::bad("if-none-match-on-write", "If-None-Match is not offered for writes; use If-Match."));

@@ -39,6 +39,21 @@ pub fn object(bytes: &[u8], bytes_max: usize) -> Result<Value, Vec<Issue>> {
     }
 }
 
+/// Reads a JSON array that is no resource, as a JSON Patch is one; places begin with `patch`.
+pub fn patch(bytes: &[u8], bytes_max: usize) -> Result<Value, Vec<Issue>> {
+    const ROOT: &str = "patch";
+    let mut findings = Findings::default();
+    if bytes.len() > bytes_max {
+        let words = format!("The body has {} bytes; at most {bytes_max} are taken.", bytes.len());
+        return Err(vec![Issue::error("too-long", "body-too-long", ROOT, words)]);
+    }
+    let Some(text) = text(without_bom(bytes), ROOT, &mut findings) else { return Err(findings.into_issues()) };
+    match Reader::new(text, &mut findings).document(&Place::Root(ROOT)) {
+        Ok(value) if findings.count() == 0 => Ok(value),
+        _ => Err(findings.into_issues()),
+    }
+}
+
 /// The body without the byte order mark that some senders put before it.
 #[must_use]
 pub fn without_bom(bytes: &[u8]) -> &[u8] {
@@ -171,6 +186,17 @@ mod tests {
         }
         let fits = format!("{{\"a\":{}{}}}", "[".repeat(63), "]".repeat(63));
         assert_eq!(faults(fits.as_bytes()), []);
+    }
+
+    #[test]
+    fn a_patch_is_read_as_strictly_as_a_body() {
+        let read = |body: &str| patch(body.as_bytes(), BODY_BYTES_MAX).map_err(|issues| issues[0].key);
+        assert!(read(r#"[{"op":"add","path":"/a","value":null}]"#).is_ok());
+        assert_eq!(read(r#"[{"op":"add","op":"remove"}]"#), Err("duplicate-key"));
+        assert_eq!(read("[{]"), Err("not-json"));
+        assert_eq!(read("[] []"), Err("more-than-one-document"));
+        assert_eq!(read(""), Err("empty-body"));
+        assert_eq!(patch(b"[ ]", 2).unwrap_err()[0].key, "body-too-long");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a Task of our own may move, and what must stay as it was. Tasks of others move as their senders say.
 //! Follows <https://hl7.org/fhir/R4/task.html#statemachine>.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fhir::outcome::Issue;
 
@@ -13,14 +13,17 @@ const MOVES: &[(&str, &[&str])] = &[
     ("draft", &["requested", "cancelled"]),
     ("requested", &["received", "accepted", "rejected", "cancelled"]),
     ("received", &["accepted", "rejected", "cancelled"]),
-    ("accepted", &["ready", "in-progress", "on-hold", "cancelled"]),
-    ("ready", &["in-progress", "on-hold", "cancelled"]),
+    ("accepted", &["ready", "in-progress", "cancelled"]),
+    ("ready", &["in-progress", "cancelled"]),
     ("in-progress", &["on-hold", "completed", "failed", "cancelled"]),
     ("on-hold", &["in-progress", "failed", "cancelled"]),
 ];
 
 /// References that say what the Task is about; nobody changes them.
 const KEPT_REFERENCES: [&str; 3] = ["for", "focus", "requester"];
+
+/// Statuses that ask why; their reason is told to who looks at the Task later.
+const REASONED: [&str; 4] = ["rejected", "failed", "on-hold", "cancelled"];
 
 /// Other elements that stay as we wrote them.
 const KEPT: [&str; 3] = ["instantiatesCanonical", "authoredOn", "intent"];
@@ -38,8 +41,11 @@ pub fn is_ours(task: &Value) -> bool {
 pub fn faults(was: &Value, now: &Value, place: &str) -> Vec<Issue> {
     let mut issues = Vec::new();
     let (from, to) = (status(was), status(now));
+    let silent = || now.get("output").and_then(Value::as_array).is_none_or(Vec::is_empty);
     if !may_move(from, to) {
         issues.push(rule(place, "status", &format!("A Task does not move from {from} to {to}; {}", allowed(from))));
+    } else if to == "completed" && silent() {
+        issues.push(rule(place, "output", "A completed Task says what was done: give an output that refers to it."));
     }
     for element in KEPT_REFERENCES {
         if reference(was, element) != reference(now, element) {
@@ -65,6 +71,24 @@ pub fn faults(was: &Value, now: &Value, place: &str) -> Vec<Issue> {
     }
     issues
 }
+
+/// Says that no reason was given, where the status asks for one: a Task must not be put aside in silence.
+pub fn give_reason(now: &mut Value) {
+    let reasoned = REASONED.contains(&status(now));
+    if reasoned && now.get("statusReason").and_then(|reason| reason.get("text")).is_none() {
+        match now.get_mut("statusReason").and_then(Value::as_object_mut) {
+            Some(reason) => {
+                let display = reason.get("coding").and_then(|codings| codings.get(0)).and_then(|coding| coding.get("display"));
+                let text = display.cloned().unwrap_or_else(|| NO_REASON.into());
+                reason.insert(String::from("text"), text);
+            }
+            None => now["statusReason"] = json!({"text": NO_REASON}),
+        }
+    }
+}
+
+/// Stands where nobody said why.
+const NO_REASON: &str = "No reason was given.";
 
 fn may_move(from: &str, to: &str) -> bool {
     from == to || to == "entered-in-error" || next(from).contains(&to)
@@ -117,6 +141,22 @@ mod tests {
         "entered-in-error",
     ];
 
+    /// From each status (a line) to each status (a column), both in the order above: `x` where the move is legal, `.` where not.
+    const LEGAL: [&str; 12] = [
+        "xx....x....x", // draft
+        ".xxxx.x....x", // requested
+        "..xxx.x....x", // received
+        "...x.xxx...x", // accepted
+        "....x......x", // rejected
+        ".....xxx...x", // ready
+        "......x....x", // cancelled
+        "......xxxxxx", // in-progress
+        "......xxxx.x", // on-hold
+        ".........x.x", // failed
+        "..........xx", // completed
+        "...........x", // entered-in-error
+    ];
+
     fn task(status: &str) -> Value {
         json!({
             "resourceType": "Task",
@@ -125,22 +165,42 @@ mod tests {
             "intent": "order",
             "for": {"reference": "Patient/1", "display": "x"},
             "owner": {"reference": "Organization/west"},
+            "output": [{"type": {"text": "done"}, "valueString": "called"}],
         })
     }
 
     #[test]
     fn exactly_these_of_all_moves_are_allowed() {
-        let mut allowed = 0;
-        for from in STATUSES {
-            for to in STATUSES {
-                allowed += usize::from(faults(&task(from), &task(to), "Task").is_empty());
+        for (from, line) in STATUSES.iter().zip(LEGAL) {
+            for (to, legal) in STATUSES.iter().zip(line.chars()) {
+                let issues = faults(&task(from), &task(to), "Task");
+                assert_eq!(issues.is_empty(), legal == 'x', "{from} to {to}: {issues:?}");
             }
         }
-        // 12 that stay, 11 into entered-in-error, and the listed ones.
-        assert_eq!(allowed, 12 + 11 + MOVES.iter().map(|(_, next)| next.len()).sum::<usize>());
         let issue = &faults(&task("completed"), &task("requested"), "Task")[0];
         assert_eq!((issue.code, issue.expression.as_str()), ("business-rule", "Task.status"));
         assert!(faults(&task("requested"), &task("completed"), "Task")[0].diagnostics.contains("accepted"));
+    }
+
+    #[test]
+    fn an_end_says_what_was_done_or_why() {
+        let mut bare = task("completed");
+        bare.as_object_mut().unwrap().shift_remove("output");
+        assert_eq!(faults(&task("in-progress"), &bare, "Task")[0].expression, "Task.output");
+        let reasoned = |status: &str, reason: Value| {
+            let mut task = task(status);
+            task["statusReason"] = reason;
+            give_reason(&mut task);
+            task["statusReason"]["text"].clone()
+        };
+        assert_eq!(reasoned("rejected", json!({"text": "closed today"})), "closed today");
+        assert_eq!(reasoned("failed", json!({"coding": [{"display": "not reached"}]})), "not reached");
+        let mut silent = task("on-hold");
+        give_reason(&mut silent);
+        assert_eq!(silent["statusReason"]["text"], NO_REASON);
+        let mut going = task("accepted");
+        give_reason(&mut going);
+        assert_eq!(going, task("accepted"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod definitions;
 pub mod kinds;
 pub mod outcome;
+pub mod patch;
 pub mod path;
 pub mod search;
 pub mod terms;

@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::interaction::{Act, Condition, Interaction, refuse};
 use super::{Flow, Refused, Sender};
 use crate::check::moves;
@@ -45,8 +47,12 @@ pub(super) struct Plan {
     pub(super) links: Links,
     /// Index in `expects` by criteria.
     asked: HashMap<String, usize>,
-    /// What conditional creates of this unit make, by criteria.
-    made: HashMap<String, String>,
+    /// What this unit makes because these criteria found nothing: the id, and which interaction it is.
+    made: HashMap<String, (String, usize)>,
+    /// Interactions that are one because their criteria are: the first of them, and another.
+    twins: Vec<(usize, usize)>,
+    /// What this unit deletes, by type and id.
+    gone: HashSet<(String, String)>,
 }
 
 impl Flow {
@@ -55,8 +61,12 @@ impl Flow {
         let mut plan = Plan::default();
         for wish in wishes.iter_mut() {
             let aim = self.aim_one(sender, wish, &mut plan).await.map_err(|cause| wish.refused(cause))?;
+            if let (Act::Delete, Aim::Write { id, .. }) = (wish.act, &aim) {
+                plan.gone.insert((wish.kind.clone(), id.clone()));
+            }
             plan.aims.push(aim);
         }
+        same_twins(wishes, &plan.twins)?;
         each_once(wishes, &plan.aims)?;
         plan.links = self.links(wishes, &plan.aims);
         self.resolve(sender, wishes, &mut plan).await?;
@@ -65,6 +75,7 @@ impl Flow {
 
     async fn aim_one(&self, sender: &Sender, wish: &mut Interaction, plan: &mut Plan) -> Result<Aim, Refused> {
         let found = match &wish.condition {
+            Some(condition) if wish.act == Act::Create => Some(self.left(sender, condition, plan).await?),
             Some(condition) => Some(self.found(sender, condition, plan).await?),
             None => None,
         };
@@ -73,10 +84,14 @@ impl Flow {
             (Act::Create, Some([id])) => Ok(Aim::Present { id: id.clone() }),
             (Act::Create, Some([])) => Ok(self.make_once(wish, plan)),
             (Act::Create, None) => Ok(Aim::Write { id: self.fresh_id(), when: Precondition::Absent, guarded: false }),
-            (Act::Update, Some([])) if wish.if_match.is_some() => Err(Refused::VersionConflict { current: None }),
+            (Act::Update | Act::Delete, Some([])) if wish.if_match.is_some() => Err(Refused::VersionConflict { current: None }),
             (Act::Update, Some([])) => {
-                let id = wish.body_id().map_or_else(|| self.fresh_id(), str::to_owned);
-                Ok(Aim::Write { id, when: Precondition::Absent, guarded: false })
+                let (id, when) = self.room_for(sender, wish).await?;
+                let text = wish.condition.as_ref().map(|condition| condition.text.clone()).unwrap_or_default();
+                if plan.made.insert(text, (id.clone(), plan.aims.len())).is_some() {
+                    return Err(refuse(twice(wish)));
+                }
+                Ok(Aim::Write { id, when, guarded: when != Precondition::Absent })
             }
             (Act::Update, Some([id])) => {
                 if wish.body_id().is_some_and(|body| body != id) {
@@ -89,6 +104,12 @@ impl Flow {
                 let id = wish.id.clone().unwrap_or_default();
                 self.replace(sender, wish, &id).await
             }
+            (Act::Patch, Some([])) => Err(Refused::NotFound),
+            (Act::Patch, Some([id])) => self.patched(sender, wish, id).await,
+            (Act::Patch, None) => {
+                let id = wish.id.clone().unwrap_or_default();
+                self.patched(sender, wish, &id).await
+            }
             (Act::Delete, Some([])) => Ok(Aim::Nothing),
             (Act::Delete, Some([id])) => Ok(Aim::Write { id: id.clone(), when: precondition(wish), guarded: false }),
             (Act::Delete, None) => {
@@ -98,14 +119,26 @@ impl Flow {
         }
     }
 
+    /// The id under which an update whose criteria found nothing creates: the sender's own, unless another resource has it.
+    async fn room_for(&self, sender: &Sender, wish: &Interaction) -> Result<(String, Precondition), Refused> {
+        let Some(id) = wish.body_id() else { return Ok((self.fresh_id(), Precondition::Absent)) };
+        let when = match self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(super::broken)? {
+            None => Precondition::Absent,
+            Some(gone) if gone.deleted => Precondition::Version(gone.version),
+            Some(_) => return Err(Refused::Exists),
+        };
+        Ok((id.to_owned(), when))
+    }
+
     /// A conditional create that found nothing; the same criteria a second time in one unit mean the same resource.
     fn make_once(&self, wish: &Interaction, plan: &mut Plan) -> Aim {
         let text = wish.condition.as_ref().map(|condition| condition.text.clone()).unwrap_or_default();
-        if let Some(id) = plan.made.get(&text) {
+        if let Some((id, first)) = plan.made.get(&text) {
+            plan.twins.push((*first, plan.aims.len()));
             return Aim::Present { id: id.clone() };
         }
         let id = self.fresh_id();
-        plan.made.insert(text, id.clone());
+        plan.made.insert(text, (id.clone(), plan.aims.len()));
         Aim::Write { id, when: Precondition::Absent, guarded: false }
     }
 
@@ -124,16 +157,22 @@ impl Flow {
         if wish.if_match.is_some_and(|version| version != current.version) {
             return Err(Refused::VersionConflict { current: Some(current.version) });
         }
-        let place = wish.place();
-        if let Some(resource) = &mut wish.resource {
-            let faults = moves::faults(&was, resource, &place);
-            if !faults.is_empty() {
-                return Err(Refused::Rule(faults));
-            }
-            resource["lastModified"] = time::instant(self.clock.now()).into();
-        }
+        self.step(&was, wish)?;
         let guarded = wish.if_match.is_none();
         Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
+    }
+
+    /// A Task of our own takes a step only as Tasks move; when it did, we say.
+    pub(super) fn step(&self, was: &Value, wish: &mut Interaction) -> Result<(), Refused> {
+        let place = wish.place();
+        let Some(resource) = wish.resource.as_mut().filter(|_| wish.kind == "Task" && moves::is_ours(was)) else { return Ok(()) };
+        let faults = moves::faults(was, resource, &place);
+        if !faults.is_empty() {
+            return Err(Refused::Rule(faults));
+        }
+        moves::give_reason(resource);
+        resource["lastModified"] = time::instant(self.clock.now()).into();
+        Ok(())
     }
 
     /// What a condition finds; each is asked once in a unit.
@@ -144,6 +183,31 @@ impl Flow {
         let found = self.ledger.find(&sender.scope, &condition.query).await.map_err(super::broken)?;
         plan.asked.insert(condition.text.clone(), plan.expects.len());
         plan.expects.push(Expect { query: condition.query.clone(), found: found.clone() });
+        Ok(found)
+    }
+
+    /// What a condition finds when the unit has deleted what it deletes.
+    async fn left(&self, sender: &Sender, condition: &Condition, plan: &mut Plan) -> Result<Vec<String>, Refused> {
+        let found = self.found(sender, condition, plan).await?;
+        let kind = &condition.query.kind;
+        self.without(sender, found, condition, plan.gone.len(), |id| plan.gone.contains(&(kind.clone(), id.to_owned()))).await
+    }
+
+    /// What is found without these, at most `count` of them. Where two were found there may be more: then it is asked again,
+    /// so that none is taken for the only one.
+    async fn without(
+        &self,
+        sender: &Sender,
+        mut found: Vec<String>,
+        condition: &Condition,
+        count: usize,
+        not: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Refused> {
+        if found.len() > 1 && found.iter().any(|id| not(id)) {
+            let count = u32::try_from(count.saturating_add(2)).unwrap_or(u32::MAX);
+            found = self.ledger.find_many(&sender.scope, &condition.query, count).await.map_err(super::broken)?;
+        }
+        found.retain(|id| !not(id));
         Ok(found)
     }
 
@@ -174,6 +238,8 @@ impl Flow {
                 let place = format!("{}{place}", wish.place());
                 let condition = self.condition(kind, criteria).map_err(|refused| at(refused, &place))?;
                 let found = self.found(sender, &condition, plan).await?;
+                let own = written(wishes, &plan.aims, kind);
+                let found = self.without(sender, found, &condition, own.len(), |id| own.contains(id)).await?;
                 let found = self.with_own(found, &condition, wishes, &plan.aims, &mut rows);
                 match found.as_slice() {
                     [id] => {
@@ -217,15 +283,42 @@ fn precondition(wish: &Interaction) -> Precondition {
     wish.if_match.map_or(Precondition::None, Precondition::Version)
 }
 
+/// The ids of this type that the unit writes or deletes.
+fn written<'a>(wishes: &[Interaction], aims: &'a [Aim], kind: &str) -> HashSet<&'a str> {
+    let own = |(wish, aim): (&Interaction, &'a Aim)| match aim {
+        Aim::Write { id, .. } if wish.kind == kind => Some(id.as_str()),
+        _ => None,
+    };
+    wishes.iter().zip(aims).filter_map(own).collect()
+}
+
+/// Interactions with the same criteria are one only if they want the same: else the order of entries would decide.
+fn same_twins(wishes: &[Interaction], twins: &[(usize, usize)]) -> Result<(), Refused> {
+    let data = |wish: &Interaction| {
+        let mut resource = wish.resource.clone().unwrap_or_default();
+        resource.as_object_mut().map(|members| members.shift_remove("id"));
+        resource
+    };
+    match twins.iter().find(|(first, other)| wishes[*first].act != Act::Create || data(&wishes[*first]) != data(&wishes[*other]))
+    {
+        Some((_, other)) => Err(refuse(twice(&wishes[*other]))),
+        None => Ok(()),
+    }
+}
+
+fn twice(wish: &Interaction) -> Issue {
+    let place = wish.entry.as_ref().map(|(index, _)| format!("Bundle.entry[{index}]")).unwrap_or_default();
+    let words = "Another entry of this transaction is about the same resource; each may be named once.";
+    Issue::error("invalid", "same-resource-twice", place, words)
+}
+
 /// One unit may write a resource only once: the order of entries must not decide what becomes of it.
 fn each_once(wishes: &[Interaction], aims: &[Aim]) -> Result<(), Refused> {
     let mut seen = HashSet::with_capacity(aims.len());
     for (wish, aim) in wishes.iter().zip(aims) {
         let Aim::Write { id, .. } = aim else { continue };
         if !seen.insert((wish.kind.as_str(), id.as_str())) {
-            let place = wish.entry.as_ref().map(|(index, _)| format!("Bundle.entry[{index}]")).unwrap_or_default();
-            let words = "Another entry of this transaction is about the same resource; each may be named once.";
-            return Err(refuse(Issue::error("invalid", "same-resource-twice", place, words)));
+            return Err(refuse(twice(wish)));
         }
     }
     Ok(())

@@ -1,17 +1,19 @@
 //! Batch and transaction: the entries of a Bundle, each alone or all together.
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use super::interaction::{Act, Interaction, same_id};
-use super::{Done, Flow, Refused, Sender};
+use super::interaction::{Act, Interaction, refuse, same_id};
+use super::{Done, Flow, Refused, Sender, broken, patch};
 use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
 use crate::fhir::time;
 use crate::identify::bundle::{Method, Request, is_transaction, request};
+use crate::ledger::{Receipt, Stored};
 
 /// So many entries of a batch are on their way at once, so that one commit can take them together.
 const BATCH_ABREAST: usize = 32;
@@ -78,6 +80,21 @@ pub trait Reader: Sync {
 
     /// The address put before locations, without a slash at its end; may be empty.
     fn base(&self) -> &str;
+
+    /// What is told of entries that wrote, beside status and version.
+    fn told(&self) -> Telling;
+}
+
+/// What is told of entries that wrote, beside status and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Telling {
+    /// Nothing more, except what should be mended.
+    #[default]
+    Little,
+    /// The resource as it is kept now.
+    Resource,
+    /// An OperationOutcome in any case.
+    Outcome,
 }
 
 impl Flow {
@@ -134,6 +151,8 @@ impl Flow {
         let mut answers: Vec<Answer> = sheet.lines.iter().map(|_| Answer::default()).collect();
         let (reads, writes) = sheet.split();
         let order: Vec<(usize, bool)> = writes.iter().map(|line| (line.index, line.deletes())).collect();
+        let targets: HashMap<String, bool> =
+            writes.iter().filter_map(|line| line.target().map(|target| (target, line.deletes()))).collect();
         let mut first = Some(writes);
         let build = || {
             let writes = first.take().map_or_else(|| self.sheet(body).map(|sheet| sheet.split().1), Ok)?;
@@ -141,14 +160,27 @@ impl Flow {
             let named = |(index, wish): (usize, Result<_, _>)| wish.map_err(|cause| in_entry(index, cause));
             writes.into_iter().map(wish).map(named).collect()
         };
+        for line in &reads {
+            line.readable(&targets, reader).await?;
+        }
         let done = if order.is_empty() { Vec::new() } else { self.settle(sender, build).await? };
-        for ((index, deletes), done) in order.into_iter().zip(done) {
-            answers[index] = written(&done, deletes);
+        for ((index, deletes), mut done) in order.into_iter().zip(done) {
+            self.fetch(sender, &mut done, deletes, reader.told()).await?;
+            answers[index] = written(&done, deletes, reader.told());
         }
         for line in reads {
             answers[line.index] = line.read(reader).await;
         }
         Ok(answers)
+    }
+
+    /// Gets the resource as it is kept now, where it is to be told.
+    async fn fetch(&self, sender: &Sender, done: &mut Done, deletes: bool, telling: Telling) -> Result<(), Refused> {
+        if telling == Telling::Resource && !deletes && done.stored.is_none() {
+            let Receipt { kind, id, version, .. } = &done.receipt;
+            done.stored = self.ledger.version(&sender.scope, kind, id, *version).await.map_err(broken)?;
+        }
+        Ok(())
     }
 
     /// What an entry that writes asks for.
@@ -161,15 +193,19 @@ impl Flow {
             Method::Create => (Act::Create, request.if_none_exist),
             Method::Update => (Act::Update, request.criteria),
             Method::Delete => (Act::Delete, request.criteria),
-            Method::Patch | Method::Read => return Err(Refused::NotSupported(String::from("PATCH is not offered in a Bundle."))),
+            Method::Patch => (Act::Patch, request.criteria),
+            Method::Read => return Err(Refused::Broken(String::from("a read came among the writes"))),
         };
         let condition = criteria.map(|criteria| self.condition(&request.kind, &criteria)).transpose()?;
+        let place = format!("Bundle.entry[{}].resource", line.index);
+        let patch = (act == Act::Patch).then(|| patch::of_entry(line.resource.as_ref(), &place)).transpose()?;
         let wish = Interaction {
             act,
             id: request.id,
             condition,
             if_match: request.if_match,
-            resource: line.resource.filter(|_| act != Act::Delete),
+            resource: line.resource.filter(|_| matches!(act, Act::Create | Act::Update)),
+            patch,
             warnings: line.issues,
             entry: Some((line.index, line.full_url.filter(|_| whole))),
             kind: request.kind,
@@ -187,8 +223,11 @@ impl Flow {
         let mut rest = writes.into_iter().chain(reads).peekable();
         while let Some(first) = rest.next() {
             let turn = first.turn();
+            // Entries about the same resource are not on their way at once: the later one must find what the earlier one did.
+            let mut targets: HashSet<String> = first.target().into_iter().collect();
             let mut together = vec![first];
-            while let Some(line) = rest.next_if(|line| line.turn() == turn) {
+            let mut joins = |line: &Line| line.turn() == turn && line.target().is_none_or(|target| targets.insert(target));
+            while let Some(line) = rest.next_if(|line| joins(line)) {
                 together.push(line);
             }
             let answered = stream::iter(together).map(|line| async move {
@@ -212,8 +251,12 @@ impl Flow {
             Ok(wish) => self.settle(sender, || Ok(vec![wish.clone()])).await.and_then(|mut done| done.pop().ok_or(Refused::Busy)),
             Err(refused) => Err(in_entry(index, refused)),
         };
+        let done = match done {
+            Ok(mut done) => self.fetch(sender, &mut done, deletes, reader.told()).await.map(|()| done),
+            refused => refused,
+        };
         match done {
-            Ok(done) => written(&done, deletes),
+            Ok(done) => written(&done, deletes, reader.told()),
             Err(refused) => {
                 let (status, outcome) = reader.refusal(&refused);
                 Answer { status, outcome: Some(outcome), ..Answer::default() }
@@ -240,6 +283,42 @@ impl Line {
         matches!(&self.request, Ok(request) if request.method == Method::Read)
     }
 
+    /// `Type/id`, or `Type?criteria`, of what it writes; `None` for what is new, and for reads.
+    fn target(&self) -> Option<String> {
+        let request = self.request.as_ref().ok().filter(|request| request.method != Method::Read)?;
+        let (mark, name) = match (&request.id, &request.criteria, &request.if_none_exist) {
+            (Some(id), ..) => ('/', id),
+            (_, Some(criteria), _) | (_, _, Some(criteria)) => ('?', criteria),
+            _ => return None,
+        };
+        Some(format!("{}{mark}{name}", request.kind))
+    }
+
+    /// Whether a read in a transaction will be answered: one that fails refuses the whole, so this is asked before anything is
+    /// written. `targets` is what the unit writes, and whether it deletes it.
+    async fn readable(&self, targets: &HashMap<String, bool>, reader: &impl Reader) -> Result<(), Refused> {
+        let Ok(request) = &self.request else { return Ok(()) };
+        let path = request.url.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let cause = match targets.get(path) {
+            Some(false) => return Ok(()),
+            Some(true) => Refused::Gone,
+            None => {
+                let answer = self.read(reader).await;
+                match answer.status.get(..3).unwrap_or_default() {
+                    "404" => Refused::NotFound,
+                    "410" => Refused::Gone,
+                    status if status.starts_with(['2', '3']) => return Ok(()),
+                    _ => {
+                        let place = format!("Bundle.entry[{}].request.url", self.index);
+                        let words = "This read cannot be answered, and a transaction is answered as a whole or not at all.";
+                        refuse(Issue::error("invalid", "entry-request", place, words))
+                    }
+                }
+            }
+        };
+        Err(in_entry(self.index, cause))
+    }
+
     /// When it is done: DELETE, POST, PUT, reads; patients first, so that the others find their person.
     fn turn(&self) -> (Method, bool) {
         self.request.as_ref().map_or((Method::Read, true), |request| (request.method, request.kind != "Patient"))
@@ -262,19 +341,22 @@ pub(super) fn in_entry(index: usize, cause: Refused) -> Refused {
 }
 
 /// The answer to an entry that wrote.
-fn written(done: &Done, deletes: bool) -> Answer {
+fn written(done: &Done, deletes: bool, telling: Telling) -> Answer {
     let receipt = &done.receipt;
-    let outcome = (!done.issues.is_empty()).then(|| outcome::operation_outcome(&done.issues));
-    if deletes {
-        return Answer { status: String::from("204 No Content"), outcome, ..Answer::default() };
-    }
+    let told = !done.issues.is_empty() || telling == Telling::Outcome;
+    let status = match (deletes, receipt.created) {
+        (true, _) => "204 No Content",
+        (_, true) => "201 Created",
+        _ => "200 OK",
+    };
+    let known = receipt.version > 0;
     Answer {
-        status: String::from(if receipt.created { "201 Created" } else { "200 OK" }),
-        location: Some(format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
-        etag: Some(format!("W/\"{}\"", receipt.version)),
-        last_modified: Some(time::instant(receipt.updated)),
-        resource: None,
-        outcome,
+        status: String::from(status),
+        location: (!deletes).then(|| format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
+        etag: known.then(|| format!("W/\"{}\"", receipt.version)),
+        last_modified: known.then(|| time::instant(receipt.updated)),
+        resource: done.stored.as_ref().filter(|_| telling == Telling::Resource).map(Stored::text),
+        outcome: told.then(|| outcome::operation_outcome(&done.issues)),
     }
 }
 

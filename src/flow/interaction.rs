@@ -1,11 +1,14 @@
 //! One interaction as it is carried along the way: what is asked, and what it is aimed at.
 //! Follows <https://hl7.org/fhir/R4/http.html>.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Flow, Refused};
 use crate::check;
 use crate::fhir::outcome::Issue;
+use crate::fhir::patch::Patch;
 use crate::fhir::search::query::Query;
 use crate::identify::bundle::is_id;
 
@@ -16,6 +19,8 @@ pub(super) enum Act {
     Create,
     /// Put this in its place, or make it.
     Update,
+    /// Change what the patch says, and nothing else.
+    Patch,
     /// Delete it.
     Delete,
 }
@@ -42,8 +47,10 @@ pub(super) struct Interaction {
     pub(super) condition: Option<Condition>,
     /// The version that must be current.
     pub(super) if_match: Option<i64>,
-    /// The resource; `None` for a delete.
+    /// The resource; `None` for a delete, and for a patch until it was applied.
     pub(super) resource: Option<Value>,
+    /// What is to be changed.
+    pub(super) patch: Option<Arc<Patch>>,
     /// What should be mended in it.
     pub(super) warnings: Vec<Issue>,
     /// Index of its entry in a transaction, and the fullUrl there.
@@ -60,6 +67,7 @@ impl Interaction {
             condition: None,
             if_match: None,
             resource: None,
+            patch: None,
             warnings: Vec::new(),
             entry: None,
         }

@@ -13,6 +13,7 @@ mod everything;
 mod import;
 mod interaction;
 mod library;
+mod patch;
 mod profiles;
 mod settle;
 mod story;
@@ -20,11 +21,12 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-pub use bundle::{Answer, Reader, Wanted};
+pub use bundle::{Answer, Reader, Telling, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
 pub use library::LOOK_EVERY;
+pub use patch::Sent;
 pub use story::{Teller, fresh, resource};
 
 use std::sync::Arc;
@@ -40,7 +42,9 @@ use crate::ledger::{self, Ledger, Receipt, Scope, Stored};
 use crate::speak;
 
 /// A conditional interaction is built so often before its sender is asked to come again.
-pub const REBUILDS_MAX: usize = 16;
+///
+/// So many senders may change one resource at once without naming a version: of those who lose a turn, each is one turn nearer.
+pub const REBUILDS_MAX: usize = 64;
 
 /// The way into memory. A clone leads to the same ledger.
 #[derive(Clone)]
@@ -198,10 +202,16 @@ impl Flow {
     }
 
     /// `DELETE [type]?criteria`: at most one. Follows <https://hl7.org/fhir/R4/http.html#3.1.0.7.1>.
-    pub async fn delete_where(&self, sender: &Sender, kind: &str, criteria: &str) -> Result<Done, Refused> {
+    pub async fn delete_where(
+        &self,
+        sender: &Sender,
+        kind: &str,
+        criteria: &str,
+        if_match: Option<i64>,
+    ) -> Result<Done, Refused> {
         let build = || {
             let condition = Some(self.condition(kind, criteria)?);
-            Ok(vec![Interaction { condition, ..Interaction::new(Act::Delete, kind) }])
+            Ok(vec![Interaction { condition, if_match, ..Interaction::new(Act::Delete, kind) }])
         };
         one(self.settle(sender, build).await)
     }

@@ -41,8 +41,9 @@ impl Flow {
 
     /// One attempt; `None` if what it was built on is no longer so.
     async fn attempt(&self, sender: &Sender, mut wishes: Vec<Interaction>) -> Result<Option<Vec<Done>>, Refused> {
-        self.hold_profiles(sender, &mut wishes).await?;
         let plan = self.aim(sender, &mut wishes).await?;
+        // Only now it is known what a patch makes; references are still as they were written.
+        self.hold_profiles(sender, &mut wishes).await?;
         turn_references(&mut wishes, &plan)?;
         let marks = self.marks(sender, &mut wishes, &plan).await?;
         let Built { unit, origins, kept } = build(sender, &mut wishes, &plan, marks);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Answer, Done, Flow, Reader, Refused, Sender, Wanted};
+use super::{Answer, Done, Flow, Reader, Refused, Sender, Telling, Wanted};
 use crate::clock::Clock;
 use crate::identify::references::Links;
 use crate::ledger::{How, Ledger, Scope, Settings};
@@ -32,6 +32,10 @@ impl Reader for Reads {
 
     fn base(&self) -> &'static str {
         "http://here/fhir"
+    }
+
+    fn told(&self) -> Telling {
+        Telling::Little
     }
 }
 
@@ -216,7 +220,7 @@ async fn the_way_may_be_walked_on_any_thread() {
     fn on_any_thread<T: Send>(_: &T) {}
     let house = house().await;
     on_any_thread(&house.flow.create(&house.sender, "Patient", b"{}", None));
-    on_any_thread(&house.flow.delete_where(&house.sender, "Patient", "x"));
+    on_any_thread(&house.flow.delete_where(&house.sender, "Patient", "x", None));
     on_any_thread(&house.flow.bundle(&house.sender, b"{}", &Reads));
 }
 
@@ -275,7 +279,7 @@ async fn a_conditional_delete_takes_one_and_never_all() {
     for id in ["a", "b"] {
         house.update(&patient(id), None).await.unwrap();
     }
-    let delete = async |criteria: &str| house.flow.delete_where(&house.sender, "Patient", criteria).await;
+    let delete = async |criteria: &str| house.flow.delete_where(&house.sender, "Patient", criteria, None).await;
     for empty in ["", "foo=1", "identifier=", "_count=1"] {
         assert!(matches!(delete(empty).await.unwrap_err(), Refused::Issues(_)), "{empty}");
     }

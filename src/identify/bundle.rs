@@ -88,6 +88,15 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         Some((_, None)) => return Err(fault("request.ifMatch", "ifMatch holds one version: W/\"3\".")),
         other => other.and_then(|(_, version)| version),
     };
+    let strange = match method {
+        Method::Create => ["ifMatch", "ifNoneMatch", "ifModifiedSince"].as_slice(),
+        Method::Read => ["ifNoneExist"].as_slice(),
+        _ => ["ifNoneExist", "ifNoneMatch", "ifModifiedSince"].as_slice(),
+    };
+    if let Some(name) = strange.iter().find(|name| request.contains_key(**name)) {
+        // To pass over a condition would write what its sender wanted to prevent.
+        return Err(fault(&format!("request.{name}"), "This condition does not belong to the method; leave it out."));
+    }
     let if_none_exist = part("ifNoneExist").map(|text| text.rsplit_once('?').map_or(text, |(_, query)| query).to_owned());
     let mut read = Request {
         method,
@@ -214,10 +223,11 @@ mod tests {
         assert_eq!(asked("POST", "Patient").unwrap().id, None);
         assert_eq!(asked("DELETE", "Patient?").unwrap().criteria.as_deref(), Some(""));
         assert_eq!(asked("GET", "Patient/1/_history/2?_format=json").unwrap().method, Method::Read);
-        let conditions =
-            json!({"method": "POST", "url": "Patient", "ifNoneExist": "Patient?identifier=1", "ifMatch": "W/\"12\""});
+        let conditions = json!({"method": "POST", "url": "Patient", "ifNoneExist": "Patient?identifier=1"});
         let conditional = read(&json!({"resource": {"resourceType": "Patient"}, "request": conditions})).unwrap();
-        assert_eq!((conditional.if_none_exist.as_deref(), conditional.if_match), (Some("identifier=1"), Some(12)));
+        assert_eq!(conditional.if_none_exist.as_deref(), Some("identifier=1"));
+        let guarded = json!({"method": "DELETE", "url": "Patient/1", "ifMatch": "W/\"12\""});
+        assert_eq!(read(&json!({"request": guarded})).unwrap().if_match, Some(12));
     }
 
     #[test]
@@ -235,6 +245,14 @@ mod tests {
         }
         assert_eq!(read(&json!({})).unwrap_err(), "Bundle.entry[0].request");
         assert_eq!(read(&json!({"request": {"method": "POST", "url": "Patient"}})).unwrap_err(), "Bundle.entry[0].resource");
+        for (method, name) in
+            [("POST", "ifMatch"), ("PUT", "ifNoneExist"), ("DELETE", "ifNoneMatch"), ("PATCH", "ifModifiedSince")]
+        {
+            let url = if method == "POST" { "Patient" } else { "Patient/1" };
+            let asked =
+                json!({"resource": {"resourceType": "Patient"}, "request": {"method": method, "url": url, name: "W/\"1\""}});
+            assert_eq!(read(&asked).unwrap_err(), format!("Bundle.entry[0].request.{name}"));
+        }
         let tagged = json!({"method": "DELETE", "url": "Patient/1", "ifMatch": "x"});
         assert_eq!(read(&json!({"request": tagged})).unwrap_err(), "Bundle.entry[0].request.ifMatch");
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::fhir::definitions;
+use crate::fhir::definitions::{self, Key, Node, Primitive};
 use crate::fhir::outcome::Issue;
 
 /// What references lead to.
@@ -36,7 +36,7 @@ pub fn conditional(resource: &Value) -> Vec<(String, String)> {
 /// Turns the references of a resource into ours. Gives the issues of those that lead nowhere; their places begin with `prefix`.
 pub fn rewrite(resource: &mut Value, links: &Links, prefix: &str) -> Vec<Issue> {
     let mut dangling = Vec::new();
-    turn(resource, "", links, &mut dangling);
+    turn(resource, "", None, links, &mut dangling);
     dangling.into_iter().map(|place| unknown_entry(&format!("{prefix}{place}"))).collect()
 }
 
@@ -77,13 +77,16 @@ fn collect(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Walks down; the places of dangling references grow at their front on the way back.
-fn turn(value: &mut Value, key: &str, links: &Links, dangling: &mut Vec<String>) {
+/// Walks down; the places of dangling references grow at their front on the way back. The types are only looked up where
+/// entries have names that may stand in a uri.
+fn turn(value: &mut Value, key: &str, node: Option<&'static Node>, links: &Links, dangling: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
+            let named = || members.get("resourceType").and_then(Value::as_str).and_then(definitions::node);
+            let node = if links.names_any() { named().or(node) } else { None };
             for (key, value) in members {
                 let before = dangling.len();
-                turn(value, key, links, dangling);
+                turn(value, key, node.and_then(|node| node.key(key)).map(Key::node), links, dangling);
                 for place in &mut dangling[before..] {
                     place.insert_str(0, &format!(".{key}"));
                 }
@@ -92,13 +95,13 @@ fn turn(value: &mut Value, key: &str, links: &Links, dangling: &mut Vec<String>)
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 let before = dangling.len();
-                turn(item, key, links, dangling);
+                turn(item, key, node, links, dangling);
                 for place in &mut dangling[before..] {
                     place.insert_str(0, &format!("[{index}]"));
                 }
             }
         }
-        Value::String(text) => match links.turned(key, text) {
+        Value::String(text) => match links.turned(key, node, text) {
             Turned::Same => {}
             Turned::Into(other) => *text = other,
             Turned::Nowhere => dangling.push(String::new()),
@@ -114,15 +117,17 @@ enum Turned {
 }
 
 impl Links {
-    fn turned(&self, key: &str, text: &str) -> Turned {
-        match key {
-            "reference" => self.reference(text),
-            "div" => self.narrative(text).map_or(Turned::Same, Turned::Into),
-            // Texts, not addresses: an Identifier may hold the very same urn as its value, and keeps it.
-            "value" | "valueString" | "display" | "text" => Turned::Same,
-            _ if text.starts_with("urn:") || text.starts_with("http") => self.entry(text).map_or(Turned::Same, Turned::Into),
-            _ => Turned::Same,
+    fn turned(&self, key: &str, node: Option<&'static Node>, text: &str) -> Turned {
+        if key == "reference" {
+            return self.reference(text);
         }
+        let turned = match node.and_then(|node| node.primitive) {
+            Some(Primitive::Xhtml) => self.narrative(text),
+            Some(Primitive::Uri | Primitive::Url | Primitive::Canonical | Primitive::Oid | Primitive::Uuid) => self.entry(text),
+            // Texts, not addresses: an Identifier may hold the very same urn as its value, and keeps it.
+            _ => None,
+        };
+        turned.map_or(Turned::Same, Turned::Into)
     }
 
     fn reference(&self, text: &str) -> Turned {
@@ -135,7 +140,7 @@ impl Links {
         Turned::Same
     }
 
-    /// What the entry with this fullUrl is called here; a fragment or version after it is kept.
+    /// What the entry with this fullUrl is called here; a fragment or a canonical's version after it is kept.
     fn entry(&self, text: &str) -> Option<String> {
         if !self.names_any() || text.len() > URL_BYTES_MAX {
             return None;
@@ -144,8 +149,8 @@ impl Links {
         if let Some(ours) = known(text) {
             return Some(ours.clone());
         }
-        let (url, fragment) = text.split_once('#')?;
-        known(url).map(|ours| format!("{ours}#{fragment}"))
+        let (url, rest) = text.split_at(text.find(['#', '|'])?);
+        known(url).map(|ours| format!("{ours}{rest}"))
     }
 
     /// Whether any entry is known by a name.
@@ -221,9 +226,16 @@ mod tests {
             "resourceType": "DiagnosticReport",
             "text": {"div": "<div><a href=\"urn:uuid:1\">x</a> urn:uuid:1 <img src='http://other.example/fhir/Observation/7'/></div>"},
             "contained": [{"resourceType": "List", "subject": {"reference": "urn:uuid:1"}}],
-            "extension": [{"url": "urn:x", "extension": [{"url": "y", "valueUri": "urn:uuid:1"}]}],
+            "extension": [
+                {"url": "urn:x", "extension": [{"url": "y", "valueUri": "urn:uuid:1"}, {"url": "y", "valueUrl": "urn:uuid:1"}]},
+                {"url": "y", "valueCanonical": "urn:uuid:1|2.0"}, {"url": "y", "valueUuid": "urn:uuid:1"},
+                {"url": "y", "valueString": "urn:uuid:1"}, {"url": "y", "valueCode": "urn:uuid:1"},
+                {"url": "y", "valueReference": {"reference": "urn:uuid:1", "display": "urn:uuid:1"}},
+            ],
             "identifier": [{"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}],
             "subject": {"reference": "urn:uuid:1#part"},
+            "conclusion": "urn:uuid:1",
+            "presentedForm": [{"url": "urn:uuid:1", "title": "urn:uuid:1"}],
             "result": [{"reference": "http://other.example/fhir/Observation/7"}, {"reference": "Patient?identifier=s|v"}],
             "basedOn": [{"reference": "https://here.example/fhir/ServiceRequest/1/_history/2"}],
         });
@@ -232,9 +244,16 @@ mod tests {
             "resourceType": "DiagnosticReport",
             "text": {"div": "<div><a href=\"Patient/a\">x</a> urn:uuid:1 <img src='Observation/b'/></div>"},
             "contained": [{"resourceType": "List", "subject": {"reference": "Patient/a"}}],
-            "extension": [{"url": "urn:x", "extension": [{"url": "y", "valueUri": "Patient/a"}]}],
+            "extension": [
+                {"url": "urn:x", "extension": [{"url": "y", "valueUri": "Patient/a"}, {"url": "y", "valueUrl": "Patient/a"}]},
+                {"url": "y", "valueCanonical": "Patient/a|2.0"}, {"url": "y", "valueUuid": "Patient/a"},
+                {"url": "y", "valueString": "urn:uuid:1"}, {"url": "y", "valueCode": "urn:uuid:1"},
+                {"url": "y", "valueReference": {"reference": "Patient/a", "display": "urn:uuid:1"}},
+            ],
             "identifier": [{"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}],
             "subject": {"reference": "Patient/a#part"},
+            "conclusion": "urn:uuid:1",
+            "presentedForm": [{"url": "Patient/a", "title": "urn:uuid:1"}],
             "result": [{"reference": "Observation/b"}, {"reference": "Patient/c"}],
             "basedOn": [{"reference": "ServiceRequest/1/_history/2"}],
         });

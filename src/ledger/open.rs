@@ -151,7 +151,12 @@ impl Ledger {
 
     /// At most two ids that match, for conditional interactions.
     pub async fn find(&self, scope: &Scope, query: &Query) -> Result<Vec<String>, Error> {
-        let query = Query { count: 2, after: None, total: false, ..query.clone() };
+        self.find_many(scope, query, 2).await
+    }
+
+    /// So many ids that match, for whom two are not enough.
+    pub async fn find_many(&self, scope: &Scope, query: &Query, count: u32) -> Result<Vec<String>, Error> {
+        let query = Query { count, after: None, total: false, ..query.clone() };
         let page = self.search(scope, &query).await?;
         Ok(page.found.into_iter().map(|stored| stored.id).collect())
     }

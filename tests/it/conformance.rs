@@ -15,9 +15,6 @@ use crate::engine::Engine;
 
 /// Rows that may fail, or not be offered, with the reason.
 const REASONS: &[(&str, &str)] = &[
-    ("R26", "PATCH is not served yet"),
-    ("R27", "PATCH is not served yet"),
-    ("R28", "PATCH is not served yet"),
     ("S01", "search is being completed"),
     ("S04", "search is being completed"),
     ("S05", "search is being completed"),

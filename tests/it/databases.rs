@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::builders::{With, bundle, hypertension, patient};
 use crate::database::Database;
 use crate::house::House;
+use crate::patches::{no_patch_is_lost, one_guarded_patch_wins};
 use crate::races::{one_claim_wins, one_conditional_create_wins};
 use crate::verify::verify;
 
@@ -17,6 +18,8 @@ async fn the_ledger_story(database: Database) {
 
     one_conditional_create_wins(&house).await;
     one_claim_wins(&house).await;
+    no_patch_is_lost(&house).await;
+    one_guarded_patch_wins(&house).await;
 
     let refused = bundle(
         "transaction",
@@ -28,7 +31,7 @@ async fn the_ledger_story(database: Database) {
         bundle("transaction", &[("PUT", "Patient/bob", patient("bob")), ("PUT", "Condition/c", hypertension("c", "bob"))]);
     assert_eq!(house.bundle(&taken).await.is(200).statuses(), ["201", "201"]);
     assert_eq!(house.get("Condition?patient=bob").await.ids(), ["c"]);
-    assert_eq!(house.get("Patient?birthdate=1961&_sort=_id").await.is(200).ids().len(), 4);
+    assert_eq!(house.get("Patient?birthdate=1961&_sort=_id").await.is(200).ids().len(), 6);
 
     house.delete("Condition/c").await.is(204);
     house.get("Condition/c").await.is(410);

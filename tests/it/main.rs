@@ -28,6 +28,8 @@ mod capability;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod costs;
@@ -62,6 +64,8 @@ mod nudges;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod patches;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod plans;
@@ -83,6 +87,8 @@ mod start;
 mod subscriptions;
 #[cfg(test)]
 mod terminology;
+#[cfg(test)]
+mod transactions;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]

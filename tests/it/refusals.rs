@@ -91,7 +91,7 @@ async fn the_codes_of_refusals_are_as_written() {
         ("an unknown parameter", "GET", "Patient?shoe=9", ("Prefer", "handling=strict")),
         ("a bad date", "GET", "Patient?birthdate=never", ("Accept", "*/*")),
         ("a bad count", "GET", "Patient?_count=many", ("Accept", "*/*")),
-        ("a method not offered", "PATCH", "Patient/p", ("Accept", "*/*")),
+        ("a method not offered", "POST", "Patient/p", ("Accept", "*/*")),
         ("a stale delete", "DELETE", "Patient/p", ("If-Match", "W/\"9\"")),
     ] {
         note(what, &house.ask(method, path).header(header.0, header.1).send().await);

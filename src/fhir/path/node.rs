@@ -50,6 +50,12 @@ impl<'a> Node<'a> {
         self.value
     }
 
+    /// What stands beside a primitive: its id and extensions.
+    #[must_use]
+    pub fn extra(&self) -> Option<&'a Value> {
+        self.extra
+    }
+
     /// The name of its FHIR type, or the path of a backbone element; empty where no definition says it.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {
