@@ -11,6 +11,7 @@ use super::capability::is_kept;
 use super::negotiate::{self, Return, has_version};
 use super::outcome::Refusal;
 use super::route::Route;
+use super::search::Place;
 use super::{body, changes, history, plain_path, read, search};
 use crate::fhir::time::instant;
 use crate::flow::{Answer, Reader, Refused, Telling, Wanted};
@@ -74,7 +75,11 @@ impl Inside<'_> {
         match route {
             Route::Instance(kind, id) => Ok(shown(wanted, &read::current(self.call, kind, id).await?)),
             Route::Version(kind, id, version) => Ok(shown(wanted, &read::past(self.call, kind, id, version).await?)),
-            Route::Kind(kind) => Ok(whole(search::page(self.call, &self.base, kind, query).await?)),
+            Route::Kind(kind) => Ok(whole(search::page(self.call, &self.base, Place::Kind(kind), query).await?)),
+            Route::Base => Ok(whole(search::page(self.call, &self.base, Place::System, query).await?)),
+            Route::Compartment(of, id, kind) => {
+                Ok(whole(search::page(self.call, &self.base, Place::Compartment(of, id, kind), query).await?))
+            }
             Route::Changes(kind) => Ok(whole(changes::page(self.call, &self.base, kind, query).await?)),
             Route::History(kind, id) => Ok(whole(history::page(self.call, &self.base, kind, id, query).await?)),
             Route::Metadata => Ok(whole(self.call.door.capability.text(&self.base))),

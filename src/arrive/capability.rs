@@ -11,10 +11,10 @@ use super::operations::{Level, OPERATIONS, Operation};
 use super::patch;
 use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::search::parse::is_served;
-use crate::fhir::search::{ParameterKind, parameters};
+use crate::fhir::search::{Parameter, ParameterKind, parameters, unsupported};
 
 /// Day of the last change of what is offered.
-const DATE: &str = "2026-11-22";
+const DATE: &str = "2026-11-25";
 /// Stands in the text where our address goes.
 const HERE: &str = "urn:signa:here";
 /// Types that are no records: they exist only inside requests and answers.
@@ -81,9 +81,10 @@ fn statement() -> Value {
         "patchFormat": patch::FORMATS,
         "rest": [{
             "mode": "server",
-            "documentation": "Answers are JSON or XML; without Prefer, creates and updates answer with the resource. An update that changes nothing makes no new version. A resource is deleted also while others refer to it.",
+            "documentation": documentation(),
             "resource": resource_names().filter(|kind| is_kept(kind)).map(resource).collect::<Vec<_>>(),
-            "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+            "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}, {"code": "search-system"}],
+            "searchParam": search_parameters("Basic").into_iter().filter(is_common).collect::<Vec<_>>(),
         }],
     });
     let operations = offered(|operation| operation.methods(Level::System).is_some());
@@ -111,6 +112,12 @@ fn resource(kind: &str) -> Value {
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": search_parameters(kind),
     });
+    // FHIR knows no empty lists.
+    for (name, all) in [("searchInclude", includes(kind)), ("searchRevInclude", reverse_includes(kind))] {
+        if !all.is_empty() {
+            resource[name] = all.into();
+        }
+    }
     let operations = offered(|operation| operation.is_for(Level::Type, kind) || operation.is_for(Level::Instance, kind));
     if !operations.is_empty() {
         resource["operation"] = operations.into();
@@ -132,6 +139,40 @@ fn search_parameters(kind: &str) -> Vec<Value> {
     let common = common.map(|(name, sort)| json!({"name": name, "type": sort}));
     let own = parameters(kind).iter().filter(|parameter| is_served(parameter));
     common.into_iter().chain(own.map(|parameter| json!({"name": parameter.code, "type": word(parameter.kind)}))).collect()
+}
+
+/// What is said in words, the parameters that are not offered among it.
+fn documentation() -> String {
+    let missing: Vec<String> = unsupported().iter().map(|(kind, code)| format!("{kind}.{code}")).collect();
+    format!(
+        "Answers are JSON or XML; without Prefer, creates and updates answer with the resource. An update that changes nothing makes \
+         no new version. A resource is deleted also while others refer to it. All search parameters of R4 are offered but those that have no expression or need a terminology or a full text: {}, and _list.",
+        missing.join(", ")
+    )
+}
+
+/// Whether a search of several types may name it.
+fn is_common(parameter: &Value) -> bool {
+    parameter["name"].as_str().is_some_and(|name| name.starts_with('_'))
+}
+
+/// What of it may lead to the resources beside its matches.
+fn includes(kind: &str) -> Vec<String> {
+    references(kind).map(|parameter| format!("{kind}:{}", parameter.code)).collect()
+}
+
+/// What of other types leads to it by name; what may lead to any type is left to `*`.
+fn reverse_includes(kind: &str) -> Vec<String> {
+    let leads = |parameter: &&Parameter| parameter.targets.contains(&kind) && parameter.targets.len() < ANY_TARGET_MIN;
+    let of = |other: &'static str| references(other).filter(leads).map(move |parameter| format!("{other}:{}", parameter.code));
+    resource_names().flat_map(of).collect()
+}
+
+/// A parameter of so many targets means any type.
+const ANY_TARGET_MIN: usize = 100;
+
+fn references(kind: &str) -> impl Iterator<Item = &'static Parameter> {
+    parameters(kind).iter().filter(|parameter| parameter.kind == ParameterKind::Reference && is_served(parameter))
 }
 
 fn word(kind: ParameterKind) -> &'static str {

@@ -15,7 +15,7 @@ use super::negotiate::JSON;
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
-use super::search::push_entry;
+use super::searchset::push_entry;
 use crate::fhir::definitions::is_resource;
 use crate::fhir::search::parse::COUNT_MAX;
 use crate::fhir::search::query::Cursor;

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::call::{Call, json};
 use super::links;
 use super::outcome::Refusal;
-use super::search::push_entry;
+use super::searchset::push_entry;
 use crate::fhir::search::pairs;
 use crate::fhir::search::parse::{COUNT_DEFAULT, COUNT_MAX};
 use crate::fhir::time::{Moment, Span, instant};

@@ -11,7 +11,7 @@ use super::drain::drained;
 use super::links;
 use super::operations::{Level, Methods, Operation};
 use super::outcome::Refusal;
-use super::search::push_entry;
+use super::searchset::push_entry;
 use crate::fhir::search::pairs;
 use crate::fhir::search::parse::COUNT_MAX;
 use crate::fhir::time::instant;

@@ -12,7 +12,7 @@ use super::call::{Call, json};
 use super::given::{Given, wrong};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
-use super::search::push_entry;
+use super::searchset::push_entry;
 use crate::fhir::kinds;
 use crate::fhir::search::parse::parse;
 use crate::fhir::time::instant;

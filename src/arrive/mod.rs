@@ -38,7 +38,9 @@ mod pix;
 mod read;
 mod route;
 mod search;
+mod searchset;
 mod settings;
+mod several;
 mod spoken;
 mod subsumes;
 mod terms;
@@ -75,6 +77,7 @@ use crowd::Crowd;
 use operations::Asked;
 use outcome::Refusal;
 use route::Route;
+use search::Place;
 
 use crate::fhir::definitions::is_resource;
 use crate::fhir::search::{decode, is_id};
@@ -240,11 +243,11 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
     let conditional = call.query.is_some();
     match route {
         Route::Instance(kind, id) if get => (I::Read, read::read(call, kind, id).await),
-        Route::Kind(kind) if get => (I::Search, search::get(call, kind).await),
+        Route::Kind(kind) if get => (I::Search, search::get(call, Place::Kind(kind)).await),
         Route::Kind(kind) if method == Method::POST => (I::Create, Box::pin(create::create(call, kind, body)).await),
         Route::Instance(kind, id) if method == Method::PUT => (I::Update, Box::pin(update::update(call, kind, id, body)).await),
         Route::Base if method == Method::POST => (I::Bundle, Box::pin(bundle::bundle(call, body)).await),
-        Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, kind, body).await),
+        Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, Place::Kind(kind), body).await),
         Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, Box::pin(delete::delete(call, kind, id)).await),
         Route::Kind(kind) if method == Method::PUT && conditional => {
             (I::Update, Box::pin(update::update_where(call, kind, body)).await)
@@ -263,6 +266,12 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
             (I::Operation, (operation.answer)(call, Asked { method, kind, id, body }).await)
         }
         Route::OpenApi if get => (I::Capabilities, Ok(openapi::openapi(call))),
+        Route::Base if get => (I::Search, search::get(call, Place::System).await),
+        Route::SystemSearch if method == Method::POST => (I::Search, search::post(call, Place::System, body).await),
+        Route::Compartment(of, id, kind) if get => (I::Search, search::get(call, Place::Compartment(of, id, kind)).await),
+        Route::CompartmentSearch(of, id, kind) if method == Method::POST => {
+            (I::Search, search::post(call, Place::Compartment(of, id, kind), body).await)
+        }
         Route::Metadata if get => (I::Capabilities, Ok(capability::metadata(call))),
         Route::Live if get => (I::Other, Ok(health::live())),
         Route::Ready if get => (I::Other, Ok(health::ready(call).await)),

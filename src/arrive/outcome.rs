@@ -145,6 +145,7 @@ impl From<ledger::Error> for Refusal {
             ledger::Error::Busy => Self::busy(),
             // Nothing is written here, so nothing can be refused for what is written.
             ledger::Error::Refused(refusal) => Self::ours(format!("a read was refused: {refusal:?}")),
+            ledger::Error::TooCostly(words) => Self::one(StatusCode::BAD_REQUEST, "too-costly", "too-costly", words),
             ledger::Error::Broken(words) => Self::ours(words),
         }
     }

@@ -2,6 +2,8 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#2.21.0>.
 
 use super::operations::{Level, Methods, Operation};
+use crate::fhir::definitions::is_resource;
+use crate::fhir::search::COMPARTMENTS;
 
 /// A place that a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,12 @@ pub(super) enum Route<'a> {
     Kind(&'a str),
     /// `/fhir/[type]/_search`
     Search(&'a str),
+    /// `/fhir/_search`
+    SystemSearch,
+    /// `/fhir/[compartment]/[id]/[type]`, or `*` for all types
+    Compartment(&'a str, &'a str, &'a str),
+    /// `/fhir/[compartment]/[id]/[type]/_search`
+    CompartmentSearch(&'a str, &'a str, &'a str),
     /// `/fhir/[type]/[id]`
     Instance(&'a str, &'a str),
     /// `/fhir/[type]/[id]/_history`
@@ -62,12 +70,17 @@ impl<'a> Route<'a> {
             ("metadata", None, ..) => Self::Metadata,
             ("_history", None, ..) => Self::Changes(None),
             (kind, Some("_history"), None, ..) => Self::Changes(Some(kind)),
+            ("_search", None, ..) => Self::SystemSearch,
             (kind, None, ..) => Self::Kind(kind),
             (kind, Some("_search"), None, ..) => Self::Search(kind),
             (_, Some(""), ..) | ("_history", ..) => Self::Nowhere,
             (kind, Some(id), None, ..) if !id.starts_with(['_', '$']) => Self::Instance(kind, id),
             (kind, Some(id), Some("_history"), None, _) => Self::History(kind, id),
             (kind, Some(id), Some("_history"), Some(version), None) => Self::Version(kind, id, version),
+            (of, Some(id), Some(kind), None, _) if is_compartment(of, kind) => Self::Compartment(of, id, kind),
+            (of, Some(id), Some(kind), Some("_search"), None) if is_compartment(of, kind) => {
+                Self::CompartmentSearch(of, id, kind)
+            }
             _ => Self::Nowhere,
         }
     }
@@ -90,6 +103,7 @@ impl<'a> Route<'a> {
             Self::Instance(kind, id) | Self::History(kind, id) | Self::Version(kind, id, _) => (Some(kind), Some(id)),
             Self::Operation(_, _, kind, id) => (kind, id),
             Self::Changes(kind) => (kind, None),
+            Self::Compartment(of, id, _) | Self::CompartmentSearch(of, id, _) => (Some(of), Some(id)),
             _ => (None, None),
         }
     }
@@ -97,13 +111,19 @@ impl<'a> Route<'a> {
     /// The methods that are offered there, as `Allow` states them.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Self::Base | Self::Search(_) => "POST, OPTIONS",
+            Self::Base => "GET, HEAD, POST, OPTIONS",
+            Self::Search(_) | Self::SystemSearch | Self::CompartmentSearch(..) => "POST, OPTIONS",
             Self::Kind(_) => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Instance(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
             Self::Operation(_, methods, ..) => methods.allow(),
             _ => "GET, HEAD, OPTIONS",
         }
     }
+}
+
+/// Whether this is a compartment, and that a type to be searched in it.
+fn is_compartment(of: &str, kind: &str) -> bool {
+    COMPARTMENTS.contains(&of) && (kind == "*" || is_resource(kind))
 }
 
 #[cfg(test)]
@@ -137,7 +157,12 @@ mod tests {
             ("/fhir/Task/$validate/", Route::Operation(&validate::OPERATION, Methods::Post, Some("Task"), None)),
             ("/fhir/Task/1/$validate", Route::Operation(&validate::OPERATION, Methods::Both, Some("Task"), Some("1"))),
             ("/fhir/$ledger", Route::Nowhere),
-            ("/fhir/Patient/1/Task", Route::Nowhere),
+            ("/fhir/_search", Route::SystemSearch),
+            ("/fhir/Patient/1/Task", Route::Compartment("Patient", "1", "Task")),
+            ("/fhir/Patient/1/*", Route::Compartment("Patient", "1", "*")),
+            ("/fhir/Patient/1/Task/_search", Route::CompartmentSearch("Patient", "1", "Task")),
+            ("/fhir/Patient/1/Banana", Route::Nowhere),
+            ("/fhir/Task/1/Patient", Route::Nowhere),
             ("/health/live", Route::Live),
             ("/health/ready", Route::Ready),
             ("/metrics", Route::Metrics),

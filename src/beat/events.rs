@@ -262,7 +262,7 @@ impl Beat {
         };
         let told = if listened {
             let lines = ledger::search::lines(&event.kind, &resource.value);
-            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &lines, resource.learned)
+            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &resource.value, &lines, resource.learned)
         } else {
             Vec::new()
         };

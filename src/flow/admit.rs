@@ -3,15 +3,23 @@
 
 use super::interaction::{Act, Interaction};
 use super::{Flow, Refused, Sender, broken, criteria};
+use crate::fhir::outcome::Issue;
+use crate::fhir::search::is_subsetted;
 use crate::ledger::{How, Mark};
 use crate::speak::subscription;
 
 impl Flow {
     /// The rows that become true with this interaction on the resource with this id, or why it is refused.
     ///
+    /// What was shown in part is not taken for the whole: it would wipe out what was left out.
     /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out. What is off may
     /// also be one that we could not serve.
     pub(super) async fn admit(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Option<Mark>, Refused> {
+        if wish.act == Act::Update && wish.resource.as_ref().is_some_and(is_subsetted) {
+            let words = "The resource says that it is only a part of itself (SUBSETTED): read it whole, and send it whole.";
+            let place = format!("{}.meta.tag", wish.place());
+            return Err(Refused::Rule(vec![Issue::error("business-rule", "subsetted", place, words)]));
+        }
         if wish.kind != "Subscription" {
             return Ok(None);
         }

@@ -12,7 +12,6 @@ use crate::fhir::outcome::Issue;
 use crate::fhir::time;
 use crate::identify;
 use crate::identify::references::Links;
-use crate::ledger::search::{Line, lines};
 use crate::ledger::{Expect, Precondition};
 
 /// What an interaction is aimed at.
@@ -226,7 +225,6 @@ impl Flow {
 
     /// Conditional references must lead to exactly one resource, of the ledger or of this unit.
     async fn resolve(&self, sender: &Sender, wishes: &[Interaction], plan: &mut Plan) -> Result<(), Refused> {
-        let mut rows: HashMap<usize, Vec<Line>> = HashMap::new();
         let mut issues = Vec::new();
         for wish in wishes {
             let Some(resource) = &wish.resource else { continue };
@@ -240,7 +238,7 @@ impl Flow {
                 let found = self.found(sender, &condition, plan).await?;
                 let own = written(wishes, &plan.aims, kind);
                 let found = self.without(sender, found, &condition, own.len(), |id| own.contains(id)).await?;
-                let found = self.with_own(found, &condition, wishes, &plan.aims, &mut rows);
+                let found = self.with_own(found, &condition, wishes, &plan.aims);
                 match found.as_slice() {
                     [id] => {
                         let target = format!("{kind}/{id}");
@@ -254,24 +252,16 @@ impl Flow {
     }
 
     /// What a condition finds after this unit: without what the unit writes or deletes, and with what of it matches.
-    fn with_own(
-        &self,
-        found: Vec<String>,
-        condition: &Condition,
-        wishes: &[Interaction],
-        aims: &[Aim],
-        rows: &mut HashMap<usize, Vec<Line>>,
-    ) -> Vec<String> {
+    fn with_own(&self, found: Vec<String>, condition: &Condition, wishes: &[Interaction], aims: &[Aim]) -> Vec<String> {
         let mut found: Vec<String> = found;
-        for (index, (wish, aim)) in wishes.iter().zip(aims).enumerate() {
+        for (wish, aim) in wishes.iter().zip(aims) {
             let Aim::Write { id, .. } = aim else { continue };
             if wish.kind != condition.query.kind {
                 continue;
             }
             found.retain(|other| other != id);
             let Some(resource) = &wish.resource else { continue };
-            let rows = rows.entry(index).or_insert_with(|| lines(&wish.kind, resource));
-            if identify::matches(rows, &condition.query, self.clock.now()) {
+            if identify::matches(resource, &condition.query, self.clock.now()) {
                 found.push(id.clone());
             }
         }

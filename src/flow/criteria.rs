@@ -2,7 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#ccreate>.
 
 use crate::fhir::outcome::Issue;
-use crate::fhir::search::query::Query;
+use crate::fhir::search::query::{Criterion, Query};
 use crate::fhir::search::{self, parse};
 
 /// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known.
@@ -31,8 +31,21 @@ pub(super) fn search(kind: &str, criteria: &str, now: i64) -> Result<Query, Vec<
 /// Reads the criteria of a Subscription, or says in a sentence why they cannot be listened to.
 pub fn listened(kind: &str, criteria: &str) -> Result<Query, String> {
     // Only `ap` asks what time it is, and what is listened to is written now: the beginning of time serves as well.
-    search(kind, criteria, 0)
-        .map_err(|issues| issues.iter().map(|issue| issue.diagnostics.as_str()).collect::<Vec<_>>().join(" "))
+    let query = search(kind, criteria, 0)
+        .map_err(|issues| issues.iter().map(|issue| issue.diagnostics.as_str()).collect::<Vec<_>>().join(" "))?;
+    // A chain leads out of the resource that was written: whether it holds may change without any event of that resource.
+    if query.criteria.iter().any(is_chained) {
+        return Err(String::from("Chains over references and _has cannot be listened to; name the resource itself."));
+    }
+    Ok(query)
+}
+
+fn is_chained(criterion: &Criterion) -> bool {
+    match criterion {
+        Criterion::Chain(_) => true,
+        Criterion::Either(any) => any.iter().any(is_chained),
+        _ => false,
+    }
 }
 
 fn fault(key: &'static str, words: &str) -> Issue {
@@ -61,5 +74,13 @@ mod tests {
     fn criteria_are_read_as_a_search() {
         assert_eq!(read("Patient", "identifier=urn:s%7Cv", 0).unwrap().criteria.len(), 1);
         assert!(search("Patient", "", 0).unwrap().criteria.is_empty());
+    }
+
+    #[test]
+    fn a_chain_is_searched_by_and_not_listened_to() {
+        assert_eq!(read("Condition", "subject:Patient.identifier=urn:s%7Cv", 0).unwrap().criteria.len(), 1);
+        assert!(listened("Condition", "subject:Patient.identifier=urn:s%7Cv").unwrap_err().contains("_has"));
+        assert!(listened("Patient", "_has:Condition:patient:code=1").is_err());
+        assert!(listened("Condition", "subject=Patient/1").is_ok());
     }
 }

@@ -11,6 +11,7 @@ use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
 use super::profiles::teaches;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
+use crate::fhir::outcome::Issue;
 use crate::identify;
 use crate::ledger::{self, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
 
@@ -179,6 +180,7 @@ pub(super) fn broken(error: ledger::Error) -> Refused {
     match error {
         ledger::Error::Busy => Refused::Busy,
         ledger::Error::Refused(refusal) => Refused::Broken(format!("the ledger refused {refusal:?}")),
+        ledger::Error::TooCostly(words) => Refused::Issues(vec![Issue::error("too-costly", "too-costly", "", words)]),
         ledger::Error::Broken(why) => Refused::Broken(why),
     }
 }

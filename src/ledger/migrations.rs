@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_entries"),
     migration!(5, "0005_reaction"),
     migration!(6, "0006_subscriptions"),
+    migration!(7, "0007_amounts"),
     migration!(8, "0008_changes"),
 ];
 

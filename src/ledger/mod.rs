@@ -63,6 +63,9 @@ pub enum Error {
     /// More is queued than is bearable; ask again.
     #[error("the ledger is busy")]
     Busy,
+    /// More would have to be looked at than is bearable: ask for less, as the sentence says.
+    #[error("too costly: {0}")]
+    TooCostly(&'static str),
     /// The database failed. Nothing of the unit was written.
     #[error("the database failed: {0}")]
     Broken(String),

@@ -19,6 +19,7 @@ use super::{
     verify,
 };
 use crate::clock::Clock;
+use crate::fhir::search::Include;
 use crate::fhir::search::query::Query;
 
 /// Where the ledger is kept.
@@ -80,6 +81,7 @@ impl Ledger {
             None => {
                 let pool = postgres::open(&settings.database).await?;
                 migrations::postgres(&pool).await?;
+                search::rebuild::postgres(&pool).await?;
                 (Reader::Postgres(pool.clone()), Pen::Postgres { pool, runtime: tokio::runtime::Handle::current() })
             }
         };
@@ -146,12 +148,12 @@ impl Ledger {
     pub async fn search(&self, scope: &Scope, query: &Query) -> Result<Page, Error> {
         let now = self.shared.clock.now();
         let horizon = self.horizon();
-        search::page(&self.reader, scope, query, now, horizon).await
+        search::page(&mut &self.reader, scope, query, now, horizon).await
     }
 
     /// At most two ids that match, for conditional interactions.
     pub async fn find(&self, scope: &Scope, query: &Query) -> Result<Vec<String>, Error> {
-        self.find_many(scope, query, 2).await
+        search::find(&mut &self.reader, scope, query, self.shared.clock.now()).await
     }
 
     /// So many ids that match, for whom two are not enough.
@@ -159,6 +161,14 @@ impl Ledger {
         let query = Query { count, after: None, total: false, ..query.clone() };
         let page = self.search(scope, &query).await?;
         Ok(page.found.into_iter().map(|stored| stored.id).collect())
+    }
+
+    /// What these resources refer to, and what refers to them, as the wishes say; bounded, each once, none of them given.
+    pub async fn beside(&self, scope: &Scope, matches: &[Stored], includes: &[Include]) -> Result<search::Beside, Error> {
+        if matches.is_empty() || includes.is_empty() {
+            return Ok(search::Beside::default());
+        }
+        search::beside::beside(&mut &self.reader, scope, matches, includes).await
     }
 
     /// The moment from which a poller must ask next: everything stamped before it can be seen now.
@@ -357,6 +367,7 @@ fn open_file(path: &Path) -> Result<(Reader, Pen), Error> {
     let lock = sqlite::lock(path)?;
     let connection = sqlite::open_writer(path)?;
     migrations::sqlite(&connection)?;
+    search::rebuild::sqlite(&connection)?;
     let folder = sqlite::Folder::start(path)?;
     Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, folder, _lock: lock }))
 }

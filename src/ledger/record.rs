@@ -40,7 +40,7 @@ impl<'b, 'c> Batch<'b, 'c> {
     /// Decides and writes one unit.
     pub(super) async fn record(&mut self, unit: &Unit) -> Result<Recorded, Error> {
         for expect in &unit.expects {
-            if search::find(&mut self.transaction, &unit.scope, &expect.query).await? != expect.found {
+            if search::find(&mut self.transaction, &unit.scope, &expect.query, self.stamp).await? != expect.found {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde_json::Value;
+
 use super::matching::Candidate;
 use crate::fhir::search::query::{Criterion, Query, Word};
 use crate::ledger::search::Line;
@@ -75,14 +77,14 @@ impl Listeners {
 
     /// The ids of the active subscriptions whose criteria the resource meets, in a fixed order.
     ///
-    /// `lines` and `updated` are those of the new value; a deletion concerns nobody and must not be asked about.
+    /// `value`, `lines` and `updated` are those of the new value; a deletion concerns nobody and must not be asked about.
     #[must_use]
-    pub fn matching(&self, scope: &Scope, kind: &str, id: &str, lines: &[Line], updated: i64) -> Vec<String> {
+    pub fn matching(&self, scope: &Scope, kind: &str, id: &str, value: &Value, lines: &[Line], updated: i64) -> Vec<String> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let Some(rack) = tenants.get(&scope.tenant).and_then(|board| board.kinds.get(kind)) else {
             return Vec::new();
         };
-        let candidate = Candidate { id, lines, updated };
+        let candidate = Candidate { kind, id, value, lines, updated };
         let found: BTreeSet<&str> = rack
             .near(&candidate)
             .filter(|listener| (listener.ends == 0 || updated < listener.ends) && candidate.satisfies(&listener.query))
@@ -132,7 +134,7 @@ impl Rack {
                     .iter()
                     .map(|word| match word {
                         Word::Is(word) => Some(word.clone()),
-                        Word::Between { .. } => None,
+                        _ => None,
                     })
                     .collect();
                 words.map(|words| Required::Words(*parameter, words))
@@ -199,7 +201,7 @@ impl Rack {
     fn near<'a>(&'a self, candidate: &Candidate<'a>) -> impl Iterator<Item = &'a Arc<Listener>> {
         let by_word = candidate.lines.iter().filter_map(|line| match line {
             Line::Word { parameter, word, .. } => self.by_word.get(parameter)?.get(word),
-            Line::Span { .. } => None,
+            _ => None,
         });
         by_word.chain(self.by_id.get(candidate.id)).flatten().chain(&self.others)
     }
@@ -264,18 +266,22 @@ mod tests {
         listeners.set(&scope, &row("all", "active"), query(vec![]));
         listeners.set(&scope, &row("one", "active"), query(vec![Criterion::Id(vec![String::from("c1")])]));
         listeners.set(&scope, &row("asked", "requested"), query(vec![]));
-        let found = |status, code, id| listeners.matching(&scope, "Condition", id, &lines(status, code, "p"), 10);
+        let found = |status, code, id| listeners.matching(&scope, "Condition", id, &Value::Null, &lines(status, code, "p"), 10);
         assert_eq!(found("active", "x", "c1"), ["all", "both", "codes", "one"]);
         assert_eq!(found("resolved", "y", "c2"), ["all", "codes"]);
         assert_eq!(found("resolved", "z", "c2"), ["all"]);
-        assert!(listeners.matching(&scope, "Observation", "c1", &lines("active", "x", "p"), 10).is_empty());
-        assert!(listeners.matching(&super::tests::scope("b"), "Condition", "c1", &lines("active", "x", "p"), 10).is_empty());
+        assert!(listeners.matching(&scope, "Observation", "c1", &Value::Null, &lines("active", "x", "p"), 10).is_empty());
+        assert!(
+            listeners
+                .matching(&super::tests::scope("b"), "Condition", "c1", &Value::Null, &lines("active", "x", "p"), 10)
+                .is_empty()
+        );
     }
 
     #[test]
     fn one_that_is_off_ended_or_removed_hears_nothing() {
         let (listeners, scope) = (Listeners::default(), scope("a"));
-        let found = |at| listeners.matching(&scope, "Condition", "c", &lines("active", "x", "p"), at);
+        let found = |at| listeners.matching(&scope, "Condition", "c", &Value::Null, &lines("active", "x", "p"), at);
         listeners.set(&scope, &Subscription { ends: 100, ..row("s", "active") }, query(vec![is(CODE, &["x"])]));
         assert_eq!((found(99).len(), found(100).len()), (1, 0));
         listeners.set(&scope, &row("s", "off"), query(vec![is(CODE, &["x"])]));
@@ -296,9 +302,11 @@ mod tests {
             listeners.set(&scope, &row(&number.to_string(), "active"), query(criteria));
         }
         let lines = lines("active", "x", "Patient/77");
-        assert_eq!(listeners.matching(&scope, "Condition", "c", &lines, 10), ["77"]);
+        assert_eq!(listeners.matching(&scope, "Condition", "c", &Value::Null, &lines, 10), ["77"]);
         let tenants = listeners.tenants.read().unwrap();
-        let tried = tenants[&scope.tenant].kinds["Condition"].near(&Candidate { id: "c", lines: &lines, updated: 10 }).count();
+        let tried = tenants[&scope.tenant].kinds["Condition"]
+            .near(&Candidate { kind: "Condition", id: "c", value: &Value::Null, lines: &lines, updated: 10 })
+            .count();
         assert!(tried <= 4, "{tried} were tried");
     }
 }

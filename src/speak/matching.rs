@@ -1,15 +1,22 @@
 //! Tries a search on one resource in memory, by the same search rows that the ledger keeps of it.
 //! Follows <https://hl7.org/fhir/R4/subscription.html>.
 
-use crate::fhir::search::query::{Criterion, Query, When, Word};
+use serde_json::Value;
+
+use crate::fhir::search::Subject;
+use crate::fhir::search::query::{Criterion, Query, When};
 use crate::fhir::time::Span;
 use crate::ledger::search::Line;
 
 /// What is known of the resource that is tried.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
+    /// Its type.
+    pub(super) kind: &'a str,
     /// Its id.
     pub(super) id: &'a str,
+    /// The resource.
+    pub(super) value: &'a Value,
     /// Its search rows.
     pub(super) lines: &'a [Line],
     /// Its stamp, UTC milliseconds; also serves as now.
@@ -26,12 +33,12 @@ impl Candidate<'_> {
         match criterion {
             Criterion::Id(ids) => ids.iter().any(|id| id == self.id),
             Criterion::Updated(any) => self.falls(any, Span { low: self.updated, high: self.updated.saturating_add(1) }),
-            Criterion::Word { parameter, any } => self.words(*parameter).any(|found| any.iter().any(|word| says(word, found))),
+            Criterion::Word { parameter, any } => self.words(*parameter).any(|found| any.iter().any(|word| word.is(found))),
             Criterion::Date { parameter, any } => self.spans(*parameter).any(|found| self.falls(any, found)),
-            Criterion::Missing { parameter, dates, missing } => {
-                let found =
-                    if *dates { self.spans(*parameter).next().is_some() } else { self.words(*parameter).next().is_some() };
-                found != *missing
+            // What the rows do not tell is seen in the resource.
+            other => {
+                let (kind, id, updated) = (self.kind, self.id, Some(self.updated));
+                Subject { kind, id, updated, value: self.value, now: self.updated }.meets(other)
             }
         }
     }
@@ -55,17 +62,10 @@ impl Candidate<'_> {
     }
 }
 
-fn says(asked: &Word, found: &str) -> bool {
-    match asked {
-        Word::Is(word) => word == found,
-        Word::Between { low, high } => low.as_str() <= found && found < high.as_str(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::search::query::{Compare, Sort};
+    use crate::fhir::search::query::{Compare, Sort, Word};
 
     fn query(criteria: Vec<Criterion>) -> Query {
         Query { kind: String::from("Condition"), criteria, sort: Sort::Natural, count: 1, after: None, total: false }
@@ -77,7 +77,8 @@ mod tests {
 
     fn satisfies(criteria: Vec<Criterion>) -> bool {
         let lines = [word(1, "s|a"), word(1, "s|b"), word(2, "smith"), Line::Span { parameter: 3, low: 100, high: 200 }];
-        Candidate { id: "c1", lines: &lines, updated: 1_000 }.satisfies(&query(criteria))
+        let value = serde_json::json!({"resourceType": "Condition", "onsetAge": {"value": 52}, "code": {"text": "Asthma"}});
+        Candidate { kind: "Condition", id: "c1", value: &value, lines: &lines, updated: 1_000 }.satisfies(&query(criteria))
     }
 
     fn is(parameter: u32, any: &[&str]) -> Criterion {
@@ -116,12 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_value_is_found_missing() {
-        let missing = |parameter, dates, missing| vec![Criterion::Missing { parameter, dates, missing }];
-        assert!(satisfies(missing(9, false, true)));
-        assert!(satisfies(missing(9, true, true)));
-        assert!(!satisfies(missing(9, false, false)));
-        assert!(satisfies(missing(1, false, false)));
-        assert!(!satisfies(missing(3, true, true)));
+    fn what_no_row_tells_is_seen_in_the_resource() {
+        let read = |text: &str| {
+            let pairs = crate::fhir::search::pairs(text).unwrap();
+            crate::fhir::search::parse::parse("Condition", &pairs, 0).query.criteria
+        };
+        for (criteria, expected) in [
+            ("subject:missing=true", true),
+            ("subject:missing=false", false),
+            ("onset-age=52", true),
+            ("onset-age=gt52", false),
+            ("code:text=asth", true),
+            ("code:text=copd", false),
+            ("code:not=1", true),
+        ] {
+            assert_eq!(satisfies(read(criteria)), expected, "{criteria}");
+        }
     }
 }

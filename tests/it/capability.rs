@@ -23,7 +23,12 @@ async fn what_is_advertised_is_served() {
     for kind in types {
         let name = kind["type"].as_str().unwrap();
         for parameter in kind["searchParam"].as_array().cloned().unwrap_or_default() {
-            let search = format!("{name}?{}={}", parameter["name"].as_str().unwrap(), value_of(&parameter));
+            let code = parameter["name"].as_str().unwrap();
+            // What a composite takes is said by its definition alone: its components are tried by a story of their own.
+            if parameter["type"] == "composite" {
+                continue;
+            }
+            let search = format!("{name}?{code}={}", value_of(&parameter));
             let answer = house.ask("GET", &search).header("Prefer", "handling=strict").send().await;
             if answer.status != 200 {
                 unserved.push(format!("{search}: {} {}", answer.status, answer.text));

@@ -22,6 +22,8 @@ mod adherence;
 #[cfg(test)]
 mod advertised;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capability;
@@ -81,6 +83,8 @@ mod refill;
 mod refusals;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod searching;
 #[cfg(test)]
 mod start;
 #[cfg(test)]

@@ -15,6 +15,10 @@ use super::tree::{Kind, Link, Operator, Step, Tree};
 pub struct Route {
     hops: Vec<Hop>,
     kind: &'static definitions::Node,
+    /// Whether it passes no list.
+    single: bool,
+    /// The element that it ends at, whichever of its types.
+    element: (&'static str, &'static str),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +38,36 @@ impl Route {
         self.kind
     }
 
+    /// Whether these ways together lead to one value at most.
+    #[must_use]
+    pub fn are_single<'r>(mut routes: impl Iterator<Item = &'r Self>) -> bool {
+        let Some(first) = routes.next() else { return true };
+        first.single && routes.all(|route| route.single && route.element == first.element)
+    }
+
     /// Hands over each value that it leads to; what is `null` or absent is passed by.
     pub fn each<'a>(&self, value: &'a Value, take: &mut impl FnMut(&'a Value)) {
         walk(value, &self.hops, take);
+    }
+
+    /// For tests: the JSON in which the route leads to this value.
+    #[cfg(test)]
+    pub(crate) fn build(&self, value: Value) -> Value {
+        self.hops.iter().rev().fold(value, |mut value, hop| match hop {
+            Hop::Key(key) => serde_json::json!({ (*key): value }),
+            Hop::Equals(key, text) => {
+                value[*key] = text.as_str().into();
+                value
+            }
+            Hop::Target(_) => value,
+        })
+    }
+
+    /// For tests: the type of the references that it keeps.
+    #[cfg(test)]
+    pub(crate) fn target(&self) -> Option<&'static str> {
+        let target = self.hops.iter().find_map(|hop| if let Hop::Target(kind) = hop { Some(kind.as_str()) } else { None });
+        target.and_then(definitions::node).map(|node| node.name)
     }
 
     /// The type of the references that this route keeps, if all else of it is the other route.
@@ -117,7 +148,7 @@ pub(super) fn routes(tree: &Tree, kind: &str) -> Option<Vec<Route>> {
 
 /// Where a path begins: at the resource itself by its type's name, or at one of its elements.
 fn begin(name: &str, kind: &str) -> Option<Vec<Route>> {
-    let start = Route { hops: Vec::new(), kind: definitions::node(kind)? };
+    let start = Route { hops: Vec::new(), kind: definitions::node(kind)?, single: true, element: ("", "") };
     if kinds::is_a(kind, name) { Some(vec![start]) } else { member(&start, name) }
 }
 
@@ -149,7 +180,8 @@ fn member(route: &Route, name: &str) -> Option<Vec<Route>> {
     let go = |key: &'static definitions::Key| {
         let mut hops = route.hops.clone();
         hops.push(Hop::Key(key.name));
-        Route { hops, kind: key.node() }
+        let element = route.kind.element_of(key);
+        Route { hops, kind: key.node(), single: route.single && !element.list, element: (route.kind.name, element.name) }
     };
     Some(route.kind.choices(name).iter().map(go).collect())
 }

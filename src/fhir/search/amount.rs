@@ -41,6 +41,11 @@ pub fn interval(text: &str) -> Option<(i64, i64)> {
     Some((low, high.max(low.saturating_add(1))))
 }
 
+/// The number that a query names, in millionths.
+pub(super) fn exact(text: &str) -> Option<i64> {
+    Decimal::parse(text).map(millionths)
+}
+
 /// The number in millionths, rounded down, held within 64 bits.
 pub(super) fn millionths(value: Decimal) -> i64 {
     let (mantissa, scale) = value.floor(SCALE).widened(SCALE).normal();

@@ -3,6 +3,9 @@
 
 use super::table::TABLE;
 
+/// The types that have a compartment.
+pub const COMPARTMENTS: [&str; 5] = ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"];
+
 /// A resource type in a compartment.
 #[derive(Debug)]
 pub struct Member {

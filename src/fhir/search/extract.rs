@@ -3,11 +3,11 @@
 
 use serde_json::Value as Json;
 
-use crate::fhir::path::{Context, Item};
+use crate::fhir::path::{Context, Expression, Item};
 
 use super::amount::Amount;
 use super::leaf::Leaf;
-use super::table::{Parameter, Plan, parameters};
+use super::table::{Parameter, ParameterKind, Plan, parameters};
 
 /// What one search parameter sees of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,12 +34,62 @@ pub enum Value {
     Amount(Amount),
 }
 
+impl Parameter {
+    /// What it sees of a resource, each value once.
+    #[must_use]
+    pub fn values(&self, resource: &Json) -> Vec<Value> {
+        let mut rows = Vec::new();
+        of_parameter(self, resource, &mut rows);
+        rows.into_iter().map(|row| row.value).collect()
+    }
+
+    /// Hands over the elements that it looks at, with how each is read.
+    pub(super) fn elements(&self, resource: &Json, take: &mut dyn FnMut(&Json, Leaf)) {
+        match &self.plan {
+            Plan::None => {}
+            Plan::Routes(routes) => {
+                for (route, leaf) in routes {
+                    route.each(resource, &mut |value| take(value, *leaf));
+                }
+            }
+            // What the engine cannot answer of this resource is a row less, never a resource refused.
+            Plan::Engine(expression) => read(expression, self.kind, resource, take),
+        }
+    }
+}
+
+/// Hands over what an expression finds in a resource, with how it is read for a kind of parameter.
+fn read(expression: &Expression, kind: ParameterKind, resource: &Json, take: &mut dyn FnMut(&Json, Leaf)) {
+    let context = Context::new().guessing_targets();
+    for item in expression.evaluate(&context, resource).unwrap_or_default() {
+        if let Some(leaf) = leaf_of(kind, &item) {
+            take(&item.to_value(), leaf);
+        }
+    }
+}
+
+/// How an item is read for a kind of parameter.
+pub(super) fn leaf_of(kind: ParameterKind, item: &Item<'_>) -> Option<Leaf> {
+    let name = match item {
+        Item::Boolean(_) => "boolean",
+        Item::Text(_) => "string",
+        Item::Node(node) if node.definition().is_some_and(|kind| kind.name == "Resource") => "Resource",
+        other => other.kind_name(),
+    };
+    // A resource inside a Bundle is found by its type and id.
+    let is_resource =
+        || matches!(item, Item::Node(node) if node.value().is_some_and(|value| value.get("resourceType").is_some()));
+    Leaf::of(kind, name).or_else(|| is_resource().then(|| Leaf::of(kind, "Resource")).flatten())
+}
+
 /// The rows of a resource of this type, each once, by parameter in the order of [`parameters`].
 #[must_use]
 pub fn extract(kind: &str, resource: &Json) -> Vec<Row> {
     let mut rows = Vec::with_capacity(32);
     for parameter in parameters(kind) {
-        if parameter.supported && parameter.alias_of.is_none() && !parameter.is_column {
+        // A composite is asked of the resource itself: its components have the rows.
+        let has_rows = parameter.alias_of.is_none() && !parameter.is_column && parameter.kind != ParameterKind::Composite;
+        if parameter.supported && has_rows {
             of_parameter(parameter, resource, &mut rows);
         }
     }
@@ -54,35 +104,5 @@ fn of_parameter(parameter: &Parameter, resource: &Json, rows: &mut Vec<Row>) {
             rows.push(row);
         }
     };
-    match &parameter.plan {
-        Plan::None => {}
-        Plan::Routes(routes) => {
-            for (route, leaf) in routes {
-                route.each(resource, &mut |value| leaf.rows(value, parameter.kind, &mut take));
-            }
-        }
-        Plan::Engine(expression) => {
-            // What the engine cannot answer of this resource is a row less, never a resource refused.
-            let context = Context::new().guessing_targets();
-            for item in expression.evaluate(&context, resource).unwrap_or_default() {
-                let value = item.to_value();
-                let kind = match &item {
-                    Item::Boolean(_) => "boolean",
-                    Item::Text(_) => "string",
-                    Item::Node(node) if node.definition().is_some_and(|kind| kind.name == "Resource") => "Resource",
-                    other => other.kind_name(),
-                };
-                let leaf = Leaf::of(parameter.kind, kind).or_else(|| inner(parameter, &item));
-                if let Some(leaf) = leaf {
-                    leaf.rows(&value, parameter.kind, &mut take);
-                }
-            }
-        }
-    }
-}
-
-/// A resource inside a Bundle, which is found by its type and id.
-fn inner(parameter: &Parameter, item: &Item<'_>) -> Option<Leaf> {
-    let is_resource = matches!(item, Item::Node(node) if node.value().is_some_and(|value| value.get("resourceType").is_some()));
-    is_resource.then(|| Leaf::of(parameter.kind, "Resource")).flatten()
+    parameter.elements(resource, &mut |value, leaf| leaf.rows(value, parameter.kind, &mut take));
 }

@@ -99,8 +99,8 @@ impl Leaf {
                 }
             }
             Self::Text => text(value, take, word::normalized),
-            Self::Name => parts(value, &["family", "given", "text", "prefix", "suffix"], take),
-            Self::Address => parts(value, &["line", "city", "district", "state", "postalCode", "country", "text"], take),
+            Self::Name => parts(value, &NAME, take),
+            Self::Address => parts(value, &ADDRESS, take),
             Self::Words => {
                 parts(value, &["text", "display"], take);
                 each(value, "coding", |one| parts(one, &["display"], take));
@@ -114,6 +114,41 @@ impl Leaf {
             Self::Money => amount::money(value).map(Value::Amount).into_iter().for_each(take),
             Self::Range => amount::range(value).map(Value::Amount).into_iter().for_each(take),
             Self::Extension => extension(value, kind, take),
+        }
+    }
+}
+
+/// The parts of a name and of an address that are searched.
+const NAME: [&str; 5] = ["family", "given", "text", "prefix", "suffix"];
+const ADDRESS: [&str; 7] = ["line", "city", "district", "state", "postalCode", "country", "text"];
+
+impl Leaf {
+    /// Hands over the texts of a string parameter's element as they were written.
+    pub(super) fn texts<'v>(self, value: &'v Json, take: &mut dyn FnMut(&'v str)) {
+        let mut under = |value: &'v Json, keys: &[&str]| {
+            for key in keys {
+                each(value, key, |part| part.as_str().into_iter().for_each(&mut *take));
+            }
+        };
+        match self {
+            Self::Text => value.as_str().into_iter().for_each(take),
+            Self::Name => under(value, &NAME),
+            Self::Address => under(value, &ADDRESS),
+            Self::Words => {
+                under(value, &["text", "display"]);
+                each(value, "coding", |one| under(one, &["display"]));
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands over the words that stand beside a token's code.
+    pub(super) fn labels<'v>(self, value: &'v Json, take: &mut dyn FnMut(&'v str)) {
+        match self {
+            Self::Coding => at(value, "display").into_iter().for_each(take),
+            Self::Concept => Self::Words.texts(value, take),
+            Self::Identifier => each(value, "type", |kind| Self::Words.texts(kind, take)),
+            _ => {}
         }
     }
 }

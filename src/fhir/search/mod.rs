@@ -5,12 +5,21 @@
 
 mod amount;
 mod compartment;
+mod criterion;
 mod extract;
+mod include;
 mod leaf;
+mod number;
 mod pairs;
 pub mod parse;
 pub mod query;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+pub(crate) mod sample;
+mod shape;
 mod span;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,10 +27,14 @@ mod value;
 mod word;
 
 pub use amount::{Amount, interval};
-pub use compartment::{Member, compartment};
+pub use compartment::{COMPARTMENTS, Member, compartment};
+pub use criterion::within;
 pub use extract::{Row, Value, extract};
+pub use include::Include;
 pub use pairs::{decode, pairs};
-pub use table::{Parameter, ParameterKind, parameter, parameters, unsupported};
+pub use shape::{Shape, is_subsetted};
+pub use subject::Subject;
+pub use table::{Component, Parameter, ParameterKind, numbered, parameter, parameters, unsupported};
 pub use value::is_id;
 pub use word::{
     STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,

@@ -37,6 +37,7 @@ pub enum ParameterKind {
 }
 
 /// A search parameter of one type.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the parameter, and none excludes another")]
 #[derive(Debug)]
 pub struct Parameter {
     /// The name in a query: `birthdate`, `_tag`.
@@ -55,13 +56,24 @@ pub struct Parameter {
     pub is_column: bool,
     /// Whether its tokens never have a system, so that one given in a query is not compared.
     pub is_systemless: bool,
+    /// Whether a resource has one value of it at most.
+    pub is_single: bool,
     /// The parameter whose rows it shares; a query asks that one with [`Self::targets`] as types.
     pub alias_of: Option<u32>,
     /// The parameters that a composite joins.
-    pub components: Vec<&'static str>,
+    pub components: Vec<Component>,
     /// The FHIRPath expression; `None` if it has none.
     pub expression: Option<&'static str>,
     pub(super) plan: Plan,
+}
+
+/// One of the parameters that a composite joins.
+#[derive(Debug)]
+pub struct Component {
+    /// The code of the parameter that says how its part of a value is read.
+    pub code: &'static str,
+    /// Where it is found in the element in which the components meet; `None` if that cannot be read.
+    pub(super) expression: Option<Expression>,
 }
 
 /// How a parameter's values are found in a resource.
@@ -86,6 +98,12 @@ pub fn parameters(kind: &str) -> &'static [Parameter] {
 pub fn parameter(kind: &str, code: &str) -> Option<&'static Parameter> {
     let all = parameters(kind);
     all.binary_search_by(|parameter| parameter.code.cmp(code)).ok().and_then(|at| all.get(at))
+}
+
+/// The parameter of this number.
+#[must_use]
+pub fn numbered(kind: &str, number: u32) -> Option<&'static Parameter> {
+    parameters(kind).iter().find(|parameter| parameter.number == number)
 }
 
 /// The type and code of each parameter that cannot be searched by, those of all types under `Resource`.
@@ -132,6 +150,12 @@ pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| {
         let mut all: Vec<Parameter> = mine.map(|line| parameter_of(kind, line)).collect();
         all.sort_by_key(|parameter| parameter.code);
         share(&mut all);
+        for at in 0..all.len() {
+            let broken = all.get(at).filter(|one| one.kind == ParameterKind::Composite).is_some_and(|one| !is_whole(one, &all));
+            if let Some(composite) = all.get_mut(at).filter(|_| broken) {
+                composite.supported = false;
+            }
+        }
         let missing = all.iter().filter(|parameter| !parameter.supported && !parameter.code.starts_with('_'));
         unsupported.extend(missing.map(|parameter| (kind, parameter.code)));
         by_kind.insert(kind, all);
@@ -164,6 +188,7 @@ fn read_kind(text: &str) -> ParameterKind {
 fn parameter_of(kind: &'static str, line: &Line) -> Parameter {
     let is_column = matches!(line.code, "_id" | "_lastUpdated");
     let plan = if is_column { Plan::None } else { plan(kind, line) };
+    let is_single = matches!(&plan, Plan::Routes(routes) if Route::are_single(routes.iter().map(|(route, _)| route)));
     let is_systemless = matches!(&plan, Plan::Routes(routes) if routes.iter().all(|(_, leaf)| leaf.is_systemless()));
     Parameter {
         code: line.code,
@@ -173,12 +198,27 @@ fn parameter_of(kind: &'static str, line: &Line) -> Parameter {
         number: number(kind, line.code),
         supported: is_column || !matches!(plan, Plan::None),
         is_column,
+        is_single,
         is_systemless: is_systemless && line.kind == ParameterKind::Token,
         alias_of: None,
-        components: line.components.split(';').filter_map(|part| part.split_once('=')).map(|(code, _)| code).collect(),
+        components: line.components.split(';').filter_map(|part| part.split_once('=')).map(component).collect(),
         expression: Some(line.expression).filter(|text| !text.is_empty()),
         plan,
     }
+}
+
+/// A component of a composite. `DateTime` is the engine's own type; what is meant is the standard's `dateTime`.
+fn component((code, expression): (&'static str, &'static str)) -> Component {
+    Component { code, expression: Expression::parse(&expression.replace("as(DateTime)", "as(dateTime)")).ok() }
+}
+
+/// Whether all that a composite joins can be searched by.
+fn is_whole(composite: &Parameter, all: &[Parameter]) -> bool {
+    let part = |part: &Component| {
+        let of = all.iter().find(|parameter| parameter.code == part.code);
+        part.expression.is_some() && of.is_some_and(|of| of.supported && of.kind != ParameterKind::Composite)
+    };
+    composite.components.len() > 1 && composite.components.iter().all(part)
 }
 
 /// The key of a parameter's rows.
@@ -189,10 +229,13 @@ fn number(kind: &str, code: &str) -> u32 {
 }
 
 fn plan(kind: &str, line: &Line) -> Plan {
-    if matches!(line.kind, ParameterKind::Composite | ParameterKind::Special) || line.expression.is_empty() {
+    if line.kind == ParameterKind::Special || line.expression.is_empty() {
         return Plan::None;
     }
     let Ok(expression) = Expression::parse(line.expression) else { return Plan::None };
+    if line.kind == ParameterKind::Composite {
+        return Plan::Engine(Box::new(expression));
+    }
     let Some(routes) = expression.routes(kind) else { return Plan::Engine(Box::new(expression)) };
     let known = |route: Route| Leaf::of(line.kind, route.kind().name).map(|leaf| (route, leaf));
     let routes: Vec<(Route, Leaf)> = routes.into_iter().filter_map(known).collect();
@@ -238,7 +281,7 @@ fn narrowing(mine: &[(Route, Leaf)], theirs: &[(Route, Leaf)]) -> Option<Option<
 
 /// The text of the table, kept for the life of the program so that names can be slices of it.
 #[expect(clippy::expect_used, reason = "the bytes are part of the binary and the tests read all of them")]
-fn unpack(packed: &[u8]) -> &'static str {
+pub(super) fn unpack(packed: &[u8]) -> &'static str {
     let mut text = String::with_capacity(packed.len() * 16);
     flate2::read::GzDecoder::new(packed).read_to_string(&mut text).expect("the built-in table is whole");
     text.leak()

@@ -3,9 +3,9 @@
 
 use jiff::tz::TimeZone;
 
-use super::query::{Compare, When, Word};
-use super::{Parameter, code_range, identifier_reference, normalized, prefix_end, reference, token};
-use crate::fhir::definitions::{is_resource, resource_names};
+use super::query::{Compare, Sight, When, Word};
+use super::{Parameter, code_range, identifier_reference, normalized, prefix_end, reference, system_hash, token};
+use crate::fhir::definitions::{is_resource, node, resource_names};
 use crate::fhir::time::Moment;
 
 /// Why a value was refused; the words go on after the parameter's name.
@@ -29,8 +29,14 @@ pub(super) fn too_costly(words: &str) -> Fault {
 }
 
 fn bad_modifier(modifier: &str) -> Fault {
-    let shown: String = modifier.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-    Fault { code: "invalid", key: "invalid-modifier", words: format!("the modifier :{shown} is not offered for it.") }
+    let shown: String = modifier.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(32).collect();
+    let words = match modifier {
+        "in" | "not-in" | "above" | "below" => {
+            format!("the modifier :{shown} is not offered for it: it would need the hierarchy or a value set of its codes.")
+        }
+        _ => format!("the modifier :{shown} is not offered for it."),
+    };
+    Fault { code: "invalid", key: "invalid-modifier", words }
 }
 
 pub(super) fn no_modifier(modifier: Option<&str>) -> Result<(), Fault> {
@@ -38,7 +44,7 @@ pub(super) fn no_modifier(modifier: Option<&str>) -> Result<(), Fault> {
 }
 
 /// Cuts at each `mark` that no backslash stands before; escapes stay as they are.
-fn cut(text: &str, mark: char) -> Vec<&str> {
+pub(super) fn cut(text: &str, mark: char) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut escaped) = (0, false);
     for (at, letter) in text.char_indices() {
@@ -53,7 +59,7 @@ fn cut(text: &str, mark: char) -> Vec<&str> {
 }
 
 /// Takes `\,` `\|` `\$` and `\\` as the letter that is meant.
-fn unescape(text: &str) -> Result<String, Fault> {
+pub(super) fn unescape(text: &str) -> Result<String, Fault> {
     if !text.contains('\\') {
         return Ok(text.to_owned());
     }
@@ -72,7 +78,7 @@ fn unescape(text: &str) -> Result<String, Fault> {
     Ok(plain)
 }
 
-fn alternatives(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn alternatives(text: &str) -> impl Iterator<Item = &str> {
     cut(text, ',').into_iter().map(str::trim).filter(|part| !part.is_empty())
 }
 
@@ -99,53 +105,122 @@ pub(super) fn flag(text: &str) -> Result<bool, Fault> {
     }
 }
 
-/// `code`, `system|code`, `|code`
+/// `code`, `system|code`, `|code`, `system|`
 pub(super) fn tokens(parameter: &Parameter, modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
     no_modifier(modifier)?;
     alternatives(text)
         .map(|part| {
             let (system, code) = coded(part)?;
-            Ok(match system.filter(|_| !parameter.is_systemless) {
-                Some(system) => Word::Is(token(&system, &code)),
-                None if parameter.is_systemless => Word::Is(token("", &code)),
-                None => {
-                    let (low, high) = code_range(&code);
-                    Word::Between { low, high }
-                }
+            Ok(match (system, code.as_str()) {
+                // A code without any system in the data is not told apart by one.
+                (Some(_), "") if parameter.is_systemless => any_word(),
+                (Some(system), "") => Word::Ends(format!("|{}", system_hash(&system))),
+                (_, code) if parameter.is_systemless => Word::Is(token("", code)),
+                (Some(system), code) => Word::Is(token(&system, code)),
+                (None, code) => between(code_range(code)),
             })
         })
         .collect()
 }
 
-/// The system, where a bar stands, and the code.
+fn between((low, high): (String, String)) -> Word {
+    Word::Between { low, high }
+}
+
+/// Whatever it is.
+fn any_word() -> Word {
+    Word::Between { low: String::new(), high: String::from(char::MAX) }
+}
+
+/// The system, where a bar stands, and the code, which only after a system may be empty.
 fn coded(text: &str) -> Result<(Option<String>, String), Fault> {
     match cut(text, '|').as_slice() {
         [code] => Ok((None, unescape(code)?)),
         ["", ""] => Err(invalid("invalid-token", "a token needs a code, with or without a system before a |")),
-        [_, ""] => Err(not_supported("a system without a code is not searched by")),
         [system, code] => Ok((Some(unescape(system)?), unescape(code)?)),
         _ => Err(invalid("invalid-token", r"a token has at most one |; inside a value it is written \|")),
     }
 }
 
-/// Begins like this, whatever its case and accents.
-pub(super) fn strings(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
-    no_modifier(modifier)?;
+/// `:of-type`: system of the type, its code, and the value.
+pub(super) fn typed(text: &str) -> Result<Vec<Sight>, Fault> {
     alternatives(text)
-        .map(|part| {
-            let low = normalized(&unescape(part)?);
-            match prefix_end(&low).filter(|_| !low.is_empty()) {
-                Some(high) => Ok(Word::Between { low, high }),
-                None => Err(invalid("invalid-string", "it must hold a letter or a digit")),
+        .map(|part| match cut(part, '|').as_slice() {
+            [system, code, value] if !code.is_empty() && !value.is_empty() => {
+                Ok(Sight::Typed { system: unescape(system)?, code: unescape(code)?, value: unescape(value)? })
             }
+            _ => Err(invalid("invalid-token", ":of-type takes system|code|value, of the identifier's type and of itself")),
         })
         .collect()
 }
 
-/// The same address.
-pub(super) fn uris(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
+/// The words by which identifiers of these values are found.
+pub(super) fn values_of(any: &[Sight]) -> Vec<Word> {
+    let value = |sight: &Sight| if let Sight::Typed { value, .. } = sight { Some(between(code_range(value))) } else { None };
+    any.iter().filter_map(value).collect()
+}
+
+/// Texts without case and accents, each with something in it.
+pub(super) fn texts(text: &str) -> Result<Vec<String>, Fault> {
+    let folded = |part: &str| Ok(Some(normalized(&unescape(part)?)).filter(|text| !text.is_empty()));
+    alternatives(text)
+        .map(|part| folded(part)?.ok_or_else(|| invalid("invalid-string", "it must hold a letter or a digit")))
+        .collect()
+}
+
+/// `:exact`: texts as they are.
+pub(super) fn exact(text: &str) -> Result<Vec<String>, Fault> {
+    alternatives(text).map(unescape).collect()
+}
+
+/// Begins like this, whatever its case and accents.
+pub(super) fn strings(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
     no_modifier(modifier)?;
-    alternatives(text).map(|part| unescape(part).map(Word::Is)).collect()
+    let all = texts(text)?.into_iter();
+    Ok(all.map(|low| Word::Between { high: prefix_end(&low).unwrap_or_else(|| String::from(char::MAX)), low }).collect())
+}
+
+/// The same address; with `:below` and `:above` what lies in it, or what it lies in.
+pub(super) fn uris(parameter: &Parameter, modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
+    let mut words = Vec::new();
+    for part in alternatives(text) {
+        let uri = unescape(part)?;
+        match modifier {
+            None if parameter.code == "_profile" && !uri.contains('|') => {
+                words.push(between((format!("{uri}|"), format!("{uri}}}"))));
+                words.push(Word::Is(uri));
+            }
+            None => words.push(Word::Is(uri)),
+            Some("below") => {
+                let bare = uri.trim_end_matches('/');
+                // The letter after a slash is a zero.
+                words.push(between((format!("{bare}/"), format!("{bare}0"))));
+                words.extend([uri.clone(), bare.to_owned()].map(Word::Is));
+            }
+            Some("above") => words.extend(folders(&uri).into_iter().map(Word::Is)),
+            Some(other) => return Err(bad_modifier(other)),
+        }
+    }
+    Ok(words)
+}
+
+/// The address and every folder that it lies in, with and without a slash at the end.
+fn folders(uri: &str) -> Vec<String> {
+    let start = uri.find("://").map_or(0, |at| at + 3);
+    let mut found = vec![uri.to_owned()];
+    let mut rest = uri.trim_end_matches('/');
+    while rest.len() > start {
+        for folder in [rest.to_owned(), format!("{rest}/")] {
+            if !found.contains(&folder) {
+                found.push(folder);
+            }
+        }
+        match rest.get(start..).and_then(|path| path.rfind('/')) {
+            Some(at) => rest = rest.get(..start + at).unwrap_or_default(),
+            None => break,
+        }
+    }
+    found
 }
 
 /// `Patient/1`, `1`, a whole address, `:Patient`, `:identifier`.
@@ -153,7 +228,7 @@ pub(super) fn references(parameter: &Parameter, modifier: Option<&str>, text: &s
     let target = match modifier {
         None => None,
         Some("identifier") => return alternatives(text).map(by_identifier).collect(),
-        Some(kind) if is_resource(kind) && may_name(parameter, kind) => Some(kind),
+        Some(kind) if is_resource(kind) => Some(target_of(parameter, kind)?),
         Some(other) => return Err(bad_modifier(other)),
     };
     let mut words = Vec::new();
@@ -163,10 +238,23 @@ pub(super) fn references(parameter: &Parameter, modifier: Option<&str>, text: &s
     Ok(words)
 }
 
+/// `system|value`, `|value`, or a value of any system.
 fn by_identifier(text: &str) -> Result<Word, Fault> {
-    let (system, value) = coded(text)?;
-    let system = system.ok_or_else(|| invalid("invalid-token", ":identifier takes system|value"))?;
-    Ok(Word::Is(identifier_reference(&system, &value)))
+    match coded(text)? {
+        (_, value) if value.is_empty() => Err(invalid("invalid-token", ":identifier takes system|value")),
+        (Some(system), value) => Ok(Word::Is(identifier_reference(&system, &value))),
+        (None, value) => {
+            let low = identifier_reference("", &value);
+            let high = format!("{}}}", low.trim_end_matches('|'));
+            Ok(Word::Between { low, high })
+        }
+    }
+}
+
+/// The type that a reference is said to lead to, if it can.
+pub(super) fn target_of(parameter: &Parameter, kind: &str) -> Result<&'static str, Fault> {
+    let known = node(kind).map(|node| node.name).filter(|kind| is_resource(kind) && may_name(parameter, kind));
+    known.ok_or_else(|| bad_modifier(kind))
 }
 
 fn may_name(parameter: &Parameter, kind: &str) -> bool {
@@ -220,7 +308,7 @@ fn date(text: &str) -> Result<When, Fault> {
     Ok(When { compare, span: moment.span(&TimeZone::UTC) })
 }
 
-fn prefix(text: &str) -> Result<(Compare, &str), Fault> {
+pub(super) fn prefix(text: &str) -> Result<(Compare, &str), Fault> {
     let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (prefix, rest) = text.split_at(letters);
     let compare = match prefix {
@@ -233,7 +321,7 @@ fn prefix(text: &str) -> Result<(Compare, &str), Fault> {
         "sa" => Compare::StartsAfter,
         "eb" => Compare::EndsBefore,
         "ap" => Compare::Approximately,
-        _ => return Err(invalid("invalid-prefix", "a date may begin with eq, ne, gt, lt, ge, le, sa, eb or ap")),
+        _ => return Err(invalid("invalid-prefix", "it may begin with eq, ne, gt, lt, ge, le, sa, eb or ap")),
     };
     Ok((compare, rest))
 }

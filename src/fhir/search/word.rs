@@ -113,17 +113,22 @@ pub fn identifier_reference(system: &str, value: &str) -> String {
 /// A string as it is compared: lower case, without accents, blanks folded into one, cut.
 #[must_use]
 pub fn normalized(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(STRING_MAX));
+    folded(text, STRING_MAX)
+}
+
+/// The same, cut after so many characters.
+pub(super) fn folded(text: &str, characters_max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(characters_max));
     if text.is_ascii() {
-        fold(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())), &mut out);
+        fold(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())), characters_max, &mut out);
     } else {
         let letters = text.nfkd().filter(|letter| !is_combining_mark(*letter));
-        fold(letters.flat_map(char::to_lowercase).filter(|letter| !is_combining_mark(*letter)), &mut out);
+        fold(letters.flat_map(char::to_lowercase).filter(|letter| !is_combining_mark(*letter)), characters_max, &mut out);
     }
     out
 }
 
-fn fold(letters: impl Iterator<Item = char>, out: &mut String) {
+fn fold(letters: impl Iterator<Item = char>, characters_max: usize, out: &mut String) {
     let (mut count, mut gap) = (0, false);
     for letter in letters {
         if letter.is_whitespace() {
@@ -135,7 +140,7 @@ fn fold(letters: impl Iterator<Item = char>, out: &mut String) {
             out.push(' ');
             count += 1;
         }
-        if count >= STRING_MAX {
+        if count >= characters_max {
             break;
         }
         out.push(letter);

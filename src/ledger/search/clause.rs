@@ -1,6 +1,6 @@
 //! Clauses of a search statement: text with numbered placeholders, and the cells that belong to them.
 
-use crate::fhir::search::query::{Compare, When};
+use crate::fhir::search::query::{Compare, Much, When};
 use crate::ledger::dialect::Cell;
 
 /// A value that waits to be bound.
@@ -41,9 +41,12 @@ impl Sql {
         self
     }
 
-    /// Adds a list of text placeholders.
+    /// Adds a list of text placeholders. Its length is filled up to the next power of two, so that lists of many lengths
+    /// make few statements.
     pub(super) fn texts(&mut self, values: &[String]) -> &mut Self {
-        for (index, value) in values.iter().enumerate() {
+        let Some(last) = values.last() else { return self.push("''") };
+        let filled = std::iter::repeat_n(last, values.len().next_power_of_two() - values.len());
+        for (index, value) in values.iter().chain(filled).enumerate() {
             if index > 0 {
                 self.push(", ");
             }
@@ -104,6 +107,19 @@ impl Sql {
     }
 }
 
+/// A pattern of `LIKE` for what stands between `before` and `after`, whatever it holds; its escape is a backslash.
+pub(super) fn pattern(before: &str, text: &str, after: &str) -> String {
+    let mut pattern = String::from(before);
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push_str(after);
+    pattern
+}
+
 /// The range of `low` in which spans of this width can satisfy a comparison: what the index is asked for.
 pub(super) fn low_range(when: &When, wide: i64, now: i64) -> (i64, i64) {
     let slack = match wide {
@@ -124,5 +140,18 @@ pub(super) fn low_range(when: &When, wide: i64, now: i64) -> (i64, i64) {
             let near = (now - asked.low).abs() / 10;
             (asked.low.saturating_sub(near).saturating_sub(slack), asked.high.saturating_add(near))
         }
+    }
+}
+
+/// The range of `low` in which amounts of this width (0: one number, 1: a range) can satisfy a comparison.
+pub(super) fn amount_range(much: &Much, wide: i64) -> (i64, i64) {
+    let (low, high) = much.bounds();
+    let upward = if wide == 0 { much.at } else { i64::MIN };
+    match much.compare {
+        Compare::Equal | Compare::Approximately => (low, high),
+        Compare::NotEqual => (i64::MIN, i64::MAX),
+        Compare::Greater | Compare::GreaterOrEqual => (upward, i64::MAX),
+        Compare::StartsAfter => (much.at, i64::MAX),
+        Compare::Less | Compare::LessOrEqual | Compare::EndsBefore => (i64::MIN, much.at.saturating_add(1)),
     }
 }

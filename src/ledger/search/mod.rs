@@ -1,15 +1,28 @@
 //! Search rows: what a resource can be found by, kept true with every write.
 
+mod asker;
+pub(super) mod beside;
+mod chain;
 mod clause;
-mod exact;
+mod count;
+mod filter;
+pub(super) mod include;
+mod order;
 mod page;
+pub(super) mod rebuild;
+mod test;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod way;
 
+pub use beside::Beside;
 pub use page::Page;
 pub(super) use page::{find, page};
 
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};
-use crate::fhir::search::{self, Value};
+use crate::fhir::search::{self, Amount, Value};
 
 /// One search row of a resource, without its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +43,13 @@ pub enum Line {
         /// First millisecond after it.
         high: i64,
     },
+    /// A row of `amounts`.
+    Amount {
+        /// Number of the parameter.
+        parameter: u32,
+        /// The number, or both ends of a range, with the unit.
+        amount: Amount,
+    },
 }
 
 const ADD_WORD: &str = "INSERT INTO words (tenant, parameter, word, number) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -38,6 +58,9 @@ const ADD_SPAN: &str =
     "INSERT INTO spans (tenant, parameter, wide, low, high, number) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
 const DROP_SPAN: &str =
     "DELETE FROM spans WHERE tenant = $1 AND parameter = $2 AND wide = $3 AND low = $4 AND high = $5 AND number = $6";
+const ADD_AMOUNT: &str = "INSERT INTO amounts (tenant, parameter, wide, low, high, unit, number) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const DROP_AMOUNT: &str = "DELETE FROM amounts WHERE tenant = $1 AND parameter = $2 AND wide = $3 AND low = $4 AND high = $5
+    AND unit = $6 AND number = $7";
 const SAME_FACT: &str = "SELECT COALESCE(MIN(r.fact), 0) FROM words w JOIN resources r ON r.number = w.number
     JOIN people p ON p.tenant = r.tenant AND p.person = r.person
     WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3 AND p.survivor = $4";
@@ -49,10 +72,10 @@ const DAY: i64 = 86_400_000;
 pub fn lines(kind: &str, resource: &serde_json::Value) -> Vec<Line> {
     let mut lines: Vec<Line> = search::extract(kind, resource)
         .into_iter()
-        .filter_map(|row| match row.value {
-            Value::Word(word) => Some(Line::Word { parameter: row.parameter, word }),
-            Value::Span { low, high } => Some(Line::Span { parameter: row.parameter, low, high }),
-            Value::Amount { .. } => None,
+        .map(|row| match row.value {
+            Value::Word(word) => Line::Word { parameter: row.parameter, word },
+            Value::Span { low, high } => Line::Span { parameter: row.parameter, low, high },
+            Value::Amount(amount) => Line::Amount { parameter: row.parameter, amount },
         })
         .collect();
     lines.sort_unstable();
@@ -77,6 +100,11 @@ pub(super) fn width(low: i64, high: i64) -> i64 {
     }
 }
 
+/// How wide an amount is, as the index has it: 0 one number, 1 a range.
+fn amount_width(amount: &Amount) -> i64 {
+    i64::from(amount.low != amount.high)
+}
+
 /// Adds search rows.
 pub(super) async fn add(
     transaction: &mut Transaction<'_>,
@@ -84,7 +112,7 @@ pub(super) async fn add(
     number: i64,
     lines: impl Iterator<Item = &Line>,
 ) -> Result<(), Error> {
-    write(transaction, tenant, number, lines, ADD_WORD, ADD_SPAN).await
+    write(transaction, tenant, number, lines, &[ADD_WORD, ADD_SPAN, ADD_AMOUNT]).await
 }
 
 /// Puts the rows of a new version in the place of the old one's; what is the same stays untouched.
@@ -95,7 +123,8 @@ pub(super) async fn change(
     old: &[Line],
     new: &[Line],
 ) -> Result<(), Error> {
-    write(transaction, tenant, number, old.iter().filter(|line| !new.contains(line)), DROP_WORD, DROP_SPAN).await?;
+    let gone = old.iter().filter(|line| !new.contains(line));
+    write(transaction, tenant, number, gone, &[DROP_WORD, DROP_SPAN, DROP_AMOUNT]).await?;
     add(transaction, tenant, number, new.iter().filter(|line| !old.contains(line))).await
 }
 
@@ -104,8 +133,7 @@ async fn write(
     tenant: &str,
     number: i64,
     lines: impl Iterator<Item = &Line>,
-    word_sql: &str,
-    span_sql: &str,
+    [word_sql, span_sql, amount_sql]: &[&str; 3],
 ) -> Result<(), Error> {
     let (tenant, number) = (Cell::Text(tenant), Cell::Int(number));
     for line in lines {
@@ -118,6 +146,12 @@ async fn write(
                 let wide = Cell::Int(width(*low, *high));
                 let cells = [tenant, Cell::Int(i64::from(*parameter)), wide, Cell::Int(*low), Cell::Int(*high), number];
                 transaction.run(span_sql, &cells).await?;
+            }
+            Line::Amount { parameter, amount } => {
+                let (wide, low, high) = (amount_width(amount), Cell::Int(amount.low), Cell::Int(amount.high));
+                let parameter = Cell::Int(i64::from(*parameter));
+                let cells = [tenant, parameter, Cell::Int(wide), low, high, Cell::Text(&amount.unit), number];
+                transaction.run(amount_sql, &cells).await?;
             }
         }
     }

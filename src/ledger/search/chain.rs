@@ -1,0 +1,212 @@
+//! Chains over references and `_has`: from their end to their beginning where few resources stand on the way, else forward from
+//! each candidate.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::asker::Asker;
+use super::page::{EXAMINED_MAX, prepare};
+use super::test::Form;
+use super::walk::{Ground, Met};
+use super::way::choose;
+use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
+use crate::fhir::search::{Value, numbered};
+use crate::ledger::{Error, Scope, Stored};
+
+/// Resources that may stand at each step of a chain that is followed from its end.
+pub(super) const ON_THE_WAY_MAX: usize = 1_000;
+/// Resources that may be met at each step of chains that are followed from candidates.
+const FORWARD_MAX: usize = 5_000;
+/// Ids that are asked for at once.
+const AT_ONCE_MAX: usize = 256;
+
+const TOO_MANY: Error =
+    Error::TooCostly("A chain leads over too many resources: narrow the search by a parameter of its own type.");
+
+/// The criteria of a search with its chains turned into words and ids, where few resources stand on their way.
+pub(super) async fn resolve(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Vec<Criterion>, Error> {
+    let mut criteria = Vec::with_capacity(query.criteria.len());
+    for criterion in &query.criteria {
+        let chains: Vec<&Chain> = match criterion {
+            Criterion::Chain(chain) => vec![chain],
+            Criterion::Either(any) => {
+                any.iter().filter_map(|one| if let Criterion::Chain(chain) = one { Some(chain) } else { None }).collect()
+            }
+            _ => Vec::new(),
+        };
+        if chains.is_empty() {
+            criteria.push(criterion.clone());
+            continue;
+        }
+        let mut resolved = Some(Vec::new());
+        for chain in chains {
+            match (backward(asker, scope, &query.kind, chain, now).await?, &mut resolved) {
+                (Some(one), Some(any)) => any.push(one),
+                _ => {
+                    resolved = None;
+                    break;
+                }
+            }
+        }
+        criteria.push(match resolved {
+            Some(mut any) if any.len() == 1 => any.remove(0),
+            Some(any) => joined(any),
+            None => criterion.clone(),
+        });
+    }
+    Ok(criteria)
+}
+
+/// Alternatives as one criterion.
+fn joined(any: Vec<Criterion>) -> Criterion {
+    let mut words: HashMap<u32, Vec<Word>> = HashMap::new();
+    let mut rest = Vec::new();
+    for one in any {
+        match one {
+            Criterion::Word { parameter, any } => words.entry(parameter).or_default().extend(any),
+            other => rest.push(other),
+        }
+    }
+    let mut all: Vec<Criterion> =
+        words.into_iter().map(|(parameter, any)| Criterion::Word { parameter, any }).chain(rest).collect();
+    match all.len() {
+        1 => all.remove(0),
+        _ => Criterion::Either(all),
+    }
+}
+
+/// What a chain asks of its first resource; `None` when too many resources stand on its way.
+async fn backward(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    kind: &str,
+    chain: &Chain,
+    now: i64,
+) -> Result<Option<Criterion>, Error> {
+    let mut wanted = chain.last.clone();
+    for (index, hop) in chain.hops.iter().enumerate().rev() {
+        let Some(found) = collect(asker, scope, hop.kind(), &wanted, now, ON_THE_WAY_MAX).await? else { return Ok(None) };
+        let before = if index == 0 { kind } else { chain.hops.get(index - 1).map_or(kind, |hop| hop.kind()) };
+        wanted = vec![match hop {
+            Hop::To { parameter, kind } => {
+                let any = found.iter().map(|stored| Word::Is(format!("{kind}/{}", stored.id))).collect();
+                Criterion::Word { parameter: *parameter, any }
+            }
+            Hop::From { parameter, .. } => {
+                let ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
+                Criterion::Id(ids.into_iter().collect())
+            }
+        }];
+    }
+    Ok(wanted.pop())
+}
+
+/// The ids of one type that a resource refers to by a parameter.
+fn referred(stored: &Stored, parameter: u32, kind: &str) -> Vec<String> {
+    let Some(parameter) = numbered(&stored.kind, parameter) else { return Vec::new() };
+    let id = |value| match value {
+        Value::Word(word) => word.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned),
+        _ => None,
+    };
+    parameter.values(&stored.value()).into_iter().filter_map(id).collect()
+}
+
+/// All resources of a type that meet criteria without chains; `None` if they are more than a bound, or lie too deep.
+async fn collect(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    kind: &str,
+    criteria: &[Criterion],
+    now: i64,
+    bound: usize,
+) -> Result<Option<Vec<Stored>>, Error> {
+    let Some(tests) = prepare(asker, scope, criteria, false).await? else { return Ok(Some(Vec::new())) };
+    let ground = Ground { scope, kind, tests: &tests, now };
+    let named = choose(asker, &ground).await?;
+    let (mut found, mut spot, mut examined, mut depth) = (Vec::new(), None, 0, 128);
+    loop {
+        let step = named.way.step(asker, &ground, spot.as_ref(), depth).await?;
+        examined += step.examined.max(1);
+        found.extend(step.met.into_iter().map(|met| met.stored));
+        if found.len() > bound {
+            return Ok(None);
+        }
+        match step.end {
+            None => return Ok(Some(found)),
+            Some(_) if examined >= EXAMINED_MAX => return Ok(None),
+            end => spot = end,
+        }
+        depth = (depth * 4).min(bound + 1);
+    }
+}
+
+/// Of what was met, what passes the chains that could not be turned into words.
+pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, mut met: Vec<Met>) -> Result<Vec<Met>, Error> {
+    for test in ground.tests {
+        let Form::Chains(chains) = &test.form else { continue };
+        let mut passed = BTreeSet::new();
+        for chain in chains {
+            let start = met.iter().map(|one| one.stored.clone()).filter(|stored| !passed.contains(&stored.number)).collect();
+            passed.extend(forward(asker, ground, chain, start).await?);
+        }
+        met.retain(|one| passed.contains(&one.stored.number));
+    }
+    Ok(met)
+}
+
+/// The numbers of those from which a chain leads to something.
+async fn forward(asker: &mut impl Asker, ground: &Ground<'_>, chain: &Chain, start: Vec<Stored>) -> Result<BTreeSet<i64>, Error> {
+    // Where each path stands, with the numbers of the candidates that it comes from.
+    let mut front: Vec<(Stored, BTreeSet<i64>)> = start
+        .into_iter()
+        .map(|stored| {
+            let number = stored.number;
+            (stored, BTreeSet::from([number]))
+        })
+        .collect();
+    for (index, hop) in chain.hops.iter().enumerate() {
+        let last: &[Criterion] = if index + 1 == chain.hops.len() { &chain.last } else { &[] };
+        let mut wanted: HashMap<String, BTreeSet<i64>> = HashMap::new();
+        for (stored, origins) in &front {
+            let names = match hop {
+                Hop::To { parameter, kind } => referred(stored, *parameter, kind),
+                Hop::From { .. } => vec![format!("{}/{}", stored.kind, stored.id)],
+            };
+            for name in names {
+                wanted.entry(name).or_default().extend(origins);
+            }
+        }
+        let mut names: Vec<String> = wanted.keys().cloned().collect();
+        names.sort_unstable();
+        let mut next = Vec::new();
+        for some in names.chunks(AT_ONCE_MAX) {
+            let first = match hop {
+                Hop::To { .. } => Criterion::Id(some.to_vec()),
+                Hop::From { parameter, .. } => {
+                    Criterion::Word { parameter: *parameter, any: some.iter().cloned().map(Word::Is).collect() }
+                }
+            };
+            let criteria: Vec<Criterion> = std::iter::once(first).chain(last.iter().cloned()).collect();
+            let found = collect(asker, ground.scope, hop.kind(), &criteria, ground.now, FORWARD_MAX).await?.ok_or(TOO_MANY)?;
+            for stored in found {
+                let origins = match hop {
+                    Hop::To { .. } => wanted.get(&stored.id).cloned().unwrap_or_default(),
+                    Hop::From { parameter, .. } => {
+                        let before = if index == 0 {
+                            ground.kind
+                        } else {
+                            chain.hops.get(index - 1).map_or(ground.kind, |hop| hop.kind())
+                        };
+                        let names = referred(&stored, *parameter, before).into_iter();
+                        names.filter_map(|id| wanted.get(&format!("{before}/{id}"))).flatten().copied().collect()
+                    }
+                };
+                next.push((stored, origins));
+            }
+        }
+        if next.len() > FORWARD_MAX {
+            return Err(TOO_MANY);
+        }
+        front = next;
+    }
+    Ok(front.into_iter().flat_map(|(_, origins)| origins).collect())
+}

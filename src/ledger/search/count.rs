@@ -1,0 +1,80 @@
+//! Counts all matches of a search, in bounded steps and up to a bound.
+
+use super::asker::Asker;
+use super::chain;
+use super::clause::Sql;
+use super::filter::Filters;
+use super::page::prepare;
+use super::test::Form;
+use super::walk::{Ground, Mark, Spot, Way};
+use super::way::choose;
+use crate::fhir::search::query::Query;
+use crate::ledger::{Error, Scope};
+
+/// Rows that are counted at once.
+const STEP: usize = 20_000;
+/// Rows that are counted at most; of more, the number stays unsaid.
+const TOTAL_MAX: usize = 2_000_000;
+/// The same where each resource has to be looked at.
+const LOOKED_AT_MAX: usize = 50_000;
+
+/// The number of all matches; `None` if it is out of reach.
+pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Option<i64>, Error> {
+    let criteria = chain::resolve(asker, scope, query, now).await?;
+    let Some(tests) = prepare(asker, scope, &criteria, false).await? else { return Ok(Some(0)) };
+    let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
+    let named = choose(asker, &ground).await?;
+    let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
+    let one_lane = matches!(&named.way, Way::Words { exact, .. } if exact.len() == 1) || matches!(named.way, Way::Ids { .. });
+    if looks || !one_lane { looked_at(asker, &ground, &named.way).await } else { counted(asker, &ground, &named.way).await }
+}
+
+/// One lane, counted by the database step by step.
+async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Result<Option<i64>, Error> {
+    let (mut total, mut spot) = (0, None);
+    for _ in 0..TOTAL_MAX.div_ceil(STEP) {
+        let mut sql = Sql::default();
+        // The rows of words are gone with their resource: alone they need not be looked after.
+        let alone = ground.tests.len() == 1 && matches!(way, Way::Words { .. });
+        sql.push(if alone {
+            "SELECT COUNT(*), MIN(d.number), MAX(d.key), COUNT(*) FROM ("
+        } else {
+            "SELECT COUNT(*), MIN(d.number), MAX(d.key), COUNT(r.number) FROM ("
+        });
+        way.write(&mut sql, ground, spot.as_ref(), STEP);
+        sql.push(") d");
+        if !alone {
+            sql.push(" LEFT JOIN resources r ON r.number = d.number AND r.deleted = 0");
+            Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, ground.tests, way.test());
+        }
+        let mut rows = asker.rows(&sql.text, &sql.cells()).await?;
+        let Some(row) = rows.first_mut() else { return Ok(Some(total)) };
+        let examined = usize::try_from(row.int()?).unwrap_or_default();
+        if examined == 0 {
+            return Ok(Some(total));
+        }
+        let number = row.int()?;
+        let key = if matches!(way, Way::Ids { .. }) { Mark::Text(row.text()?) } else { Mark::Int(row.int()?) };
+        total += row.int()?;
+        if examined < STEP {
+            return Ok(Some(total));
+        }
+        spot = Some(Spot { key, number });
+    }
+    Ok(None)
+}
+
+/// Any way, each resource looked at.
+async fn looked_at(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Result<Option<i64>, Error> {
+    let (mut total, mut spot, mut examined) = (0_usize, None, 0);
+    while examined < LOOKED_AT_MAX {
+        let step = way.step(asker, ground, spot.as_ref(), 1_024).await?;
+        examined += step.examined.max(1);
+        total += chain::keep(asker, ground, step.met).await?.len();
+        match step.end {
+            Some(end) => spot = Some(end),
+            None => return Ok(i64::try_from(total).ok()),
+        }
+    }
+    Ok(None)
+}

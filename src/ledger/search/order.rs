@@ -1,0 +1,273 @@
+//! Answers in an order that is asked for: few candidates are gathered and sorted, many are walked along the index of the order.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value as Json, json};
+
+use super::asker::Asker;
+use super::chain;
+use super::clause::Sql;
+use super::filter::Filters;
+use super::page::{Found, Stage, through};
+use super::test::{Form, Test};
+use super::walk::{Ground, Mark, Way, lows, subject};
+use super::way::{all_whens, choose, updated};
+use crate::fhir::search::query::{By, Criterion, Cursor, Key};
+use crate::fhir::search::{Subject, Value, numbered};
+use crate::ledger::resources::{COLUMNS, stored};
+use crate::ledger::{Error, Stored};
+
+/// Up to so many candidates are sorted; beyond, the index of the order is walked.
+const SORTED_MAX: usize = 4_096;
+/// Rows that are read at once when candidates are gathered.
+const GATHERED_AT_ONCE: usize = 512;
+
+/// The matches after a cursor, in the order of the keys.
+pub(super) async fn sorted(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    keys: &[Key],
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Found, Error> {
+    let named = choose(asker, ground).await?;
+    let is_whole = matches!(&named.way, Way::Ids { ids, .. } if ids.is_empty());
+    let one = if let [key] = keys { Some(*key) } else { None };
+    // The whole type in the order of one key is walked at once, and so is a range of the very index that gives the order.
+    let walks = one.is_some_and(|key| is_whole || goes_by(ground, &named.way, key));
+    let few = !walks && named.way.count(asker, ground, SORTED_MAX).await? < SORTED_MAX;
+    match one {
+        Some(key) if few && is_quick(ground, &named.way, key) => quick(asker, ground, &named.way, key, after, limit).await,
+        _ if few => gathered(asker, ground, named.way, keys, after, limit).await,
+        Some(key) => through(asker, ground, stages(ground, key), after, limit).await,
+        None => {
+            Err(Error::TooCostly("Too many resources match to be sorted by several keys: narrow the search, or sort by one key."))
+        }
+    }
+}
+
+/// Whether a way is a range of the index that gives the order.
+fn goes_by(ground: &Ground<'_>, way: &Way, key: Key) -> bool {
+    match (way, key.by) {
+        (Way::Updated { .. }, By::Updated) => true,
+        (Way::Dates { parameter, .. }, By::Date(of)) => *parameter == of && !sorting_whens(ground, of).is_empty(),
+        _ => false,
+    }
+}
+
+/// The index of the order, and after it what has no value for the key.
+fn stages(ground: &Ground<'_>, key: Key) -> Vec<Stage> {
+    let Key { by, descending } = key;
+    let (way, parameter) = match by {
+        By::Updated => (Way::Updated { whens: updated(ground), descending }, None),
+        By::Id => (Way::Ids { ids: Vec::new(), descending }, None),
+        By::Date(parameter) => (Way::Dates { parameter, whens: sorting_whens(ground, parameter), descending }, Some(parameter)),
+        By::Word(parameter) => (Way::Texts { parameter, descending }, Some(parameter)),
+        By::Amount(parameter) => (Way::Amounts { parameter, much: None, descending }, Some(parameter)),
+    };
+    let mut stages = vec![Stage { way, prefix: String::from("v:"), extra: None }];
+    // What must meet a test on the key's own parameter has a value.
+    let asked = |parameter: u32| {
+        ground.tests.iter().any(|test| matches!(&test.form, Form::Dates { parameter: of, .. } if *of == parameter))
+    };
+    if let Some(parameter) = parameter.filter(|parameter| !asked(*parameter)) {
+        stages.push(missing(parameter));
+    }
+    stages
+}
+
+fn missing(parameter: u32) -> Stage {
+    let extra = Some(Test { criterion: Criterion::Missing { parameter, missing: true }, form: Form::Look });
+    Stage { way: Way::Ids { ids: Vec::new(), descending: false }, prefix: String::from("m:"), extra }
+}
+
+/// Tests narrow the walk along a date only where a resource has one date: of several, another than the tested one may be
+/// the one that it is sorted by.
+fn sorting_whens(ground: &Ground<'_>, parameter: u32) -> Vec<crate::fhir::search::query::When> {
+    let single = numbered(ground.kind, parameter).is_some_and(|parameter| parameter.is_single);
+    if single { all_whens(ground, parameter) } else { Vec::new() }
+}
+
+/// Whether the database alone can sort what lies on this way.
+fn is_quick(ground: &Ground<'_>, way: &Way, key: Key) -> bool {
+    let plain = ground.tests.iter().all(|test| !matches!(test.form, Form::Look | Form::Chains(_)));
+    plain && matches!(way, Way::Words { .. }) && matches!(key.by, By::Date(_) | By::Updated)
+}
+
+/// Few candidates of exact words, sorted by the database; what lacks the date is gathered behind them.
+async fn quick(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    way: &Way,
+    key: Key,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Found, Error> {
+    let mut found = Found::default();
+    if after.is_none_or(|after| after.key.starts_with("v:")) {
+        let (end, last) = if key.descending { ("MAX", i64::MIN) } else { ("MIN", i64::MAX) };
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(COLUMNS);
+        let column = if let By::Date(parameter) = key.by {
+            sql.push(", d.key FROM (SELECT DISTINCT l.number AS number, COALESCE((SELECT ").push(end);
+            sql.push("(s.low) FROM spans s WHERE s.tenant = ").text(&ground.scope.tenant);
+            sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter)).push("), ").int(last);
+            sql.push(") AS key FROM (");
+            "d.key"
+        } else {
+            sql.push(", r.updated FROM (SELECT DISTINCT l.number AS number FROM (");
+            "r.updated"
+        };
+        way.write(&mut sql, ground, None, SORTED_MAX);
+        sql.push(") l) d JOIN resources r ON r.number = d.number AND r.deleted = 0");
+        Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, ground.tests, way.test());
+        sql.push(" WHERE ").push(column).push(" <> ").int(last);
+        if let Some(after) = after {
+            sql.push(" AND (").push(column).push(", d.number) ").push(if key.descending { "< (" } else { "> (" });
+            sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
+        }
+        let turn = if key.descending { " DESC" } else { "" };
+        sql.push(" ORDER BY ").push(column).push(turn).push(", d.number").push(turn).push(" LIMIT ");
+        sql.int(i64::try_from(limit).unwrap_or(i64::MAX));
+        for mut row in asker.rows(&sql.text, &sql.cells()).await? {
+            let stored = stored(&mut row)?;
+            let cursor = Cursor { key: format!("v:{}", row.int()?), number: stored.number };
+            found.rows.push((stored, cursor));
+        }
+    }
+    if let By::Date(parameter) = key.by
+        && found.rows.len() < limit
+        && all_whens(ground, parameter).is_empty()
+    {
+        let after = after.filter(|after| after.key.starts_with("m:"));
+        let tests: Vec<Test> = ground.tests.iter().cloned().chain(missing(parameter).extra).collect();
+        let ground = Ground { tests: &tests, ..*ground };
+        let rest = gathered(asker, &ground, way.clone(), &[key], after, limit - found.rows.len()).await?;
+        found.rows.extend(rest.rows);
+    }
+    Ok(found)
+}
+
+/// A candidate with its place in the order.
+struct Placed {
+    stored: Stored,
+    keys: Vec<Option<Mark>>,
+}
+
+/// Few candidates, sorted here.
+async fn gathered(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    way: Way,
+    keys: &[Key],
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Found, Error> {
+    let mut all: Vec<Placed> = Vec::new();
+    let mut spot = None;
+    loop {
+        let step = way.step(asker, ground, spot.as_ref(), GATHERED_AT_ONCE).await?;
+        for met in chain::keep(asker, ground, step.met).await? {
+            let value = met.stored.value();
+            let subject = subject(ground, &met.stored, &value);
+            let keys = keys.iter().map(|key| mark(&subject, *key)).collect();
+            all.push(Placed { keys, stored: met.stored });
+        }
+        match step.end {
+            Some(end) => spot = Some(end),
+            None => break,
+        }
+    }
+    let after = after.and_then(|after| place(after, keys));
+    all.sort_by(|one, other| {
+        order(keys, (&one.keys, &one.stored.id, one.stored.number), (&other.keys, &other.stored.id, other.stored.number))
+    });
+    let is_behind = |one: &Placed| {
+        after.as_ref().is_none_or(|(marks, id, number)| {
+            order(keys, (&one.keys, &one.stored.id, one.stored.number), (marks, id, *number)) == Ordering::Greater
+        })
+    };
+    let rows = all.into_iter().filter(is_behind).take(limit).map(|one| {
+        let cursor = cursor(&one, keys);
+        (one.stored, cursor)
+    });
+    Ok(Found { rows: rows.collect(), stopped: None })
+}
+
+/// The value of a resource for a key.
+fn mark(subject: &Subject<'_>, key: Key) -> Option<Mark> {
+    let end = |marks: &mut dyn Iterator<Item = Mark>| if key.descending { marks.max() } else { marks.min() };
+    match key.by {
+        By::Updated => subject.updated.map(Mark::Int),
+        By::Id => Some(Mark::Text(subject.id.to_owned())),
+        By::Date(parameter) => end(&mut subject.values(parameter).into_iter().filter_map(|value| match value {
+            Value::Span { low, .. } => Some(Mark::Int(low)),
+            _ => None,
+        })),
+        By::Word(parameter) => end(&mut subject.values(parameter).into_iter().filter_map(|value| match value {
+            Value::Word(word) => Some(Mark::Text(word)),
+            _ => None,
+        })),
+        By::Amount(parameter) => lows(subject, parameter, None, key.descending).map(Mark::Int),
+    }
+}
+
+type Place<'a> = (&'a Vec<Option<Mark>>, &'a str, i64);
+
+/// Key by key, what has none last; then by number. A single key keeps the order of its index.
+fn order(keys: &[Key], one: (&Vec<Option<Mark>>, &String, i64), other: (&Vec<Option<Mark>>, &String, i64)) -> Ordering {
+    let (one, other): (Place<'_>, Place<'_>) = ((one.0, one.1, one.2), (other.0, other.1, other.2));
+    for (key, (left, right)) in keys.iter().zip(one.0.iter().zip(other.0)) {
+        let order = match (left, right) {
+            (Some(left), Some(right)) if key.descending => right.cmp(left),
+            (Some(left), Some(right)) => left.cmp(right),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    match (keys, one.0.first()) {
+        ([_], Some(None)) => one.1.cmp(other.1),
+        ([key], _) if key.descending => other.2.cmp(&one.2),
+        _ => one.2.cmp(&other.2),
+    }
+}
+
+fn cursor(placed: &Placed, keys: &[Key]) -> Cursor {
+    let key = match (keys, placed.keys.as_slice()) {
+        ([_], [None]) => format!("m:{}", placed.stored.id),
+        ([_], [Some(Mark::Int(key))]) => format!("v:{key}"),
+        ([_], [Some(Mark::Text(key))]) => format!("v:{key}"),
+        (_, all) => {
+            let plain = |key: &Option<Mark>| match key {
+                None => Json::Null,
+                Some(Mark::Int(key)) => json!(key),
+                Some(Mark::Text(key)) => json!(key),
+            };
+            format!("k:{}", Json::from(all.iter().map(plain).collect::<Vec<_>>()))
+        }
+    };
+    Cursor { key, number: placed.stored.number }
+}
+
+/// A place from its cursor: its keys, its id where only that tells, its number.
+fn place(cursor: &Cursor, keys: &[Key]) -> Option<(Vec<Option<Mark>>, String, i64)> {
+    let (sort, text) = cursor.key.split_once(':')?;
+    let marks = match (sort, keys) {
+        ("m", [_]) => return Some((vec![None], text.to_owned(), cursor.number)),
+        ("v", [Key { by: By::Id | By::Word(_), .. }]) => vec![Some(Mark::Text(text.to_owned()))],
+        ("v", [_]) => vec![Some(Mark::Int(text.parse().ok()?))],
+        _ => {
+            let plain = |key: Json| match key {
+                Json::String(key) => Some(Mark::Text(key)),
+                Json::Number(key) => key.as_i64().map(Mark::Int),
+                _ => None,
+            };
+            serde_json::from_str::<Vec<Json>>(text).ok()?.into_iter().map(plain).collect()
+        }
+    };
+    Some((marks, String::new(), cursor.number))
+}

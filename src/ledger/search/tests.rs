@@ -1,0 +1,279 @@
+//! Every shape of a search goes by an index: the plans of all statements that are run are read and looked through.
+
+use rusqlite::Connection;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+
+use super::asker::Asker;
+use super::page::{EXAMINED_MAX, page};
+use super::{add, beside, lines};
+use crate::fhir::search::sample::sample;
+use crate::fhir::search::{pairs, parameters, parse, within};
+use crate::ledger::dialect::{Cell, Row, Transaction};
+use crate::ledger::resources::{self, Written};
+use crate::ledger::{Error, How, Person, Scope, migrations};
+
+/// Asks a file of its own and keeps how SQLite would run each statement.
+struct Watched {
+    connection: Connection,
+    plans: Vec<(String, Vec<String>)>,
+}
+
+impl Asker for Watched {
+    async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+        if !self.plans.iter().any(|(known, _)| known == sql) {
+            let mut statement = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+            let steps = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get(3))?.collect::<Result<_, _>>()?;
+            self.plans.push((sql.to_owned(), steps));
+        }
+        Transaction::Sqlite(&self.connection).rows(sql, cells).await
+    }
+}
+
+fn scope() -> Scope {
+    Scope { tenant: Arc::from("t") }
+}
+
+async fn keep(connection: &Connection, number: i64, resource: &Json) {
+    let mut transaction = Transaction::Sqlite(connection);
+    let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+    // As a draft has it: the type first, the id left out, the members of meta apart.
+    let rest = resource.as_object().unwrap().iter().filter(|(key, _)| !matches!(key.as_str(), "resourceType" | "id" | "meta"));
+    let mut whole = json!({"resourceType": kind});
+    whole.as_object_mut().unwrap().extend(rest.map(|(key, value)| (key.clone(), value.clone())));
+    let body = whole.to_string();
+    let meta = resource.get("meta").map(Json::to_string).unwrap_or_default();
+    let written = Written {
+        number,
+        version: 1,
+        updated: 1_000 + number,
+        deleted: false,
+        person: Person::NOBODY,
+        store: "",
+        fact: number,
+        source: "s",
+        how: How::Live,
+        salt: "",
+        meta: meta.strip_prefix('{').and_then(|meta| meta.strip_suffix('}')).unwrap_or_default(),
+        body: &body,
+    };
+    resources::add(&mut transaction, "t", kind, id, &written).await.unwrap();
+    add(&mut transaction, "t", number, lines(kind, resource).iter()).await.unwrap();
+}
+
+/// A store with a few hundred resources in it.
+async fn furnished() -> Watched {
+    let connection = Connection::open_in_memory().unwrap();
+    migrations::sqlite(&connection).unwrap();
+    for number in 0_usize..300 {
+        let gender = if number % 2 == 0 { "male" } else { "female" };
+        let patient = json!({"resourceType": "Patient", "id": format!("p{number}"), "gender": gender,
+            "name": [{"family": format!("Berg{}", number % 40), "given": ["Ana"]}], "birthDate": format!("19{:02}-01-01", number % 90),
+            "identifier": [{"system": "urn:m", "value": number.to_string()}]});
+        keep(&connection, i64::try_from(number).unwrap() * 2 + 1, &patient).await;
+        let weight = json!({"resourceType": "Observation", "id": format!("o{number}"), "status": "final",
+            "code": {"coding": [{"system": "urn:l", "code": format!("c{}", number % 30)}], "text": "Weight"},
+            "subject": {"reference": format!("Patient/p{}", number % 50)}, "effectiveDateTime": format!("2026-01-{:02}", 1 + number % 28),
+            "valueQuantity": {"value": number, "code": "kg", "system": "urn:u"}});
+        keep(&connection, i64::try_from(number).unwrap() * 2 + 2, &weight).await;
+    }
+    Watched { connection, plans: Vec::new() }
+}
+
+/// Shapes of searches: a type, its query, and how many it must find in all.
+const SHAPES: &[(&str, &str, usize)] = &[
+    ("Patient", "", 300),
+    ("Patient", "_id=p1,p2", 2),
+    ("Patient", "_lastUpdated=gt1970-01-01T00:00:01.500Z", 50),
+    ("Patient", "identifier=urn:m|7", 1),
+    ("Patient", "identifier=7", 1),
+    ("Patient", "identifier=urn:m|", 300),
+    ("Patient", "gender=male&birthdate=ge1950", 60),
+    ("Patient", "gender:not=male", 150),
+    ("Patient", "gender:missing=true", 0),
+    ("Patient", "family=berg", 300),
+    ("Patient", "family=berg1", 88),
+    ("Patient", "family:exact=Berg1", 8),
+    ("Patient", "family:contains=rg3", 78),
+    ("Patient", "birthdate=ge1970&birthdate=lt1980", 30),
+    ("Patient", "_sort=family", 300),
+    ("Patient", "_sort=-birthdate", 300),
+    ("Patient", "_sort=birthdate,family", 300),
+    ("Patient", "_sort=_lastUpdated&gender=male", 150),
+    ("Observation", "patient=p1", 6),
+    ("Observation", "patient=p1&_sort=-date", 6),
+    ("Observation", "patient=p1&_sort=-_lastUpdated", 6),
+    ("Observation", "patient=p1&_sort=value-quantity,-date", 6),
+    ("Observation", "patient=p1&date=ge2026-01-05", 5),
+    ("Observation", "status=final&code=c1", 10),
+    ("Observation", "code=c1,c2,c3", 30),
+    ("Observation", "date=2026-01-02", 11),
+    ("Observation", "date=ge2026-01-10&date=lt2026-01-12&_sort=date", 22),
+    ("Observation", "value-quantity=gt290", 9),
+    ("Observation", "value-quantity=lt10||kg&status=final", 10),
+    ("Observation", "_sort=-value-quantity", 300),
+    ("Observation", "_sort=code", 300),
+    ("Observation", "code-value-quantity=c1$gt200", 3),
+    ("Observation", "code:text=weig", 300),
+    ("Observation", "patient.family=berg1", 72),
+    ("Observation", "patient.gender=male", 150),
+    ("Observation", "subject:Patient.birthdate=ge1930&code=c1", 4),
+    ("Patient", "_has:Observation:patient:code=c1", 5),
+    ("Patient", "_has:Observation:patient:value-quantity=gt250", 49),
+];
+
+/// Whether a step of a plan reads something that grows from end to end.
+fn is_slow(sql: &str, step: &str) -> bool {
+    // What is read here is the result of an inner question, which has a bound of its own.
+    let inner = ["SCAN d", "SCAN l", "SCAN x", "SCAN CONSTANT ROW"];
+    let scans = step.starts_with("SCAN") && !inner.iter().any(|name| step.starts_with(name));
+    // Sorted are a bounded number of candidates, and the few ids that were asked for.
+    let sorts =
+        step.contains("TEMP B-TREE FOR ORDER BY") && !sql.contains("SELECT DISTINCT l.number") && !sql.contains("i.id IN");
+    scans || sorts
+}
+
+async fn all_pages(watched: &mut Watched, kind: &str, text: &str) -> Vec<String> {
+    let mut parsed = parse::parse(kind, &pairs(text).unwrap(), 0);
+    assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{kind}?{text}: {parsed:?}");
+    parsed.query.count = 40;
+    parsed.query.total = true;
+    let mut ids = Vec::new();
+    loop {
+        let found = page(watched, &scope(), &parsed.query, 0, 0).await.unwrap();
+        assert!(found.found.len() <= 40);
+        if parsed.query.after.is_none() {
+            parsed.query.total = false;
+            ids.reserve(usize::try_from(found.total.unwrap()).unwrap());
+            assert!(
+                found.next.is_some() || found.total == i64::try_from(found.found.len()).ok(),
+                "{kind}?{text}: {:?}",
+                found.total
+            );
+        }
+        ids.extend(found.found.into_iter().map(|stored| stored.id));
+        match found.next {
+            Some(next) => parsed.query.after = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_search_goes_by_an_index_and_finds_each_once() {
+    let mut watched = furnished().await;
+    let mut wrong = Vec::new();
+    for (kind, text, expected) in SHAPES {
+        let mut ids = all_pages(&mut watched, kind, text).await;
+        let found = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        if (found, ids.len()) != (*expected, *expected) {
+            wrong.push(format!("{kind}?{text}: {found} found, {} different", ids.len()));
+        }
+    }
+    let includes =
+        parse::parse("Observation", &pairs("_include=Observation:subject&_revinclude=Observation:has-member").unwrap(), 0);
+    let query = parse::parse("Observation", &pairs("patient=p1").unwrap(), 0).query;
+    let found = page(&mut watched, &scope(), &query, 0, 0).await.unwrap().found;
+    let brought = beside::beside(&mut watched, &scope(), &found, &includes.includes).await.unwrap();
+    assert_eq!(brought.found.len(), 1);
+    let mut inside = query.clone();
+    inside.criteria = within("Patient", "p1", "Observation").into_iter().collect();
+    assert_eq!(page(&mut watched, &scope(), &inside, 0, 0).await.unwrap().found.len(), 6);
+    let slow = watched
+        .plans
+        .iter()
+        .flat_map(|(sql, steps)| steps.iter().filter(|step| is_slow(sql, step)).map(move |step| format!("{step}: {sql}")));
+    wrong.extend(slow);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(watched.plans.len() > 60, "{}", watched.plans.len());
+}
+
+/// A search that finds little among much looks at a bounded number of rows for a page, and goes on from there.
+#[tokio::test]
+async fn a_page_looks_at_a_bounded_number_of_rows() {
+    let connection = Connection::open_in_memory().unwrap();
+    migrations::sqlite(&connection).unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    let last = i64::try_from(EXAMINED_MAX).unwrap() + 5_000;
+    for number in 1..=last {
+        let status = if number == 1 { "draft" } else { "active" };
+        keep(&connection, number, &json!({"resourceType": "Basic", "id": format!("b{number}"), "implicitRules": status})).await;
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    let mut watched = Watched { connection, plans: Vec::new() };
+    let mut query = parse::parse("Basic", &pairs("author:missing=false").unwrap(), 0).query;
+    let first = page(&mut watched, &scope(), &query, 0, 0).await.unwrap();
+    assert!(first.found.is_empty() && first.next.is_some());
+    query.after = first.next;
+    let second = page(&mut watched, &scope(), &query, 0, 0).await.unwrap();
+    assert!(second.found.is_empty() && second.next.is_none());
+}
+
+/// The types that a pharmacy, a hospital and a telehealth service live by.
+const KINDS: [&str; 25] = [
+    "Patient",
+    "MedicationDispense",
+    "MedicationRequest",
+    "Medication",
+    "Condition",
+    "DiagnosticReport",
+    "Observation",
+    "AllergyIntolerance",
+    "Coverage",
+    "Consent",
+    "Encounter",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Location",
+    "RelatedPerson",
+    "Communication",
+    "CommunicationRequest",
+    "Task",
+    "Subscription",
+    "PlanDefinition",
+    "ActivityDefinition",
+    "ValueSet",
+    "Provenance",
+    "AuditEvent",
+];
+
+/// Each parameter that is offered finds a resource made from its own definition, and does not find it by another value.
+#[tokio::test]
+async fn every_parameter_has_a_hit_and_a_miss() {
+    let (mut wrong, mut tried, mut unsampled) = (Vec::new(), 0, Vec::new());
+    for kind in KINDS {
+        for of in parameters(kind).iter().filter(|of| parse::is_served(of)) {
+            let Some(sample) = sample(kind, of) else {
+                unsampled.push(format!("{kind}.{}", of.code));
+                continue;
+            };
+            tried += 1;
+            let connection = Connection::open_in_memory().unwrap();
+            migrations::sqlite(&connection).unwrap();
+            keep(&connection, 1, &sample.resource).await;
+            keep(&connection, 2, &json!({"resourceType": kind, "id": "bare"})).await;
+            let mut watched = Watched { connection, plans: Vec::new() };
+            let mut asked = vec![(of.code.to_owned(), &sample.hit, true), (of.code.to_owned(), &sample.miss, false)];
+            let (yes, no) = (String::from("true"), String::from("false"));
+            if of.components.is_empty() && of.code != "deceased" {
+                asked.push((format!("{}:missing", of.code), &no, true));
+                asked.push((format!("{}:missing", of.code), &yes, false));
+            }
+            for (name, value, is_hit) in asked {
+                let parsed = parse::parse(kind, &[(name.clone(), value.clone())], 0);
+                assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{kind}?{name}={value}: {parsed:?}");
+                let found = page(&mut watched, &scope(), &parsed.query, 0, 0).await.unwrap().found;
+                if found.iter().any(|stored| stored.id == "hit") != is_hit {
+                    wrong.push(format!("{kind}?{name}={value} of {}", sample.resource));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(unsampled, Vec::<String>::new());
+    assert!(tried > 500, "{tried}");
+}

@@ -1,0 +1,163 @@
+//! Which way a search goes: by the criterion with the fewest rows, counted up to a small bound.
+
+use super::asker::Asker;
+use super::test::{Form, Test};
+use super::walk::{Ground, LANES_MAX, Way};
+use crate::fhir::search::numbered;
+use crate::fhir::search::query::{Criterion, When, Word};
+use crate::ledger::Error;
+
+/// Rows of a way that are counted when several could be gone.
+const COUNTED_MAX: usize = 256;
+
+/// A way with the name by which a later page finds it again.
+pub(super) struct Named {
+    pub(super) way: Way,
+    pub(super) name: String,
+}
+
+/// The way of a first page.
+pub(super) async fn choose(asker: &mut impl Asker, ground: &Ground<'_>) -> Result<Named, Error> {
+    let mut ways: Vec<Named> = Vec::new();
+    for index in 0..ground.tests.len() {
+        ways.extend(lead(ground, index));
+    }
+    if let Some(at) = ways.iter().position(|named| matches!(named.way, Way::Ids { .. })) {
+        return Ok(ways.swap_remove(at));
+    }
+    let exact: Vec<usize> = (0..ways.len()).filter(|at| matches!(ways[*at].way, Way::Words { .. })).collect();
+    match (ways.len(), exact.as_slice()) {
+        (0, _) => return Ok(all_of_kind()),
+        (1, _) => return Ok(ways.swap_remove(0)),
+        // What a person, an order or an identifier leads to is little: it is not worth counting.
+        (_, [only]) if is_narrow(ground, &ways[*only].way) => return Ok(ways.swap_remove(*only)),
+        _ => {}
+    }
+    let mut best = (usize::MAX, 0);
+    for (at, named) in ways.iter().enumerate() {
+        let rows = match &named.way {
+            // Only a part of these can be counted, and none of a range that is walked as a whole.
+            Way::Many { words, .. } if words.len() > LANES_MAX => {
+                named.way.count(asker, ground, COUNTED_MAX).await?.max(COUNTED_MAX - 2)
+            }
+            Way::Range { any, .. } if any.iter().any(|word| matches!(word, Word::Ends(_) | Word::Holds(_))) => COUNTED_MAX - 1,
+            way => way.count(asker, ground, COUNTED_MAX).await?,
+        };
+        if rows < best.0 {
+            best = (rows, at);
+        }
+    }
+    Ok(ways.swap_remove(best.1))
+}
+
+/// All resources of the type.
+pub(super) fn all_of_kind() -> Named {
+    Named { way: Way::Ids { ids: Vec::new(), descending: false }, name: String::from("i") }
+}
+
+/// The way that a later page goes on, by its name.
+pub(super) fn again(ground: &Ground<'_>, name: &str) -> Option<Named> {
+    let (letter, index) = name.split_at_checked(1)?;
+    if index.is_empty() {
+        return (letter == "i").then(all_of_kind);
+    }
+    let index: usize = index.parse().ok()?;
+    let test = ground.tests.get(index)?;
+    let way = match letter {
+        "w" => match &test.form {
+            Form::Words(exact) => Way::Words { test: index, exact: exact.clone() },
+            _ => return None,
+        },
+        "m" => many(index, test)?,
+        "r" => match &test.criterion {
+            Criterion::Word { parameter, any } => Way::Range { test: index, parameter: *parameter, any: any.clone() },
+            _ => return None,
+        },
+        _ => {
+            let found = lead(ground, index).filter(|found| found.name == name)?;
+            return Some(found);
+        }
+    };
+    Some(Named { way, name: name.to_owned() })
+}
+
+/// The way that a test can lead along.
+fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
+    let test = ground.tests.get(index)?;
+    let (letter, way) = match (&test.form, &test.criterion) {
+        (Form::Words(exact), _) if exact.len() <= LANES_MAX => ("w", Way::Words { test: index, exact: exact.clone() }),
+        (Form::Words(_), _) => ("m", many(index, test)?),
+        (Form::Id(ids), _) => ("x", Way::Ids { ids: ids.clone(), descending: false }),
+        (Form::Dates { parameter, any }, _) => match any.as_slice() {
+            [when] => ("d", Way::Dates { parameter: *parameter, whens: whens(ground, *parameter, *when), descending: true }),
+            _ => return None,
+        },
+        (Form::Updated(any), _) if any.len() == 1 => ("u", Way::Updated { whens: updated(ground), descending: false }),
+        (Form::Look, Criterion::Word { parameter, any }) => match many(index, test) {
+            Some(way) => ("m", way),
+            None if any.len() <= LANES_MAX => ("r", Way::Range { test: index, parameter: *parameter, any: any.clone() }),
+            None => return None,
+        },
+        (Form::Look, Criterion::Amount { parameter, any }) => match any.as_slice() {
+            [much] => ("a", Way::Amounts { parameter: *parameter, much: Some(much.clone()), descending: false }),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Named { way, name: format!("{letter}{index}") })
+}
+
+/// The words of a test, one after the other; `None` if they are not known one by one or of several parameters.
+fn many(index: usize, test: &Test) -> Option<Way> {
+    let (parameter, mut words) = match (&test.form, &test.criterion) {
+        (Form::Words(exact), _) => match exact.words.as_slice() {
+            [(parameter, words)] if exact.ids.is_empty() => (*parameter, words.clone()),
+            _ => return None,
+        },
+        (_, Criterion::Word { parameter, any }) => {
+            let is = |word: &Word| if let Word::Is(word) = word { Some(word.clone()) } else { None };
+            (*parameter, any.iter().map(is).collect::<Option<Vec<String>>>()?)
+        }
+        _ => return None,
+    };
+    words.sort_unstable();
+    words.dedup();
+    Some(Way::Many { test: index, parameter, words })
+}
+
+/// What is asked of a date parameter by this test, and by the others where a resource has one value at most: then it must
+/// meet all of them.
+pub(super) fn whens(ground: &Ground<'_>, parameter: u32, when: When) -> Vec<When> {
+    if !numbered(ground.kind, parameter).is_some_and(|parameter| parameter.is_single) {
+        return vec![when];
+    }
+    all_whens(ground, parameter)
+}
+
+/// What all tests with one alternative ask of a date parameter.
+pub(super) fn all_whens(ground: &Ground<'_>, parameter: u32) -> Vec<When> {
+    let of = |test: &Test| match &test.form {
+        Form::Dates { parameter: of, any } if *of == parameter && any.len() == 1 => any.first().copied(),
+        _ => None,
+    };
+    ground.tests.iter().filter_map(of).collect()
+}
+
+/// What is asked of the stamp.
+pub(super) fn updated(ground: &Ground<'_>) -> Vec<When> {
+    let of = |test: &Test| match &test.form {
+        Form::Updated(any) if any.len() == 1 => any.first().copied(),
+        _ => None,
+    };
+    ground.tests.iter().filter_map(of).collect()
+}
+
+fn is_narrow(ground: &Ground<'_>, way: &Way) -> bool {
+    use crate::fhir::search::ParameterKind;
+    let Way::Words { exact, .. } = way else { return false };
+    let narrow = |number: u32| {
+        numbered(ground.kind, number)
+            .is_some_and(|parameter| parameter.kind == ParameterKind::Reference || parameter.code == "identifier")
+    };
+    exact.words.iter().all(|(parameter, _)| narrow(*parameter))
+}

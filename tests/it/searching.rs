@@ -1,0 +1,204 @@
+//! What a search can ask: every kind of value, modifier, chain and compartment, on both databases.
+//! Follows <https://hl7.org/fhir/R4/search.html>.
+
+use serde_json::{Value, json};
+
+use crate::builders::{With, hypertension, patient, store, task};
+use crate::database::Database;
+use crate::house::House;
+
+const UCUM: &str = "http://unitsofmeasure.org";
+
+fn observation(id: &str, subject: &str, code: &str, value: f64, unit: &str) -> Value {
+    json!({
+        "resourceType": "Observation",
+        "id": id,
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": code, "display": "Body weight"}], "text": "Weight at home"},
+        "subject": {"reference": format!("Patient/{subject}")},
+        "effectiveDateTime": "2026-03-01T08:00:00+08:00",
+        "valueQuantity": {"value": value, "unit": unit, "system": UCUM, "code": unit}
+    })
+}
+
+/// Two patients in a store's care, with what was measured and diagnosed.
+pub(crate) async fn furnished(house: &House) {
+    let ada = patient("ada")
+        .with("name", json!([{"family": "van der Berg", "given": ["José", "Ana,Maria"], "text": "José van der Berg"}]))
+        .with("managingOrganization", json!({"reference": "Organization/store-1"}))
+        .with("generalPractitioner", json!([{"reference": "Practitioner/dr"}, {"reference": "Practitioner/nobody"}]));
+    let mut ada = ada.clone();
+    ada["identifier"].as_array_mut().unwrap().push(json!({"type": {"coding": [{"system": "urn:types", "code": "MR"}],
+        "text": "Medical record"}, "system": "urn:mrn", "value": "a|1"}));
+    let bob = patient("bob").with("name", json!([{"family": "李", "given": ["小龍"]}])).with("gender", Value::Null);
+    let mut bob = bob;
+    bob.as_object_mut().unwrap().remove("gender");
+    let pressure = json!({"resourceType": "Observation", "id": "bp", "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+        "subject": {"reference": "Patient/ada"}, "effectivePeriod": {"start": "2026-04-01"},
+        "performer": [{"reference": "Practitioner/dr"}],
+        "component": [
+            {"code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]}, "valueQuantity": {"value": 150, "code": "mm[Hg]", "system": UCUM}},
+            {"code": {"coding": [{"system": "http://loinc.org", "code": "8462-4"}]}, "valueQuantity": {"value": 90, "code": "mm[Hg]", "system": UCUM}}]});
+    let plan = json!({"resourceType": "ValueSet", "id": "vs", "status": "active", "url": "http://acme.example/fhir/ValueSet/1"});
+    let foreign = hypertension("c3", "ada").with("subject", json!({"reference": "https://other.example/fhir/Patient/ada"}));
+    let logical = hypertension("c4", "ada").with("subject", json!({"identifier": {"system": "urn:mrn", "value": "a|1"}}));
+    let task_of = |id: &str, of: &str| {
+        let mut task = task(id, of, "store-1");
+        task["focus"] = json!({"reference": "Observation/bp"});
+        task
+    };
+    let unowned = task("t2", "bob", "store-1");
+    let mut unowned = unowned;
+    unowned.as_object_mut().unwrap().remove("owner");
+    let resources = [
+        store("store-1"),
+        json!({"resourceType": "Practitioner", "id": "dr", "name": [{"family": "House"}]}),
+        ada,
+        bob,
+        observation("w1", "ada", "29463-7", 72.5, "kg"),
+        observation("w2", "bob", "29463-7", 100.0, "kg").with("effectiveDateTime", "2026-03"),
+        pressure,
+        hypertension("c1", "ada"),
+        hypertension("c2", "bob").with(
+            "clinicalStatus",
+            json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}),
+        ),
+        foreign,
+        logical,
+        task_of("t1", "ada"),
+        unowned,
+        plan,
+    ];
+    for resource in &resources {
+        house.put(resource).await.is(201);
+    }
+}
+
+/// A search and the ids it must find, in any order.
+const FINDS: &[(&str, &[&str])] = &[
+    // Token
+    ("Patient?identifier=urn:mrn|a\\|1", &["ada"]),
+    ("Patient?identifier=urn:mrn|", &["ada"]),
+    ("Patient?identifier=|ada", &[]),
+    ("Patient?identifier:of-type=urn:types|MR|a\\|1", &["ada"]),
+    ("Patient?identifier:of-type=urn:types|XX|a\\|1", &[]),
+    ("Patient?identifier:text=medical", &["ada"]),
+    ("Patient?gender:not=male", &["ada", "bob"]),
+    ("Patient?gender:not=female", &["bob"]),
+    ("Patient?gender:missing=true", &["bob"]),
+    ("Patient?gender:missing=false", &["ada"]),
+    ("Observation?code:text=weight", &["w1", "w2"]),
+    ("Observation?code:text=body", &["w1", "w2"]),
+    ("Observation?code:text=pressure", &[]),
+    ("Condition?clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|", &["c1", "c2", "c3", "c4"]),
+    ("Patient?_tag=nothing", &[]),
+    // String
+    ("Patient?family=VAN DER", &["ada"]),
+    ("Patient?given=jose", &["ada"]),
+    ("Patient?given=Ana\\,M", &["ada"]),
+    ("Patient?name=李", &["bob"]),
+    ("Patient?name:contains=berg", &["ada"]),
+    ("Patient?name:contains=der%20b", &["ada"]),
+    ("Patient?name:contains=xyz", &[]),
+    ("Patient?given:exact=José", &["ada"]),
+    ("Patient?given:exact=Jose", &[]),
+    ("Patient?name:exact=van der Berg", &["ada"]),
+    // Date
+    ("Observation?date=2026-03-01", &["w1"]),
+    ("Observation?date=2026-03", &["w1", "w2"]),
+    ("Observation?date=2026-03-01T00:00:00Z", &["w1"]),
+    ("Observation?date=ge2026-03-01T08:00:00 08:00", &["w1", "w2", "bp"]),
+    ("Observation?date=gt2027", &["bp"]),
+    ("Observation?date=sa2026-03", &["bp"]),
+    ("Observation?date=eb2026-04", &["w1", "w2"]),
+    ("Observation?date:missing=true", &[]),
+    // Quantity, composite
+    ("Observation?value-quantity=72.5", &["w1"]),
+    ("Observation?value-quantity=72", &[]),
+    ("Observation?value-quantity=1e2", &["w1", "w2"]),
+    ("Observation?value-quantity=100", &["w2"]),
+    ("Observation?value-quantity=gt72.5|http://unitsofmeasure.org|kg", &["w2"]),
+    ("Observation?value-quantity=ge72.5||kg", &["w1", "w2"]),
+    ("Observation?value-quantity=lt200|http://unitsofmeasure.org|g", &[]),
+    ("Observation?combo-value-quantity=150", &["bp"]),
+    ("Observation?value-quantity:missing=true", &["bp"]),
+    ("Observation?component-code-value-quantity=http://loinc.org|8480-6$gt140", &["bp"]),
+    ("Observation?component-code-value-quantity=http://loinc.org|8462-4$gt140", &[]),
+    ("Observation?component-code-value-quantity=8462-4$gt140,8480-6$gt140", &["bp"]),
+    ("Observation?code-value-quantity=29463-7$lt80", &["w1"]),
+    // Uri
+    ("ValueSet?url=http://acme.example/fhir/ValueSet/1", &["vs"]),
+    ("ValueSet?url:below=http://acme.example/fhir", &["vs"]),
+    ("ValueSet?url:below=http://acme.example/fh", &[]),
+    ("ValueSet?url:above=http://acme.example/fhir/ValueSet/1/x", &["vs"]),
+    // Reference
+    ("Condition?subject=https://other.example/fhir/Patient/ada", &["c3"]),
+    ("Condition?subject=Patient/ada", &["c1"]),
+    ("Condition?subject:Patient=ada", &["c1"]),
+    ("Condition?subject:identifier=urn:mrn|a\\|1", &["c4"]),
+    ("Condition?subject:identifier=a\\|1", &["c4"]),
+    ("Task?owner:missing=true", &["t2"]),
+    ("Task?owner:missing=false&status=requested", &["t1"]),
+    ("Condition?patient:missing=true", &["c4"]),
+    // Chains
+    ("Condition?subject:Patient.identifier=urn:mrn|a\\|1", &["c1"]),
+    ("Condition?patient.family=van&clinical-status=active", &["c1"]),
+    ("Condition?subject.identifier=urn:mrn|a\\|1", &["c1"]),
+    ("Condition?patient.organization.name=corner", &["c1"]),
+    ("Condition?patient.gender:missing=true", &["c2"]),
+    ("Condition?patient.family=nobody", &[]),
+    ("Patient?_has:Condition:patient:clinical-status=resolved", &["bob"]),
+    ("Patient?_has:Observation:patient:performer:Practitioner.family=house", &["ada"]),
+    ("Practitioner?_has:Patient:general-practitioner:_has:Condition:patient:clinical-status=active", &["dr"]),
+    ("Organization?_has:Patient:organization:_id=ada", &["store-1"]),
+    ("Patient?_has:Condition:patient:clinical-status=nothing", &[]),
+    // Compartments
+    ("Patient/ada/Task", &["t1"]),
+    ("Patient/bob/Condition", &["c2"]),
+    ("Patient/ada/Observation?code=85354-9", &["bp"]),
+    ("Patient/ada/Patient", &["ada"]),
+    ("Practitioner/dr/Observation", &["bp"]),
+    ("Patient/bob/*?_type=Task,Condition", &["t2", "c2"]),
+    // All types
+    ("?_type=Patient,Task&_id=ada,t1", &["ada", "t1"]),
+    ("?_id=w1", &["w1"]),
+    ("?_type=ValueSet", &["vs"]),
+];
+
+async fn each_search_finds_what_it_should(database: Database) {
+    let house = House::over(database).await;
+    furnished(&house).await;
+    let mut wrong = Vec::new();
+    for (search, expected) in FINDS {
+        let answer = house.ask("GET", search).header("Prefer", "handling=strict").send().await;
+        if answer.status != 200 {
+            wrong.push(format!("{search}: {}", answer.text));
+            continue;
+        }
+        let (mut found, mut expected) = (answer.ids(), expected.to_vec());
+        found.sort();
+        expected.sort_unstable();
+        if found != expected {
+            wrong.push(format!("{search}: {found:?}"));
+        }
+        let sign = if search.contains('?') { '&' } else { '?' };
+        let counted = house.get(&format!("{search}{sign}_summary=count")).await;
+        if counted.at("/total") != json!(expected.len()) {
+            wrong.push(format!("{search}: counted {}", counted.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    house.database.drop().await;
+}
+
+// Every search finds what it should and nothing else, and its number is counted alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_search_finds_what_it_should_on_sqlite() {
+    each_search_finds_what_it_should(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_search_finds_what_it_should_on_postgresql() {
+    each_search_finds_what_it_should(Database::postgres().await).await;
+}
