@@ -44,6 +44,7 @@ impl Flow {
         self.hold_profiles(sender, &mut wishes).await?;
         let plan = self.aim(sender, &mut wishes).await?;
         turn_references(&mut wishes, &plan)?;
+        self.admit_rules(sender, &wishes, &plan).await?;
         let marks = self.marks(sender, &mut wishes, &plan).await?;
         let Built { unit, origins, kept } = build(sender, &mut wishes, &plan, marks);
         if unit.changes.is_empty() {

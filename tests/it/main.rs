@@ -68,6 +68,8 @@ mod refill;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod start;
