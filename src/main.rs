@@ -35,6 +35,7 @@ fn start() -> Result<ExitCode> {
             Command::Serve(arguments) => command::serve::run(&arguments).await,
             Command::Import(arguments) => command::import::run(&arguments).await,
             Command::Conformance(arguments) => command::conformance::run(&arguments).await,
+            Command::Plan(arguments) => command::plan::run(&arguments),
             Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
         }
     })

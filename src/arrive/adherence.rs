@@ -35,7 +35,8 @@ async fn adherence(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     let patient = current(call, "Patient", id).await?;
     drained(call, patient.person).await?;
     let story = story(call, patient.person).await?;
-    let report = react::adherence(&call.door.teller.rules, &story, &format!("Patient/{id}"), &question);
+    let rules = call.door.teller.rules.of(&call.scope().tenant);
+    let report = react::adherence(&rules, &story, &format!("Patient/{id}"), &question);
     Ok(json(StatusCode::OK, report.map_err(|issue| vec![issue])?.to_string()))
 }
 

@@ -59,9 +59,10 @@ async fn why_not(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     };
     let url = kept.and_then(|kept| kept.value().get("url").and_then(|url| url.as_str().map(str::to_owned)));
     let plan = url.as_deref().or(plan);
-    let wants = react::wants(&teller.rules, plan);
+    let rules = teller.rules.of(&call.scope().tenant);
+    let wants = react::wants(&rules, plan);
     let story = teller.story(call.scope(), patient.person, &wants, &[]).await?;
-    let told = react::why_not(&teller.rules, &story, plan);
+    let told = react::why_not(&rules, &story, plan);
     let told =
         told.ok_or_else(|| Refusal::not_found("No rule of this name runs here; it is named by its canonical or its id."))?;
     Ok(json(StatusCode::OK, told.to_string()))

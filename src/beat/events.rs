@@ -118,6 +118,7 @@ impl Beat {
             return Ok(0);
         };
         let count = events.len();
+        self.learn_rules(&events).await?;
         let mut people: ByPerson = BTreeMap::new();
         let mut kept = KEPT_MAX.saturating_sub(self.waiting.lock().unwrap_or_else(PoisonError::into_inner).events);
         for events in events.chunks(HEARD_AT_ONCE) {
@@ -254,7 +255,8 @@ impl Beat {
         // An import contacts nobody, also not those who listen.
         let is_news = !event.told && event.line != Line::Deleted && event.how != How::Import;
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
-        if !listened && !self.rules.hears(&event.kind) {
+        let rules = self.flow.rules.of(&scope.tenant);
+        if !listened && !rules.hears(&event.kind) {
             return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
         }
         let Some(resource) = self.resource_of(&event).await? else {
@@ -266,7 +268,7 @@ impl Beat {
         } else {
             Vec::new()
         };
-        let concern = self.rules.concerns(&event.kind, event.line, &resource.value);
+        let concern = rules.concerns(&event.kind, event.line, &resource.value);
         Ok(Claimed { event, concern, resource: Some(resource), told })
     }
 
@@ -422,7 +424,8 @@ impl Beat {
 
     /// What the rules make of it; a rule that panics must not stop the house.
     fn reaction(&self, story: &react::Story, occasion: &Occasion) -> Option<Reaction> {
-        catch_unwind(AssertUnwindSafe(|| react::react(&self.rules, story, occasion))).ok()
+        let rules = self.flow.rules.of(&story.tenant);
+        catch_unwind(AssertUnwindSafe(|| react::react(&rules, story, occasion))).ok()
     }
 }
 

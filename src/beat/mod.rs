@@ -5,6 +5,7 @@
 
 mod events;
 mod fault;
+mod rules;
 mod story;
 
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::flow::Flow;
 use crate::ledger::{self, Ledger};
-use crate::react::{self, Rules};
+use crate::react;
 use crate::speak::Deliverer;
 
 /// What can be set about the loop.
@@ -52,8 +53,6 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Beat {
     /// Into memory.
     pub flow: Flow,
-    /// The rules that run.
-    pub rules: Arc<Rules>,
     /// Who carries notices out.
     pub deliverer: Deliverer,
     /// What was set.
@@ -64,8 +63,8 @@ pub struct Beat {
 impl Beat {
     /// A loop over this way into memory. Nothing runs yet.
     #[must_use]
-    pub fn new(flow: Flow, rules: Rules, deliverer: Deliverer, settings: Settings) -> Self {
-        Self { flow, rules: Arc::new(rules), deliverer, settings, waiting: Arc::default() }
+    pub fn new(flow: Flow, deliverer: Deliverer, settings: Settings) -> Self {
+        Self { flow, deliverer, settings, waiting: Arc::default() }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

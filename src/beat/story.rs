@@ -14,7 +14,7 @@ impl Beat {
         Teller {
             ledger: self.flow.ledger.clone(),
             clock: self.flow.clock.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: Arc::clone(&self.flow.rules),
             settings: self.settings.react,
             zone: self.settings.zone.clone(),
         }
@@ -26,6 +26,9 @@ impl Beat {
             Occasion::Heard(events) => events.as_slice(),
             Occasion::Due(_) => &[],
         };
-        self.teller().story(scope, person, &self.rules.wants(occasion), heard).await
+        // What is due is perhaps decided on, too.
+        let dues = self.ledger().dues(scope, person).await?;
+        let wants = self.flow.rules.of(&scope.tenant).wants(occasion, &dues);
+        self.teller().story(scope, person, &wants, heard).await
     }
 }

@@ -12,14 +12,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::plan;
 use crate::arrive::{self, Door};
 use crate::beat::Beat;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::flow::{self, Flow};
 use crate::identify;
-use crate::ledger::Ledger;
-use crate::react::{self, Rules};
+use crate::ledger::{Ledger, Scope};
+use crate::react::{self, Live};
 use crate::speak::{Deliverer, Means};
 
 /// A loop that broke off rests so long before it begins again (real time).
@@ -45,12 +46,17 @@ impl Gateway {
         let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
         let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
-        let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base).knowing(&artefacts);
+        let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base).knowing(&artefacts).deciding(rules);
+        flow.load_rules().await.context("the rules cannot be read")?;
+        let served = Scope { tenant: config.arrive.tenant.as_str().into() };
+        if let Err(refused) = flow.keep_forms(&served, react::forms()).await {
+            bail!("the forms cannot be kept: {refused:?}");
+        }
         let means = Means { draft: identify::draft, parse: flow::listened, chance: Arc::new(chance) };
         let deliverer =
             Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
         let flow = flow.speaking(config.speak.clone());
-        let beat = Beat::new(flow.clone(), rules, deliverer, config.beat.clone());
+        let beat = Beat::new(flow.clone(), deliverer, config.beat.clone());
         let (stop, stopped) = watch::channel(false);
         let door = Door::new(flow.clone(), beat.teller(), config.arrive.clone());
         let mut closing = stopped;
@@ -115,8 +121,8 @@ fn artefacts(mappings: Option<&Path>) -> Result<Vec<serde_json::Value>> {
 }
 
 /// The rules among them. A fault in any of them stops the start.
-fn rules(artefacts: &[serde_json::Value]) -> Result<Rules> {
-    let (rules, issues) = Rules::read(artefacts);
+fn rules(artefacts: &[serde_json::Value]) -> Result<Live> {
+    let (rules, issues) = Live::new(artefacts.to_vec());
     let faults: Vec<String> = issues
         .iter()
         .filter(|issue| issue.refuses())
@@ -125,19 +131,11 @@ fn rules(artefacts: &[serde_json::Value]) -> Result<Rules> {
     if faults.is_empty() { Ok(rules) } else { bail!("the rules have faults:\n{}", faults.join("\n")) }
 }
 
+/// A folder's artefacts; the cases of rules are none.
 fn read_folder(folder: &Path, artefacts: &mut Vec<serde_json::Value>) -> Result<()> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .with_context(|| format!("the folder {}", folder.display()))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            read_folder(&path, artefacts)?;
-        } else if path.extension().is_some_and(|ending| ending == "json") && !path.to_string_lossy().ends_with(".cases.json") {
-            let text = std::fs::read(&path).with_context(|| format!("the file {}", path.display()))?;
-            artefacts.push(serde_json::from_slice(&text).with_context(|| format!("the file {}", path.display()))?);
-        }
+    for path in plan::files(folder)?.iter().filter(|path| !plan::is_cases(path)) {
+        let text = std::fs::read(path).with_context(|| format!("the file {}", path.display()))?;
+        artefacts.push(serde_json::from_slice(&text).with_context(|| format!("the file {}", path.display()))?);
     }
     Ok(())
 }

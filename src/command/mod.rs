@@ -4,6 +4,7 @@ pub mod conformance;
 pub mod demo;
 pub mod gateway;
 pub mod import;
+pub mod plan;
 pub mod serve;
 pub mod verify;
 
@@ -31,6 +32,9 @@ pub enum Command {
     Import(import::Arguments),
     /// Tries a FHIR R4 server, this one or any other, and tells which rows of the checklist it keeps.
     Conformance(conformance::Arguments),
+    /// Looks at rules before they run.
+    #[command(subcommand)]
+    Plan(Plan),
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),
@@ -72,6 +76,29 @@ pub struct Serve {
 pub enum Auth {
     /// Everybody who reaches the port: only on loopback.
     Off,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// Names every fault with its place; ends with 1 if there is one.
+    Lint {
+        /// A rule, or a folder of rules with their messages and value sets.
+        path: PathBuf,
+    },
+    /// Runs the cases that lie beside the rules; ends with 1 if one fails or a rule has none.
+    Test {
+        /// A rule, or a folder of rules with their cases.
+        path: PathBuf,
+    },
+    /// Tells what would change, in the text and in what the cases come to.
+    Diff {
+        /// A rule, or a folder of rules with their cases.
+        path: PathBuf,
+        /// What they are compared with; the built-in rules if nothing is named.
+        #[arg(long)]
+        against: Option<PathBuf>,
+    },
 }
 
 /// What to do with the ledger.

@@ -15,6 +15,7 @@ mod interaction;
 mod library;
 mod patch;
 mod profiles;
+mod rules;
 mod settle;
 mod story;
 
@@ -39,6 +40,7 @@ use settle::broken;
 use crate::clock::Clock;
 use crate::fhir::outcome::Issue;
 use crate::ledger::{self, Ledger, Receipt, Scope, Stored};
+use crate::react::Live;
 use crate::speak;
 
 /// A conditional interaction is built so often before its sender is asked to come again.
@@ -59,6 +61,8 @@ pub struct Flow {
     pub speak: Arc<speak::Settings>,
     /// What was learned of profiles and terms.
     library: library::Library,
+    /// The rules of all tenants, which a PlanDefinition must fit.
+    pub rules: Arc<Live>,
 }
 
 /// Who hands something in.
@@ -126,7 +130,14 @@ impl Flow {
     /// A way into this ledger.
     #[must_use]
     pub fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, base: Arc::from(""), speak: Arc::default(), library: library::Library::default() }
+        Self {
+            ledger,
+            clock,
+            base: Arc::from(""),
+            speak: Arc::default(),
+            library: library::Library::default(),
+            rules: Arc::default(),
+        }
     }
 
     /// The same way, known to its senders under this address.
@@ -145,6 +156,12 @@ impl Flow {
     #[must_use]
     pub fn knowing(self, resources: &[Value]) -> Self {
         Self { library: library::Library::of(resources), ..self }
+    }
+
+    /// The same way, with these rules.
+    #[must_use]
+    pub fn deciding(self, rules: Live) -> Self {
+        Self { rules: Arc::new(rules), ..self }
     }
 
     /// `POST [type]`: always a new resource, unless `if_none_exist` finds one.

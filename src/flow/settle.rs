@@ -46,6 +46,7 @@ impl Flow {
         // Only now it is known what a patch makes; references are still as they were written.
         self.hold_profiles(sender, &mut wishes).await?;
         turn_references(&mut wishes, &plan)?;
+        self.admit_rules(sender, &wishes, &plan).await?;
         let marks = self.marks(sender, &mut wishes, &plan).await?;
         let Built { unit, origins, kept } = build(sender, &mut wishes, &plan, marks);
         if unit.changes.is_empty() {

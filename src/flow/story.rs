@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::ledger::{Error, Fresh, Ledger, Person, Scope, Stored};
-use crate::react::{self, Heard, Rules, Store, Story, Wants};
+use crate::react::{self, Heard, Live, Store, Story, Wants};
 
 /// The most resources of one kind that go into a story.
 const KIND_MAX: i64 = 200;
@@ -22,8 +22,8 @@ pub struct Teller {
     pub ledger: Ledger,
     /// What time it is.
     pub clock: Clock,
-    /// The rules that run.
-    pub rules: Arc<Rules>,
+    /// The rules of all tenants.
+    pub rules: Arc<Live>,
     /// The tenant's choices.
     pub settings: react::Settings,
     /// Zone of a store whose own is not known.
@@ -42,7 +42,9 @@ impl Teller {
         let decisions = ledger.decisions(scope, person).await?;
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
         let united = ledger.united(scope, person).await?;
-        for reference in wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)) {
+        for reference in
+            wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)).chain(react::members(&resources))
+        {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             if resources.iter().any(|known| known.kind == kind && known.id == id) {
                 continue;
@@ -75,12 +77,13 @@ impl Teller {
 
     /// The stores that the facts name, after the one that stands for all whose own is not known.
     async fn stores(&self, scope: &Scope, heard: &[Heard], resources: &[react::Resource]) -> Result<Vec<Store>, Error> {
+        let rules = self.rules.of(&scope.tenant);
         let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
         let mut stores = vec![Store { organization: String::new(), zone: self.zone.clone() }];
         for id in react::organizations(facts).iter().take(STORES_MAX) {
             // An Organization that we were not told of is a store all the same: its Tasks wait under its name.
             let told = self.ledger.read(scope, "Organization", id).await?.map(|stored| stored.value());
-            stores.push(Store::of(&self.rules, id, &told.unwrap_or_default(), &self.zone));
+            stores.push(Store::of(&rules, id, &told.unwrap_or_default(), &self.zone));
         }
         Ok(stores)
     }

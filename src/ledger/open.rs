@@ -213,6 +213,23 @@ impl Ledger {
         labels::examples(&self.reader, scope, parameter, count).await
     }
 
+    /// Every tenant that has kept something.
+    pub async fn scopes(&self) -> Result<Vec<Scope>, Error> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        loop {
+            let last = scopes.last().map(|scope| std::sync::Arc::clone(&scope.tenant)).unwrap_or_default();
+            match resources::tenant_after(&self.reader, &last).await? {
+                Some(tenant) => scopes.push(Scope { tenant: tenant.into() }),
+                None => return Ok(scopes),
+            }
+        }
+    }
+
+    /// All resources of a type, page by page after an id, deletions too: for what is read at start.
+    pub async fn kept(&self, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+        resources::kept(&self.reader, scope, kind, after, count).await
+    }
+
     /// A person's story in the order of happening.
     pub async fn story(
         &self,

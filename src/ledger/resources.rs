@@ -27,6 +27,10 @@ const CHANGED: &str =
     "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
     FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND (r.updated, r.number) > ($3, $4)
     ORDER BY r.updated, r.number LIMIT $5";
+const TENANT: &str = "SELECT r.tenant FROM resources r WHERE r.tenant > $1 ORDER BY r.tenant LIMIT 1";
+const KEPT: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id > $3 ORDER BY r.id LIMIT $4";
 const ADD: &str =
     "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
     VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -50,6 +54,17 @@ pub(super) struct Written<'a> {
     pub(super) salt: &'a str,
     pub(super) meta: &'a str,
     pub(super) body: &'a str,
+}
+
+/// The tenant whose name follows this one.
+pub(super) async fn tenant_after(reader: &Reader, tenant: &str) -> Result<Option<String>, Error> {
+    reader.row(TENANT, &[Cell::Text(tenant)]).await?.map(|mut row| row.text()).transpose()
+}
+
+/// The current versions of a type in the order of their ids, deletions too.
+pub(super) async fn kept(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
+    reader.rows(KEPT, &cells).await?.iter_mut().map(stored).collect()
 }
 
 /// A row of [`COLUMNS`].

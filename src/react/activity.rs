@@ -8,6 +8,12 @@ use super::json::{each, extension, text};
 /// The extension that holds a text in one language, and perhaps an offer to add to it.
 pub(crate) const MESSAGE: &str = "https://signa.example/fhir/StructureDefinition/message";
 
+/// The extension that says that a Task is work inside the house: STOP and consent are about speaking to the patient.
+const INWARD: &str = "https://signa.example/fhir/StructureDefinition/inward";
+
+/// The extension that names the Questionnaire which goes with a Task.
+const FORM: &str = "https://signa.example/fhir/StructureDefinition/form";
+
 /// What a step says or asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {
@@ -19,6 +25,10 @@ pub(crate) struct Activity {
     pub(crate) topic: Option<Value>,
     /// routine, urgent, asap, stat.
     pub(crate) priority: String,
+    /// Whether it is work inside the house, for which nobody speaks to the patient.
+    pub(crate) inward: bool,
+    /// The Questionnaire that goes with a Task, as `url|version`.
+    pub(crate) form: Option<String>,
     /// The product it suggests, which the recorded allergies may forbid.
     pub(crate) product: Option<Value>,
     /// Its texts.
@@ -64,6 +74,8 @@ impl Activity {
             code,
             topic: each(value, "topic").first().cloned(),
             priority: text(value, "priority").unwrap_or("routine").to_owned(),
+            inward: act == Act::Work && extension(value, INWARD).and_then(Value::as_bool) == Some(true),
+            form: extension(value, FORM).and_then(Value::as_str).map(str::to_owned),
             product: value.get("productCodeableConcept").cloned(),
             messages,
         })

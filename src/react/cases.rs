@@ -23,10 +23,18 @@ pub fn run(rules: &Rules, file: &Value) -> Vec<String> {
     each(file, "cases").iter().filter_map(|case| fails(rules, plan, case)).collect()
 }
 
+/// What a rule comes to in a case, as its file would state it.
+pub fn decisions(rules: &Rules, plan: &str, case: &Value) -> Result<Vec<String>, String> {
+    tell(rules, plan, case, &zone(case))
+}
+
+fn zone(case: &Value) -> TimeZone {
+    TimeZone::get(text(case, "zone").unwrap_or("UTC")).unwrap_or(TimeZone::UTC)
+}
+
 fn fails(rules: &Rules, plan: &str, case: &Value) -> Option<String> {
     let name = text(case, "name").unwrap_or("a case without a name");
-    let zone = TimeZone::get(text(case, "zone").unwrap_or("UTC")).unwrap_or(TimeZone::UTC);
-    let told = match tell(rules, plan, case, &zone) {
+    let told = match decisions(rules, plan, case) {
         Ok(told) => told,
         Err(why) => return Some(format!("{name}: {why}")),
     };

@@ -1,11 +1,12 @@
 //! Concept groups: which codes, of which systems under which of their names, mean one thing to our rules.
 //! Follows <https://hl7.org/fhir/R4/valueset.html>; a group is a ValueSet that lists its codes or their ICD stems.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::json::{each, text};
+use super::products::INGREDIENT;
 
 /// The ConceptMap that leads other names of a code system to its canonical one.
 pub(crate) const SYSTEMS: &str = "https://signa.example/fhir/ConceptMap/code-systems";
@@ -15,6 +16,8 @@ pub(crate) const SYSTEMS: &str = "https://signa.example/fhir/ConceptMap/code-sys
 pub(crate) struct Concepts {
     systems: HashMap<String, String>,
     groups: HashMap<String, Group>,
+    /// By ingredient: the groups that list it.
+    made: HashMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,9 @@ impl Concepts {
             let system = self.canonical(text(include, "system").unwrap_or_default()).to_owned();
             for concept in each(include, "concept") {
                 if let Some(code) = text(concept, "code") {
+                    if system == INGREDIENT {
+                        self.made.entry(code.to_owned()).or_default().insert(url.to_owned());
+                    }
                     group.codes.insert((system.clone(), plain(&system, code)));
                 }
             }
@@ -51,6 +57,11 @@ impl Concepts {
         self.groups.insert(url.to_owned(), group);
     }
 
+    /// The groups that list an ingredient.
+    pub(crate) fn lists(&self, ingredient: &str) -> impl Iterator<Item = &str> {
+        self.made.get(ingredient).into_iter().flatten().map(String::as_str)
+    }
+
     /// Whether such a group is known.
     pub(super) fn knows(&self, group: &str) -> bool {
         self.groups.contains_key(group)
@@ -59,6 +70,16 @@ impl Concepts {
     /// The canonical name of a code system.
     pub(crate) fn canonical<'a>(&'a self, system: &'a str) -> &'a str {
         self.systems.get(system).map_or(system, String::as_str)
+    }
+
+    /// The codes that a group lists, each with its canonical system.
+    pub(super) fn codes(&self, group: &str) -> impl Iterator<Item = &(String, String)> {
+        self.groups.get(group).into_iter().flat_map(|group| &group.codes)
+    }
+
+    /// The stems of codes that a group lists, each with its canonical system.
+    pub(super) fn stems(&self, group: &str) -> impl Iterator<Item = &(String, String)> {
+        self.groups.get(group).into_iter().flat_map(|group| &group.stems)
     }
 
     /// Whether this code belongs to the group.
@@ -87,7 +108,7 @@ impl Concepts {
 }
 
 /// ICD codes are written with and without the dot.
-fn plain(system: &str, code: &str) -> String {
+pub(super) fn plain(system: &str, code: &str) -> String {
     if system.contains("icd") { code.replace('.', "").to_uppercase() } else { code.to_owned() }
 }
 

@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::facts::{Ask, FACTS, Fact};
 use crate::fhir::path::{Context, Expression, Item, Node};
 
+/// Facts that are counted from all that was handed over.
+const COUNTED: &[&str] = &["supplies", "adherence"];
+
 /// An expression, read and ready.
 #[derive(Debug)]
 pub(crate) struct Condition {
@@ -25,6 +28,12 @@ impl Condition {
     /// Kinds of resource that must be loaded for it.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.facts.iter().flat_map(|fact| fact.kinds.iter().copied())
+    }
+
+    /// Whether something of this kind may change what it says of the person. What was handed over is not loaded for it, but counted.
+    pub(crate) fn reads(&self, kind: &str) -> bool {
+        let counted = || kind == "MedicationDispense" && self.facts.iter().any(|fact| COUNTED.contains(&fact.name));
+        self.kinds().any(|known| known == kind) || counted()
     }
 
     /// As it was written.

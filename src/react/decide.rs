@@ -1,11 +1,12 @@
 //! From a candidate to what becomes of it: the gates are asked, the outcome is recorded with its reason.
 
-use super::Resource;
 use super::activity::Act;
+use super::follow::follow;
 use super::gates::{self, Verdict};
 use super::json::text;
-use super::outputs;
+use super::plan::Edge;
 use super::turn::{Candidate, Turn};
+use super::{Resource, outputs, overdue};
 use crate::ledger::{Decision, Due, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
@@ -24,6 +25,10 @@ pub(crate) mod because {
     pub(crate) const TAKEN: &str = "taken";
     /// The window of a planned step was over before it was planned.
     pub(crate) const TIMELY: &str = "timely";
+    /// What makes it pointless has happened.
+    pub(crate) const POINTLESS: &str = "pointless";
+    /// It was asked for already, for somebody who turned out to be the same person.
+    pub(crate) const TWICE: &str = "twice";
 }
 
 /// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended.
@@ -42,11 +47,34 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
         return turn.drop_due(&candidate.output);
     }
     let (gate, verdict) = gates::ask(turn, candidate);
-    match verdict {
-        Verdict::Pass => fire(turn, candidate),
-        Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
-        Verdict::Stop(why) => stop(turn, candidate, Outcome::Stopped, gate, &why),
+    if let Verdict::Stop(why) = verdict {
+        return stop(turn, candidate, Outcome::Stopped, gate, &why);
     }
+    if let Some((gate, why)) = objection(turn, candidate) {
+        return stop(turn, candidate, Outcome::Stopped, gate, &why);
+    }
+    match verdict {
+        Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
+        _ => fire(turn, candidate),
+    }
+}
+
+/// What the rule itself has against a candidate whose time has come.
+fn objection(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String)> {
+    if let Some(why) = pointless(turn, candidate) {
+        return Some((because::POINTLESS, why));
+    }
+    let ask = turn.ask(candidate)?;
+    let broken = candidate.step.starts.iter().find(|condition| !condition.holds(&ask))?;
+    Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+}
+
+/// What makes a candidate pointless, if that has happened.
+pub(crate) fn pointless(turn: &Turn, candidate: &Candidate) -> Option<String> {
+    let (action, step) = candidate.plan.step(&candidate.step.id)?;
+    let ask = turn.ask(candidate)?;
+    let met = action.stops.iter().chain(&step.stops).find(|condition| condition.holds(&ask))?;
+    Some(format!("What makes it pointless has happened: {}", met.text()))
 }
 
 fn fire(turn: &mut Turn, candidate: &Candidate) {
@@ -67,14 +95,17 @@ fn fire(turn: &mut Turn, candidate: &Candidate) {
         Act::Work => {
             let task = outputs::task(turn, candidate);
             turn.record("Task", task);
+            overdue::watch(turn, candidate, outputs::end(turn, candidate));
             format!("Task/{}", candidate.output)
         }
     };
     let mut decision = turn.decision(candidate, Outcome::Fired, "", "Every gate was open.");
     decision.spoken = candidate.step.activity.act == Act::Speak;
+    let edges: &[Edge] = if decision.spoken { &[Edge::Start, Edge::End] } else { &[Edge::Start] };
     decision.recorded = recorded;
     turn.decide(decision);
     turn.drop_due(&candidate.output);
+    follow(turn, candidate, edges);
 }
 
 fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &str) {
@@ -111,6 +142,9 @@ pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gat
 
 /// Takes back what is due: withdrawn with the reason.
 pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str, why: &str) {
+    if overdue::is_watch(due) {
+        return turn.drop_due(&due.output);
+    }
     if let Some(candidate) = turn.candidate(due) {
         return stop(turn, &candidate, outcome, gate, why);
     }
@@ -135,7 +169,8 @@ pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str,
     turn.drop_due(&due.output);
 }
 
-/// Takes back a Task that nobody has taken on yet; one in work stays, as does a message that was said.
+/// Takes back a Task that nobody has taken on yet; one in work stays, as does a message that was said: whoever is at it may
+/// know more than we do.
 pub(crate) fn withdraw_task(turn: &mut Turn, decision: &Decision, gate: &str, why: &str) {
     if end_recorded(turn, &decision.output, WAITING, gate, why) {
         let taken_back = Decision {
@@ -175,7 +210,7 @@ pub(crate) fn mark_said(turn: &mut Turn, decision: &Decision) {
 const WAITING: &[&str] = &["requested", "received"];
 
 /// States of a Task that is not over.
-const OPEN: &[&str] = &["requested", "received", "accepted", "ready", "in-progress", "on-hold"];
+pub(crate) const OPEN: &[&str] = &["requested", "received", "accepted", "ready", "in-progress", "on-hold"];
 
 /// Ends the resources of an output that wait to be said, or a Task in one of these states; whether there was one.
 fn end_recorded(turn: &mut Turn, output: &str, tasks: &[&str], gate: &str, why: &str) -> bool {
@@ -197,6 +232,9 @@ fn end_recorded(turn: &mut Turn, output: &str, tasks: &[&str], gate: &str, why: 
             let ended = outputs::ended(&stored.value, to, gate, why, story.now);
             turn.record(kind, ended);
         }
+    }
+    if any {
+        overdue::let_go(turn, output);
     }
     any
 }

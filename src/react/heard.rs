@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
-use super::plan::Anchor;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Resource, nudge, person, refill};
+use super::{Heard, Resource, nudge, overdue, person, refill};
 use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -27,8 +26,14 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
         if event.resource.kind == "MedicationRequest" && (event.resource.deleted || therapy::has_ended(&event.resource.value)) {
             refill::end_order(turn, event);
         }
+        overdue::ended(turn, event);
         now.extend(nudge::hear(turn, event));
     }
+    if events.iter().any(|event| event.line == Line::Linked) {
+        nudge::once(turn);
+    }
+    let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
+    nudge::drop_pointless(turn, &kinds);
     if looks_again && person::has_died(turn.story) {
         nudge::end_all(turn);
     } else if looks_again {
@@ -41,10 +46,13 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
 pub(super) fn look(turn: &mut Turn, due: &Due) {
     // What is not due any more was taken back or decided meanwhile; what is due later was moved.
     let Some(known) = turn.dues.get(&due.output).filter(|known| known.due <= turn.story.now).cloned() else { return };
+    if overdue::is_watch(&known) {
+        return overdue::look(turn, &known);
+    }
     let Some(candidate) = turn.candidate(&known) else {
         return withdraw(turn, &known, Outcome::Withdrawn, because::RULE, "The rule it follows runs no longer.");
     };
-    if let (Anchor::End(_), Some(fill)) = (candidate.step.anchor, &candidate.fill)
+    if let Some(fill) = candidate.fill.as_ref().filter(|_| candidate.step.follows_end)
         && turn.fills(&candidate.detail.product).last().is_some_and(|last| last.first > fill.first)
     {
         let why = "A later fill continues the supply.";

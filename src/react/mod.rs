@@ -3,13 +3,13 @@
 //!
 //! # For whoever calls it (the beat)
 //!
-//! 1. At start, and whenever a PlanDefinition, ActivityDefinition, ValueSet or ConceptMap under our canonical root changes:
-//!    [`Rules::read`] over the shipped artefacts ([`shipped()`]) followed by those of the user; later ones replace earlier ones
-//!    of the same url. It returns every fault as issues beside the rules that can run.
+//! 1. At start [`Live::new`] over the shipped artefacts ([`shipped()`]) followed by those of the user; later ones replace earlier
+//!    ones of the same url. It returns every fault as issues beside the rules that can run. Whenever a resource of [`ARTEFACTS`]
+//!    changes, [`Live::learn`] with all its versions, before anything that was recorded later is decided.
 //! 2. For each claimed event: [`Rules::hears`] its type, then [`Rules::concerns`] with its resource. `Nothing` is settled without loading anything. `Pending` needs a story
 //!    only when the person has dues. `Rules` always needs one. Events of one person may be handed in together.
 //! 3. Build the [`Occasion`]: the new value of each event's resource, or its last value when it was deleted. Ask
-//!    [`Rules::wants`] what to load into the [`Story`]: current resources of the person by kind, single resources by
+//!    [`Rules::wants`], with the dues of the person, what to load into the [`Story`]: current resources of the person by kind, single resources by
 //!    reference, and whether the supply rows are needed. Dues and decisions (latest per output) are always loaded; then
 //!    [`pending`] names the outputs of ours that may still be taken back, to be read into `Story::resources` too; and
 //!    [`stoppable`] names the addresses for which the ledger is asked whether somebody said STOP, and [`organizations`] the
@@ -37,12 +37,18 @@ mod decide;
 mod detail;
 mod episode;
 mod facts;
+mod follow;
 mod gates;
 mod heard;
+mod index;
 mod json;
+mod live;
 mod nudge;
+mod offset;
 mod outputs;
+mod overdue;
 mod person;
+mod pharmacist;
 mod plan;
 mod products;
 mod provenance;
@@ -64,13 +70,15 @@ mod words;
 mod zones;
 
 pub use cover::{Fill, MEDIAN, fills};
+pub use live::{ARTEFACTS, Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use person::stoppable;
+pub use pharmacist::members;
 pub use plan::PROFILE;
 pub use provenance::{Made, provenance, provenance_id, provenance_target};
 pub use report::{Question, adherence};
-pub use rules::Rules;
-pub use shipped::shipped;
+pub use rules::{Artefact, Rules};
+pub use shipped::{forms, shipped};
 pub use stores::organizations;
 pub use why::why;
 pub use why_not::{wants, why_not};

@@ -1,14 +1,18 @@
 //! Everything but dispenses: what follows at once, or some days later, from a diagnosis, a report or another fact.
 
-use super::activity::Act;
-use super::decide::{because, cancel_task, is_settled, mark_said, withdraw, withdraw_task};
+use std::collections::BTreeSet;
+
+use super::condition::Condition;
+use super::decide::{because, cancel_task, is_settled, mark_said, pointless, stop, withdraw};
 use super::detail::Detail;
 use super::episode::{self, CLOSED};
 use super::facts::Ask;
+use super::follow::{self, Comes};
 use super::gates::diagnosis::{Standing, standing};
-use super::plan::{Action, Anchor, Plan};
+use super::offset::Base;
+use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, outputs, refill, supply, zones};
+use super::{Heard, refill, supply};
 use crate::ledger::{Decision, Line, Outcome};
 
 const DAY_MS: i64 = 86_400_000;
@@ -20,7 +24,8 @@ const DEPTH_MAX: u8 = 3;
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'a>> {
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
     let mut now = Vec::new();
-    for (plan, action) in turn.rules.about(kind, value) {
+    let subject = Subject::of(kind, value, turn.story);
+    for (plan, action) in turn.rules.about(subject) {
         let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
         if standing == Some(Standing::Over) {
             close(turn, plan, action, event);
@@ -28,17 +33,25 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
         if !refill::acts(event) || event.depth >= DEPTH_MAX {
             continue;
         }
-        let ask = Ask { story: turn.story, resource: value, fill: None };
-        let listens = action.listens(&turn.rules.concepts, event.line, kind, value);
-        if !listens || !action.conditions.iter().all(|condition| condition.holds(&ask)) {
+        let holds = |turn: &Turn, conditions: &[Condition]| {
+            let ask = Ask { story: turn.story, resource: value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+            conditions.iter().all(|condition| condition.holds(&ask))
+        };
+        let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
+        if !listens || !plan.acts_on(event.resource.learned) || !holds(turn, &action.conditions) {
             continue;
         }
         let episode = match standing {
+            _ if plan.once => format!("{}|once", action.id),
             Some(standing) => episode::of_diagnosis(turn, plan, action, standing == Standing::Current),
             None => event.resource.reference(),
         };
         for step in &action.steps {
             let output = turn.output(plan, &step.id, &episode);
+            // What another version of the rule has planned stays with that version.
+            if turn.dues.get(&output).is_some_and(|due| !turn.carries(&due.rule, plan)) {
+                continue;
+            }
             let mut detail = Detail {
                 trigger: event.resource.reference(),
                 facts: vec![event.resource.versioned()],
@@ -53,8 +66,13 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
             }
             let trigger = Some(&event.resource);
             let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger, fill: None, detail };
-            if step.conditions.iter().all(|condition| condition.holds(&ask)) {
-                now.extend(later(turn, candidate));
+            if holds(turn, &step.conditions) {
+                let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
+                // Nothing is planned for a diagnosis that is over.
+                if standing == Some(Standing::Over) && comes != Comes::AtOnce {
+                    continue;
+                }
+                now.extend(later(turn, candidate, comes));
             }
         }
     }
@@ -65,17 +83,25 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
 }
 
 /// Plans a step that has its day later; one without is handed back, to be decided at once.
-fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>) -> Option<Candidate<'a>> {
-    let Anchor::Start(days) = candidate.step.anchor else { return Some(candidate) };
+fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes: Comes) -> Option<Candidate<'a>> {
+    let (base, offset) = match comes {
+        Comes::AtOnce => return Some(candidate),
+        Comes::Later => return None,
+        Comes::From(base, offset) => (base, offset),
+    };
     let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
     let stays = known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held);
-    if stays || turn.dues.contains_key(&candidate.output) {
+    let was_planned = turn.dues.contains_key(&candidate.output);
+    if stays || (was_planned && matches!(base, Base::Moment(at) if at == turn.story.now)) {
         return None;
     }
-    let store = candidate.trigger.map(|trigger| supply::store(turn.story, &trigger.value))?;
-    let day = zones::day(turn.story.now, &store.zone) + days;
-    candidate.detail.planned = outputs::opening(turn, candidate.step.activity.act == Act::Speak, day, &store);
-    candidate.detail.until = candidate.detail.planned + candidate.step.window_days * DAY_MS;
+    if !follow::schedule(turn, &mut candidate, base, offset) {
+        return None;
+    }
+    if candidate.detail.until < turn.story.now {
+        stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
+        return None;
+    }
     let due = turn.due(&candidate, candidate.detail.planned);
     turn.plan(due);
     None
@@ -85,7 +111,7 @@ fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>) -> Option<Candid
 fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     let still = turn.story.current("Condition").any(|other| {
         other.id != event.resource.id
-            && action.is_about(&turn.rules.concepts, "Condition", &other.value)
+            && action.is_about(&turn.rules.concepts, &turn.rules.products, Subject::new("Condition", &other.value))
             && standing(&other.value) == Standing::Current
     });
     let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
@@ -99,7 +125,7 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
         return;
     }
     for decision in decided.iter().filter(|decision| decision.outcome == Outcome::Fired) {
-        withdraw_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
+        cancel_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
     }
     let closing = Decision {
         person: turn.story.person,
@@ -134,7 +160,7 @@ fn take_back(turn: &mut Turn, event: &Heard) {
         .filter(|decision| decision.outcome == Outcome::Fired && decision.facts.iter().any(|fact| fact.starts_with(&prefix)));
     let fired: Vec<Decision> = fired.cloned().collect();
     for decision in fired {
-        withdraw_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
+        cancel_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
         mark_said(turn, &decision);
     }
 }
@@ -143,6 +169,34 @@ fn take_back(turn: &mut Turn, event: &Heard) {
 pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
     let held = turn.dues.values().filter(|due| Detail::read(&due.detail).held);
     held.filter_map(|due| turn.candidate(due)).collect()
+}
+
+/// Something was heard that may make what is due pointless.
+pub(super) fn drop_pointless(turn: &mut Turn, kinds: &BTreeSet<&str>) {
+    for due in turn.dues_where(|_| true) {
+        let Some(candidate) = turn.candidate(&due) else { continue };
+        let Some((action, step)) = candidate.plan.step(&candidate.step.id) else { continue };
+        let mut stops = action.stops.iter().chain(&step.stops);
+        // A stop that reads nothing but the resource itself is asked when that resource was heard.
+        let own = candidate.trigger.is_some_and(|trigger| kinds.contains(trigger.kind.as_str()));
+        if !own && !stops.any(|stop| kinds.iter().any(|kind| stop.reads(kind))) {
+            continue;
+        }
+        if let Some(why) = pointless(turn, &candidate) {
+            stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
+        }
+    }
+}
+
+/// Persons were united: what was asked for of both is asked for once.
+pub(super) fn once(turn: &mut Turn) {
+    let mut first: BTreeSet<(String, String, String)> = BTreeSet::new();
+    for decision in turn.fired_where(|decision| decision.recorded.starts_with("Task/")) {
+        let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
+        if !first.insert((url, decision.step.clone(), decision.episode.clone())) {
+            cancel_task(turn, &decision, because::TWICE, "The same was asked for already: two records were of one person.");
+        }
+    }
 }
 
 /// The person has died: nothing more is said or done.

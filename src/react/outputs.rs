@@ -8,6 +8,7 @@ use super::consent::{Answer, Purpose, answer};
 use super::episode::companion;
 use super::json::text;
 use super::person::{self, Recipient};
+use super::pharmacist::{self, Pharmacist};
 use super::supply::{self, written};
 use super::turn::{Candidate, Turn};
 use super::{Store, zones};
@@ -25,7 +26,7 @@ const EPISODES: &str = "https://signa.example/fhir/CodeSystem/episode";
 /// The extension by which R4 requests name the rule they follow.
 const FOLLOWS: &str = "http://hl7.org/fhir/StructureDefinition/workflow-instantiatesCanonical";
 
-/// Longest time a Task stays worth doing, where its step does not say.
+/// The shortest time in which a Task can be done.
 const DAY_MS: i64 = 86_400_000;
 
 /// Members in the order in which FHIR lists them; what is absent is left out.
@@ -98,9 +99,19 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
     let activity = &candidate.step.activity;
     let of = store(turn, candidate);
     let now = instant(story.now);
-    let end = candidate.detail.until.max(story.now + DAY_MS);
+    let end = end(turn, candidate);
     let text = activity.message(&[]).map(|message| message.text.clone());
+    let text = text.map(|text| pharmacist::named(&text, "en", story));
     let focus = candidate.trigger.map(|trigger| json!({"reference": trigger.reference()}));
+    let at_store = (!of.organization.is_empty()).then(|| organization(&of.organization));
+    // Who answers for the person is asked; the store is named beside them, so that it sees what its pharmacists are asked for.
+    let pharmacist = pharmacist::of(story);
+    let recipients: Vec<Value> = pharmacist.iter().map(Pharmacist::owner).chain(at_store.clone()).collect();
+    let owner = pharmacist.as_ref().map(Pharmacist::owner).or(at_store);
+    let mut restriction = json!({"period": {"start": instant(candidate.detail.planned), "end": instant(end)}});
+    if pharmacist.is_some() {
+        restriction["recipient"] = json!(recipients);
+    }
     resource(vec![
         ("resourceType", Some(json!("Task"))),
         ("id", Some(json!(candidate.output))),
@@ -117,11 +128,16 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
         ("authoredOn", Some(json!(now))),
         ("lastModified", Some(json!(now))),
         ("requester", Some(common.sender)),
-        ("owner", (!of.organization.is_empty()).then(|| organization(&of.organization))),
+        ("owner", owner),
         ("reasonCode", Some(common.reason_code.get(0).cloned().unwrap_or_default())),
-        ("restriction", Some(json!({"period": {"start": instant(candidate.detail.planned), "end": instant(end)}}))),
+        ("restriction", Some(restriction)),
         ("input", history(turn, candidate)),
     ])
+}
+
+/// When a Task should be done.
+pub(crate) fn end(turn: &Turn, candidate: &Candidate) -> i64 {
+    candidate.detail.until.max(turn.story.now + DAY_MS)
 }
 
 /// A resource that waited, ended with the reason.
@@ -176,7 +192,13 @@ impl Common {
         let is_reason = trigger.is_some_and(|trigger| {
             matches!(trigger.kind.as_str(), "Condition" | "Observation" | "DiagnosticReport" | "DocumentReference")
         });
-        let code = if candidate.detail.product.is_empty() { "diagnosis" } else { "supply" };
+        let code = match trigger.map(|trigger| trigger.kind.as_str()) {
+            _ if !candidate.detail.product.is_empty() => "supply",
+            Some("DiagnosticReport" | "Observation") => "report",
+            Some("Procedure") => "procedure",
+            Some("Patient") => "patient",
+            _ => "diagnosis",
+        };
         let of = store(turn, candidate);
         let sender = if of.organization.is_empty() {
             json!({"type": "Organization", "identifier": {"system": "https://signa.example/fhir/NamingSystem/tenant", "value": story.tenant.as_ref()}})
@@ -187,7 +209,8 @@ impl Common {
             subject,
             recipient: recipient.map(|recipient| json!([{"reference": recipient.resource.reference()}])),
             sender,
-            about: named.clone().filter(|_| !is_reason),
+            // That it is about the patient says the subject.
+            about: named.clone().filter(|_| !is_reason && trigger.is_some_and(|trigger| trigger.kind != "Patient")),
             reason: named.filter(|_| is_reason),
             reason_code: json!([{"coding": [{"system": EPISODES, "code": code}]}]),
             payload: payload(turn, candidate, recipient),
@@ -198,15 +221,17 @@ impl Common {
 fn payload(turn: &Turn, candidate: &Candidate, recipient: Option<Recipient>) -> Value {
     let languages = recipient.map(|recipient| recipient.languages()).unwrap_or_default();
     let Some(message) = candidate.step.activity.message(&languages) else { return json!([]) };
-    let mut payload = vec![json!({"contentString": message.text})];
+    let named = |said: &str| pharmacist::named(said, &message.language, turn.story);
+    let mut payload = vec![json!({"contentString": named(&message.text)})];
     // The text is the same with and without the offer; only who consented to offers gets one.
     if let Some(offer) = message.offer.as_ref().filter(|_| answer(turn.story, Purpose::Marketing) == Answer::Given) {
-        payload.push(json!({"contentString": offer}));
+        payload.push(json!({"contentString": named(offer)}));
     }
     Value::Array(payload)
 }
 
-fn store(turn: &Turn, candidate: &Candidate) -> Store {
+/// The store that speaks or is asked.
+pub(crate) fn store(turn: &Turn, candidate: &Candidate) -> Store {
     candidate.trigger.map_or_else(|| supply::store(turn.story, &Value::Null), |trigger| supply::store(turn.story, &trigger.value))
 }
 
@@ -220,10 +245,12 @@ fn group(turn: &Turn, candidate: &Candidate) -> Value {
     json!({"system": OUTPUT, "value": companion(&candidate.plan.url, &episode)})
 }
 
-/// What the store needs to know of the supply.
+/// What the store needs to know: of the supply, and which form is to be filled in.
 fn history(turn: &Turn, candidate: &Candidate) -> Option<Value> {
-    let fill = candidate.fill.as_ref()?;
+    let form = candidate.step.activity.form.as_ref();
     let kind = |code: &str, text: &str| json!({"coding": [{"system": "https://signa.example/fhir/CodeSystem/task-input", "code": code}], "text": text});
+    let form = form.map(|form| json!({"type": kind("form", "Form to fill in"), "valueCanonical": form}));
+    let Some(fill) = candidate.fill.as_ref() else { return form.map(|form| json!([form])) };
     let mut input = vec![
         json!({"type": kind("handed-over", "Day handed over"), "valueDate": written(fill.handed)}),
         json!({"type": kind("days-from", "Source of the days of supply"), "valueString": fill.step}),
@@ -233,6 +260,7 @@ fn history(turn: &Turn, candidate: &Candidate) -> Option<Value> {
     }
     let earlier = turn.fills(&candidate.detail.product).len();
     input.push(json!({"type": kind("fills", "Fills known"), "valueInteger": earlier}));
+    input.extend(form);
     Some(Value::Array(input))
 }
 

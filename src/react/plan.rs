@@ -7,6 +7,9 @@ use super::activity::Activity;
 use super::concepts::Concepts;
 use super::condition::Condition;
 use super::json::{each, text};
+use super::offset::Offset;
+use super::products::Products;
+use super::{Story, products};
 use crate::ledger::Line;
 
 /// The profile a PlanDefinition must claim to be run; foreign plans are stored, never run.
@@ -17,6 +20,9 @@ pub(crate) const WINDOW_DAYS: i64 = 3;
 
 /// Days after which the same diagnosis is a new episode, unless the plan says otherwise.
 pub(crate) const EPISODE_DAYS: i64 = 180;
+
+/// The element by which a dispense or an order names its product, however it does so.
+const MEDICATION: &str = "medication";
 
 /// A rule.
 #[derive(Debug)]
@@ -29,8 +35,14 @@ pub(crate) struct Plan {
     pub(crate) priority: i64,
     /// Days after which the same diagnosis is a new episode.
     pub(crate) episode_days: i64,
+    /// Whether all it ever says to a person is said once.
+    pub(crate) once: bool,
     /// What it listens to.
     pub(crate) actions: Vec<Action>,
+    /// It acts on what was learned from then on, UTC milliseconds.
+    pub(crate) since: i64,
+    /// It acts on nothing that was learned from then on, UTC milliseconds.
+    pub(crate) until: i64,
 }
 
 /// One thing a rule listens to, with what follows from it.
@@ -42,6 +54,8 @@ pub(crate) struct Action {
     pub(crate) triggers: Vec<Trigger>,
     /// What must hold of the resource and the story.
     pub(crate) conditions: Vec<Condition>,
+    /// What makes all its steps pointless.
+    pub(crate) stops: Vec<Condition>,
     /// What follows.
     pub(crate) steps: Vec<Step>,
 }
@@ -75,10 +89,16 @@ pub(crate) struct Step {
     pub(crate) id: String,
     /// When.
     pub(crate) anchor: Anchor,
+    /// Whether it hangs, perhaps over other steps, on the end of what set the action off: a later fill takes it back.
+    pub(crate) follows_end: bool,
     /// How long it is worth doing.
     pub(crate) window_days: i64,
-    /// What must hold beside the action's conditions.
+    /// What must hold beside the action's conditions for it to be planned.
     pub(crate) conditions: Vec<Condition>,
+    /// What must hold when its time has come.
+    pub(crate) starts: Vec<Condition>,
+    /// What makes it pointless.
+    pub(crate) stops: Vec<Condition>,
     /// What is said or done.
     pub(crate) activity: Activity,
 }
@@ -88,10 +108,57 @@ pub(crate) struct Step {
 pub(crate) enum Anchor {
     /// As soon as it is known.
     AtOnce,
-    /// So many days after its beginning: for a dispense, after the day it was handed over.
-    Start(i64),
-    /// So many days after (or, negative, before) its end: for a dispense, the last covered day.
-    End(i64),
+    /// So far from its beginning: for a dispense, from the day it was handed over.
+    Start(Offset),
+    /// So far from its end: for a dispense, from the last covered day.
+    End(Offset),
+    /// So far from another step of the action, by its place.
+    Step(usize, Edge, Offset),
+}
+
+/// Which end of another step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// When it was said or asked for.
+    Start,
+    /// When it was said or done.
+    End,
+}
+
+/// A resource as triggers look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// Its type.
+    pub(crate) kind: &'a str,
+    /// The resource.
+    pub(crate) value: &'a Value,
+    /// Its product, where that is known.
+    pub(crate) product: Option<&'a Value>,
+}
+
+impl<'a> Subject<'a> {
+    /// As it stands alone.
+    pub(crate) fn new(kind: &'a str, value: &'a Value) -> Self {
+        Self { kind, value, product: products::named(value) }
+    }
+
+    /// As it stands in the story, which may know the product that it only refers to.
+    pub(crate) fn of(kind: &'a str, value: &'a Value, story: &'a Story) -> Self {
+        Self { kind, value, product: products::concept(value, story) }
+    }
+
+    /// The element of this name, whichever type was chosen for it.
+    pub(crate) fn at(&self, path: &str) -> Option<&'a Value> {
+        if path == MEDICATION {
+            return self.product;
+        }
+        self.value.get(path).or_else(|| self.value.get(format!("{path}CodeableConcept")))
+    }
+
+    /// Whether it names its product only by a reference to somewhere else.
+    pub(crate) fn refers(&self) -> bool {
+        self.product.is_none() && self.value.get("medicationReference").is_some()
+    }
 }
 
 impl Plan {
@@ -105,6 +172,11 @@ impl Plan {
         self.priority == 4
     }
 
+    /// Whether it acts on what was learned then.
+    pub(crate) fn acts_on(&self, learned: i64) -> bool {
+        (self.since..self.until).contains(&learned)
+    }
+
     /// The step of this id, with its action.
     pub(crate) fn step(&self, id: &str) -> Option<(&Action, &Step)> {
         self.actions.iter().find_map(|action| action.steps.iter().find(|step| step.id == id).map(|step| (action, step)))
@@ -113,13 +185,29 @@ impl Plan {
 
 impl Action {
     /// Whether an event sets it off, conditions aside.
-    pub(crate) fn listens(&self, concepts: &Concepts, line: Line, kind: &str, value: &Value) -> bool {
-        self.triggers.iter().any(|trigger| trigger.line == line && trigger.suits(concepts, kind, value))
+    pub(crate) fn listens(&self, concepts: &Concepts, products: &Products, line: Line, subject: Subject) -> bool {
+        self.triggers.iter().any(|trigger| trigger.line == line && trigger.suits(concepts, products, subject))
     }
 
     /// Whether it is about such a resource at all, whatever happened to it.
-    pub(crate) fn is_about(&self, concepts: &Concepts, kind: &str, value: &Value) -> bool {
-        self.triggers.iter().any(|trigger| trigger.suits(concepts, kind, value))
+    pub(crate) fn is_about(&self, concepts: &Concepts, products: &Products, subject: Subject) -> bool {
+        self.triggers.iter().any(|trigger| trigger.suits(concepts, products, subject))
+    }
+
+    /// Kinds of resource that its conditions and those of its steps read.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let own = self.conditions.iter().chain(&self.stops);
+        own.chain(self.steps.iter().flat_map(Step::asks)).flat_map(Condition::kinds)
+    }
+
+    /// What may make one of its steps pointless.
+    pub(crate) fn all_stops(&self) -> impl Iterator<Item = &Condition> {
+        self.stops.iter().chain(self.steps.iter().flat_map(|step| &step.stops))
+    }
+
+    /// Whether one of its steps may be decided as soon as it is set off.
+    pub(crate) fn hurries(&self) -> bool {
+        self.steps.iter().any(|step| step.anchor == Anchor::AtOnce)
     }
 
     /// The concept group by which episodes of a diagnosis are told apart: the first one named, else the codes themselves.
@@ -136,17 +224,27 @@ impl Action {
     }
 }
 
+impl Step {
+    /// All its conditions.
+    pub(crate) fn asks(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().chain(&self.starts).chain(&self.stops)
+    }
+}
+
 impl Trigger {
-    fn suits(&self, concepts: &Concepts, kind: &str, value: &Value) -> bool {
-        self.kind == kind && self.filters.iter().all(|filter| filter.suits(concepts, value))
+    fn suits(&self, concepts: &Concepts, products: &Products, subject: Subject) -> bool {
+        self.kind == subject.kind && self.filters.iter().all(|filter| filter.suits(concepts, products, subject))
     }
 }
 
 impl Filter {
-    fn suits(&self, concepts: &Concepts, value: &Value) -> bool {
-        let choice = format!("{}CodeableConcept", self.path);
-        let Some(found) = value.get(&self.path).or_else(|| value.get(&choice)) else { return false };
-        let grouped = self.group.as_ref().is_some_and(|group| concepts.matches(group, found));
+    fn suits(&self, concepts: &Concepts, products: &Products, subject: Subject) -> bool {
+        let Some(found) = subject.at(&self.path) else { return false };
+        let grouped = self.group.as_ref().is_some_and(|group| {
+            // A group of ingredients holds all products that are made of one of them.
+            let made = || products.ingredients(concepts, found).into_iter().flatten();
+            concepts.matches(group, found) || made().any(|ingredient| concepts.holds(group, products::INGREDIENT, ingredient))
+        });
         grouped || self.codes.iter().any(|(system, code)| carries(concepts, found, system, code))
     }
 }

@@ -6,11 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::concepts::Concepts;
-use super::json::{contained, each, local, mapped, text};
+use super::json::{contained, each, local, mapped, reference, text};
 use super::{Resource, Story};
 
 /// The ConceptMap that leads product codes to their ingredients.
 pub(crate) const INGREDIENTS: &str = "https://signa.example/fhir/ConceptMap/ingredients";
+
+/// The code system of ingredients.
+pub(crate) const INGREDIENT: &str = "https://signa.example/fhir/CodeSystem/ingredient";
 
 /// What the products are made of.
 #[derive(Debug, Default)]
@@ -52,20 +55,30 @@ impl Products {
 
     /// The product group of a MedicationDispense or MedicationRequest; `None` when it names no product.
     pub(crate) fn group(&self, concepts: &Concepts, resource: &Value, story: &Story) -> Option<String> {
-        if let Some(concept) = resource.get("medicationCodeableConcept") {
-            return self.group_of(concepts, concept);
+        let known = concept(resource, story).and_then(|concept| self.group_of(concepts, concept));
+        if known.is_some() || resource.get("medicationCodeableConcept").is_some() {
+            return known;
         }
         let medication = resource.get("medicationReference")?;
         if let Some(reference) = text(medication, "reference") {
-            let inner = contained(resource, reference)
-                .or_else(|| local(reference).and_then(|local| story.find(&local)).map(|found| found.value.as_ref()));
-            let known = inner.and_then(|medication| medication.get("code")).and_then(|code| self.group_of(concepts, code));
             // A Medication we do not have is at least the same Medication each time; a contained one is not.
-            return known.or_else(|| local(reference));
+            return local(reference);
         }
         let identifier = medication.get("identifier")?;
         Some(format!("{}|{}", text(identifier, "system")?, text(identifier, "value")?))
     }
+}
+
+/// The product that a resource names itself, in place or contained.
+pub(crate) fn named(resource: &Value) -> Option<&Value> {
+    let inside = || contained(resource, reference(resource, "medicationReference")?)?.get("code");
+    resource.get("medicationCodeableConcept").or_else(inside)
+}
+
+/// The product that a resource names, in place or by reference to a Medication of the story.
+pub(crate) fn concept<'a>(resource: &'a Value, story: &'a Story) -> Option<&'a Value> {
+    let referred = || story.find(&local(reference(resource, "medicationReference")?)?)?.value.get("code");
+    named(resource).or_else(referred)
 }
 
 /// `Type/id` of what the dispense rests on and does not contain: its order and its medication.

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{because, is_settled, mark_said, stop, withdraw, withdraw_task};
+use super::decide::{because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::detail::Detail;
+use super::episode::CLOSED;
 use super::facts::Ask;
+use super::follow::{self, Comes};
 use super::gates::therapy;
 use super::json::text;
-use super::plan::{Action, Anchor, Plan, Step};
+use super::offset::{Base, Offset};
+use super::plan::{Action, Plan, Step, Subject};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn};
-use super::{Heard, Resource, episode, outputs, products};
+use super::{Heard, Resource, episode, products};
 use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
 const DAY_MS: i64 = 86_400_000;
@@ -43,11 +46,32 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     }
     let mut now = Vec::new();
     for product in &products {
-        for (plan, action) in turn.rules.actions("MedicationDispense") {
+        for (plan, action) in concerned(turn, product, &news) {
             now.extend(Arranging { plan, action, product, news: &news }.arrange(turn));
         }
     }
     now
+}
+
+/// The rules that may have something to say of a product: those that listen to what was heard, and those that had planned or said
+/// something before. What a fill costs does not grow with the rules that are about other products.
+fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a Plan, &'a Action)> {
+    let rules = turn.rules;
+    let mut found: Vec<(&Plan, &Action)> = Vec::new();
+    for one in news {
+        found.extend(rules.about(Subject::of("MedicationDispense", &one.event.resource.value, turn.story)));
+    }
+    let dues = turn.dues.values().map(|due| (&due.rule, &due.episode));
+    let decided = turn.decisions.values().map(|decision| (&decision.rule, &decision.episode));
+    let known: BTreeSet<&String> =
+        dues.chain(decided).filter(|(_, episode)| episode::is_of_product(episode, product)).map(|(rule, _)| rule).collect();
+    for plan in known.into_iter().filter_map(|rule| rules.plan(rule)) {
+        let of_fills = plan.actions.iter().filter(|action| action.triggers.iter().any(|one| one.kind == "MedicationDispense"));
+        found.extend(of_fills.map(|action| (plan, action)));
+    }
+    found.sort_by_key(|(plan, action)| (&plan.url, plan.since, &plan.version, &action.id));
+    found.dedup_by(|(_, one), (_, other)| std::ptr::eq(*one, *other));
+    found
 }
 
 /// Replaces the row of a dispense; the products that it concerned and concerns are noted.
@@ -88,8 +112,10 @@ fn uncountable(turn: &mut Turn, news: &News) {
     if !acts(event) {
         return;
     }
-    for (plan, action) in turn.rules.about("MedicationDispense", &event.resource.value) {
-        if !action.listens(&turn.rules.concepts, event.line, "MedicationDispense", &event.resource.value) {
+    let subject = Subject::of("MedicationDispense", &event.resource.value, turn.story);
+    for (plan, action) in turn.rules.about(subject) {
+        let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
+        if !listens || !plan.acts_on(event.resource.learned) {
             continue;
         }
         for step in &action.steps {
@@ -102,13 +128,11 @@ fn uncountable(turn: &mut Turn, news: &News) {
     }
 }
 
-/// An order was ended: what asks for the next fill of it is taken back, unless somebody is at it.
+/// An order was ended: what asks for the next fill of it is taken back, whoever is at it: there is nothing to be fetched.
 pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
     let prefix = format!("{}/_history/", event.resource.reference());
-    let asks = |rule: &str, step: &str| {
-        let step = turn.rules.plan(rule).and_then(|plan| plan.step(step)).map(|(_, step)| step.anchor);
-        matches!(step, Some(Anchor::End(_)))
-    };
+    let asks =
+        |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
     let rests = |facts: &[String]| facts.iter().any(|fact| fact.starts_with(&prefix));
     let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&Detail::read(&due.detail).facts));
     let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts));
@@ -116,7 +140,7 @@ pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
         withdraw(turn, &due, Outcome::Stopped, "therapy", therapy::ENDED);
     }
     for decision in fired {
-        withdraw_task(turn, &decision, "therapy", therapy::ENDED);
+        cancel_task(turn, &decision, "therapy", therapy::ENDED);
     }
 }
 
@@ -156,7 +180,7 @@ impl<'a> Arranging<'a, '_> {
             for step in &self.action.steps {
                 let Some(mut candidate) = self.candidate(turn, step, fill, role) else { continue };
                 let key = (step.id.clone(), candidate.episode.clone());
-                if matches!(step.anchor, Anchor::End(_)) && !is_last {
+                if step.follows_end && !is_last {
                     let known = turn.decided(self.plan, &step.id, &candidate.episode).is_some();
                     if matches!(role, Role::Fresh(_)) && !known && !turn.dues.contains_key(&candidate.output) {
                         stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
@@ -171,10 +195,10 @@ impl<'a> Arranging<'a, '_> {
                     }
                     continue;
                 }
-                match day(step, fill) {
-                    Some(day) => plan(turn, &mut candidate, day, role),
-                    None if matches!(role, Role::Fresh(_)) => now.push(candidate),
-                    None => {}
+                match follow::of_fill(turn, self.plan, self.action, step, fill, &candidate.episode) {
+                    Comes::From(base, offset) => plan(turn, &mut candidate, (base, offset), role),
+                    Comes::AtOnce if matches!(role, Role::Fresh(_)) => now.push(candidate),
+                    Comes::AtOnce | Comes::Later => {}
                 }
             }
         }
@@ -184,14 +208,20 @@ impl<'a> Arranging<'a, '_> {
         now
     }
 
-    /// What the fill is to this rule: by what was just heard, else by what was due or decided before.
+    /// What the fill is to this rule: by what was just heard, else by what was due or decided before. A fill that a version of the
+    /// rule has begun with stays with that version.
     fn role(&self, turn: &Turn<'a>, fill: &Fill) -> Role<'a> {
+        let began = self.began(turn, fill);
+        if began.is_some_and(|plan| !std::ptr::eq(plan, self.plan)) {
+            return Role::Silent;
+        }
         let of_fill = |news: &&News<'a>| fill.dispenses.contains(&news.event.resource.id);
         let mut silenced = Vec::new();
         let mut fresh = None;
         for news in self.news.iter().filter(of_fill) {
             if self.is_set_off(turn, news.event, fill) {
-                if acts(news.event) {
+                let in_force = began.is_some() || self.plan.acts_on(news.event.resource.learned);
+                if acts(news.event) && in_force {
                     fresh = fresh.or(Some(news.event));
                 }
             } else {
@@ -201,13 +231,13 @@ impl<'a> Arranging<'a, '_> {
         if let Some(event) = fresh {
             return Role::Fresh(event);
         }
-        let mut dues = turn.dues.values().filter(|due| turn.is_of(&due.rule, self.plan));
+        let mut dues = turn.dues.values().filter(|due| turn.carries(&due.rule, self.plan));
         let known = dues.find_map(|due| {
             let detail = Detail::read(&due.detail);
             (detail.is_about(fill) && !silenced.contains(&detail.trigger)).then_some((detail.trigger, detail.needed))
         });
         let decided = || {
-            let counts = |decision: &&Decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION;
+            let counts = |decision: &&Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
             let facts = turn.decisions.values().filter(counts).flat_map(|decision| &decision.facts);
             let named = facts.filter_map(|fact| fact.split("/_history/").next()).find(|fact| {
                 let id = fact.strip_prefix("MedicationDispense/");
@@ -218,10 +248,26 @@ impl<'a> Arranging<'a, '_> {
         known.or_else(decided).map_or(Role::Silent, |(trigger, needed)| Role::Known(trigger, needed))
     }
 
+    /// The version of this rule that has begun with the fill.
+    fn began(&self, turn: &Turn<'a>, fill: &Fill) -> Option<&'a Plan> {
+        let due = turn.dues.values().find(|due| turn.is_of(&due.rule, self.plan) && Detail::read(&due.detail).is_about(fill));
+        let decided = || {
+            let mut decisions = turn.decisions.values();
+            decisions.find(|decision| {
+                turn.is_of(&decision.rule, self.plan)
+                    && decision.gate != because::CONDITION
+                    && dispenses(&decision.facts).any(|id| fill.dispenses.iter().any(|known| known == id))
+            })
+        };
+        let rule = due.map(|due| due.rule.as_str()).or_else(|| decided().map(|decision| decision.rule.as_str()))?;
+        turn.rules.plan(rule)
+    }
+
     fn is_set_off(&self, turn: &Turn, event: &Heard, fill: &Fill) -> bool {
         let value = event.resource.value.as_ref();
-        let ask = Ask { story: turn.story, resource: value, fill: Some(fill) };
-        self.action.listens(&turn.rules.concepts, event.line, "MedicationDispense", value)
+        let ask = Ask { story: turn.story, resource: value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
+        let subject = Subject::of("MedicationDispense", value, turn.story);
+        self.action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject)
             && self.action.conditions.iter().all(|condition| condition.holds(&ask))
     }
 
@@ -251,7 +297,7 @@ impl<'a> Arranging<'a, '_> {
     /// that `stand`, only its days were counted anew: another fill became known, or its own day was corrected.
     fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>, stand: &BTreeSet<&str>) {
         let ours = |rule: &str, step: &str, episode: &str| {
-            rule.split('|').next() == Some(self.plan.url.as_str())
+            turn.rules.plan(rule).is_some_and(|plan| std::ptr::eq(plan, self.plan))
                 && self.action.steps.iter().any(|known| known.id == step)
                 && episode::is_of_product(episode, self.product)
         };
@@ -270,7 +316,11 @@ impl<'a> Arranging<'a, '_> {
         let fired = turn.fired_where(|decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
-                withdraw_task(turn, &decision, gate, why);
+                if gate == because::REVERSED {
+                    cancel_task(turn, &decision, gate, why);
+                } else {
+                    withdraw_task(turn, &decision, gate, why);
+                }
                 if gate == because::REVERSED && is_gone(turn, &decision) {
                     mark_said(turn, &decision);
                 }
@@ -281,7 +331,7 @@ impl<'a> Arranging<'a, '_> {
 
 /// Why a step of this fill cannot be planned at all.
 fn hindrance(turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
-    if matches!(step.anchor, Anchor::End(_)) {
+    if step.follows_end {
         if fill.last.is_none() {
             let why = "The days of supply are not known: neither dispense, order nor dose tells them.";
             return Some((because::SUPPLY, why.to_owned()));
@@ -292,17 +342,10 @@ fn hindrance(turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'st
         }
     }
     let Role::Fresh(event) = role else { return None };
-    let ask = Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill) };
+    let ask =
+        Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
     let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
-}
-/// The day on which a step of a fill is due; `None` when it is due at once.
-fn day(step: &Step, fill: &Fill) -> Option<i64> {
-    match step.anchor {
-        Anchor::AtOnce => None,
-        Anchor::Start(days) => Some(fill.handed + days),
-        Anchor::End(days) => fill.last.map(|last| last + days),
-    }
 }
 
 /// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
@@ -326,9 +369,12 @@ fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str)
     }
 }
 
-/// Plans a step for a day, unless it was decided already.
-fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, day: i64, role: &Role) {
+/// Plans a step, unless it was decided already.
+fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, (base, offset): (Base, Offset), role: &Role) {
     let step = candidate.step;
+    if turn.decided(candidate.plan, CLOSED, &candidate.episode).is_some() {
+        return;
+    }
     if let Some(known) = turn.decided(candidate.plan, &step.id, &candidate.episode) {
         // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
         // heard while the fill began on another day.
@@ -341,12 +387,9 @@ fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, day: i64, role: 
     if was_said(turn, candidate) {
         return;
     }
-    let store = candidate
-        .trigger
-        .map_or_else(|| supply::store(turn.story, &serde_json::Value::Null), |trigger| supply::store(turn.story, &trigger.value));
-    let speaks = step.activity.act == Act::Speak;
-    candidate.detail.planned = outputs::opening(turn, speaks, day, &store);
-    candidate.detail.until = candidate.detail.planned + step.window_days * DAY_MS;
+    if !follow::schedule(turn, candidate, base, offset) {
+        return;
+    }
     if candidate.detail.until < turn.story.now {
         return stop(turn, candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
     }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::json::{each, text};
 use super::{
-    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, Settings, Store, Story, Wants, pending, react, stoppable,
+    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, Settings, Store, Story, Wants, members, pending, react,
+    stoppable,
 };
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
 
@@ -142,7 +143,8 @@ impl<'r> Rehearsal<'r> {
     }
 
     fn turn(&mut self, occasion: &Occasion, depth: u8) {
-        let wants = self.rules.wants(occasion);
+        let dues: Vec<Due> = self.dues.values().cloned().collect();
+        let wants = self.rules.wants(occasion, &dues);
         let story = self.story(&wants);
         let reaction = react(self.rules, &story, occasion);
         self.record(reaction, depth);
@@ -157,6 +159,9 @@ impl<'r> Rehearsal<'r> {
             (wants.kinds.contains(&resource.kind) && !resource.deleted) || references.contains(&resource.reference())
         };
         let resources: Vec<Resource> = self.resources.values().filter(wanted).cloned().collect();
+        let members = members(&resources);
+        let named = self.resources.values().filter(|resource| members.contains(&resource.reference()));
+        let resources: Vec<Resource> = resources.iter().chain(named).cloned().collect();
         let known = stoppable(Person(1), &[], &resources);
         Story {
             tenant: Arc::from("rehearsal"),

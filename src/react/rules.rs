@@ -2,48 +2,75 @@
 //! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::activity::Activity;
 use super::concepts::Concepts;
 use super::gates::therapy;
-use super::plan::{Action, Anchor, Plan};
+use super::index::Index;
+use super::json::text;
+use super::plan::{Action, Plan, Step, Subject};
 use super::products::{self, Products};
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Wants, detail, person, read};
+use super::{Concern, Heard, Occasion, Wants, detail, overdue, person, read, supply};
 use crate::fhir::outcome::Issue;
-use crate::ledger::Line;
+use crate::ledger::{Due, Line};
 
 /// All rules of the house, with the concept groups, products and zones they rest on.
 #[derive(Debug, Default)]
 pub struct Rules {
+    /// Versions of one rule stand together, the oldest first.
     pub(crate) plans: Vec<Plan>,
     pub(crate) concepts: Concepts,
     pub(crate) products: Products,
     pub(crate) zones: Zones,
-    /// By resource type: which actions of which plans are about it.
-    index: HashMap<String, Vec<(usize, usize)>>,
+    /// By url: the versions of every rule that runs now.
+    pub(super) urls: HashMap<String, Vec<usize>>,
+    /// ActivityDefinitions by url.
+    pub(super) activities: HashMap<String, Arc<Value>>,
+    index: Index,
+    /// Kinds of resource that may make a step pointless.
+    stops: BTreeSet<&'static str>,
 }
 
-/// Kinds that are heard whatever the rules are: they change supplies, gates or stops.
-const HEARD: &[&str] = &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication"];
+/// A resource that rules are made of, and from when it counts.
+#[derive(Debug, Clone)]
+pub struct Artefact {
+    /// The resource.
+    pub value: Arc<Value>,
+    /// Since when, UTC milliseconds; 0 for what came with the program.
+    pub since: i64,
+}
 
-/// Kinds that every gate may ask about.
-const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent"];
+/// Kinds that are heard whatever the rules are: they change supplies, gates, stops, or what we asked for.
+const HEARD: &[&str] =
+    &["MedicationDispense", "Patient", "RelatedPerson", "Consent", "MedicationRequest", "Communication", "Task"];
+
+/// Kinds that every gate may ask about, and who answers for the person.
+const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "CareTeam"];
 
 impl Rules {
     /// Reads artefacts; later ones replace earlier ones of the same url. All faults are returned; a plan with a fault does not run.
     #[must_use]
     pub fn read(artefacts: &[Value]) -> (Self, Vec<Issue>) {
+        let artefacts: Vec<Artefact> =
+            artefacts.iter().map(|value| Artefact { value: Arc::new(value.clone()), since: 0 }).collect();
+        Self::of(&artefacts)
+    }
+
+    /// Reads artefacts of all their versions. A version of a plan acts on what was learned while it was the newest; faults are
+    /// told of the newest alone.
+    #[must_use]
+    pub fn of(artefacts: &[Artefact]) -> (Self, Vec<Issue>) {
         let mut rules = Self::default();
         let issues = read::artefacts(&mut rules, artefacts);
         for (at, plan) in rules.plans.iter().enumerate() {
             for (inner, action) in plan.actions.iter().enumerate() {
-                let kinds: BTreeSet<&String> = action.triggers.iter().map(|trigger| &trigger.kind).collect();
-                for kind in kinds {
-                    rules.index.entry(kind.clone()).or_default().push((at, inner));
-                }
+                rules.index.add((at, inner), action, &rules.concepts);
+                rules.stops.extend(action.all_stops().flat_map(super::condition::Condition::kinds));
             }
         }
         (rules, issues)
@@ -52,40 +79,87 @@ impl Rules {
     /// `url|version` of every rule that runs.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
-        self.plans.iter().map(Plan::canonical).collect()
+        let newest = self.urls.values().filter_map(|versions| self.plans.get(*versions.last()?));
+        let mut running: Vec<String> = newest.map(Plan::canonical).collect();
+        running.sort();
+        running
+    }
+
+    /// What is wrong with a plan that is to run beside these; `beside` are resources that come with it.
+    pub(super) fn faults(&self, plan: &Value, beside: &[&Value]) -> Vec<Issue> {
+        let of = |kind: &'static str| {
+            beside
+                .iter()
+                .filter(move |one| text(one, "resourceType") == Some(kind))
+                .filter_map(|one| Some((text(one, "url")?, *one)))
+        };
+        let mut activities: HashMap<&str, &Value> =
+            self.activities.iter().map(|(url, activity)| (url.as_str(), activity.as_ref())).collect();
+        activities.extend(of("ActivityDefinition"));
+        let sets: BTreeSet<&str> = of("ValueSet").map(|(url, _)| url).collect();
+        read::plan(plan, &self.concepts, &activities, &sets).1
+    }
+
+    /// What is wrong with an ActivityDefinition that rules follow, or that bears a url of ours.
+    pub(super) fn faults_with(&self, activity: &Value) -> Vec<Issue> {
+        let url = text(activity, "url").unwrap_or_default();
+        if !self.activities.contains_key(url) && !url.starts_with(read::ROOT) {
+            return Vec::new();
+        }
+        let fault = |why: String| Issue::error("business-rule", "bad-activity", "ActivityDefinition", why);
+        Activity::read(activity).err().map(fault).into_iter().collect()
     }
 
     /// Whether an event about this type can need a story at all; if not, it is settled without reading the resource.
     #[must_use]
     pub fn hears(&self, kind: &str) -> bool {
-        HEARD.contains(&kind) || self.index.contains_key(kind)
+        HEARD.contains(&kind) || self.index.knows(kind) || self.stops.contains(kind)
+    }
+
+    /// How many actions an event about this resource makes us look at.
+    #[must_use]
+    pub fn considered(&self, kind: &str, value: &Value) -> usize {
+        self.index.look(Subject::new(kind, value), &self.concepts, &self.products).len()
     }
 
     /// Whether an event about this resource needs a story.
     #[must_use]
     pub fn concerns(&self, kind: &str, line: Line, value: &Value) -> Concern {
         if line == Line::Linked {
-            return Concern::Pending;
+            return Concern::Rules;
         }
         match kind {
             "MedicationDispense" => Concern::Rules,
             "Patient" if person::says_died(value) => Concern::Rules,
             "MedicationRequest" if therapy::has_ended(value) => Concern::Rules,
-            "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
             "Communication" if words::wish(value).is_some() => Concern::Rules,
-            _ if self.about(kind, value).next().is_some() => Concern::Rules,
+            "Task" if overdue::has_ended(value) => Concern::Rules,
+            _ if self.is_moved(kind, line, value) => Concern::Rules,
+            "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
+            _ if self.stops.contains(kind) => Concern::Pending,
             _ => Concern::Nothing,
         }
     }
 
-    /// What must be loaded to react to it.
+    /// Whether an event may set a rule off, or take back what one was set off by.
+    fn is_moved(&self, kind: &str, line: Line, value: &Value) -> bool {
+        let back = line == Line::Deleted || kind == "Condition" || supply::is_undone(value);
+        self.about(Subject::new(kind, value))
+            .any(|(_, action)| back || action.triggers.iter().any(|trigger| trigger.line == line))
+    }
+
+    /// What must be loaded to react to it, for a person with these dues.
     #[must_use]
-    pub fn wants(&self, occasion: &Occasion) -> Wants {
+    pub fn wants(&self, occasion: &Occasion, dues: &[Due]) -> Wants {
         let mut wants = Wants::default();
         match occasion {
             Occasion::Heard(events) => {
                 for event in events {
                     self.want_for(event, &mut wants);
+                }
+                let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
+                for due in dues {
+                    self.want_again(due, &kinds, &mut wants);
                 }
             }
             Occasion::Due(due) => {
@@ -94,12 +168,8 @@ impl Rules {
                 wants.supplies |= !detail.product.is_empty();
                 wants.references.push(detail.trigger);
                 wants.references.extend(detail.needed);
-                if let Some((action, step)) = self.plan(&due.rule).and_then(|plan| plan.step(&due.step)) {
-                    let conditions = action.conditions.iter().chain(&step.conditions);
-                    wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
-                    if step.activity.product.is_some() {
-                        wants.kinds.push(String::from("AllergyIntolerance"));
-                    }
+                if let Some((action, step)) = self.step(due) {
+                    self.want_step(action, step, &mut wants);
                 }
             }
         }
@@ -114,25 +184,34 @@ impl Rules {
     fn want_for(&self, event: &Heard, wants: &mut Wants) {
         let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
         wants.kinds.push(String::from("Patient"));
+        // What is held may be about a supply; without its rows it would pass for reversed.
+        wants.supplies = true;
         if kind == "MedicationDispense" {
-            wants.supplies = true;
             wants.references.extend(products::needed(value));
         } else {
-            // What is held may be about a supply; without its rows it would pass for reversed.
-            wants.supplies = true;
             self.want_gates(wants);
         }
         // A message without a subject stands in nobody's story: the one who wrote it is asked for by name.
         if kind == "Communication" && value.get("subject").is_none() && words::is_related(value) {
             wants.references.extend(words::sender(value));
         }
-        for (_, action) in self.about(kind, value) {
-            let conditions = action.conditions.iter().chain(action.steps.iter().flat_map(|step| &step.conditions));
-            wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
+        if kind == "Task" {
+            wants.references.extend(overdue::facts(value));
+        }
+        let subject = Subject::new(kind, value);
+        if let Some(reads) = self.index.reads(kind).filter(|_| subject.refers()) {
+            wants.kinds.extend(reads.kinds.iter().map(|kind| (*kind).to_owned()));
+            if reads.hurries {
+                self.want_gates(wants);
+                wants.kinds.push(String::from("AllergyIntolerance"));
+            }
+        }
+        for (_, action) in self.about(subject) {
+            wants.kinds.extend(action.kinds().map(str::to_owned));
             if kind == "Condition" {
                 wants.kinds.push(String::from("Condition"));
             }
-            if action.steps.iter().any(|step| step.anchor == Anchor::AtOnce) {
+            if action.hurries() {
                 self.want_gates(wants);
             }
             if action.steps.iter().any(|step| step.activity.product.is_some()) {
@@ -141,28 +220,52 @@ impl Rules {
         }
     }
 
+    /// What is due may be decided now, or turn out to be pointless, because of what was heard.
+    fn want_again(&self, due: &Due, heard: &BTreeSet<&str>, wants: &mut Wants) {
+        let Some((action, step)) = self.step(due) else { return };
+        let detail = detail::Detail::read(&due.detail);
+        let mut stops = action.stops.iter().chain(&step.stops);
+        if detail.held || stops.any(|stop| heard.iter().any(|kind| stop.reads(kind))) {
+            self.want_step(action, step, wants);
+            wants.references.push(detail.trigger);
+            wants.references.extend(detail.needed);
+        }
+    }
+
+    fn want_step(&self, action: &Action, step: &Step, wants: &mut Wants) {
+        self.want_gates(wants);
+        let conditions = action.conditions.iter().chain(&action.stops).chain(step.asks());
+        wants.supplies = true;
+        wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
+        if step.activity.product.is_some() {
+            wants.kinds.push(String::from("AllergyIntolerance"));
+        }
+    }
+
     #[expect(clippy::unused_self, reason = "which kinds gates ask for is a matter of the rules")]
     fn want_gates(&self, wants: &mut Wants) {
         wants.kinds.extend(GATED.iter().map(|kind| (*kind).to_owned()));
     }
 
+    fn step(&self, due: &Due) -> Option<(&Action, &Step)> {
+        self.plan(&due.rule)?.step(&due.step)
+    }
+
     /// The actions that are about such a resource, with their plans.
-    pub(crate) fn about<'a>(&'a self, kind: &'a str, value: &'a Value) -> impl Iterator<Item = (&'a Plan, &'a Action)> {
-        self.actions(kind).filter(|(_, action)| action.is_about(&self.concepts, kind, value))
+    pub(crate) fn about<'a>(&'a self, subject: Subject<'a>) -> impl Iterator<Item = (&'a Plan, &'a Action)> {
+        let places = self.index.look(subject, &self.concepts, &self.products);
+        let found = places.into_iter().filter_map(|(plan, action)| {
+            let plan = self.plans.get(plan)?;
+            plan.actions.get(action).map(|action| (plan, action))
+        });
+        found.filter(move |(_, action)| action.is_about(&self.concepts, &self.products, subject))
     }
 
-    /// All actions that are about a kind of resource, with their plans.
-    pub(crate) fn actions(&self, kind: &str) -> impl Iterator<Item = (&Plan, &Action)> {
-        let listed = self.index.get(kind).map_or(&[][..], Vec::as_slice);
-        listed.iter().filter_map(|(plan, action)| {
-            let plan = self.plans.get(*plan)?;
-            plan.actions.get(*action).map(|action| (plan, action))
-        })
-    }
-
-    /// The rule of a `url|version`, in whatever version runs now.
+    /// The rule of a `url|version`: in that version where it is known, else in the one that runs now. `None` when it runs no longer.
     pub(crate) fn plan(&self, canonical: &str) -> Option<&Plan> {
-        let url = canonical.split('|').next().unwrap_or(canonical);
-        self.plans.iter().find(|plan| plan.url == url)
+        let (url, version) = canonical.split_once('|').unwrap_or((canonical, ""));
+        let versions = self.urls.get(url)?;
+        let same = versions.iter().rev().filter_map(|at| self.plans.get(*at)).find(|plan| plan.version == version);
+        same.or_else(|| self.plans.get(*versions.last()?))
     }
 }

@@ -76,7 +76,12 @@ pub(crate) fn row(rules: &Rules, story: &Story, dispense: &Resource) -> Result<S
 
 /// Whether a dispense was taken back: deleted, or of a status that undoes it.
 pub(crate) fn is_reversed(resource: &Resource) -> bool {
-    resource.deleted || matches!(text(&resource.value, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
+    resource.deleted || is_undone(&resource.value)
+}
+
+/// Whether its status undoes a resource.
+pub(crate) fn is_undone(resource: &Value) -> bool {
+    matches!(text(resource, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
 }
 
 /// The day it was handed over, else prepared, where that is known to the day.

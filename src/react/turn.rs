@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::cover::{Fill, fills};
 use super::detail::Detail;
+use super::facts::Ask;
 use super::plan::{Plan, Step};
 use super::{Output, Reaction, Resource, Rules, Story, episode};
 use crate::ledger::{Decision, Due, Mark, Outcome, Precondition, Supply};
@@ -56,6 +57,17 @@ impl<'a> Turn<'a> {
     #[expect(clippy::unused_self, reason = "reads as a question to the turn")]
     pub(crate) fn is_of(&self, rule: &str, plan: &Plan) -> bool {
         rule.split('|').next() == Some(plan.url.as_str())
+    }
+
+    /// Whether this plan is the one that carries on with what a `url|version` began.
+    pub(crate) fn carries(&self, rule: &str, plan: &Plan) -> bool {
+        self.rules.plan(rule).is_some_and(|known| std::ptr::eq(known, plan))
+    }
+
+    /// What a candidate's conditions are asked about; nothing when what it rests on is not loaded.
+    pub(crate) fn ask<'b>(&'b self, candidate: &'b Candidate) -> Option<Ask<'b>> {
+        let resource = candidate.trigger?.value.as_ref();
+        Some(Ask { story: self.story, resource, fill: candidate.fill.as_ref(), supplies: &self.supplies, rules: self.rules })
     }
 
     /// What was decided of this step in this episode, also for a person that was united with this one.

@@ -8,7 +8,7 @@ use super::decide::because;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::gates::{self, GATES, Verdict};
-use super::plan::{Action, Plan, Step};
+use super::plan::{Action, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
 use super::why::{facts, parts, planned_parts};
 use super::{Resource, Rules, Story, Wants, products, supply};
@@ -32,7 +32,7 @@ mod before {
 pub fn wants(rules: &Rules, plan: Option<&str>) -> Wants {
     let mut wants = Wants { supplies: true, ..Wants::default() };
     wants.kinds.extend(["Patient", "RelatedPerson", "Consent", "AllergyIntolerance"].map(str::to_owned));
-    for plan in rules.plans.iter().filter(|known| plan.is_none_or(|asked| is_named(known, asked))) {
+    for plan in rules.plans.iter().filter(|known| is_asked(known, plan)) {
         for action in &plan.actions {
             wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
             let conditions = action.conditions.iter().chain(action.steps.iter().flat_map(|step| &step.conditions));
@@ -48,7 +48,7 @@ pub fn wants(rules: &Rules, plan: Option<&str>) -> Wants {
 #[must_use]
 pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value> {
     let turn = Turn::new(rules, story);
-    let asked: Vec<&Plan> = rules.plans.iter().filter(|known| plan.is_none_or(|asked| is_named(known, asked))).collect();
+    let asked: Vec<&Plan> = rules.plans.iter().filter(|known| is_asked(known, plan)).collect();
     if plan.is_some() && asked.is_empty() {
         return None;
     }
@@ -61,6 +61,12 @@ pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value
     let mut parameter = vec![json!({"name": "sentence", "valueString": sentence})];
     parameter.extend(found);
     Some(json!({"resourceType": "Parameters", "parameter": parameter}))
+}
+
+/// Whether a rule is asked about: without a name all that run, of one that is named its newest version unless it names another.
+fn is_asked(plan: &Plan, asked: Option<&str>) -> bool {
+    let is_newest = plan.until == i64::MAX;
+    asked.map_or(is_newest, |asked| is_named(plan, asked) && (is_newest || asked.contains('|')))
 }
 
 /// A rule is named by its canonical, with or without version, or by the last part of it.
@@ -136,7 +142,10 @@ fn of_nothing(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Val
 
 fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     let rules = turn.rules;
-    let suits = |resource: &&Resource| !resource.deleted && action.is_about(&rules.concepts, &resource.kind, &resource.value);
+    let suits = |resource: &&Resource| {
+        let subject = Subject::of(&resource.kind, &resource.value, turn.story);
+        !resource.deleted && action.is_about(&rules.concepts, &rules.products, subject)
+    };
     // What was learned in person says more than what was imported, and what is newer more than what is older.
     let newest = turn.story.resources.iter().filter(suits).max_by_key(|one| (one.how != How::Import, one.learned, &one.id));
     let Some(newest) = newest else { return unheard(action) };
@@ -166,8 +175,8 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
             Err(why) => return found(because::SUPPLY, why.reason().to_owned(), mends(because::SUPPLY)),
         }
     }
-    let ask = Ask { story: turn.story, resource: &newest.value, fill: fill.as_ref() };
-    let mut conditions = action.conditions.iter().chain(&step.conditions);
+    let ask = Ask { story: turn.story, resource: &newest.value, fill: fill.as_ref(), supplies: &turn.supplies, rules };
+    let mut conditions = action.conditions.iter().chain(&step.conditions).chain(&step.starts);
     if let Some(broken) = conditions.find(|condition| !condition.holds(&ask)) {
         let reason = format!("A condition of the rule does not hold: {}", broken.text());
         return found(because::CONDITION, reason, mends(because::CONDITION));
@@ -232,6 +241,8 @@ fn mends(gate: &str) -> String {
         because::SUPPLY => {
             "A day handed over and days of supply that can be known: daysSupply, the order's duration, or quantity and dose."
         }
+        because::POINTLESS => "Facts for which what makes it pointless does not hold.",
+        because::TWICE => "Nothing: the same was asked for already.",
         because::RULE => "A rule that runs again.",
         because::TAKEN => "Nothing: somebody else has seen to it.",
         "fault" => "The operator finds the fault in the log; it is tried again, or the fact must be sent again.",

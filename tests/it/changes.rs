@@ -52,7 +52,10 @@ async fn each_version_is_told_once(database: Database) {
     let all =
         ["Patient/b/3", "Patient/b/2", "Patient/a/2", "Patient/c/1", "Patient/b/1", "Patient/a/1", "MedicationDispense/d/1"];
     for count in [1, 2, 3, 100] {
-        assert_eq!(walk(&house, &format!("_history?_count={count}"), None).await, all, "{count}");
+        let mut everything = walk(&house, &format!("_history?_count={count}"), None).await;
+        // The form that comes with the program is there from the start.
+        everything.retain(|told| !told.starts_with("Questionnaire/"));
+        assert_eq!(everything, all, "{count}");
         assert_eq!(walk(&house, &format!("Patient/_history?_count={count}"), None).await, all[..6], "{count}");
     }
     assert_eq!(walk(&house, "_history?_since=2026-06-01T15:01:00Z", None).await, all[..3]);

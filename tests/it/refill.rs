@@ -26,7 +26,7 @@ pub(crate) async fn with_ada() -> House {
 async fn a_fill_leads_to_advice_a_reminder_and_a_call() {
     let house = with_ada().await;
     house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
-    house.days(35).await;
+    house.days(31).await;
     assert_eq!(diary(&house, "ada").await, USUAL);
 
     let said = house.all("Communication?subject=Patient/ada").await;
@@ -103,7 +103,10 @@ async fn what_is_too_late_is_not_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_supply_is_not_guessed() {
     let house = with_ada().await;
-    house.put(&dispense("d", "ada", "2026-06-01").with("daysSupply", json!(null))).await.is(201);
+    let clopidogrel = json!({"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "309362"}]});
+    let unknown =
+        dispense("d", "ada", "2026-06-01").with("daysSupply", json!(null)).with("medicationCodeableConcept", clopidogrel);
+    house.put(&unknown).await.is(201);
     house.days(35).await;
     assert_eq!(texts(&house, "ada").await.len(), usize::from(!diary(&house, "ada").await.is_empty()));
     assert!(!diary(&house, "ada").await.iter().any(|line| line.contains("reminder") || line.contains("refill-call")));
@@ -119,4 +122,55 @@ async fn what_is_due_survives_a_restart() {
     house.restart().await;
     house.days(25).await;
     assert_eq!(diary(&house, "ada").await, USUAL);
+}
+
+// A call that nobody makes is raised once, however often we look, and stays the same Task.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_makes_is_raised_once() {
+    let house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+    house.days(60).await;
+    let raised = house.all("Task?business-status=overdue&priority=urgent&patient=Patient/ada").await;
+    assert_eq!((raised.len(), raised[0]["meta"]["versionId"].as_str()), (1, Some("2")));
+    assert_eq!(house.count("Task").await, 1);
+}
+
+// A call that was made with a new dispense closes the episode, and one that was made without any outcome stays as it was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_done_with_a_dispense_closes_the_episode() {
+    let house = with_ada().await;
+    house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+    house.days(31).await;
+    let mut task = house.all("Task?patient=Patient/ada").await.remove(0);
+    for status in ["accepted", "in-progress", "completed"] {
+        task = task.with("status", status);
+        if status == "completed" {
+            let output = json!([{"type": {"text": "dispense"}, "valueReference": {"reference": "MedicationDispense/elsewhere"}}]);
+            task = task.with("output", output);
+        }
+        task = house.put(&task).await.is(200).json();
+    }
+    house.beat().await;
+    let closed = house.database.rows("SELECT step || ' ' || outcome || ' ' || gate FROM decisions WHERE step = 'closed'");
+    assert_eq!(closed.into_iter().flatten().collect::<Vec<_>>(), ["closed stopped taken"]);
+    house.days(30).await;
+    assert_eq!(house.count("Task?business-status=overdue").await, 0);
+}
+
+// An order that was stopped takes its call back, also when somebody is at it, and the Task says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_order_takes_its_call_back() {
+    let house = with_ada().await;
+    let order = json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "intent": "order",
+        "subject": {"reference": "Patient/ada"}, "medicationCodeableConcept": {"text": "lisinopril"}});
+    house.put(&order).await.is(201);
+    let fill = dispense("d", "ada", "2026-06-01").with("authorizingPrescription", json!([{"reference": "MedicationRequest/o"}]));
+    house.put(&fill).await.is(201);
+    house.days(31).await;
+    let task = house.all("Task?patient=Patient/ada").await.remove(0).with("status", "accepted");
+    house.put(&task).await.is(200);
+    house.put(&order.with("status", "stopped")).await.is(200);
+    house.beat().await;
+    let task = house.all("Task?patient=Patient/ada").await.remove(0);
+    assert_eq!((&task["status"], &task["statusReason"]["coding"][0]["code"]), (&json!("cancelled"), &json!("therapy")));
 }

@@ -130,7 +130,10 @@ fn texts(message: &Value) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dispense_leads_to_advice_a_reminder_and_a_call() {
     let played = Played::until(NOON).await;
-    assert_eq!(played.became("margaret-okafor").await, ["advice fired day 3", "reminder fired day 25", "call fired day 30"]);
+    assert_eq!(
+        played.became("margaret-okafor").await,
+        ["word fired day 1", "advice fired day 3", "reminder fired day 25", "call fired day 30"]
+    );
     assert_eq!(texts(&played.of("margaret-okafor", "reminder").await), 2);
     let (task, owner) = (played.of("margaret-okafor", "call").await, json!("Organization/harbor-elm-street"));
     assert_eq!((task["status"].as_str(), &task["owner"]["reference"]), (Some("requested"), &owner));
@@ -178,7 +181,7 @@ async fn what_is_sent_twice_counts_once_and_what_comes_early_moves_the_dates() {
 
     let cohen = ["advice fired day 5", "call withdrawn moved day 20", "reminder withdrawn moved day 20", "advice fired day 23"];
     assert_eq!(played.became("david-cohen").await, cohen);
-    assert_eq!(played.planned("david-cohen").await, ["reminder day 57", "call day 62"]);
+    assert_eq!(played.planned("david-cohen").await, ["reminder day 57", "call day 62", "word day 91"]);
     played.gateway.stop().await;
 }
 

@@ -1,19 +1,26 @@
 //! What a rule's condition may ask for beside the resource it stands on: `%patient`, `%supply` and so on.
 
+mod adherence;
 mod allergies;
 mod conditions;
 mod dispense;
+mod observations;
 mod order;
+mod orders;
 mod patient;
 mod resource;
+mod supplies;
 mod supply;
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Story;
-use super::cover::Fill;
+use super::cover::{Fill, fills};
+use super::{Rules, Story, zones};
+use crate::ledger::Supply;
+use crate::react::supply as rows;
 
 /// A fact that rules may ask for by name.
 pub(crate) struct Fact {
@@ -34,6 +41,38 @@ pub(crate) struct Ask<'a> {
     pub(crate) resource: &'a Value,
     /// The fill it belongs to, where it is a dispense.
     pub(crate) fill: Option<&'a Fill>,
+    /// All that was handed over to the person, as it is known now.
+    pub(crate) supplies: &'a [Supply],
+    /// What products and groups of them are known.
+    pub(crate) rules: &'a Rules,
+}
+
+impl Ask<'_> {
+    /// The fills of every product group, in order of the groups.
+    fn by_product(&self) -> BTreeMap<&str, Vec<Fill>> {
+        let mut rows: BTreeMap<&str, Vec<&Supply>> = BTreeMap::new();
+        for row in self.supplies {
+            rows.entry(row.product.as_str()).or_default().push(row);
+        }
+        rows.into_iter().map(|(product, rows)| (product, fills(&rows))).collect()
+    }
+
+    /// Today, in days since 1970, where the resource belongs.
+    fn today(&self) -> i64 {
+        zones::day(self.story.now, &rows::store(self.story, self.resource).zone)
+    }
+}
+
+impl Ask<'_> {
+    /// The groups of ingredients that a product group belongs to.
+    fn groups(&self, product: &str) -> BTreeSet<&str> {
+        ingredients(product).into_iter().flat_map(|ingredient| self.rules.concepts.lists(ingredient)).collect()
+    }
+}
+
+/// The ingredients that a product group is named by.
+fn ingredients(product: &str) -> Vec<&str> {
+    product.strip_prefix("ingredient|").map(|names| names.split('+').collect()).unwrap_or_default()
 }
 
 impl std::fmt::Debug for Fact {
@@ -46,8 +85,19 @@ impl std::fmt::Debug for Fact {
 ///
 /// To add one: write `facts/<fact>.rs` with a `pub(super) const FACT: Fact`, name it in a `mod` line above, and put it here.
 /// Name the kinds it reads, so that they are loaded for the rules that ask for it and for no others.
-pub(crate) const FACTS: &[Fact] =
-    &[resource::FACT, patient::FACT, supply::FACT, order::FACT, dispense::FACT, conditions::FACT, allergies::FACT];
+pub(crate) const FACTS: &[Fact] = &[
+    resource::FACT,
+    patient::FACT,
+    supply::FACT,
+    supplies::FACT,
+    adherence::FACT,
+    order::FACT,
+    orders::FACT,
+    dispense::FACT,
+    conditions::FACT,
+    observations::FACT,
+    allergies::FACT,
+];
 
 /// All current resources of a kind.
 fn all<'a>(ask: &Ask<'a>, kind: &'static str) -> Vec<Cow<'a, Value>> {

@@ -1,4 +1,5 @@
-//! `%supply`: the fill a dispense belongs to: `handed`, `first`, `last`, `days` and the `step` that told the days.
+//! `%supply`: the fill a dispense belongs to: `handed`, `first`, `last`, `days`, the `step` that told the days,
+//! and its `number` among the fills of its product.
 
 use std::borrow::Cow;
 
@@ -13,6 +14,13 @@ pub(super) const FACT: Fact = Fact {
     value: |ask| {
         let Some(fill) = ask.fill else { return Vec::new() };
         let mut value = json!({"handed": written(fill.handed), "first": written(fill.first), "step": fill.step});
+        let number = ask.by_product().into_values().find_map(|fills| {
+            let at = fills.iter().position(|known| known.dispenses == fill.dispenses && known.first == fill.first);
+            at.map(|at| at + 1)
+        });
+        if let Some(number) = number {
+            value["number"] = json!(number);
+        }
         if let Some(last) = fill.last {
             value["last"] = json!(written(last));
             value["days"] = json!(fill.days);

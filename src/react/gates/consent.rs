@@ -9,6 +9,9 @@ pub(super) const GATE: Gate =
 
 fn ask(asked: &Asked) -> Verdict {
     let story = asked.turn.story;
+    if asked.candidate.step.activity.inward {
+        return Verdict::Pass;
+    }
     if asked.candidate.plan.is_marketing() {
         return match answer(story, Purpose::Marketing) {
             Answer::Given => Verdict::Pass,

@@ -6,6 +6,9 @@ use crate::react::person;
 pub(super) const GATE: Gate = Gate { name: "stop", mends: "The person's own START for the address.", ask };
 
 fn ask(asked: &Asked) -> Verdict {
+    if asked.candidate.step.activity.inward {
+        return Verdict::Pass;
+    }
     let (stopped, story) = (&asked.turn.stopped, asked.turn.story);
     let addresses = asked.recipient.map(|recipient| recipient.addresses()).unwrap_or_default();
     if addresses.iter().any(|address| stopped.contains(address)) {

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::{Asked, Gate, Verdict, stop};
 use crate::fhir::time::Moment;
 use crate::react::json::text;
-use crate::react::plan::Anchor;
 use crate::react::{products, zones};
 
 pub(super) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
@@ -22,7 +21,7 @@ pub(crate) fn has_ended(order: &Value) -> bool {
 
 fn ask(asked: &Asked) -> Verdict {
     // Advice on what was handed over is as good without an order; only what asks for the next fill needs one that goes on.
-    if !matches!(asked.candidate.step.anchor, Anchor::End(_)) {
+    if !asked.candidate.step.follows_end {
         return Verdict::Pass;
     }
     let order = asked.candidate.trigger.and_then(|dispense| products::order(&dispense.value, asked.turn.story));

@@ -81,6 +81,17 @@ proptest! {
     }
 }
 
+// A fill that was moved to a day and taken back later leaves that day free for another one.
+#[test]
+fn a_fill_that_was_taken_back_stands_in_no_others_way() {
+    let rules = rules();
+    let facts = [(1, 8, true), (24, 8, false), (8, 8, true), (1, 23, false)];
+    let planned = ["advice 2026-01-27T13", "call 2026-02-01T13", "reminder 2026-01-27T13"];
+    for order in [twice(4, &[]), twice(4, &[2, 3])] {
+        assert_eq!(dues(&told(&rules, &facts, &order)), planned, "{order:?}");
+    }
+}
+
 #[test]
 fn a_day_is_a_day_when_the_clocks_change() {
     // New York goes to summer time on 8 March 2026 and back on 1 November: eight in the morning stays eight in the morning, and

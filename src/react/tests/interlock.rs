@@ -167,7 +167,7 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
     let mut message = house.resources["Communication/1"].clone();
     message.person = Person(9);
     let occasion = Occasion::Heard(vec![Heard { line: Line::Created, resource: message, react: true, depth: 0 }]);
-    assert!(rules.wants(&occasion).references.contains(&String::from("RelatedPerson/r")));
+    assert!(rules.wants(&occasion, &[]).references.contains(&String::from("RelatedPerson/r")));
     for (known, expected) in
         [(true, vec!["RelatedPerson/r", "person:9", "tel:5550107777"]), (false, vec!["RelatedPerson/r", "person:9"])]
     {

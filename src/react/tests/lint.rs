@@ -18,13 +18,14 @@ fn faults(change: impl Fn(&mut Value)) -> (Vec<&'static str>, bool) {
 #[test]
 fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 22] = [
+        ("trigger-without-name", |plan| plan["action"][0]["trigger"][0] = json!({"type": "named-event"})),
         ("plan-without-priority", |plan| plan["extension"] = json!([])),
         ("plan-without-version", |plan| drop(plan.as_object_mut().unwrap().shift_remove("version"))),
         ("plan-not-approved", |plan| drop(plan.as_object_mut().unwrap().shift_remove("approvalDate"))),
         ("plan-not-reviewed", |plan| drop(plan.as_object_mut().unwrap().shift_remove("reviewer"))),
         ("plan-without-action", |plan| plan["action"] = json!([])),
-        ("unknown-trigger", |plan| plan["action"][0]["trigger"][0]["type"] = json!("periodic")),
+        ("unknown-trigger", |plan| plan["action"][0]["trigger"][0]["type"] = json!("data-accessed")),
         ("trigger-without-data", |plan| plan["action"][0]["trigger"][0]["data"] = json!([])),
         ("unknown-value-set", |plan| {
             plan["action"][0]["trigger"][0]["data"][0]["codeFilter"] = json!([{"path": "medication", "valueSet": "urn:x"}]);
@@ -36,6 +37,19 @@ fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
         ("bad-offset", |plan| plan["action"][0]["action"][0]["relatedAction"][0]["offsetDuration"]["code"] = json!("mg")),
         ("unknown-activity", |plan| plan["action"][0]["action"][0]["definitionCanonical"] = json!("urn:x")),
         ("step-twice", |plan| plan["action"][0]["action"][1]["id"] = json!("advice")),
+        ("unknown-anchor", |plan| {
+            let related = &mut plan["action"][0]["action"][0]["relatedAction"][0];
+            (related["actionId"], related["relationship"]) = (json!("call"), json!("before-start"));
+        }),
+        ("anchor-cycle", |plan| {
+            for (at, to) in [(0, "call"), (2, "advice")] {
+                let related = &mut plan["action"][0]["action"][at]["relatedAction"][0];
+                (related["actionId"], related["relationship"]) = (json!(to), json!("after-end"));
+            }
+        }),
+        ("unknown-condition", |plan| plan["action"][0]["condition"][0]["kind"] = json!("start")),
+        ("unknown-condition", |plan| plan["action"][0]["condition"][0]["kind"] = json!("perhaps")),
+        ("step-too-deep", |plan| plan["action"][0]["action"][0]["action"] = json!([{"id": "inner"}])),
         ("step-without-id", |plan| drop(plan["action"][0]["action"][0].as_object_mut().unwrap().shift_remove("id"))),
     ];
     for (key, change) in changes {
@@ -62,7 +76,7 @@ fn a_rule_that_listens_to_what_it_says_is_refused() {
 #[test]
 fn all_faults_are_found_at_once() {
     let (keys, _) = faults(|plan| {
-        plan["action"][0]["trigger"][0]["type"] = json!("periodic");
+        plan["action"][0]["trigger"][0]["type"] = json!("data-accessed");
         plan["action"][0]["action"][0]["definitionCanonical"] = json!("urn:x");
         plan["reviewer"] = json!([]);
     });

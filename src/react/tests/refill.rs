@@ -6,6 +6,14 @@ use serde_json::json;
 use super::{at, dispense, dues, house, outcome, rules, status, told};
 use crate::ledger::{How, Outcome};
 
+/// All that follows from thirty days of supply when nothing else happens.
+const SAID: [&str; 4] = [
+    "advice fired 2026-01-04T13",
+    "reminder fired 2026-01-26T13",
+    "call fired 2026-01-31T13",
+    "overdue:call fired 2026-02-03T13",
+];
+
 #[test]
 fn a_fill_is_followed_by_advice_a_reminder_and_a_call() {
     let rules = rules();
@@ -13,7 +21,7 @@ fn a_fill_is_followed_by_advice_a_reminder_and_a_call() {
     house.hear(dispense("a", "2026-01-01", 30));
     assert_eq!(dues(&house), ["advice 2026-01-04T13", "call 2026-01-31T13", "reminder 2026-01-26T13"]);
     house.advance(at("2026-02-10T00:00:00Z"));
-    assert_eq!(told(&house), ["advice fired 2026-01-04T13", "reminder fired 2026-01-26T13", "call fired 2026-01-31T13"]);
+    assert_eq!(told(&house), SAID);
     assert_eq!(status(&house, "Communication"), ["completed", "completed"]);
     assert_eq!(status(&house, "CommunicationRequest"), ["completed", "completed"]);
     assert_eq!(status(&house, "Task"), ["requested"]);
@@ -151,7 +159,7 @@ fn the_same_fact_again_changes_nothing() {
         house.hear(fill);
     }
     house.advance(at("2026-02-10T00:00:00Z"));
-    assert_eq!(told(&house), ["advice fired 2026-01-04T13", "reminder fired 2026-01-26T13", "call fired 2026-01-31T13"]);
+    assert_eq!(told(&house), SAID);
     house.hear(dispense("a", "2026-01-01", 30));
     house.advance(at("2026-03-10T00:00:00Z"));
     assert_eq!((house.spoken(), status(&house, "Task").len()), (2, 1));

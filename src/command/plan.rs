@@ -1,0 +1,245 @@
+//! `signa plan`: rules with their own test cases, looked at before they are sent anywhere.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::Plan;
+use crate::react::{self, Rules, cases};
+
+/// A file with what it holds.
+struct Sheet {
+    path: PathBuf,
+    value: Value,
+}
+
+/// Does what was asked.
+pub fn run(asked: &Plan) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let good = match asked {
+        Plan::Lint { path } => lint(&mut out, path)?,
+        Plan::Test { path } => test(&mut out, path)?,
+        Plan::Diff { path, against } => diff(&mut out, path, against.as_deref())?,
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every `.json` file under a path, in order; a file alone stands for itself.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).with_context(|| format!("the folder {}", path.display()))?;
+    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    entries.sort();
+    let mut found = Vec::new();
+    for entry in entries {
+        if entry.is_dir() {
+            found.extend(files(&entry)?);
+        } else if entry.extension().is_some_and(|ending| ending == "json") {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file holds the cases of a rule and no rule.
+pub(super) fn is_cases(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".cases.json")
+}
+
+/// The artefacts and the case files under a path.
+fn sheets(path: &Path) -> Result<(Vec<Sheet>, Vec<Sheet>)> {
+    let (mut artefacts, mut cases) = (Vec::new(), Vec::new());
+    // A rule named alone is read with what lies beside it: its messages, its value sets, its cases.
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    for file in files(folder)? {
+        let text = std::fs::read(&file).with_context(|| format!("the file {}", file.display()))?;
+        let value = serde_json::from_slice(&text).with_context(|| format!("the file {}", file.display()))?;
+        let sheet = Sheet { path: file, value };
+        if is_cases(&sheet.path) { cases.push(sheet) } else { artefacts.push(sheet) }
+    }
+    if artefacts.is_empty() && cases.is_empty() {
+        bail!("there is no .json file under {}", path.display());
+    }
+    Ok((artefacts, cases))
+}
+
+/// The shipped rules with these laid over them, and every fault in a sentence.
+fn laid_over(artefacts: &[Sheet]) -> (Rules, Vec<String>) {
+    let mut all = react::shipped();
+    all.extend(artefacts.iter().map(|sheet| sheet.value.clone()));
+    let (rules, issues) = Rules::read(&all);
+    let faults = issues.iter().filter(|issue| issue.refuses());
+    (rules, faults.map(|issue| format!("{}: {} ({})", issue.expression, issue.diagnostics, issue.key)).collect())
+}
+
+fn is_meant(path: &Path, sheet: &Sheet) -> bool {
+    path.is_dir() || sheet.path == path
+}
+
+fn lint(out: &mut impl Write, path: &Path) -> Result<bool> {
+    let (artefacts, _) = sheets(path)?;
+    let (_, mut faults) = laid_over(&artefacts);
+    for sheet in artefacts.iter().filter(|sheet| is_meant(path, sheet)) {
+        let of_shape = crate::check::value(&sheet.value, None, "");
+        let name = sheet.path.display();
+        faults.extend(
+            of_shape
+                .iter()
+                .filter(|issue| issue.refuses())
+                .map(|issue| format!("{name}: {}: {} ({})", issue.expression, issue.diagnostics, issue.key)),
+        );
+        if sheet.value.get("url").is_none() {
+            faults.push(format!("{name}: it has no url, and nothing can name it"));
+        }
+    }
+    for fault in &faults {
+        writeln!(out, "{fault}")?;
+    }
+    let count = artefacts.iter().filter(|sheet| is_meant(path, sheet)).count();
+    writeln!(out, "{count} artefacts, {} faults", faults.len())?;
+    Ok(faults.is_empty())
+}
+
+fn test(out: &mut impl Write, path: &Path) -> Result<bool> {
+    let (artefacts, cases) = sheets(path)?;
+    let (rules, faults) = laid_over(&artefacts);
+    let mut failed: Vec<String> = faults;
+    let mut count = 0;
+    for sheet in &cases {
+        let plan = &sheet.value["plan"];
+        let named = artefacts.iter().filter(|artefact| is_meant(path, artefact)).any(|artefact| artefact.value["url"] == *plan);
+        if path.is_file() && sheet.path != path && !named {
+            continue;
+        }
+        count += sheet.value["cases"].as_array().map_or(0, Vec::len);
+        failed.extend(cases::run(&rules, &sheet.value).iter().map(|why| format!("{}: {why}", sheet.path.display())));
+    }
+    for artefact in artefacts.iter().filter(|sheet| is_meant(path, sheet) && sheet.value["resourceType"] == "PlanDefinition") {
+        if !cases.iter().any(|sheet| sheet.value["plan"] == artefact.value["url"]) {
+            failed.push(format!("{}: the rule has no cases of its own", artefact.path.display()));
+        }
+    }
+    for fault in &failed {
+        writeln!(out, "FAILED {fault}")?;
+    }
+    writeln!(out, "{count} cases, {} failures", failed.len())?;
+    Ok(failed.is_empty())
+}
+
+/// Tells what would change if these ran in the place of those they are compared with: in their text, and in their cases.
+fn diff(out: &mut impl Write, path: &Path, against: Option<&Path>) -> Result<bool> {
+    let (artefacts, cases) = sheets(path)?;
+    let other: Vec<Value> = match against {
+        Some(path) => sheets(path)?.0.into_iter().map(|sheet| sheet.value).collect(),
+        None => react::shipped(),
+    };
+    let mut changes = 0;
+    for sheet in artefacts.iter().filter(|sheet| is_meant(path, sheet)) {
+        let url = sheet.value["url"].as_str().unwrap_or_default();
+        let Some(known) = other.iter().find(|value| value["url"] == sheet.value["url"]) else {
+            changes += 1;
+            writeln!(out, "new      {url}")?;
+            continue;
+        };
+        let mut lines = Vec::new();
+        compare("", known, &sheet.value, &mut lines);
+        changes += lines.len();
+        if !lines.is_empty() {
+            writeln!(out, "changed  {url}")?;
+        }
+        for line in lines {
+            writeln!(out, "         {line}")?;
+        }
+    }
+    let before = Rules::read(&[react::shipped(), other].concat()).0;
+    let after = laid_over(&artefacts).0;
+    for sheet in &cases {
+        for case in sheet.value["cases"].as_array().into_iter().flatten() {
+            let plan = sheet.value["plan"].as_str().unwrap_or_default();
+            let (was, is) = (cases::decisions(&before, plan, case), cases::decisions(&after, plan, case));
+            if was != is {
+                changes += 1;
+                let told = |told: Result<Vec<String>, String>| told.map_or_else(|why| why, |lines| lines.join(", "));
+                writeln!(out, "decides  {plan}: {}", case["name"].as_str().unwrap_or_default())?;
+                writeln!(out, "         was: {}\n         is:  {}", told(was), told(is))?;
+            }
+        }
+    }
+    writeln!(out, "{changes} differences")?;
+    Ok(true)
+}
+
+/// One line for each place at which two values differ.
+fn compare(place: &str, was: &Value, is: &Value, lines: &mut Vec<String>) {
+    match (was, is) {
+        (Value::Object(one), Value::Object(other)) => {
+            let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for name in names {
+                let inner = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                compare(&inner, one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null), lines);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            for at in 0..one.len().max(other.len()) {
+                let of = |list: &Vec<Value>| list.get(at).cloned().unwrap_or(Value::Null);
+                compare(&format!("{place}[{at}]"), &of(one), &of(other), lines);
+            }
+        }
+        _ if was == is => {}
+        (Value::Null, is) => lines.push(format!("+ {place}: {is}")),
+        (was, Value::Null) => lines.push(format!("- {place}: {was}")),
+        (was, is) => lines.push(format!("  {place}: {was} -> {is}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn folder(change: impl Fn(&mut Value)) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let url = "https://signa.example/fhir/PlanDefinition/refill";
+        let mut plan = react::shipped().into_iter().find(|value| value["url"] == url).unwrap();
+        change(&mut plan);
+        std::fs::write(folder.path().join("refill.json"), plan.to_string()).unwrap();
+        let cases = include_str!("../../mappings/plans/refill.cases.json");
+        std::fs::write(folder.path().join("refill.cases.json"), cases).unwrap();
+        folder
+    }
+
+    fn told(act: impl Fn(&mut Vec<u8>) -> Result<bool>) -> (bool, String) {
+        let mut out = Vec::new();
+        let good = act(&mut out).unwrap();
+        (good, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_rule_without_fault_passes_and_one_with_a_fault_names_its_place() {
+        let good = folder(|_| {});
+        assert_eq!(told(|out| lint(out, good.path())), (true, String::from("1 artefacts, 0 faults\n")));
+        let bad = folder(|plan| plan["action"][0]["trigger"][0]["type"] = json!("data-accessed"));
+        let (ok, words) = told(|out| lint(out, bad.path()));
+        assert!(!ok && words.contains("PlanDefinition.action[0].trigger[0]") && words.contains("unknown-trigger"), "{words}");
+        assert!(lint(&mut Vec::new(), &good.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_changed_rule_fails_its_cases_and_the_difference_is_told() {
+        let changed = folder(|plan| plan["action"][0]["action"][0]["relatedAction"][0]["offsetDuration"]["value"] = json!(5));
+        let (ok, words) = told(|out| test(out, &changed.path().join("refill.json")));
+        assert!(!ok && words.contains("advice fired 2026-01-06"), "{words}");
+        let (_, words) = told(|out| diff(out, changed.path(), None));
+        assert!(words.contains("action[0].action[0].relatedAction[0].offsetDuration.value: 3 -> 5"), "{words}");
+        assert!(words.contains("decides"), "{words}");
+        let same = folder(|_| {});
+        assert_eq!(told(|out| diff(out, same.path(), None)), (true, String::from("0 differences\n")));
+        assert!(told(|out| test(out, same.path())).0);
+    }
+}

@@ -1,0 +1,6 @@
+//! `%orders`: the MedicationRequests of the person, whatever their status.
+//! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
+
+use super::{Fact, all};
+
+pub(super) const FACT: Fact = Fact { name: "orders", kinds: &["MedicationRequest"], value: |ask| all(ask, "MedicationRequest") };

@@ -1,0 +1,151 @@
+//! When a step comes, and the steps that hang on another one: planned when that one came.
+//! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.relatedAction>.
+
+use serde_json::Value;
+
+use super::activity::Act;
+use super::cover::Fill;
+use super::decide::is_settled;
+use super::detail::Detail;
+use super::json::text;
+use super::offset::{Base, Offset, When};
+use super::plan::{Action, Anchor, Edge, Plan, Step};
+use super::turn::{Candidate, Turn};
+use super::{Resource, outputs};
+use crate::fhir::time::Moment;
+use crate::ledger::{Decision, Outcome};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// When a step comes, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comes {
+    /// As soon as it is known.
+    AtOnce,
+    /// So far from there.
+    From(Base, Offset),
+    /// When something else has come that has not come yet.
+    Later,
+}
+
+/// When a step of a fill comes.
+pub(super) fn of_fill(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fill: &Fill, episode: &str) -> Comes {
+    match step.anchor {
+        Anchor::AtOnce => Comes::AtOnce,
+        Anchor::Start(offset) => Comes::From(Base::Day(fill.handed), offset),
+        Anchor::End(offset) => fill.last.map_or(Comes::Later, |last| Comes::From(Base::Day(last), offset)),
+        Anchor::Step(at, edge, offset) => {
+            of_step(turn, plan, action, at, edge, episode).map_or(Comes::Later, |at| Comes::From(at, offset))
+        }
+    }
+}
+
+/// When a step of any other fact comes.
+pub(super) fn of_fact(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fact: &Resource, episode: &str) -> Comes {
+    match step.anchor {
+        Anchor::AtOnce => Comes::AtOnce,
+        Anchor::Start(offset) => Comes::From(edges(&fact.value).0.unwrap_or(Base::Moment(turn.story.now)), offset),
+        Anchor::End(offset) => edges(&fact.value).1.map_or(Comes::Later, |end| Comes::From(end, offset)),
+        Anchor::Step(at, edge, offset) => {
+            of_step(turn, plan, action, at, edge, episode).map_or(Comes::Later, |at| Comes::From(at, offset))
+        }
+    }
+}
+
+/// When another step came, if it did.
+fn of_step(turn: &Turn, plan: &Plan, action: &Action, at: usize, edge: Edge, episode: &str) -> Option<Base> {
+    let step = action.steps.get(at)?;
+    let decision = turn.decided(plan, &step.id, episode).filter(|decision| decision.outcome == Outcome::Fired)?;
+    if edge == Edge::Start || step.activity.act == Act::Speak {
+        return Some(Base::Moment(decision.at));
+    }
+    let task = turn.story.find(&decision.recorded).filter(|task| text(&task.value, "status") == Some("completed"))?;
+    text(&task.value, "lastModified").and_then(moment)
+}
+
+/// When what a resource tells of began and ended. A diagnosis or a report counts from when we learned it, and has no end.
+fn edges(value: &Value) -> (Option<Base>, Option<Base>) {
+    let at = |name: &str| text(value, name).and_then(moment);
+    let of = |name: &str, edge: &str| value.get(name).and_then(|period| text(period, edge)).and_then(moment);
+    match text(value, "resourceType") {
+        Some("Procedure") => {
+            let whole = at("performedDateTime");
+            (whole.or_else(|| of("performedPeriod", "start")), whole.or_else(|| of("performedPeriod", "end")))
+        }
+        Some("Encounter") => (of("period", "start"), of("period", "end")),
+        Some("Appointment") => (at("start"), at("end").or_else(|| at("start"))),
+        Some("Immunization") => (at("occurrenceDateTime"), None),
+        _ => (None, None),
+    }
+}
+
+/// A day, or a moment where more is written; a month or a year alone is neither.
+fn moment(written: &str) -> Option<Base> {
+    let moment = Moment::parse(written)?;
+    match moment.offset {
+        Some(offset) => Some(Base::Moment(offset.to_timestamp(moment.civil).ok()?.as_millisecond())),
+        None if moment.precision >= crate::fhir::time::Precision::Day => Some(Base::Day(super::zones::number(moment.day()))),
+        None => None,
+    }
+}
+
+/// Sets when a candidate is to come and until when it is worth doing; `false` beyond the calendar.
+pub(super) fn schedule(turn: &Turn, candidate: &mut Candidate, base: Base, offset: Offset) -> bool {
+    let store = outputs::store(turn, candidate);
+    let Some(when) = offset.from(base, &store.zone) else { return false };
+    candidate.detail.planned = match when {
+        When::Day(day) => outputs::opening(turn, candidate.step.activity.act == Act::Speak, day, &store),
+        When::Moment(at) => at,
+    };
+    candidate.detail.until = candidate.detail.planned + candidate.step.window_days * DAY_MS;
+    true
+}
+
+/// A step came: the steps that hang on it are planned.
+pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
+    let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return };
+    for step in &action.steps {
+        let Anchor::Step(at, edge, offset) = step.anchor else { continue };
+        let hangs = edges.contains(&edge) && action.steps.get(at).is_some_and(|known| known.id == candidate.step.id);
+        if !hangs {
+            continue;
+        }
+        let output = turn.output(candidate.plan, &step.id, &candidate.episode);
+        let settled = turn.decided(candidate.plan, &step.id, &candidate.episode).is_some_and(is_settled);
+        if settled || turn.dues.contains_key(&output) {
+            continue;
+        }
+        let detail = Detail { held: false, ..candidate.detail.clone() };
+        let mut next = Candidate { step, output, detail, ..candidate.clone() };
+        if schedule(turn, &mut next, Base::Moment(turn.story.now), offset) {
+            let due = turn.due(&next, next.detail.planned);
+            turn.plan(due);
+        }
+    }
+}
+
+/// A Task was done: the steps that hang on its end are planned.
+pub(super) fn follow_task(turn: &mut Turn, decision: &Decision) {
+    let Some(plan) = turn.rules.plan(&decision.rule) else { return };
+    let Some((_, step)) = plan.step(&decision.step) else { return };
+    let facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
+    let (triggers, needed): (Vec<&str>, Vec<&str>) = facts.partition(|fact| !fact.starts_with("MedicationRequest/"));
+    let mut detail = Detail { facts: decision.facts.clone(), ..Detail::default() };
+    detail.trigger = triggers.first().map(|trigger| (*trigger).to_owned()).unwrap_or_default();
+    detail.needed = needed.into_iter().map(str::to_owned).collect();
+    let day = decision.episode.rsplit_once('|').filter(|_| detail.trigger.starts_with("MedicationDispense/"));
+    if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
+        (detail.product, detail.first) = (product.to_owned(), super::zones::number(day));
+    }
+    let fill = turn.fills(&detail.product).into_iter().find(|fill| detail.is_about(fill));
+    let candidate = Candidate {
+        plan,
+        step,
+        episode: decision.episode.clone(),
+        output: decision.output.clone(),
+        trigger: turn.story.find(&detail.trigger),
+        fill,
+        detail,
+    };
+    follow(turn, &candidate, &[Edge::End]);
+}

@@ -1,0 +1,207 @@
+//! The rules as they run now, for every tenant: those that came with the program, under what the tenant keeps itself.
+//! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+
+use super::Rules;
+use super::json::{each, text};
+use super::read::{self, is_ours};
+use super::rules::Artefact;
+use crate::fhir::outcome::Issue;
+
+/// The resource types that rules are made of.
+pub const ARTEFACTS: &[&str] = &["PlanDefinition", "ActivityDefinition", "ValueSet", "ConceptMap"];
+
+/// The rules of all tenants.
+#[derive(Debug, Default)]
+pub struct Live {
+    base: Vec<Artefact>,
+    plain: Arc<Rules>,
+    tenants: RwLock<HashMap<Arc<str>, Own>>,
+}
+
+/// What one tenant keeps.
+#[derive(Debug, Default)]
+struct Own {
+    kept: BTreeMap<(String, String), Vec<Artefact>>,
+    rules: Arc<Rules>,
+}
+
+/// All versions of a resource that a tenant keeps, the oldest first.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its type.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its versions; what was deleted stands as retired.
+    pub versions: Vec<Artefact>,
+}
+
+/// A resource that somebody wants to put in its place, or to take away.
+#[derive(Debug, Clone, Copy)]
+pub struct Intended<'a> {
+    /// Its type.
+    pub kind: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// The resource; `None` takes it away.
+    pub value: Option<&'a Value>,
+}
+
+impl Live {
+    /// Rules that came with the program, with the faults found in them.
+    #[must_use]
+    pub fn new(base: Vec<Value>) -> (Self, Vec<Issue>) {
+        let base: Vec<Artefact> = base.into_iter().map(|value| Artefact { value: Arc::new(value), since: 0 }).collect();
+        let (plain, issues) = Rules::of(&base);
+        (Self { base, plain: Arc::new(plain), tenants: RwLock::default() }, issues)
+    }
+
+    /// The rules of a tenant.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Arc<Rules> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(tenant).map_or_else(|| Arc::clone(&self.plain), |own| Arc::clone(&own.rules))
+    }
+
+    /// Type and url of everything that came with the program and that a tenant may keep in its place.
+    #[must_use]
+    pub fn replaceable(&self) -> Vec<(String, String)> {
+        let named = |one: &Artefact| Some((text(&one.value, "resourceType")?.to_owned(), text(&one.value, "url")?.to_owned()));
+        self.base.iter().filter_map(named).filter(|(kind, _)| kind != "PlanDefinition").collect()
+    }
+
+    /// Takes in what a tenant keeps now, in the place of what was known of these resources. What no rule names is left alone: a
+    /// tenant may keep thousands of value sets that are nobody's rules.
+    pub fn learn(&self, tenant: &Arc<str>, kept: Vec<Kept>) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let own = tenants.entry(Arc::clone(tenant)).or_default();
+        let names = self.names(own, &kept);
+        let mut any = false;
+        for one in kept {
+            let key = (one.kind, one.id);
+            let mut values = one.versions.iter().map(|version| version.value.as_ref());
+            let is_rule = match key.0.as_str() {
+                "PlanDefinition" => values.any(is_ours),
+                _ => values.any(|value| text(value, "url").is_some_and(|url| names.contains(url))),
+            };
+            if is_rule || own.kept.contains_key(&key) {
+                own.kept.insert(key, one.versions);
+                any = true;
+            }
+        }
+        if !any {
+            return;
+        }
+        let mut all = self.base.clone();
+        all.extend(own.kept.values().flatten().cloned());
+        own.rules = Arc::new(Rules::of(&all).0);
+    }
+
+    /// Urls of what came with the program, and of what the tenant's rules name; asked only where something that is no rule itself
+    /// was learned.
+    fn names(&self, own: &Own, kept: &[Kept]) -> BTreeSet<String> {
+        if kept.iter().all(|one| one.kind == "PlanDefinition") {
+            return BTreeSet::new();
+        }
+        let known = own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition").flat_map(|(_, versions)| versions);
+        let new = kept.iter().filter(|one| one.kind == "PlanDefinition").flat_map(|one| &one.versions);
+        let of_plans = known.chain(new).flat_map(|plan| named(&plan.value)).map(|(_, url)| url);
+        of_plans.chain(self.base.iter().filter_map(|one| text(&one.value, "url").map(str::to_owned))).collect()
+    }
+
+    /// The urls of what a plan names and the tenant's rules do not know, as `(type, url)`.
+    #[must_use]
+    pub fn unknown(&self, tenant: &str, plan: &Value) -> Vec<(&'static str, String)> {
+        let rules = self.of(tenant);
+        let mut unknown = Vec::new();
+        for (kind, url) in named(plan) {
+            let known = if kind == "ValueSet" { rules.concepts.knows(&url) } else { rules.activities.contains_key(&url) };
+            if !known {
+                unknown.push((kind, url));
+            }
+        }
+        unknown
+    }
+
+    /// What is wrong with a change of the tenant's rules; `beside` are resources that become true with it.
+    #[must_use]
+    pub fn faults(&self, tenant: &str, intended: Intended, beside: &[&Value]) -> Vec<Issue> {
+        match (intended.kind, intended.value) {
+            ("PlanDefinition", Some(plan)) if read::runs(plan) => {
+                let mut faults = self.of(tenant).faults(plan, beside);
+                faults.extend(self.against_known(tenant, intended.id, plan));
+                faults
+            }
+            ("ActivityDefinition", Some(activity)) => self.of(tenant).faults_with(activity),
+            ("ActivityDefinition" | "ValueSet", None) => self.in_use(tenant, intended).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A url names one plan, and a version of it what was once said under it.
+    fn against_known(&self, tenant: &str, id: &str, plan: &Value) -> Vec<Issue> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = tenants.get(tenant) else { return Vec::new() };
+        let mut faults = Vec::new();
+        for ((kind, known), versions) in own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition") {
+            let Some(newest) = versions.last().filter(|newest| text(&newest.value, "url") == text(plan, "url")) else { continue };
+            if known != id && read::runs(&newest.value) {
+                let words = format!("{kind}/{known} runs under this url; change that one, or give this one a url of its own.");
+                faults.push(Issue::error("business-rule", "plan-url-taken", "PlanDefinition.url", words));
+            }
+            let same =
+                versions.iter().filter(|one| read::runs(&one.value) && text(&one.value, "version") == text(plan, "version"));
+            if known == id && same.into_iter().any(|one| differs(&one.value, plan)) {
+                let words = "What was said names the version it follows: a changed rule needs another version.";
+                faults.push(Issue::error("business-rule", "plan-same-version", "PlanDefinition.version", words));
+            }
+        }
+        faults
+    }
+
+    /// What a rule that runs names cannot be taken away.
+    fn in_use(&self, tenant: &str, intended: Intended) -> Option<Issue> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let own = tenants.get(tenant)?;
+        let key = (intended.kind.to_owned(), intended.id.to_owned());
+        let url = text(&own.kept.get(&key)?.last()?.value, "url")?;
+        if self.base.iter().any(|known| text(&known.value, "url") == Some(url)) {
+            return None;
+        }
+        let newest = own.kept.values().filter_map(|versions| versions.last());
+        let user =
+            newest.filter(|one| read::runs(&one.value)).find(|one| named(&one.value).iter().any(|(_, named)| named == url))?;
+        let plan = text(&user.value, "url").unwrap_or_default();
+        let words = format!("The rule {plan} runs with it; retire or change the rule first.");
+        Some(Issue::error("business-rule", "artefact-in-use", intended.kind, words))
+    }
+}
+
+/// Whether two versions would decide differently, as far as their own text tells.
+fn differs(one: &Value, other: &Value) -> bool {
+    ["action", "extension"].iter().any(|part| one.get(part) != other.get(part))
+}
+
+/// What a plan of ours names: ActivityDefinitions and ValueSets, without their versions.
+fn named(plan: &Value) -> BTreeSet<(&'static str, String)> {
+    let mut found = BTreeSet::new();
+    if !is_ours(plan) {
+        return found;
+    }
+    let without_version = |url: &str| url.split('|').next().unwrap_or(url).to_owned();
+    for action in each(plan, "action") {
+        for step in each(action, "action") {
+            found.extend(text(step, "definitionCanonical").map(|url| ("ActivityDefinition", without_version(url))));
+        }
+        let data = each(action, "trigger").iter().flat_map(|trigger| each(trigger, "data")).chain(each(action, "input"));
+        for filter in data.flat_map(|data| each(data, "codeFilter")) {
+            found.extend(text(filter, "valueSet").map(|url| ("ValueSet", without_version(url))));
+        }
+    }
+    found
+}

@@ -1,0 +1,104 @@
+//! Who answers for a person: the pharmacist of their care team. Tasks go to them, and texts name them.
+//! Follows <https://hl7.org/fhir/R4/careteam.html>.
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::json::{each, local, text};
+use super::{Resource, Story};
+use crate::fhir::time::Moment;
+
+/// Codes of the role, in any system: SNOMED CT, the NUCC taxonomy, and the practitioner roles of the standard.
+const ROLES: &[&str] = &["46255001", "183500000X", "pharmacist"];
+
+/// What stands in a text for the pharmacist.
+const PLACE: &str = "{pharmacist}";
+
+/// What is said in its place when nobody is known by name.
+const UNNAMED: &[(&str, &str)] = &[("en", "your pharmacist"), ("zh", "您的药师")];
+
+/// A pharmacist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pharmacist {
+    /// `Practitioner/id` or `PractitionerRole/id`.
+    pub(crate) reference: String,
+    /// Their name, where it is known.
+    pub(crate) name: Option<String>,
+}
+
+impl Pharmacist {
+    /// As a Task names its owner.
+    pub(crate) fn owner(&self) -> Value {
+        match &self.name {
+            Some(name) => json!({"reference": self.reference, "display": name}),
+            None => json!({"reference": self.reference}),
+        }
+    }
+}
+
+/// The pharmacist of the person's care team now; of several, the first of the first team by id.
+pub(crate) fn of(story: &Story) -> Option<Pharmacist> {
+    let mut teams: Vec<&Resource> = story.current("CareTeam").filter(|team| is_current(&team.value, story.now)).collect();
+    teams.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut members = teams.iter().flat_map(|team| pharmacists(&team.value, story.now));
+    let member = members.next()?;
+    let reference = local(text(member, "reference")?)?;
+    let stored = story.find(&reference).filter(|stored| !stored.deleted);
+    let name = text(member, "display").map(str::to_owned).or_else(|| stored.and_then(|stored| name(&stored.value)));
+    Some(Pharmacist { reference, name })
+}
+
+/// `Type/id` of the pharmacists of these care teams, so that their names can be loaded.
+#[must_use]
+pub fn members(resources: &[Resource]) -> Vec<String> {
+    let teams = resources.iter().filter(|resource| resource.kind == "CareTeam" && !resource.deleted);
+    teams.flat_map(|team| pharmacists(&team.value, i64::MIN)).filter_map(|member| local(text(member, "reference")?)).collect()
+}
+
+/// Members in the role of a pharmacist whose time is not over.
+fn pharmacists(team: &Value, now: i64) -> impl Iterator<Item = &Value> {
+    let is_one =
+        |role: &Value| each(role, "coding").iter().any(|coding| text(coding, "code").is_some_and(|code| ROLES.contains(&code)));
+    let of_role = each(team, "participant").iter().filter(move |one| each(one, "role").iter().any(is_one));
+    let current = of_role.filter(move |one| is_in(one, now));
+    current.filter_map(|one| one.get("member")).filter(|member| {
+        let kind = text(member, "reference").and_then(local);
+        kind.is_some_and(|kind| kind.starts_with("Practitioner"))
+    })
+}
+
+fn is_current(team: &Value, now: i64) -> bool {
+    matches!(text(team, "status"), None | Some("active")) && is_in(team, now)
+}
+
+fn is_in(value: &Value, now: i64) -> bool {
+    let edge = |name| {
+        value.get("period").and_then(|period| text(period, name)).and_then(Moment::parse).map(|at| at.span(&TimeZone::UTC))
+    };
+    let begun = now == i64::MIN || edge("start").is_none_or(|start| start.low <= now);
+    begun && edge("end").is_none_or(|end| now < end.high)
+}
+
+fn name(value: &Value) -> Option<String> {
+    if let Some(practitioner) = value.get("practitioner") {
+        return text(practitioner, "display").map(str::to_owned);
+    }
+    let name = each(value, "name").first()?;
+    if let Some(whole) = text(name, "text") {
+        return Some(whole.to_owned());
+    }
+    let parts = each(name, "prefix").iter().chain(each(name, "given")).filter_map(Value::as_str);
+    let whole: Vec<&str> = parts.chain(text(name, "family")).collect();
+    (!whole.is_empty()).then(|| whole.join(" "))
+}
+
+/// The text with the pharmacist's name, or with who they are where it is not known.
+pub(crate) fn named(said: &str, language: &str, story: &Story) -> String {
+    if !said.contains(PLACE) {
+        return said.to_owned();
+    }
+    let name = of(story).and_then(|pharmacist| pharmacist.name);
+    let stem = language.split(['-', '_']).next().unwrap_or(language);
+    let unnamed = UNNAMED.iter().find(|(known, _)| *known == stem).or_else(|| UNNAMED.first()).map_or("", |(_, words)| *words);
+    said.replace(PLACE, name.as_deref().unwrap_or(unnamed))
+}

@@ -1,0 +1,149 @@
+//! Reading what an action listens to and what it demands.
+//! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action>.
+
+use serde_json::Value;
+
+use super::Reader;
+use crate::ledger::Line;
+use crate::react::condition::Condition;
+use crate::react::json::{each, text};
+use crate::react::plan::{Action, Filter, Step, Trigger};
+
+/// The event that two records of one person were united.
+const MERGED: &str = "patient-merged";
+
+/// The code system of events that somebody tells us of by name, for example that what was out of stock has arrived.
+const EVENTS: &str = "https://signa.example/fhir/CodeSystem/event";
+
+/// The conditions of an action or a step, by what they are for.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    /// What must hold for it to be planned.
+    pub(super) applicability: Vec<Condition>,
+    /// What must hold when its time has come.
+    pub(super) start: Vec<Condition>,
+    /// What makes it pointless.
+    pub(super) stop: Vec<Condition>,
+}
+
+impl Reader<'_> {
+    pub(super) fn action(&mut self, value: &Value, place: &str) -> Action {
+        let id = text(value, "id").unwrap_or_default().to_owned();
+        if id.is_empty() {
+            self.fault("action-without-id", place, "an action needs an id, to which its steps are anchored");
+        }
+        let mut triggers = Vec::new();
+        for (at, trigger) in each(value, "trigger").iter().enumerate() {
+            self.trigger(trigger, &format!("{place}.trigger[{at}]"), &mut triggers);
+        }
+        if each(value, "trigger").is_empty() {
+            self.fault("action-without-trigger", place, "an action needs a trigger");
+        }
+        let conditions = self.conditions(value, place);
+        if !conditions.start.is_empty() {
+            self.fault("unknown-condition", place, "a condition of kind start belongs to a step, which has a time of its own");
+        }
+        let nested = each(value, "action");
+        if nested.is_empty() {
+            self.fault("action-without-step", place, "an action needs a nested action that says what is done");
+        }
+        let ids: Vec<&str> = nested.iter().map(|step| text(step, "id").unwrap_or_default()).collect();
+        let mut steps: Vec<Step> = Vec::new();
+        for (at, inner) in nested.iter().enumerate() {
+            let place = format!("{place}.action[{at}]");
+            if !each(inner, "action").is_empty() {
+                self.fault("step-too-deep", &place, "a step has no steps of its own: let them be anchored to it instead");
+            }
+            if ids.iter().take(at).any(|known| *known == ids[at] && !known.is_empty()) {
+                self.fault("step-twice", &place, "two steps have the same id");
+            }
+            steps.extend(self.step(inner, &id, &ids, &triggers, &place));
+        }
+        if steps.len() == nested.len() {
+            self.hang(&mut steps, place);
+        }
+        Action { id, triggers, conditions: conditions.applicability, stops: conditions.stop, steps }
+    }
+
+    fn trigger(&mut self, value: &Value, place: &str, triggers: &mut Vec<Trigger>) {
+        let line = match text(value, "type") {
+            Some("data-added") => Line::Created,
+            Some("data-modified") => Line::Updated,
+            Some("data-removed") => Line::Deleted,
+            Some("named-event") => return self.named_event(value, place, triggers),
+            _ => {
+                let why = "type must be data-added, data-modified, data-removed or named-event";
+                return self.fault("unknown-trigger", place, why);
+            }
+        };
+        if each(value, "data").is_empty() {
+            self.fault("trigger-without-data", place, "a trigger needs data with a type");
+        }
+        for (at, data) in each(value, "data").iter().enumerate() {
+            let place = format!("{place}.data[{at}]");
+            let Some(kind) = text(data, "type") else {
+                self.fault("trigger-without-data", &place, "data needs a type");
+                continue;
+            };
+            let filters = each(data, "codeFilter").iter().map(|filter| self.filter(filter, &place)).collect();
+            triggers.push(Trigger { line, kind: kind.to_owned(), filters });
+        }
+    }
+
+    /// Two records of one person were united; or somebody told us of an event by its name: a Basic with that code, about the person.
+    fn named_event(&mut self, value: &Value, place: &str, triggers: &mut Vec<Trigger>) {
+        match text(value, "name") {
+            Some(MERGED) => triggers.push(Trigger { line: Line::Linked, kind: String::from("Patient"), filters: Vec::new() }),
+            Some(name) => {
+                let filter =
+                    Filter { path: String::from("code"), group: None, codes: vec![(EVENTS.to_owned(), name.to_owned())] };
+                triggers.push(Trigger { line: Line::Created, kind: String::from("Basic"), filters: vec![filter] });
+            }
+            None => self.fault("trigger-without-name", place, "a named-event needs the name of the event"),
+        }
+    }
+
+    fn filter(&mut self, value: &Value, place: &str) -> Filter {
+        let group = text(value, "valueSet").map(|url| url.split('|').next().unwrap_or(url).to_owned());
+        if let Some(group) = group.as_ref().filter(|group| !self.concepts.knows(group) && !self.sets.contains(group.as_str())) {
+            self.fault("unknown-value-set", place, &format!("no ValueSet {group} is known"));
+        }
+        let coding =
+            |coding: &Value| Some((text(coding, "system").unwrap_or_default().to_owned(), text(coding, "code")?.to_owned()));
+        let codes: Vec<(String, String)> = each(value, "code").iter().filter_map(coding).collect();
+        if group.is_none() && codes.is_empty() {
+            self.fault("filter-without-codes", place, "a codeFilter needs a valueSet or codes");
+        }
+        if text(value, "path").is_none() {
+            self.fault("filter-without-path", place, "a codeFilter needs a path");
+        }
+        Filter { path: text(value, "path").unwrap_or_default().to_owned(), group, codes }
+    }
+
+    pub(super) fn conditions(&mut self, value: &Value, place: &str) -> Conditions {
+        let mut conditions = Conditions::default();
+        for (at, condition) in each(value, "condition").iter().enumerate() {
+            let place = format!("{place}.condition[{at}]");
+            let expression = condition.get("expression");
+            let language = expression.and_then(|expression| text(expression, "language"));
+            let list = match text(condition, "kind") {
+                Some("applicability") => &mut conditions.applicability,
+                Some("start") => &mut conditions.start,
+                Some("stop") => &mut conditions.stop,
+                _ => {
+                    self.fault("unknown-condition", &place, "a condition must be of kind applicability, start or stop");
+                    continue;
+                }
+            };
+            if language != Some("text/fhirpath") {
+                self.fault("unknown-condition", &place, "a condition must be written in text/fhirpath");
+                continue;
+            }
+            match Condition::read(expression.and_then(|expression| text(expression, "expression")).unwrap_or_default()) {
+                Ok(condition) => list.push(condition),
+                Err(why) => self.fault("bad-expression", &format!("{place}.expression"), &why),
+            }
+        }
+        conditions
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading rules and finding every fault in them, so that their author sees all of it at once.
+//! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
+
+mod action;
+mod step;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Rules;
+use super::activity::Act;
+use super::concepts::{Concepts, SYSTEMS};
+use super::json::{each, extension, number, text};
+use super::plan::{EPISODE_DAYS, PROFILE, Plan};
+use super::products::INGREDIENTS;
+use super::rules::Artefact;
+use super::zones::ZONES;
+use crate::fhir::outcome::Issue;
+
+/// Root of what is ours.
+pub(super) const ROOT: &str = "https://signa.example/fhir/";
+
+/// Root of the extensions a plan may carry.
+pub(super) const EXTENSIONS: &str = "https://signa.example/fhir/StructureDefinition/";
+
+/// What Signa itself says: a rule that listens to it must name the category, and may not say the same again.
+const SPOKEN: &[&str] = &["Communication", "CommunicationRequest", "Task"];
+
+/// Reads all artefacts into the rules and returns every fault.
+pub(super) fn artefacts(rules: &mut Rules, artefacts: &[Artefact]) -> Vec<Issue> {
+    let mut newest: HashMap<&str, &Artefact> = HashMap::new();
+    let mut plans: Vec<(&str, &Artefact)> = Vec::new();
+    for artefact in artefacts {
+        let Some(url) = text(&artefact.value, "url") else { continue };
+        if text(&artefact.value, "resourceType") == Some("PlanDefinition") {
+            plans.push((url, artefact));
+        } else if newest.get(url).is_none_or(|known| known.since <= artefact.since) {
+            newest.insert(url, artefact);
+        }
+    }
+    let mut sorted: Vec<(&str, &Value)> = newest.into_iter().map(|(url, artefact)| (url, artefact.value.as_ref())).collect();
+    sorted.sort_by_key(|(url, _)| *url);
+    let of = |kind: &'static str| {
+        sorted.iter().filter(move |(_, value)| text(value, "resourceType") == Some(kind)).map(|(url, value)| (*url, *value))
+    };
+    for (_, map) in of("ConceptMap").filter(|(url, _)| *url == SYSTEMS) {
+        rules.concepts.learn_systems(map);
+    }
+    for (_, set) in of("ValueSet") {
+        rules.concepts.learn(set);
+    }
+    for (_, map) in of("ConceptMap").filter(|(url, _)| *url == INGREDIENTS) {
+        rules.products.learn(map, &rules.concepts);
+    }
+    for (_, map) in of("ConceptMap").filter(|(url, _)| *url == ZONES) {
+        rules.zones.learn(map);
+    }
+    let activities: HashMap<&str, &Value> = of("ActivityDefinition").collect();
+    rules.activities = of("ActivityDefinition").map(|(url, activity)| (url.to_owned(), Arc::new(activity.clone()))).collect();
+    // A later one of the same time replaces an earlier one, so what was there first must stay first.
+    plans.sort_by_key(|(url, artefact)| (*url, artefact.since));
+    let mut issues = Vec::new();
+    for versions in plans.chunk_by(|(one, _), (other, _)| one == other) {
+        issues.extend(versions_of(rules, versions, &activities));
+    }
+    issues
+}
+
+/// Reads the versions of one plan, the oldest first. Faults of older ones are not told: nobody can mend them any more.
+fn versions_of(rules: &mut Rules, versions: &[(&str, &Artefact)], activities: &HashMap<&str, &Value>) -> Vec<Issue> {
+    let Some((url, newest)) = versions.last() else { return Vec::new() };
+    let mut issues = Vec::new();
+    let mut places = Vec::new();
+    for (at, (_, artefact)) in versions.iter().enumerate() {
+        let until = versions.get(at + 1).map_or(i64::MAX, |(_, next)| next.since);
+        if until == artefact.since || !runs(&artefact.value) {
+            continue;
+        }
+        let (plan, faults) = plan(&artefact.value, &rules.concepts, activities, &BTreeSet::new());
+        if !faults.iter().any(Issue::refuses) {
+            places.push(rules.plans.len());
+            rules.plans.push(Plan { since: artefact.since, until, ..plan });
+        }
+        if until == i64::MAX {
+            issues.extend(faults);
+        }
+    }
+    let stands = places.last().and_then(|at| rules.plans.get(*at)).is_some_and(|plan| plan.until == i64::MAX);
+    if stands && runs(&newest.value) {
+        rules.urls.insert((*url).to_owned(), places);
+    }
+    issues
+}
+
+/// Reads one plan as it would run beside these concepts and activities.
+pub(super) fn plan(
+    value: &Value,
+    concepts: &Concepts,
+    activities: &HashMap<&str, &Value>,
+    sets: &BTreeSet<&str>,
+) -> (Plan, Vec<Issue>) {
+    let mut reader = Reader { url: text(value, "url").unwrap_or_default(), concepts, activities, sets, issues: Vec::new() };
+    let plan = reader.plan(value);
+    (plan, reader.issues)
+}
+
+/// Whether a PlanDefinition is one that runs.
+pub(super) fn runs(value: &Value) -> bool {
+    is_ours(value) && text(value, "status") == Some("active")
+}
+
+/// Whether a PlanDefinition claims our profile.
+pub(super) fn is_ours(value: &Value) -> bool {
+    let profiles = value.get("meta").map(|meta| each(meta, "profile")).unwrap_or_default();
+    profiles.iter().filter_map(Value::as_str).any(|profile| profile.split('|').next() == Some(PROFILE))
+}
+
+struct Reader<'a> {
+    url: &'a str,
+    concepts: &'a Concepts,
+    activities: &'a HashMap<&'a str, &'a Value>,
+    /// ValueSets that come with the plan.
+    sets: &'a BTreeSet<&'a str>,
+    issues: Vec<Issue>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, key: &'static str, place: &str, why: &str) {
+        let sentence = format!("{}: {why}", self.url);
+        self.issues.push(Issue::error("business-rule", key, place, sentence));
+    }
+
+    fn plan(&mut self, value: &Value) -> Plan {
+        let priority = extension(value, &format!("{EXTENSIONS}plan-priority")).and_then(Value::as_str);
+        let priority = match priority {
+            Some("clinical") => 1,
+            Some("refill") => 2,
+            Some("adherence") => 3,
+            Some("marketing") => 4,
+            _ => {
+                let why = "the plan-priority extension must say clinical, refill, adherence or marketing";
+                self.fault("plan-without-priority", "PlanDefinition.extension", why);
+                4
+            }
+        };
+        if self.url.is_empty() {
+            self.fault("plan-without-url", "PlanDefinition.url", "a url is needed: everything that was said names it");
+        }
+        if text(value, "version").is_none() {
+            self.fault(
+                "plan-without-version",
+                "PlanDefinition.version",
+                "a version is needed, so that what was said can name it",
+            );
+        }
+        let episode = extension(value, &format!("{EXTENSIONS}plan-episode-window")).and_then(days);
+        let mut actions = Vec::new();
+        for (at, action) in each(value, "action").iter().enumerate() {
+            actions.push(self.action(action, &format!("PlanDefinition.action[{at}]")));
+        }
+        let mut known: Vec<&str> = Vec::new();
+        for (at, action) in actions.iter().enumerate() {
+            if action.steps.iter().any(|step| known.contains(&step.id.as_str())) {
+                let place = format!("PlanDefinition.action[{at}].action");
+                self.fault("step-twice", &place, "a step of another action has the same id; a step is decided by its id alone");
+            }
+            known.extend(action.steps.iter().map(|step| step.id.as_str()));
+        }
+        if actions.is_empty() {
+            self.fault("plan-without-action", "PlanDefinition.action", "a plan needs an action with a trigger");
+        }
+        let plan = Plan {
+            url: self.url.to_owned(),
+            version: text(value, "version").unwrap_or_default().to_owned(),
+            priority,
+            episode_days: episode.unwrap_or(EPISODE_DAYS),
+            once: extension(value, &format!("{EXTENSIONS}plan-once")).and_then(Value::as_bool) == Some(true),
+            actions,
+            since: 0,
+            until: i64::MAX,
+        };
+        self.approval(value, &plan);
+        self.cycle(&plan);
+        plan
+    }
+
+    /// Nothing is said to a patient that nobody has reviewed.
+    fn approval(&mut self, value: &Value, plan: &Plan) {
+        let speaks = plan.actions.iter().flat_map(|action| &action.steps).any(|step| step.activity.act == Act::Speak);
+        if speaks && text(value, "approvalDate").is_none() {
+            self.fault("plan-not-approved", "PlanDefinition.approvalDate", "what speaks to patients needs an approvalDate");
+        }
+        if speaks && each(value, "reviewer").is_empty() {
+            self.fault("plan-not-reviewed", "PlanDefinition.reviewer", "what speaks to patients needs a reviewer");
+        }
+    }
+
+    /// A rule that listens to what it says itself would never end.
+    fn cycle(&mut self, plan: &Plan) {
+        for (at, action) in plan.actions.iter().enumerate() {
+            for trigger in action.triggers.iter().filter(|trigger| SPOKEN.contains(&trigger.kind.as_str())) {
+                let place = format!("PlanDefinition.action[{at}].trigger");
+                if trigger.filters.is_empty() {
+                    let why = "a rule may listen to messages and Tasks only by their category or code";
+                    self.fault("plan-echo", &place, why);
+                }
+                let said = action.steps.iter().flat_map(|step| each(&step.activity.code, "coding"));
+                let mut codes = said.filter_map(|coding| text(coding, "code"));
+                let heard = |code: &str| trigger.filters.iter().any(|filter| filter.codes.iter().any(|(_, known)| known == code));
+                if codes.any(heard) {
+                    self.fault("plan-cycle", &place, "the rule listens to what it says itself");
+                }
+            }
+        }
+    }
+}
+
+/// Whole days of a Duration.
+fn days(duration: &Value) -> Option<i64> {
+    let factor = match text(duration, "code").or_else(|| text(duration, "unit"))? {
+        "d" => 1.0,
+        "wk" => 7.0,
+        _ => return None,
+    };
+    let value = number(duration.get("value")?)? * factor;
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number within bounds")]
+    let whole = value as i64;
+    ((0.0..=3_650.0).contains(&value) && value.fract() == 0.0).then_some(whole)
+}

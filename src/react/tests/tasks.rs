@@ -1,0 +1,119 @@
+//! What becomes of the Tasks we ask for: raised when nobody does them, closed when they are done, taken back with what they rest on.
+
+use serde_json::{Value, json};
+
+use super::{at, dispense, house, outcome, rules, status};
+use crate::ledger::Outcome;
+use crate::react::rehearsal::Rehearsal;
+
+/// Something that happens in a house.
+type Happens = fn(&mut Rehearsal);
+
+/// A house in which the supply has ended and the call is asked for.
+fn called(rules: &super::Rules, order: bool) -> Rehearsal<'_> {
+    let mut house = house(rules, "2026-01-01T15:00:00Z");
+    let mut fill = dispense("a", "2026-01-01", 30);
+    if order {
+        house.hear(medication_request("active"));
+        fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+    }
+    house.hear(fill);
+    house.advance(at("2026-02-01T00:00:00Z"));
+    assert_eq!(status(&house, "Task"), ["requested"]);
+    house
+}
+
+fn medication_request(status: &str) -> Value {
+    json!({"resourceType": "MedicationRequest", "id": "o", "status": status, "intent": "order", "subject": {"reference": "Patient/p"},
+        "medicationCodeableConcept": {"text": "x"}})
+}
+
+/// The Task as its owner sends it back.
+fn task(house: &Rehearsal, status: &str) -> Value {
+    let mut task = house.outputs("Task").next().unwrap().clone();
+    task["status"] = json!(status);
+    task
+}
+
+// A Task that nobody does is raised once, whatever happens afterwards; one that was done is not.
+#[test]
+fn an_overdue_task_is_raised_once() {
+    let rules = rules();
+    let mut ignored = called(&rules, false);
+    ignored.advance(at("2026-03-20T00:00:00Z"));
+    let raised: Vec<&Value> = ignored.outputs("Task").collect();
+    assert_eq!((raised.len(), &raised[0]["priority"], &raised[0]["status"]), (1, &json!("urgent"), &json!("requested")));
+    assert_eq!(raised[0]["businessStatus"]["coding"][0]["code"], "overdue");
+    assert_eq!(ignored.journal.iter().filter(|one| one.step == "overdue:call").count(), 1);
+    assert_eq!(ignored.resources.values().find(|one| one.kind == "Task").unwrap().version, 2);
+    let mut done = called(&rules, false);
+    done.hear(task(&done, "completed"));
+    done.advance(at("2026-03-20T00:00:00Z"));
+    assert!(done.last("overdue:call").is_none() && done.dues.is_empty());
+}
+
+// A Task done with a dispense closes the episode: also a step that was still to come is not said any more.
+#[test]
+fn a_task_done_by_handing_over_closes_its_episode() {
+    let rules = rules();
+    let mut house = called(&rules, false);
+    let mut done = task(&house, "completed");
+    done["output"] = json!([{"type": {"text": "dispense"}, "valueReference": {"reference": "MedicationDispense/elsewhere"}}]);
+    house.hear(done);
+    assert_eq!(outcome(&house, "closed"), (Outcome::Stopped, String::from("taken")));
+    let before = house.journal.len();
+    // The fill is sent again, as some do every night: nothing of it begins anew.
+    let mut again = dispense("a", "2026-01-01", 30);
+    again["note"] = json!([{"text": "x"}]);
+    house.hear(again);
+    house.advance(at("2026-03-20T00:00:00Z"));
+    assert_eq!(house.journal.len(), before);
+}
+
+// What the Task rests on is gone: it is cancelled with the reason, also when somebody has taken it on.
+#[test]
+fn a_task_goes_with_what_it_rests_on() {
+    let rules = rules();
+    let cases: [(Happens, &str); 4] = [
+        (|house| house.hear(json!({"resourceType": "Patient", "id": "p", "deceasedBoolean": true})), "alive"),
+        (|house| house.hear(medication_request("stopped")), "therapy"),
+        (
+            |house| {
+                let mut mistake = dispense("a", "2026-01-01", 30);
+                mistake["status"] = json!("entered-in-error");
+                house.hear(mistake);
+            },
+            "reversed",
+        ),
+        (|house| house.delete("MedicationDispense/a"), "reversed"),
+    ];
+    for (happens, gate) in cases {
+        for taken in [false, true] {
+            let mut house = called(&rules, true);
+            if taken {
+                house.hear(task(&house, "accepted"));
+            }
+            happens(&mut house);
+            // What its owner sent back is the newest version, and theirs; ours comes after it.
+            let stored = house.resources.values().find(|one| one.kind == "Task").unwrap();
+            assert_eq!(stored.value["status"], "cancelled", "{gate} {taken}");
+            assert_eq!(stored.value["statusReason"]["coding"][0]["code"], gate);
+            assert!(house.dues.is_empty(), "{:?}", house.dues);
+        }
+    }
+}
+
+// A refill makes the call pointless, but whoever has taken it on may know more.
+#[test]
+fn a_refill_takes_back_only_what_nobody_is_at() {
+    let rules = rules();
+    for (taken, expected) in [(false, "cancelled"), (true, "accepted")] {
+        let mut house = called(&rules, false);
+        if taken {
+            house.hear(task(&house, "accepted"));
+        }
+        house.hear(dispense("b", "2026-02-01", 30));
+        let stored = house.resources.values().find(|one| one.kind == "Task").unwrap();
+        assert_eq!(stored.value["status"], expected);
+    }
+}

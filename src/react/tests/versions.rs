@@ -1,0 +1,74 @@
+//! Versions of a rule: each acts on what was learned while it was the newest, and finishes what it began.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::{Artefact, Rules, shipped};
+use super::{at, dispense, dues, house, told};
+
+const PLAN: &str = "https://signa.example/fhir/PlanDefinition/refill";
+
+/// The shipped rules, and these versions of the refill rule with the day from which each counts.
+fn rules(versions: &[(&str, Value)]) -> Rules {
+    let artefact = |value: Value, since| Artefact { value: Arc::new(value), since };
+    let mut artefacts: Vec<Artefact> = super::artefacts().into_iter().map(|value| artefact(value, 0)).collect();
+    artefacts.extend(versions.iter().map(|(since, value)| artefact(value.clone(), at(since))));
+    let (rules, issues) = Rules::of(&artefacts);
+    assert_eq!(issues, []);
+    rules
+}
+
+/// The refill rule with the advice on another day.
+fn refill(version: &str, status: &str, days: i64) -> Value {
+    let mut plan = shipped().into_iter().find(|value| value["url"] == PLAN).unwrap();
+    plan["version"] = json!(version);
+    plan["status"] = json!(status);
+    plan["action"][0]["action"][0]["relatedAction"][0]["offsetDuration"]["value"] = json!(days);
+    plan
+}
+
+// The fill before the change keeps the day it was given, though the dispense is sent again; the fill after it gets the new one.
+#[test]
+fn a_changed_rule_does_not_touch_what_the_old_one_began() {
+    let rules = rules(&[("2026-01-10T00:00:00Z", refill("2", "active", 5))]);
+    assert_eq!(rules.running().iter().filter(|known| known.starts_with(PLAN)).collect::<Vec<_>>(), [&format!("{PLAN}|2")]);
+    let mut old = house(&rules, "2026-01-09T15:00:00Z");
+    old.hear(dispense("a", "2026-01-09", 30));
+    assert_eq!(dues(&old)[0], "advice 2026-01-12T13");
+    old.advance(at("2026-01-11T00:00:00Z"));
+    let mut again = dispense("a", "2026-01-09", 30);
+    again["note"] = json!([{"text": "x"}]);
+    old.hear(again);
+    assert_eq!(dues(&old)[0], "advice 2026-01-12T13");
+    old.advance(at("2026-02-20T00:00:00Z"));
+    assert_eq!(told(&old)[0], "advice fired 2026-01-12T13");
+    assert!(old.journal.iter().all(|one| one.rule == format!("{PLAN}|1.0.0")), "{:?}", told(&old));
+    let said = old.outputs("Communication").next().unwrap();
+    assert_eq!(said["instantiatesCanonical"][0], format!("{PLAN}|1.0.0"));
+    let mut new = house(&rules, "2026-01-10T15:00:00Z");
+    new.hear(dispense("b", "2026-01-10", 30));
+    assert_eq!(dues(&new)[0], "advice 2026-01-15T13");
+}
+
+// An early fill under the new version takes over the end of the supply; the old one's reminder of it goes.
+#[test]
+fn the_next_fill_follows_the_new_version() {
+    let rules = rules(&[("2026-01-10T00:00:00Z", refill("2", "active", 5))]);
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-01-20T15:00:00Z"));
+    house.hear(dispense("b", "2026-01-20", 30));
+    assert_eq!(dues(&house), ["advice 2026-01-25T13", "call 2026-03-02T13", "reminder 2026-02-25T13"]);
+    assert!(house.dues.values().all(|due| due.rule.ends_with("|2")));
+}
+
+// A rule that was retired says nothing more, also not what it had planned.
+#[test]
+fn a_retired_rule_says_nothing_more() {
+    let retired = rules(&[("2026-01-02T00:00:00Z", refill("1.0.0", "retired", 3))]);
+    let mut house = house(&retired, "2026-01-01T15:00:00Z");
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-03-01T00:00:00Z"));
+    assert!(house.outputs("Communication").next().is_none(), "{:?}", told(&house));
+}

@@ -1,0 +1,179 @@
+//! Rules over REST: sent, checked, followed at once and after a restart, changed without touching what was begun, retired.
+
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::builders::{Purpose, With, bone_density, bundle, condition, consent, patient, store};
+use crate::diary::{diary, texts};
+use crate::house::House;
+
+const ROOT: &str = "https://signa.example/fhir";
+const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
+
+/// What is said: one text in English.
+fn message(id: &str, words: &str) -> Value {
+    json!({"resourceType": "ActivityDefinition", "id": id, "url": format!("https://clinic.example/{id}"), "status": "active",
+        "kind": "CommunicationRequest", "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "notification"}]},
+        "extension": [{"url": format!("{ROOT}/StructureDefinition/message"), "extension": [
+            {"url": "language", "valueCode": "en"}, {"url": "text", "valueString": words}]}]})
+}
+
+/// A rule of the clinic: a word on the day after a diagnosis of gout.
+fn rule(id: &str, version: &str, says: &str) -> Value {
+    json!({"resourceType": "PlanDefinition", "id": id, "url": "https://clinic.example/gout", "version": version, "status": "active",
+        "meta": {"profile": [format!("{ROOT}/StructureDefinition/signa-plan")]},
+        "extension": [{"url": format!("{ROOT}/StructureDefinition/plan-priority"), "valueCode": "clinical"}],
+        "approvalDate": "2026-05-01", "reviewer": [{"name": "Dr. Reader"}],
+        "action": [{"id": "found",
+            "trigger": [{"type": "data-added", "data": [{"type": "Condition", "codeFilter": [{"path": "code", "code": [{"system": ICD, "code": "M10.9"}]}]}]}],
+            "action": [{"id": "word", "definitionCanonical": format!("https://clinic.example/{says}"),
+                "relatedAction": [{"actionId": "found", "relationship": "after-start", "offsetDuration": {"value": 1, "code": "d", "system": "http://unitsofmeasure.org"}}]}]}]})
+}
+
+fn gout(id: &str, patient: &str) -> Value {
+    condition(id, patient, &json!({"coding": [{"system": ICD, "code": "M10.9"}]}))
+}
+
+/// The keys of a refusal.
+fn keys(refused: &Answer) -> Vec<String> {
+    let issues = refused.at("/issue");
+    issues.as_array().unwrap().iter().map(|issue| issue["details"]["coding"][0]["code"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn clinic() -> House {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    for name in ["ada", "bob"] {
+        house.put(&patient(name)).await.is(201);
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment])).await.is(201);
+    }
+    house.beat().await;
+    house
+}
+
+// A rule and its message arrive in one transaction, and the next diagnosis is answered; so it is by a gateway started later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_was_sent_is_followed_at_once_and_after_a_restart() {
+    let mut house = clinic().await;
+    let entries = [
+        ("PUT", "PlanDefinition/gout", rule("gout", "1", "drink")),
+        ("PUT", "ActivityDefinition/drink", message("drink", "Drink.")),
+    ];
+    house.bundle(&bundle("transaction", &entries)).await.is(200);
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    assert_eq!(texts(&house, "ada").await, ["Drink."]);
+    let said = house.all("Communication?subject=Patient/ada").await.remove(0);
+    assert_eq!(said["instantiatesCanonical"], json!(["https://clinic.example/gout|1"]));
+    house.restart().await;
+    house.put(&gout("d", "bob")).await.is(201);
+    house.days(2).await;
+    assert_eq!(texts(&house, "bob").await, ["Drink."]);
+}
+
+// A text that came with the program may be replaced, and stays replaced after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shipped_text_can_be_replaced() {
+    let mut house = clinic().await;
+    let url = format!("{ROOT}/ActivityDefinition/osteoporosis-report-nudge");
+    house.put(&message("own", "Come by.").with("url", url)).await.is(201);
+    house.put(&bone_density("r", "ada")).await.is(201);
+    house.beat().await;
+    assert_eq!(texts(&house, "ada").await, ["Come by."]);
+    house.restart().await;
+    house.put(&bone_density("s", "bob")).await.is(201);
+    house.beat().await;
+    assert_eq!(texts(&house, "bob").await, ["Come by."]);
+}
+
+// A changed rule says the new words to whom it hears of now; what its old version had planned is said as it was planned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_rule_leaves_alone_what_was_begun() {
+    let house = clinic().await;
+    for (id, words) in [("drink", "Drink."), ("rest", "Rest.")] {
+        house.put(&message(id, words)).await.is(201);
+    }
+    house.put(&rule("gout", "1", "drink")).await.is(201);
+    house.put(&gout("c", "ada")).await.is(201);
+    house.beat().await;
+    house.clock.advance(std::time::Duration::from_mins(1));
+    house.put(&rule("gout", "2", "rest")).await.is(200);
+    house.put(&gout("d", "bob")).await.is(201);
+    house.days(2).await;
+    assert_eq!(
+        (texts(&house, "ada").await, texts(&house, "bob").await),
+        (vec![String::from("Drink.")], vec![String::from("Rest.")])
+    );
+    let of = |said: &Value| said["instantiatesCanonical"][0].clone();
+    assert_eq!(of(&house.all("Communication?subject=Patient/ada").await[0]), "https://clinic.example/gout|1");
+    assert_eq!(of(&house.all("Communication?subject=Patient/bob").await[0]), "https://clinic.example/gout|2");
+}
+
+// A rule that is retired, or deleted, says nothing more: also not what it had planned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_was_taken_away_says_nothing_more() {
+    for delete in [false, true] {
+        let house = clinic().await;
+        house.put(&message("drink", "Drink.")).await.is(201);
+        house.put(&rule("gout", "1", "drink")).await.is(201);
+        house.put(&gout("c", "ada")).await.is(201);
+        house.beat().await;
+        if delete {
+            house.delete("PlanDefinition/gout").await.is(204);
+        } else {
+            house.put(&rule("gout", "1", "drink").with("status", "retired")).await.is(200);
+        }
+        house.put(&gout("d", "bob")).await.is(201);
+        house.days(3).await;
+        assert!(diary(&house, "ada").await.is_empty() && diary(&house, "bob").await.is_empty(), "deleted: {delete}");
+    }
+}
+
+// Every fault of a rule is told at once, each with its place, and the rule is not kept; also inside a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_with_faults_is_refused_with_their_places() {
+    let house = clinic().await;
+    let mut bad = rule("gout", "1", "nowhere").with("reviewer", Value::Null);
+    bad["action"][0]["trigger"][0]["data"][0]["codeFilter"][0] =
+        json!({"path": "code", "valueSet": "https://clinic.example/set"});
+    let refused = house.put(&bad).await.is(422);
+    assert_eq!(keys(&refused), ["unknown-value-set", "unknown-activity"]);
+    assert_eq!(
+        refused.expressions(),
+        ["PlanDefinition.action[0].trigger[0].data[0]", "PlanDefinition.action[0].action[0].definition"]
+    );
+    let whole = bundle("transaction", &[("PUT", "Patient/new", patient("new")), ("PUT", "PlanDefinition/gout", bad)]);
+    let refused = house.bundle(&whole).await.is(422);
+    assert_eq!(refused.expressions()[0], "Bundle.entry[1].resource.action[0].trigger[0].data[0]");
+    house.get("Patient/new").await.is(404);
+    house.get("PlanDefinition/gout").await.is(404);
+}
+
+// What makes a version doubtful is refused: other rules under the same version, one url for two rules, a message that is in use.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_can_always_be_traced_to_its_rule() {
+    let house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    house.put(&message("rest", "Rest.")).await.is(201);
+    house.put(&rule("gout", "1", "drink")).await.is(201);
+    house.beat().await;
+    assert_eq!(keys(&house.put(&rule("gout", "1", "rest")).await.is(422)), ["plan-same-version"]);
+    assert_eq!(keys(&house.put(&rule("other", "9", "drink")).await.is(422)), ["plan-url-taken"]);
+    assert_eq!(keys(&house.delete("ActivityDefinition/drink").await.is(422)), ["artefact-in-use"]);
+    assert_eq!(keys(&house.put(&message("drink", "x").with("kind", "Appointment")).await.is(422)), ["bad-activity"]);
+    house.put(&rule("gout", "2", "rest")).await.is(200);
+    house.beat().await;
+    house.delete("ActivityDefinition/drink").await.is(204);
+}
+
+// A plan of somebody else is kept as it is and never run; a draft is kept with its faults.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_plans_and_drafts_are_kept_and_not_run() {
+    let house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    house.put(&rule("gout", "1", "drink").with("meta", Value::Null).with("version", Value::Null)).await.is(201);
+    house.put(&rule("draft", "1", "nowhere").with("status", "draft")).await.is(201);
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(3).await;
+    assert!(diary(&house, "ada").await.is_empty());
+}
