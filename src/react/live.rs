@@ -85,9 +85,10 @@ impl Live {
         for one in kept {
             let key = (one.kind, one.id);
             let mut values = one.versions.iter().map(|version| version.value.as_ref());
-            let is_rule = match key.0.as_str() {
-                "PlanDefinition" => values.any(is_ours),
-                _ => values.any(|value| text(value, "url").is_some_and(|url| names.contains(url))),
+            let is_rule = if key.0 == "PlanDefinition" {
+                values.any(is_ours)
+            } else {
+                values.any(|value| text(value, "url").is_some_and(|url| names.contains(url)))
             };
             if is_rule || own.kept.contains_key(&key) {
                 own.kept.insert(key, one.versions);

@@ -76,7 +76,9 @@ fn table(report: &Report) {
     let mut made = format!("{}\n\n{}", report.sum(), report.markdown());
     if !REASONS.is_empty() {
         made.push_str("\n| row | why a part of it is not offered, or fails |\n|---|---|\n");
-        REASONS.iter().for_each(|(id, reason)| made.push_str(&format!("| {id} | {reason} |\n")));
+        for (id, reason) in REASONS {
+            made.extend(["| ", id, " | ", reason, " |\n"]);
+        }
     }
     let fresh = format!("{before}{open}{made}{close}{after}");
     if std::env::var("SIGNA_GOLDEN").is_ok_and(|mode| mode == "write") {

@@ -305,6 +305,10 @@ impl<'i> Guard<'i> {
         let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity).map_err(|_| {
             Stop::at("not-xml", self.place(), "An attribute holds a reference that XML does not know; write '&' as &amp;.")
         })?;
+        if !narrative::is_legal(&value) {
+            let words = "An attribute holds a character that XML does not know; leave it out.";
+            return Err(Stop::at("control-character", self.place(), words));
+        }
         let value = match primitive.filter(|_| key == "value") {
             Some(primitive) => self.plain_value(primitive, value),
             None => value,

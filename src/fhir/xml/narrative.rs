@@ -273,7 +273,7 @@ fn is_plain_comment(words: &str) -> bool {
     !words.contains("--") && !words.ends_with('-')
 }
 
-fn is_legal(text: &str) -> bool {
+pub(super) fn is_legal(text: &str) -> bool {
     text.chars().all(|letter| legal(letter) == letter)
 }
 

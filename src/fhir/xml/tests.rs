@@ -157,6 +157,7 @@ fn each_fault_has_its_key_and_place() {
         (format!("<Patient {NS}>"), &[("not-xml", "")]),
         (format!("<Patient {NS}><name></Patient>"), &[("not-xml", "")]),
         (format!("<Patient {NS}><gender value='a&b;'/></Patient>"), &[("not-xml", "Patient.gender")]),
+        (format!("<Patient {NS}><gender value='a\u{ffff}'/></Patient>"), &[("control-character", "Patient.gender")]),
         (format!("<Patient {NS}><id value='a' value='b'/></Patient>"), &[("not-xml", "")]),
         (format!("<Patient {NS}><id value='a'/></Patient><Patient {NS}/>"), &[("more-than-one-document", "")]),
         (format!("<!DOCTYPE x [<!ENTITY a 'b'>]><Patient {NS}/>"), &[("document-type", "")]),
