@@ -1,11 +1,16 @@
 //! Resources that are shown and not stored: where Signa's own outputs came from, and the definitions of its operations.
 //! Follows <https://hl7.org/fhir/R4/provenance.html> and <https://hl7.org/fhir/R4/operationdefinition.html>.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::call::Call;
 use super::outcome::Refusal;
-use crate::fhir::search::pairs;
+use super::search::make_relative;
+use crate::fhir::search::parse::parse;
+use crate::fhir::search::query::Query;
+use crate::fhir::search::{Subject, pairs};
 use crate::ledger::Person;
 use crate::react::{self, Made};
 
@@ -38,14 +43,15 @@ pub(super) async fn made(call: &Call<'_>, kind: &str, id: &str) -> Result<Option
             let Some((kind, id, version)) = react::provenance_target(id) else { return Ok(None) };
             let all = provenances(call, kind, id).await?;
             let suffix = format!("/_history/{version}");
-            Ok(all.into_iter().find(|one| one["target"][0]["reference"].as_str().is_some_and(|target| target.ends_with(&suffix))))
+            let mut all = all.into_iter().map(|(_, one)| one);
+            Ok(all.find(|one| one["target"][0]["reference"].as_str().is_some_and(|target| target.ends_with(&suffix))))
         }
         _ => Ok(None),
     }
 }
 
-/// The Provenances of all versions of a resource that Signa made, newest first.
-async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<Value>, Refusal> {
+/// The Provenances of all versions of a resource that Signa made, each with its stamp, newest first.
+async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<(i64, Value)>, Refusal> {
     if !matches!(kind, "Communication" | "CommunicationRequest" | "Task") {
         return Ok(Vec::new());
     }
@@ -58,20 +64,26 @@ async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<Value>
     let own = versions.iter().filter(|version| version.source == SIGNA && !version.deleted);
     let told = own.filter_map(|version| {
         let made = Made { kind, id, version: version.version, updated: version.updated };
-        react::provenance(&decisions, &made)
+        Some((version.updated, react::provenance(&decisions, &made)?))
     });
     Ok(told.collect())
 }
 
-/// A searchset of stored Provenances with those added that are shown and not stored: all of the targets that were asked for, on
-/// the first page.
+/// A searchset of stored Provenances with those added that are shown and not stored: all of the targets that were asked for
+/// that also meet the rest of the search, on the first page.
 pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, found: String) -> Result<String, Refusal> {
-    let pairs = pairs(query).map_err(|issue| vec![issue])?;
+    let mut pairs = pairs(query).map_err(|issue| vec![issue])?;
     let is_first = !pairs.iter().any(|(name, _)| name == super::links::PAGE);
     let mut told = Vec::new();
     for (kind, id) in targets(base, &pairs).into_iter().take(TARGETS_MAX).filter(|_| is_first) {
         told.extend(provenances(call, &kind, &id).await?);
     }
+    let own = format!("{base}/");
+    for (name, value) in &mut pairs {
+        make_relative("Provenance", name, value, &own);
+    }
+    let now = call.door.flow.clock.now();
+    let told = meeting(&parse("Provenance", &pairs, now).query, told, now);
     if told.is_empty() {
         return Ok(found);
     }
@@ -90,6 +102,17 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
     entries.extend(told.into_iter().map(entry));
     bundle["entry"] = Value::Array(entries);
     Ok(bundle.to_string())
+}
+
+/// Those that meet all of a search, each once. What only the store can tell, where a chain leads, none of them meets.
+fn meeting(query: &Query, told: Vec<(i64, Value)>, now: i64) -> Vec<Value> {
+    let mut known = BTreeSet::new();
+    let meets = |(updated, one): &(i64, Value)| {
+        let id = one["id"].as_str().unwrap_or_default();
+        let subject = Subject { kind: "Provenance", id, updated: Some(*updated), value: one, now };
+        query.criteria.iter().all(|criterion| subject.meets(criterion)) && known.insert(id.to_owned())
+    };
+    told.into_iter().filter(meets).map(|(_, one)| one).collect()
 }
 
 /// Types and ids of the targets that are asked for.
@@ -126,6 +149,36 @@ mod tests {
         ] {
             let found = target(base, kind, value);
             assert_eq!(found.as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_meets_all_that_was_asked() {
+        let told = |kind: &str, recorded: &str| {
+            json!({"resourceType": "Provenance", "id": format!("{kind}.1.2"), "recorded": recorded,
+                "target": [{"reference": format!("{kind}/1/_history/2")}], "agent": [{"who": {"display": "Signa"}}]})
+        };
+        let (task, message) = (told("Task", "2026-06-26T08:00:00Z"), told("Communication", "2026-07-01T08:00:00Z"));
+        for (query, expected) in [
+            ("target=Task/1", &["Task.1.2"][..]),
+            ("target:Task=1&_count=5&_summary=false", &["Task.1.2"]),
+            ("target=Task/1,Communication/1", &["Task.1.2", "Communication.1.2"]),
+            ("target=Task/1&target=Communication/1", &[]),
+            ("target=Task/1&target=Task/1", &["Task.1.2"]),
+            ("target=Task/1&recorded=2026-06-26", &["Task.1.2"]),
+            ("target=Task/1&recorded=gt2026-06-27", &[]),
+            ("target=Task/1&_lastUpdated=lt1970-01-02", &["Task.1.2"]),
+            ("target=Task/1&_id=other", &[]),
+            ("target=Task/1&agent=Practitioner/1", &[]),
+            ("target=Task/1&agent:Practitioner.name=ana", &[]),
+            ("target=Task/1&_has:Provenance:entity:_id=x", &[]),
+        ] {
+            let parsed = parse("Provenance", &pairs(query).unwrap(), 0);
+            assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{query}: {parsed:?}");
+            let all = [&task, &message, &task].map(|one| (1_000, one.clone())).to_vec();
+            let found = meeting(&parsed.query, all, 0);
+            let ids: Vec<&str> = found.iter().filter_map(|one| one["id"].as_str()).collect();
+            assert_eq!(ids, expected, "{query}");
         }
     }
 

@@ -16,7 +16,7 @@ use super::searchset::push_entry;
 use crate::fhir::kinds;
 use crate::fhir::search::parse::parse;
 use crate::fhir::time::instant;
-use crate::identify::{Grade, Likeness, likeness, order};
+use crate::identify::{Grade, Likeness, comparable, likeness, order};
 use crate::ledger::Stored;
 
 /// `POST Patient/$match`
@@ -41,6 +41,7 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     let given = Given::asked(call, asked.method, asked.body).await?;
     let patient = given.whole("resource").filter(|resource| resource["resourceType"] == "Patient");
     let patient = patient.ok_or_else(|| wrong("resource", "must be a Patient, in Parameters or alone in the body"))?;
+    let patient = &comparable(patient);
     let only_certain = given.flag("onlyCertainMatches")?;
     let count = given.count("count", 0, COUNT_MAX)?.unwrap_or(COUNT_DEFAULT);
     let questions = questions(patient);

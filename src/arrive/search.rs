@@ -79,10 +79,7 @@ async fn stored(call: &Call<'_>, base: &str, place: Place<'_>, query: &str) -> R
     let mut given = pairs(query).map_err(|issue| vec![issue])?;
     let cursor = given.iter().position(|(name, _)| name == links::PAGE).map(|at| given.remove(at).1);
     let own = format!("{base}/");
-    let Some(kinds) = place.kinds() else {
-        let words = "Resources of this type do not lie in this compartment.";
-        return Err(Refusal::one(StatusCode::NOT_FOUND, "not-found", "not-in-compartment", words));
-    };
+    let kinds = place.kinds().ok_or_else(outside)?;
     let mut parsed = if let [kind] = kinds.as_slice() {
         for (name, value) in &mut given {
             make_relative(kind, name, value, &own);
@@ -93,8 +90,9 @@ async fn stored(call: &Call<'_>, base: &str, place: Place<'_>, query: &str) -> R
     };
     if let Place::Compartment(of, id, _) = place {
         for one in &mut parsed {
-            let lies = within(of, id, &one.query.kind);
-            one.query.criteria.splice(0..0, lies);
+            // Without this criterion the search would be of all there is, whosever it is.
+            let lies = within(of, id, &one.query.kind).ok_or_else(outside)?;
+            one.query.criteria.insert(0, lies);
         }
     }
     let strict = call.preference().strict;
@@ -108,6 +106,12 @@ async fn stored(call: &Call<'_>, base: &str, place: Place<'_>, query: &str) -> R
         return Err(issues.into());
     }
     answer(call, base, place, parsed, cursor, remarks).await
+}
+
+/// There is nothing of this type in this compartment.
+fn outside() -> Refusal {
+    let words = "Resources of this type do not lie in this compartment.";
+    Refusal::one(StatusCode::NOT_FOUND, "not-found", "not-in-compartment", words)
 }
 
 async fn answer(

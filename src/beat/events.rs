@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
 use crate::flow::{self, Derived, Output, Refused};
-use crate::ledger::{self, Due, Error, Event, How, Line, Mark, Person, Recorded, Scope};
+use crate::ledger::{self, Due, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
 /// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
@@ -29,6 +29,15 @@ struct Claimed {
     resource: Option<react::Resource>,
     /// Subscriptions that must be told.
     told: Vec<String>,
+    /// Whether somebody says STOP in it.
+    is_stop: bool,
+}
+
+impl Claimed {
+    /// An event that sets nothing off.
+    fn nothing(event: Event) -> Self {
+        Self { event, concern: Concern::Nothing, resource: None, told: Vec::new(), is_stop: false }
+    }
 }
 
 /// Kinds by which somebody refuses to be spoken to.
@@ -177,15 +186,18 @@ impl Beat {
         Ok(count)
     }
 
-    /// Who may have refused comes first: a STOP binds others too, and none of them may be spoken to beside it.
+    /// Who may have refused comes first: a STOP binds others too, and none of them may be spoken to beside it. Who said STOP is
+    /// decided alone: the story of the next, who may share the address, is read after it.
     async fn decide_people(&self, people: ByPerson) -> Vec<Result<(), Error>> {
         let refuses = |claimed: &Claimed| REFUSES.contains(&claimed.event.kind.as_str());
         let (first, rest): (Vec<OfPerson>, Vec<OfPerson>) =
             people.into_iter().partition(|(_, claimed)| claimed.iter().any(refuses));
+        let (stops, first): (Vec<OfPerson>, Vec<OfPerson>) =
+            first.into_iter().partition(|(_, claimed)| claimed.iter().any(|claimed| claimed.is_stop));
         let mut decided = Vec::new();
-        for mut people in [first, rest] {
+        for (mut people, at_once) in [(stops, 1), (first, STORIES_AT_ONCE), (rest, STORIES_AT_ONCE)] {
             while !people.is_empty() {
-                let together = people.split_off(people.len().saturating_sub(STORIES_AT_ONCE));
+                let together = people.split_off(people.len().saturating_sub(at_once));
                 decided.extend(self.decide_together(together).await);
             }
         }
@@ -249,6 +261,8 @@ impl Beat {
 
     async fn claim(&self, event: Event) -> Result<Claimed, Error> {
         let scope = event.scope.clone();
+        // Taken also where nobody hears of it: what is never taken would stay.
+        let fresh = self.ledger().fresh(event.number);
         if event.kind == "Subscription" {
             self.subscribe(&scope, &event).await?;
         }
@@ -257,10 +271,10 @@ impl Beat {
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         let rules = self.flow.rules.of(&scope.tenant);
         if !listened && !rules.hears(&event.kind) {
-            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+            return Ok(Claimed::nothing(event));
         }
-        let Some(resource) = self.resource_of(&event).await? else {
-            return Ok(Claimed { event, concern: Concern::Nothing, resource: None, told: Vec::new() });
+        let Some(resource) = self.resource_of(&event, fresh).await? else {
+            return Ok(Claimed::nothing(event));
         };
         let told = if listened {
             let lines = ledger::search::lines(&event.kind, &resource.value);
@@ -269,12 +283,13 @@ impl Beat {
             Vec::new()
         };
         let concern = rules.concerns(&event.kind, event.line, &resource.value);
-        Ok(Claimed { event, concern, resource: Some(resource), told })
+        let is_stop = event.kind == "Communication" && react::wish(&resource.value) == Some(react::Wish::Stop);
+        Ok(Claimed { event, concern, resource: Some(resource), told, is_stop })
     }
 
     /// The resource as it is after the event; its last value when it was deleted.
-    async fn resource_of(&self, event: &Event) -> Result<Option<react::Resource>, Error> {
-        if let Some(fresh) = self.ledger().fresh(event.number) {
+    async fn resource_of(&self, event: &Event, fresh: Option<Fresh>) -> Result<Option<react::Resource>, Error> {
+        if let Some(fresh) = fresh {
             return Ok(Some(flow::fresh(fresh)));
         }
         let deleted = event.line == Line::Deleted;
@@ -337,7 +352,7 @@ impl Beat {
             }
             let resource = match resource.take() {
                 Some(resource) => Some(resource),
-                None => self.resource_of(event).await?,
+                None => self.resource_of(event, None).await?,
             };
             if let Some(resource) = resource {
                 heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });

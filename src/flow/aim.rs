@@ -181,30 +181,32 @@ impl Flow {
         }
         let found = self.ledger.find(&sender.scope, &condition.query).await.map_err(super::broken)?;
         plan.asked.insert(condition.text.clone(), plan.expects.len());
-        plan.expects.push(Expect { query: condition.query.clone(), found: found.clone() });
+        plan.expects.push(Expect { query: condition.query.clone(), most: 2, found: found.clone() });
         Ok(found)
     }
 
     /// What a condition finds when the unit has deleted what it deletes.
     async fn left(&self, sender: &Sender, condition: &Condition, plan: &mut Plan) -> Result<Vec<String>, Refused> {
         let found = self.found(sender, condition, plan).await?;
-        let kind = &condition.query.kind;
-        self.without(sender, found, condition, plan.gone.len(), |id| plan.gone.contains(&(kind.clone(), id.to_owned()))).await
+        let (kind, Plan { gone, expects, .. }) = (&condition.query.kind, plan);
+        self.without(sender, found, condition, gone.len(), expects, |id| gone.contains(&(kind.clone(), id.to_owned()))).await
     }
 
     /// What is found without these, at most `count` of them. Where two were found there may be more: then it is asked again,
-    /// so that none is taken for the only one.
+    /// so that none is taken for the only one, and what is found then must still be so when it is recorded.
     async fn without(
         &self,
         sender: &Sender,
         mut found: Vec<String>,
         condition: &Condition,
         count: usize,
+        expects: &mut Vec<Expect>,
         not: impl Fn(&str) -> bool,
     ) -> Result<Vec<String>, Refused> {
         if found.len() > 1 && found.iter().any(|id| not(id)) {
             let count = u32::try_from(count.saturating_add(2)).unwrap_or(u32::MAX);
             found = self.ledger.find_many(&sender.scope, &condition.query, count).await.map_err(super::broken)?;
+            expects.push(Expect { query: condition.query.clone(), most: count, found: found.clone() });
         }
         found.retain(|id| !not(id));
         Ok(found)
@@ -237,7 +239,7 @@ impl Flow {
                 let condition = self.condition(kind, criteria).map_err(|refused| at(refused, &place))?;
                 let found = self.found(sender, &condition, plan).await?;
                 let own = written(wishes, &plan.aims, kind);
-                let found = self.without(sender, found, &condition, own.len(), |id| own.contains(id)).await?;
+                let found = self.without(sender, found, &condition, own.len(), &mut plan.expects, |id| own.contains(id)).await?;
                 let found = self.with_own(found, &condition, wishes, &plan.aims);
                 match found.as_slice() {
                     [id] => {

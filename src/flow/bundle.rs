@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::interaction::{Act, Interaction, refuse, same_id};
-use super::{Done, Flow, Refused, Sender, broken, patch};
+use super::{Done, Flow, Refused, Sender, patch};
 use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
 use crate::fhir::time;
@@ -165,7 +165,7 @@ impl Flow {
         }
         let done = if order.is_empty() { Vec::new() } else { self.settle(sender, build).await? };
         for ((index, deletes), mut done) in order.into_iter().zip(done) {
-            self.fetch(sender, &mut done, deletes, reader.told()).await?;
+            self.fetch(sender, &mut done, deletes, reader.told()).await;
             answers[index] = written(&done, deletes, reader.told());
         }
         for line in reads {
@@ -174,13 +174,13 @@ impl Flow {
         Ok(answers)
     }
 
-    /// Gets the resource as it is kept now, where it is to be told.
-    async fn fetch(&self, sender: &Sender, done: &mut Done, deletes: bool, telling: Telling) -> Result<(), Refused> {
+    /// Gets the resource as it is kept now, where it is to be told. What cannot be read is left out: the unit is recorded, and a
+    /// refusal now would have its sender do all of it twice.
+    async fn fetch(&self, sender: &Sender, done: &mut Done, deletes: bool, telling: Telling) {
         if telling == Telling::Resource && !deletes && done.stored.is_none() {
             let Receipt { kind, id, version, .. } = &done.receipt;
-            done.stored = self.ledger.version(&sender.scope, kind, id, *version).await.map_err(broken)?;
+            done.stored = self.ledger.version(&sender.scope, kind, id, *version).await.ok().flatten();
         }
-        Ok(())
     }
 
     /// What an entry that writes asks for.
@@ -251,12 +251,11 @@ impl Flow {
             Ok(wish) => self.settle(sender, || Ok(vec![wish.clone()])).await.and_then(|mut done| done.pop().ok_or(Refused::Busy)),
             Err(refused) => Err(in_entry(index, refused)),
         };
-        let done = match done {
-            Ok(mut done) => self.fetch(sender, &mut done, deletes, reader.told()).await.map(|()| done),
-            refused => refused,
-        };
         match done {
-            Ok(done) => written(&done, deletes, reader.told()),
+            Ok(mut done) => {
+                self.fetch(sender, &mut done, deletes, reader.told()).await;
+                written(&done, deletes, reader.told())
+            }
             Err(refused) => {
                 let (status, outcome) = reader.refusal(&refused);
                 Answer { status, outcome: Some(outcome), ..Answer::default() }
@@ -352,7 +351,8 @@ fn written(done: &Done, deletes: bool, telling: Telling) -> Answer {
     let known = receipt.version > 0;
     Answer {
         status: String::from(status),
-        location: (!deletes).then(|| format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
+        location: (!deletes && receipt.version > 0)
+            .then(|| format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
         etag: known.then(|| format!("W/\"{}\"", receipt.version)),
         last_modified: known.then(|| time::instant(receipt.updated)),
         resource: done.stored.as_ref().filter(|_| telling == Telling::Resource).map(Stored::text),

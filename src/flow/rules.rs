@@ -110,7 +110,8 @@ impl Flow {
             };
             versions.push(Artefact { value: Arc::new(value), since: stored.updated });
         }
-        Ok(Some(Kept { kind: newest.kind.clone(), id: newest.id.clone(), versions }))
+        let (kind, id) = (newest.kind.clone(), newest.id.clone());
+        Ok(Some(Kept { kind, id, versions, is_gone: newest.deleted }))
     }
 
     async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Stored>, ledger::Error> {

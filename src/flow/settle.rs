@@ -74,7 +74,8 @@ impl Flow {
         Ok(marks)
     }
 
-    /// What is told the sender, in the order of the interactions.
+    /// What is told the sender, in the order of the interactions. Once something is recorded it is no refusal: the sender would
+    /// send all of it again. What cannot be read then is told by its id alone.
     async fn answer(
         &self,
         sender: &Sender,
@@ -83,6 +84,7 @@ impl Flow {
         mut receipts: HashMap<usize, Receipt>,
         mut kept: Option<(String, String)>,
     ) -> Result<Vec<Done>, Refused> {
+        let is_recorded = !receipts.is_empty();
         let mut done = Vec::with_capacity(wishes.len());
         for (index, (wish, aim)) in wishes.into_iter().zip(&plan.aims).enumerate() {
             let issues = wish.warnings;
@@ -92,9 +94,14 @@ impl Flow {
                     done.push(Done { receipt, stored, issues });
                 }
                 (Aim::Write { id, .. } | Aim::Present { id }, None) => {
-                    let found = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(broken)?;
-                    let found = found.filter(|found| !found.deleted).ok_or(Refused::Busy)?;
-                    done.push(Done { receipt: receipt_of(&found), stored: Some(found), issues });
+                    let found = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(broken);
+                    let found = found.and_then(|found| found.filter(|found| !found.deleted).ok_or(Refused::Busy));
+                    let (receipt, stored) = match found {
+                        Ok(found) => (receipt_of(&found), Some(found)),
+                        Err(_) if is_recorded => (Receipt { id: id.clone(), ..nothing(&wish.kind) }, None),
+                        Err(refused) => return Err(refused),
+                    };
+                    done.push(Done { receipt, stored, issues });
                 }
                 (Aim::Nothing, None) => done.push(Done { receipt: nothing(&wish.kind), stored: None, issues }),
             }
@@ -215,7 +222,7 @@ fn receipt_of(found: &Stored) -> Receipt {
     }
 }
 
-/// The receipt of a delete that found nothing.
+/// The receipt of what wrote nothing, of which nothing is known.
 fn nothing(kind: &str) -> Receipt {
     Receipt {
         kind: kind.to_owned(),

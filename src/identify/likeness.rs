@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -52,6 +52,49 @@ const PROBABLE: f64 = 0.9;
 const CERTAIN: f64 = 0.995;
 /// The score of a pair that contradicts itself lies below this, whatever else agrees: somebody must look at it.
 const CONTRADICTED: f64 = 0.7;
+
+/// Values of one element of the sent Patient that are compared, and names of either.
+const VALUES_MAX: usize = 10;
+const NAMES_MAX: usize = 20;
+/// Bytes of a value that is compared; a longer one says nothing.
+const VALUE_BYTES_MAX: usize = 1_000;
+
+/// What is compared of a sent Patient, of each element no more than is looked at: many are compared with it.
+#[must_use]
+pub fn comparable(patient: &Value) -> Value {
+    let mut kept = Map::new();
+    for name in ["birthDate", "gender"] {
+        kept.extend(patient.get(name).filter(|value| is_short(value)).map(|value| (name.to_owned(), value.clone())));
+    }
+    let lists: [(&str, &[&str]); 4] = [
+        ("identifier", &["system", "value"]),
+        ("name", &["family", "given"]),
+        ("telecom", &["value"]),
+        ("address", &["postalCode", "city"]),
+    ];
+    for (name, members) in lists {
+        let values = each(patient, name).iter().map(|value| picked(value, members)).filter(|value| !value.is_empty());
+        let values: Vec<Value> = values.take(VALUES_MAX).map(Value::Object).collect();
+        kept.insert(name.to_owned(), Value::Array(values));
+    }
+    Value::Object(kept)
+}
+
+/// These members of an element, where they are short.
+fn picked(element: &Value, members: &[&str]) -> Map<String, Value> {
+    let member = |name: &&str| {
+        let value = match element.get(*name)? {
+            Value::Array(all) => all.iter().filter(|one| is_short(one)).take(VALUES_MAX).cloned().collect(),
+            value => Some(value).filter(|value| is_short(value))?.clone(),
+        };
+        Some(((*name).to_owned(), value))
+    };
+    members.iter().filter_map(member).collect()
+}
+
+fn is_short(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.len() <= VALUE_BYTES_MAX)
+}
 
 /// How alike two Patients are; `None` when they are no match.
 #[must_use]
@@ -128,7 +171,7 @@ type Part = dyn Fn(&Value) -> Vec<String>;
 
 /// The best agreement of any of these names; nothing where one of the two has none.
 fn names(asked: &Value, known: &Value, part: &Part, agree: f64, contradict: f64) -> f64 {
-    let all = |patient: &Value| each(patient, "name").iter().flat_map(part).collect::<Vec<String>>();
+    let all = |patient: &Value| each(patient, "name").iter().flat_map(part).take(NAMES_MAX).collect::<Vec<String>>();
     let (asked, known) = (all(asked), all(known));
     if asked.is_empty() || known.is_empty() {
         return 0.0;
@@ -163,6 +206,10 @@ fn closeness(one: &str, other: &str) -> f64 {
         return 0.5;
     }
     let length = long.chars().count();
+    if 4 * (length - short.chars().count()) > length {
+        // The letters that one lacks alone are too many.
+        return 0.0;
+    }
     #[expect(clippy::cast_precision_loss, reason = "letters of a name")]
     let share = 1.0 - distance(short, long) as f64 / length as f64;
     if share >= 0.75 { 0.9 } else { 0.0 }
@@ -231,7 +278,8 @@ fn address(asked: &Value, known: &Value) -> f64 {
 
 /// Lower case, without accents, letters and digits alone.
 fn folded(text: &str) -> String {
-    text.nfkd().filter(|letter| !is_combining_mark(*letter) && letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let plain = text.nfkd().filter(|letter| !is_combining_mark(*letter) && letter.is_alphanumeric());
+    plain.flat_map(char::to_lowercase).take(LETTERS_MAX).collect()
 }
 
 fn each<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -305,6 +353,25 @@ mod tests {
         assert!(one.score > other.score);
         assert_eq!(order((&one, "b"), (&other, "a")), Ordering::Less);
         assert_eq!(order((&one, "b"), (&one, "a")), Ordering::Greater);
+    }
+
+    #[test]
+    fn what_is_compared_of_a_sent_patient_is_bounded() {
+        let bits = |patient: &Value| likeness(patient, &ada()).map(|likeness| likeness.score);
+        assert_eq!(bits(&comparable(&ada())), bits(&ada()));
+        let mut large = ada();
+        for name in ["identifier", "name", "telecom", "address"] {
+            let one = large[name][0].clone();
+            large[name] = Value::Array(vec![one; 5_000]);
+        }
+        large["name"][0]["given"] = json!(vec!["Ada"; 5_000]);
+        large["name"][1]["family"] = json!("x".repeat(VALUE_BYTES_MAX + 1));
+        large["photo"] = json!([{"data": "x".repeat(10_000)}]);
+        let small = comparable(&large);
+        assert_eq!(bits(&small), bits(&ada()));
+        assert_eq!((small["name"].as_array().map(Vec::len), small["name"][1].get("family")), (Some(VALUES_MAX), None));
+        assert!(small.to_string().len() < 4_000);
+        assert_eq!(folded(&"É".repeat(LETTERS_MAX + 1)), "e".repeat(LETTERS_MAX));
     }
 
     #[test]

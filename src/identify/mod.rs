@@ -9,5 +9,5 @@ pub mod references;
 mod subject;
 
 pub use draft::draft;
-pub use likeness::{Grade, Likeness, likeness, order};
+pub use likeness::{Grade, Likeness, comparable, likeness, order};
 pub use matches::matches;

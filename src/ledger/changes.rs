@@ -48,6 +48,8 @@ pub(super) async fn page(
         }
     }
     keys.sort_unstable_by(|left, right| right.cmp(left));
+    // What was current at the first question may be past at the second.
+    keys.dedup();
     keys.truncate(usize::try_from(count).unwrap_or_default());
     let mut found = Vec::with_capacity(keys.len());
     for Version { kind, id, version, .. } in &keys {

@@ -10,6 +10,13 @@ use super::Stored;
 
 /// So many are kept until they are heard of; of more, the oldest are let go.
 const KEPT_MAX: usize = 1_024;
+/// What is longer than this is left to the store: with the bound above, all that is kept is bounded, whoever hears of it or not.
+const BYTES_MAX: usize = 64 << 10;
+
+/// Whether a version of so many bytes is kept at all.
+pub(super) fn is_kept(bytes: usize) -> bool {
+    bytes <= BYTES_MAX
+}
 
 /// A version that was recorded, without its body.
 #[derive(Debug, Clone)]
@@ -102,5 +109,10 @@ mod tests {
         shelf.keep((0..).take(KEPT_MAX + 1).map(|number| (number, one.clone())).collect());
         assert!(shelf.take(0).is_none());
         assert!(shelf.take(1).is_some() && shelf.take(1).is_none());
+    }
+
+    #[test]
+    fn what_is_long_is_left_to_the_store() {
+        assert!(is_kept(BYTES_MAX) && !is_kept(BYTES_MAX + 1));
     }
 }

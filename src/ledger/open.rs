@@ -153,14 +153,12 @@ impl Ledger {
 
     /// At most two ids that match, for conditional interactions.
     pub async fn find(&self, scope: &Scope, query: &Query) -> Result<Vec<String>, Error> {
-        search::find(&mut &self.reader, scope, query, self.shared.clock.now()).await
+        self.find_many(scope, query, 2).await
     }
 
     /// So many ids that match, for whom two are not enough.
     pub async fn find_many(&self, scope: &Scope, query: &Query, count: u32) -> Result<Vec<String>, Error> {
-        let query = Query { count, after: None, total: false, ..query.clone() };
-        let page = self.search(scope, &query).await?;
-        Ok(page.found.into_iter().map(|stored| stored.id).collect())
+        search::find(&mut &self.reader, scope, query, count, self.shared.clock.now()).await
     }
 
     /// What these resources refer to, and what refers to them, as the wishes say; bounded, each once, none of them given.

@@ -16,7 +16,7 @@ use super::subscriptions::{self, Refused};
 use super::{
     Change, Draft, Error, Event, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope,
 };
-use super::{Stored, Subject, Unit, entries, events, reaction};
+use super::{Stored, Subject, Unit, entries, events, fresh, reaction};
 
 /// A batch of units in one transaction.
 pub(super) struct Batch<'b, 'c> {
@@ -40,7 +40,8 @@ impl<'b, 'c> Batch<'b, 'c> {
     /// Decides and writes one unit.
     pub(super) async fn record(&mut self, unit: &Unit) -> Result<Recorded, Error> {
         for expect in &unit.expects {
-            if search::find(&mut self.transaction, &unit.scope, &expect.query, self.stamp).await? != expect.found {
+            let found = search::find(&mut self.transaction, &unit.scope, &expect.query, expect.most, self.stamp).await?;
+            if found != expect.found {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }
@@ -196,7 +197,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         };
         events::add(&mut self.transaction, &event).await?;
         self.stirred = true;
-        if let Some(accepted) = draft.and_then(|draft| draft.accepted.as_ref()) {
+        let accepted = draft.and_then(|draft| draft.accepted.as_ref());
+        if let Some(accepted) = accepted.filter(|_| fresh::is_kept(written.meta.len() + written.body.len())) {
             self.fresh.push((event.number, Fresh { stored: told_of(&event, written), accepted: Arc::clone(accepted) }));
         }
         Ok(())

@@ -64,7 +64,9 @@ impl How {
 pub struct Expect {
     /// What was searched.
     pub query: Query,
-    /// What was found: ids, at most two.
+    /// So many were asked for.
+    pub most: u32,
+    /// What was found: ids, at most so many.
     pub found: Vec<String>,
 }
 

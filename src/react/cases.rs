@@ -42,7 +42,14 @@ fn fails(rules: &Rules, plan: &str, case: &Value) -> Option<String> {
     (told != expected).then(|| format!("{name}: expected {expected:?}, got {told:?}"))
 }
 
-fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<String>, String> {
+/// Everything that was recorded in a case, whichever rule it was: for whoever looks at what is said.
+pub fn outputs(rules: &Rules, case: &Value) -> Result<Vec<Value>, String> {
+    let rehearsal = play(rules, case, &zone(case))?;
+    let ours = rehearsal.resources.values().filter(|resource| resource.how == How::Derived);
+    Ok(ours.map(|resource| resource.value.as_ref().clone()).collect())
+}
+
+fn play<'r>(rules: &'r Rules, case: &Value, zone: &TimeZone) -> Result<Rehearsal<'r>, String> {
     let time = |value: &Value, name: &str| {
         let written = text(value, name).ok_or(format!("{name} is missing"))?;
         written.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|error| format!("{name}: {error}"))
@@ -61,6 +68,11 @@ fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<
         }
     }
     rehearsal.advance(time(case, "until")?);
+    Ok(rehearsal)
+}
+
+fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<String>, String> {
+    let rehearsal = play(rules, case, zone)?;
     let ours = rehearsal.journal.iter().filter(|decision| decision.rule.split('|').next() == Some(plan));
     let line = |decision: &crate::ledger::Decision| {
         let day = zones::date(zones::day(decision.at, zone));

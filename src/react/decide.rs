@@ -4,7 +4,7 @@ use super::activity::Act;
 use super::follow::follow;
 use super::gates::{self, Verdict};
 use super::json::text;
-use super::plan::Edge;
+use super::plan::{Edge, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Resource, outputs, overdue};
 use crate::ledger::{Decision, Due, Outcome};
@@ -61,12 +61,25 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
 
 /// What the rule itself has against a candidate whose time has come.
 fn objection(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String)> {
+    if is_other(turn, candidate) {
+        let why = "What it rests on was corrected: it is nothing any more that the rule is about.";
+        return Some((because::REVERSED, why.to_owned()));
+    }
     if let Some(why) = pointless(turn, candidate) {
         return Some((because::POINTLESS, why));
     }
     let ask = turn.ask(candidate)?;
     let broken = candidate.step.starts.iter().find(|condition| !condition.holds(&ask))?;
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+}
+
+/// Whether what set it off was corrected into something that the rule is not about. Fills are told apart by their product; and a
+/// product that is only referred to and not loaded tells nothing.
+fn is_other(turn: &Turn, candidate: &Candidate) -> bool {
+    let Some(trigger) = candidate.trigger.filter(|_| candidate.fill.is_none()) else { return false };
+    let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
+    let subject = Subject::of(&trigger.kind, &trigger.value, turn.story);
+    !subject.refers() && !action.is_about(&turn.rules.concepts, &turn.rules.products, subject)
 }
 
 /// What makes a candidate pointless, if that has happened.

@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::activity::Act;
 use super::cover::Fill;
-use super::decide::is_settled;
+use super::decide::{because, is_settled, stop};
 use super::detail::Detail;
 use super::json::text;
 use super::offset::{Base, Offset, When};
 use super::plan::{Action, Anchor, Edge, Plan, Step};
+use super::refill::uncounted;
 use super::turn::{Candidate, Turn};
 use super::{Resource, outputs};
 use crate::fhir::time::Moment;
@@ -117,6 +118,10 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
         }
         let detail = Detail { held: false, ..candidate.detail.clone() };
         let mut next = Candidate { step, output, detail, ..candidate.clone() };
+        if let Some((gate, why)) = hindrance(turn, &next) {
+            stop(turn, &next, Outcome::Stopped, gate, &why);
+            continue;
+        }
         if schedule(turn, &mut next, Base::Moment(turn.story.now), offset) {
             let due = turn.due(&next, next.detail.planned);
             turn.plan(due);
@@ -124,15 +129,26 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
     }
 }
 
+/// Why a step that hangs on another one cannot be planned, though that one came.
+fn hindrance(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String)> {
+    if let Some(why) = candidate.fill.as_ref().and_then(|fill| uncounted(candidate.step, fill)) {
+        return Some((because::SUPPLY, why.to_owned()));
+    }
+    let ask = turn.ask(candidate)?;
+    let broken = candidate.step.conditions.iter().find(|condition| !condition.holds(&ask))?;
+    Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+}
+
 /// A Task was done: the steps that hang on its end are planned.
 pub(super) fn follow_task(turn: &mut Turn, decision: &Decision) {
     let Some(plan) = turn.rules.plan(&decision.rule) else { return };
     let Some((_, step)) = plan.step(&decision.step) else { return };
-    let facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
-    let (triggers, needed): (Vec<&str>, Vec<&str>) = facts.partition(|fact| !fact.starts_with("MedicationRequest/"));
-    let mut detail = Detail { facts: decision.facts.clone(), ..Detail::default() };
-    detail.trigger = triggers.first().map(|trigger| (*trigger).to_owned()).unwrap_or_default();
-    detail.needed = needed.into_iter().map(str::to_owned).collect();
+    let mut needed: Vec<String> =
+        decision.facts.iter().filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned).collect();
+    // Facts stand in order of their names: what a dispense refers to may stand before it.
+    let at = needed.iter().position(|fact| fact.starts_with("MedicationDispense/")).unwrap_or(0);
+    let trigger = if needed.is_empty() { String::new() } else { needed.remove(at) };
+    let mut detail = Detail { trigger, needed, facts: decision.facts.clone(), ..Detail::default() };
     let day = decision.episode.rsplit_once('|').filter(|_| detail.trigger.starts_with("MedicationDispense/"));
     if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
         (detail.product, detail.first) = (product.to_owned(), super::zones::number(day));

@@ -39,6 +39,8 @@ pub struct Kept {
     pub id: String,
     /// Its versions; what was deleted stands as retired.
     pub versions: Vec<Artefact>,
+    /// Whether the newest of them is a deletion.
+    pub is_gone: bool,
 }
 
 /// A resource that somebody wants to put in its place, or to take away.
@@ -90,9 +92,15 @@ impl Live {
             } else {
                 values.any(|value| text(value, "url").is_some_and(|url| names.contains(url)))
             };
-            if is_rule || own.kept.contains_key(&key) {
+            if !is_rule && !own.kept.contains_key(&key) {
+                continue;
+            }
+            any = true;
+            // A plan that is gone is over; anything else that is gone leaves its url to what came with the program.
+            if one.is_gone && key.0 != "PlanDefinition" {
+                own.kept.remove(&key);
+            } else {
                 own.kept.insert(key, one.versions);
-                any = true;
             }
         }
         if !any {

@@ -82,6 +82,7 @@ pub use shipped::{forms, shipped};
 pub use stores::organizations;
 pub use why::why;
 pub use why_not::{wants, why_not};
+pub(crate) use words::{Wish, wish};
 
 use turn::Turn;
 

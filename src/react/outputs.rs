@@ -8,10 +8,9 @@ use super::consent::{Answer, Purpose, answer};
 use super::episode::companion;
 use super::json::text;
 use super::person::{self, Recipient};
-use super::pharmacist::{self, Pharmacist};
 use super::supply::{self, written};
 use super::turn::{Candidate, Turn};
-use super::{Store, zones};
+use super::{Store, pharmacist, zones};
 use crate::fhir::time::instant;
 
 /// The identifier system of our outputs.
@@ -104,13 +103,12 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
     let text = text.map(|text| pharmacist::named(&text, "en", story));
     let focus = candidate.trigger.map(|trigger| json!({"reference": trigger.reference()}));
     let at_store = (!of.organization.is_empty()).then(|| organization(&of.organization));
-    // Who answers for the person is asked; the store is named beside them, so that it sees what its pharmacists are asked for.
-    let pharmacist = pharmacist::of(story);
-    let recipients: Vec<Value> = pharmacist.iter().map(Pharmacist::owner).chain(at_store.clone()).collect();
-    let owner = pharmacist.as_ref().map(Pharmacist::owner).or(at_store);
+    // It is the store's until somebody claims it: there it is looked for. Who answers for the person is named beside.
+    let pharmacist = pharmacist::of(story).map(|pharmacist| pharmacist.named());
+    let owner = at_store.or_else(|| pharmacist.clone());
     let mut restriction = json!({"period": {"start": instant(candidate.detail.planned), "end": instant(end)}});
-    if pharmacist.is_some() {
-        restriction["recipient"] = json!(recipients);
+    if let Some(pharmacist) = pharmacist {
+        restriction["recipient"] = json!([pharmacist]);
     }
     resource(vec![
         ("resourceType", Some(json!("Task"))),
@@ -150,9 +148,10 @@ pub(crate) fn ended(stored: &Value, status: &str, gate: &str, why: &str, now: i6
         coding.push(json!({"system": "http://terminology.hl7.org/CodeSystem/communication-not-done-reason", "code": code}));
     }
     let reason = json!({"coding": coding, "text": why});
-    let place = members.keys().position(|name| name == "status").map_or(members.len(), |at| at + 1);
-    members.insert(String::from("status"), json!(status));
+    // Gone before the place is counted: an older reason may stand before the status.
     members.shift_remove("statusReason");
+    members.insert(String::from("status"), json!(status));
+    let place = members.keys().position(|name| name == "status").map_or(members.len(), |at| at + 1);
     members.shift_insert(place, String::from("statusReason"), reason);
     if members.contains_key("lastModified") {
         members.insert(String::from("lastModified"), json!(instant(now)));
@@ -289,5 +288,15 @@ mod tests {
         let message = json!({"resourceType": "Communication", "status": "preparation"});
         let objected = super::ended(&message, "not-done", "stop", "Because.", 0);
         assert_eq!(objected["statusReason"]["coding"][1]["code"], json!("patient-objection"));
+    }
+
+    // Whoever sends a Task back may write its members in any order.
+    #[test]
+    fn an_older_reason_before_a_last_status_gives_way() {
+        let stored = json!({"resourceType": "Task", "statusReason": {"text": "Older."}, "id": "1", "status": "on-hold"});
+        let ended = ended(&stored, "cancelled", "moved", "Because.", 0);
+        let names: Vec<&String> = ended.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["resourceType", "id", "status", "statusReason"]);
+        assert_eq!((&ended["status"], &ended["statusReason"]["text"]), (&json!("cancelled"), &json!("Because.")));
     }
 }

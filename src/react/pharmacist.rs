@@ -1,4 +1,4 @@
-//! Who answers for a person: the pharmacist of their care team. Tasks go to them, and texts name them.
+//! Who answers for a person: the pharmacist of their care team. Tasks and texts name them.
 //! Follows <https://hl7.org/fhir/R4/careteam.html>.
 
 use jiff::tz::TimeZone;
@@ -27,8 +27,8 @@ pub(crate) struct Pharmacist {
 }
 
 impl Pharmacist {
-    /// As a Task names its owner.
-    pub(crate) fn owner(&self) -> Value {
+    /// As a Task names them.
+    pub(crate) fn named(&self) -> Value {
         match &self.name {
             Some(name) => json!({"reference": self.reference, "display": name}),
             None => json!({"reference": self.reference}),

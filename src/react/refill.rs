@@ -331,21 +331,26 @@ impl<'a> Arranging<'a, '_> {
 
 /// Why a step of this fill cannot be planned at all.
 fn hindrance(turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
-    if step.follows_end {
-        if fill.last.is_none() {
-            let why = "The days of supply are not known: neither dispense, order nor dose tells them.";
-            return Some((because::SUPPLY, why.to_owned()));
-        }
-        if fill.step == MEDIAN && step.activity.act == Act::Speak {
-            let why = "The days of supply are only estimated from the person's own habit.";
-            return Some((because::SUPPLY, why.to_owned()));
-        }
+    if let Some(why) = uncounted(step, fill) {
+        return Some((because::SUPPLY, why.to_owned()));
     }
     let Role::Fresh(event) = role else { return None };
     let ask =
         Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
     let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
+}
+
+/// Why a step that hangs on the end of a fill cannot hang on this one.
+pub(super) fn uncounted(step: &Step, fill: &Fill) -> Option<&'static str> {
+    if !step.follows_end {
+        return None;
+    }
+    if fill.last.is_none() {
+        return Some("The days of supply are not known: neither dispense, order nor dose tells them.");
+    }
+    let is_guessed = fill.step == MEDIAN && step.activity.act == Act::Speak;
+    is_guessed.then_some("The days of supply are only estimated from the person's own habit.")
 }
 
 /// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.

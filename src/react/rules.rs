@@ -11,7 +11,7 @@ use super::concepts::Concepts;
 use super::gates::therapy;
 use super::index::Index;
 use super::json::text;
-use super::plan::{Action, Plan, Step, Subject};
+use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::products::{self, Products};
 use super::words;
 use super::zones::Zones;
@@ -197,6 +197,10 @@ impl Rules {
         }
         if kind == "Task" {
             wants.references.extend(overdue::facts(value));
+            // The steps that hang on its end are asked whether they may come.
+            let plan = text(value, "instantiatesCanonical").and_then(|rule| self.plan(rule));
+            let actions = plan.iter().flat_map(|plan| &plan.actions);
+            wants.kinds.extend(actions.flat_map(Action::kinds).map(str::to_owned));
         }
         let subject = Subject::new(kind, value);
         if let Some(reads) = self.index.reads(kind).filter(|_| subject.refers()) {
@@ -234,7 +238,9 @@ impl Rules {
 
     fn want_step(&self, action: &Action, step: &Step, wants: &mut Wants) {
         self.want_gates(wants);
+        let hanging = action.steps.iter().filter(|one| matches!(one.anchor, Anchor::Step(..)));
         let conditions = action.conditions.iter().chain(&action.stops).chain(step.asks());
+        let conditions = conditions.chain(hanging.flat_map(|one| &one.conditions));
         wants.supplies = true;
         wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
         if step.activity.product.is_some() {

@@ -20,6 +20,9 @@ const OURS: &str = "https://signa.example/fhir/";
 const SEEN_TO: [&str; 3] = ["ele-1", "ext-1", "dom-6"];
 /// A profile has so many elements at most; the largest real ones have some hundreds.
 pub const ELEMENTS_MAX: usize = 5_000;
+/// An element stands so deep at most: rules are made and let go of level by level, and a chain without end would take the
+/// whole stack.
+const DEPTH_MAX: usize = 64;
 
 static BASE_KEYS: LazyLock<BTreeSet<&str>> =
     LazyLock::new(|| definitions::invariants().iter().map(|invariant| invariant.key).collect());
@@ -44,7 +47,7 @@ impl Profile {
             return None;
         }
         let elements = structure.pointer("/snapshot/element").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let is_whole = !elements.is_empty() && elements.len() <= ELEMENTS_MAX;
+        let is_whole = !elements.is_empty() && elements.len() <= ELEMENTS_MAX && !elements.iter().any(is_too_deep);
         let raw = tree(if is_whole { elements } else { &[] });
         let mut root = rule(&raw, None, definitions::node(kind));
         (root.min, root.max) = (0, None);
@@ -64,6 +67,12 @@ fn contexts(structure: &Value) -> Vec<(String, String)> {
     let all = structure.get("context").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let word = |context: &Value, key: &str| context.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     all.iter().map(|context| (word(context, "type"), word(context, "expression"))).collect()
+}
+
+/// Whether an element would stand deeper than any real one: each separator of its names is a level below the last.
+fn is_too_deep(element: &Value) -> bool {
+    let names = ["id", "path", "sliceName"].into_iter().filter_map(|key| element.get(key).and_then(Value::as_str));
+    names.map(|name| name.matches(['.', '/']).count()).any(|depth| depth > DEPTH_MAX)
 }
 
 /// Puts the flat list of a snapshot back into a tree, by the ids of its elements.

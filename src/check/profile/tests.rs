@@ -304,3 +304,40 @@ fn a_profile_that_multiplies_is_given_up_in_time() {
     let deep = (0..8).fold(json!({"url": "urn:x"}), |inner, _| json!({"url": "urn:x", "extension": [inner.clone(), inner]}));
     assert!(told(&canon, &patient(&json!({"extension": [deep]}))).contains(&String::from("profile-too-costly Patient")));
 }
+
+/// A chain without end would take the whole stack, when it is made into rules as when it is let go: such a profile is known,
+/// and holds nothing.
+#[test]
+fn a_profile_that_is_too_deep_is_known_and_not_held() {
+    let deep = |times: usize| json!([{"id": format!("name{}", ".a".repeat(times)), "min": 0, "max": "*"}, {"id": "photo", "min": 1, "max": "*"}]);
+    assert_eq!(found("Patient", &deep(50), &patient(&json!({}))), ["profile-min Patient.photo"]);
+    for times in [100, 100_000] {
+        let deep = structure(URL, "Patient", &deep(times));
+        assert!(!Profile::compile(&deep).unwrap().is_whole);
+        let mut canon = Canon::default();
+        canon.learn("p", &deep);
+        assert!(!told(&canon, &patient(&json!({}))).contains(&String::from("profile-min Patient.photo")));
+    }
+}
+
+#[test]
+fn slices_of_a_slice_are_counted_among_all_its_values() {
+    let sliced = |path: &str| json!({"discriminator": [{"type": "value", "path": path}], "rules": "open"});
+    let rules = json!([{"id": "identifier", "min": 0, "max": "*", "slicing": sliced("system")},
+        {"id": "identifier:card", "sliceName": "card", "min": 0, "max": "2", "slicing": sliced("use")},
+        {"id": "identifier:card.system", "min": 1, "max": "1", "fixedUri": "urn:card"},
+        {"id": "identifier:card/old", "sliceName": "card/old", "min": 1, "max": "1"},
+        {"id": "identifier:card/old.system", "min": 1, "max": "1", "fixedUri": "urn:card"},
+        {"id": "identifier:card/old.use", "min": 1, "max": "1", "fixedCode": "old"},
+        {"id": "identifier:card/new", "sliceName": "card/new", "min": 1, "max": "1"},
+        {"id": "identifier:card/new.use", "min": 1, "max": "1", "fixedCode": "usual"},
+        {"id": "identifier:card/new.value", "min": 1, "max": "1"}]);
+    let found = |identifiers: Value| found("Patient", &rules, &patient(&json!({"identifier": identifiers})));
+    let (old, new) = (json!({"system": "urn:card", "use": "old"}), json!({"system": "urn:card", "use": "usual", "value": "1"}));
+    assert!(found(json!([old, {"system": "urn:x"}, new])).is_empty());
+    assert!(found(json!([{"system": "urn:x"}])).is_empty());
+    assert_eq!(found(json!([old])), ["profile-min Patient.identifier"]);
+    assert_eq!(found(json!([old, new, old])), ["profile-max Patient.identifier"; 2]);
+    let bare = json!({"system": "urn:card", "use": "usual"});
+    assert_eq!(found(json!([{"system": "urn:x"}, old, bare])), ["profile-min Patient.identifier[2].value"]);
+}

@@ -105,24 +105,32 @@ impl<'c, 'v> Inspector<'c, 'v> {
             let item = place.item(index);
             self.value(rule, *node, if is_list { &item } else { place }, findings);
         }
+        let nodes: Vec<(usize, Node<'v>)> = nodes.iter().copied().enumerate().collect();
+        self.slices(rule, &nodes, is_list, place, findings);
+    }
+
+    /// Puts the values of a list, each with its place in it, into the slices of the rule; a slice that is sliced again is
+    /// judged once, with all of its values.
+    fn slices(&self, rule: &'c Rule, nodes: &[(usize, Node<'v>)], is_list: bool, place: &Place<'_>, findings: &mut Findings) {
         let Some(slicing) = rule.slicing.as_ref().filter(|slicing| !slicing.discriminators.is_empty()) else { return };
-        let mut counts = vec![0; rule.slices.len()];
+        let mut inside: Vec<Vec<(usize, Node<'v>)>> = vec![Vec::new(); rule.slices.len()];
         let mut last = 0;
         let mut is_beyond = false;
-        for (index, node) in nodes.iter().enumerate() {
+        for &(index, node) in nodes {
             let item = place.item(index);
             let item = if is_list { &item } else { place };
-            let slice = self.slice_of(rule, slicing, *node);
+            let slice = self.slice_of(rule, slicing, node);
             self.order(slicing, slice, (&mut last, &mut is_beyond), item, findings);
             let Some(at) = slice else { continue };
-            counts[at] += 1;
-            self.value(&rule.slices[at], *node, item, findings);
-            if rule.slices[at].slicing.is_some() {
-                self.list(&rule.slices[at], &[*node], is_list, place, findings);
-            }
+            inside[at].push((index, node));
+            self.value(&rule.slices[at], node, item, findings);
         }
-        for (slice, count) in rule.slices.iter().zip(counts) {
-            self.count(slice, count, place, findings);
+        for (slice, nodes) in rule.slices.iter().zip(inside) {
+            self.count(slice, nodes.len(), place, findings);
+            // A slice that is not there at all owes none of its inner slices.
+            if !nodes.is_empty() {
+                self.slices(slice, &nodes, is_list, place, findings);
+            }
         }
     }
 

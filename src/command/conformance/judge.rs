@@ -60,10 +60,11 @@ fn resource(seen: &Seen, assert: &Assert) -> Result<Value, String> {
 fn found(scene: &Scene<'_>, assert: &Assert, seen: &Seen) -> Result<(String, Vec<String>), String> {
     let is_request = assert.direction.as_deref() == Some("request");
     let one = |what: &str, found: &str| Ok((what.to_owned(), vec![found.to_owned()]));
+    let some = |what: &str, found: &str| if found.is_empty() { Ok((what.to_owned(), Vec::new())) } else { one(what, found) };
     if let Some(field) = &assert.header_field {
         let headers = if is_request { &seen.asked.headers } else { &seen.answer.headers };
-        let same = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(field));
-        return Ok((format!("the header {field}"), same.map(|(_, value)| value.clone()).collect()));
+        let found = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(field));
+        return Ok((format!("the header {field}"), found.map(|(_, value)| value.clone()).collect()));
     }
     if let Some(expression) = &assert.expression {
         let expression = scene.fill(expression)?;
@@ -80,11 +81,11 @@ fn found(scene: &Scene<'_>, assert: &Assert, seen: &Seen) -> Result<(String, Vec
     }
     if assert.content_type.is_some() {
         let sent = seen.answer.header("content-type").unwrap_or_default();
-        return one("the content type", sent.split(';').next().unwrap_or_default().trim());
+        return some("the content type", sent.split(';').next().unwrap_or_default().trim());
     }
     if assert.resource.is_some() {
         let body = resource(seen, assert)?;
-        return one("the resource", body.get("resourceType").and_then(Value::as_str).unwrap_or_default());
+        return some("the resource", body.get("resourceType").and_then(Value::as_str).unwrap_or_default());
     }
     if assert.request_method.is_some() {
         return one("the method", &seen.asked.method.to_ascii_lowercase());
@@ -141,7 +142,8 @@ fn status(word: &str) -> Result<String, String> {
     Ok(status.to_string())
 }
 
-/// The operators. Where several values were found, `equals` compares them joined by commas.
+/// The operators. Where several values were found, `equals` compares them joined by commas. Of nothing nothing is true but
+/// `empty`: a denial, too, needs something that it is said of.
 fn compare(operator: &str, found: &[String], expected: Option<&str>) -> Result<bool, String> {
     let is_empty = found.iter().all(String::is_empty);
     match operator {
@@ -157,6 +159,7 @@ fn compare(operator: &str, found: &[String], expected: Option<&str>) -> Result<b
     };
     Ok(match operator {
         "equals" => found.join(",") == expected,
+        "notEquals" | "notIn" | "notContains" if found.is_empty() => false,
         "notEquals" => found.join(",") != expected,
         "in" => !found.is_empty() && found.iter().all(is_listed),
         "notIn" => !found.iter().any(is_listed),
@@ -235,6 +238,8 @@ mod tests {
             json!({"expression": "Patient.name.count() = 2"}),
             json!({"expression": "Patient.name.family", "value": "A,B"}),
             json!({"expression": "Patient.name.family", "operator": "notIn", "value": "C,D"}),
+            json!({"expression": "Patient.name.family", "operator": "notEquals", "value": "A"}),
+            json!({"headerField": "Content-Type", "operator": "notContains", "value": "xml"}),
             json!({"path": "$.name[1].family", "value": "B"}),
             json!({"expression": "Patient.name.first().family", "compareToSourceId": "f", "compareToSourceExpression": "Patient.name.family"}),
             json!({"minimumId": "f"}),
@@ -255,6 +260,9 @@ mod tests {
             (json!({"headerField": "ETag", "operator": "notEmpty"}), "the header ETag should be notEmpty"),
             (json!({"expression": "Patient.active = false"}), "found [false]"),
             (json!({"expression": "Patient.photo"}), "found []"),
+            (json!({"expression": "Patient.photo.url", "operator": "notEquals", "value": "A"}), "found []"),
+            (json!({"headerField": "ETag", "operator": "notIn", "value": "A,B"}), "found []"),
+            (json!({"path": "$.photo[0].url", "operator": "notContains", "value": "A"}), "found []"),
             (json!({"expression": "Patient.name.family", "operator": "greaterThan", "value": "1"}), "found [A, B]"),
             (json!({"expression": "Patient.active.("}), "the expression Patient.active.("),
             (json!({"navigationLinks": true}), "no link self"),

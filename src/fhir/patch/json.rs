@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::pointer::{self, Pointer};
-use super::{DEPTH_MAX, RESULT_BYTES_MAX, bounded, too_large, weight};
+use super::weight::{self, Weight};
+use super::{DEPTH_MAX, RESULT_BYTES_MAX, bounded, too_large};
 use crate::fhir::outcome::Issue;
 
 /// One operation.
@@ -76,33 +77,36 @@ fn pointer(map: &Map<String, Value>, name: &str) -> Option<Pointer> {
 
 /// Applies all operations in their order. What holds nothing any more after a removal goes, too: FHIR knows no empty element.
 pub(super) fn apply(operations: &[Operation], document: &mut Value) -> Result<(), Issue> {
-    let mut copied = 0_usize;
+    let mut carried = 0_usize;
     let mut vacated = Vec::new();
     for (position, operation) in operations.iter().enumerate() {
         let refused = |words: &str| Issue::error("processing", "patch-not-applicable", place(position), words);
         let path = &operation.path;
         match &operation.act {
-            Act::Add(value) => add(document, path, value.clone()).map_err(refused)?,
+            Act::Add(value) => {
+                fits(path, value, position)?;
+                add(document, path, value.clone()).map_err(refused)?;
+            }
             Act::Remove => {
                 remove(document, path).map_err(refused)?;
                 vacated.extend(path.split().map(|(holder, _)| holder));
             }
-            Act::Replace(value) => *path.find_mut(document).ok_or_else(|| refused(NOWHERE))? = value.clone(),
+            Act::Replace(value) => {
+                fits(path, value, position)?;
+                *path.find_mut(document).ok_or_else(|| refused(NOWHERE))? = value.clone();
+            }
             Act::Move(from) if from == path => {
                 from.find(document).ok_or_else(|| refused(NOWHERE))?;
             }
             Act::Move(from) => {
                 let value = remove(document, from).map_err(refused)?;
+                carry(path, &value, position, &mut carried)?;
                 add(document, path, value).map_err(refused)?;
                 vacated.extend(from.split().map(|(holder, _)| holder));
             }
             Act::Copy(from) => {
                 let value = from.find(document).ok_or_else(|| refused(NOWHERE))?;
-                let weight = weight::of(value);
-                copied += weight.bytes;
-                if copied > RESULT_BYTES_MAX || weight.depth + path.0.len() > DEPTH_MAX {
-                    return Err(too_large(&place(position)));
-                }
+                carry(path, value, position, &mut carried)?;
                 add(document, path, value.clone()).map_err(refused)?;
             }
             Act::Test(value) => {
@@ -117,6 +121,18 @@ pub(super) fn apply(operations: &[Operation], document: &mut Value) -> Result<()
         prune(document, holder);
     }
     Ok(())
+}
+
+/// What is written stays within the depth, operation by operation: a deeper value could not even be weighed or dropped.
+fn fits(path: &Pointer, value: &Value, position: usize) -> Result<Weight, Issue> {
+    let weight = weight::of(value);
+    if weight.depth + path.0.len() > DEPTH_MAX { Err(too_large(&place(position))) } else { Ok(weight) }
+}
+
+/// What is copied or moved is weighed each time, so that all of it together is bounded, too.
+fn carry(path: &Pointer, value: &Value, position: usize, carried: &mut usize) -> Result<(), Issue> {
+    *carried += fits(path, value, position)?.bytes;
+    if *carried > RESULT_BYTES_MAX { Err(too_large(&place(position))) } else { Ok(()) }
 }
 
 const NOWHERE: &str = "The pointer leads to nothing in the resource; what it names must be there.";

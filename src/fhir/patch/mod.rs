@@ -24,7 +24,7 @@ use super::outcome::Issue;
 
 /// A patch may have so many operations.
 pub const OPERATIONS_MAX: usize = 500;
-/// What a patch makes may have so many bytes, and what it copies on the way may have as many.
+/// What a patch makes may have so many bytes, and what it copies and moves on the way may have as many.
 pub const RESULT_BYTES_MAX: usize = 16 << 20;
 /// Arrays and objects of the result may stand in each other so deep, as in every body.
 pub const DEPTH_MAX: usize = 64;

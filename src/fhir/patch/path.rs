@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::members::{self, Both};
 use super::parameters::{Act, Content, Operation};
 use super::place::{self, Step};
+use super::{DEPTH_MAX, too_large, weight};
 use crate::fhir::definitions::{Flavour, Key};
 use crate::fhir::outcome::Issue;
 use crate::fhir::path::{Context, Expression, Item};
@@ -15,6 +16,10 @@ pub(super) fn apply(operations: &[Operation], resource: &mut Value) -> Result<()
     for operation in operations {
         let done = one(operation, resource);
         done.map_err(|words| Issue::error("processing", "patch-not-applicable", operation.place.as_str(), words))?;
+        // After each one: what many of them nest into each other could not even be weighed or dropped.
+        if weight::of(resource).depth > DEPTH_MAX {
+            return Err(too_large(&operation.place));
+        }
     }
     Ok(())
 }
@@ -46,10 +51,13 @@ const NOTHING: &str = "The path finds no element in the resource.";
 const WHOLE: &str = "The path finds the resource itself; name an element of it.";
 const UNTYPED: &str = "The type of the element is not known to R4.";
 
-/// Where the elements stand that the path finds.
-fn found(path: &Expression, resource: &Value) -> Done<Vec<Vec<Step>>> {
-    let context = Context::new();
-    let items = path.evaluate(&context, resource).map_err(|error| format!("The path cannot be followed: {error}."))?;
+/// The elements that the path finds.
+fn items<'v>(path: &'v Expression, resource: &'v Value) -> Done<Vec<Item<'v>>> {
+    path.evaluate(&Context::new(), resource).map_err(|error| format!("The path cannot be followed: {error}."))
+}
+
+/// Where these elements stand.
+fn places(items: &[Item<'_>], resource: &Value) -> Done<Vec<Vec<Step>>> {
     let place = |item: &Item<'_>| match item {
         Item::Node(node) => place::of(resource, node),
         _ => None,
@@ -58,13 +66,13 @@ fn found(path: &Expression, resource: &Value) -> Done<Vec<Vec<Step>>> {
     places.ok_or_else(|| String::from("The path computes a value; it must find elements of the resource."))
 }
 
-/// The one element that the path finds; `None` if it finds none.
+/// The one element that the path finds; `None` if it finds none. Many are refused before any is looked for in the resource.
 fn single(path: &Expression, resource: &Value) -> Done<Option<Vec<Step>>> {
-    let mut places = found(path, resource)?;
-    if places.len() > 1 {
-        return Err(format!("The path finds {} elements; it must find one.", places.len()));
+    let items = items(path, resource)?;
+    if items.len() > 1 {
+        return Err(format!("The path finds {} elements; it must find one.", items.len()));
     }
-    Ok(places.pop())
+    Ok(places(&items, resource)?.pop())
 }
 
 fn add(resource: &mut Value, steps: &[Step], name: &str, content: &Content) -> Done<()> {
@@ -131,7 +139,7 @@ impl List {
     /// The list that the path finds as a whole; `None` if it finds nothing.
     fn of(path: &Expression, resource: &mut Value) -> Done<Option<(Self, &'static Key)>> {
         const PART: &str = "The path must find all elements of one list, so that positions in it are clear.";
-        let places = found(path, resource)?;
+        let places = places(&items(path, resource)?, resource)?;
         let Some(first) = places.first() else { return Ok(None) };
         let held = place::held(first).ok_or(WHOLE)?;
         let list = Self { holder: held.holder.to_vec(), key: held.key.to_owned() };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{OPERATIONS_MAX, Patch, RESULT_BYTES_MAX};
+use super::{DEPTH_MAX, OPERATIONS_MAX, Patch, RESULT_BYTES_MAX};
 
 fn json_patch(resource: &Value, operations: Value) -> Result<Value, String> {
     let told = |issue: crate::fhir::outcome::Issue| format!("{} {}", issue.key, issue.expression);
@@ -103,6 +103,33 @@ fn a_patch_is_bounded() {
     assert!(json_patch(&json!({"a": {"b": 1}}), Value::Array(deeper)).unwrap_err().starts_with("patch-too-large"));
     let wide = json!([{"op": "add", "path": "/b", "value": "x".repeat(RESULT_BYTES_MAX)}]);
     assert!(json_patch(&json!({"a": 1}), wide).unwrap_err().starts_with("patch-too-large"));
+}
+
+#[test]
+fn no_patch_nests_deeper_than_the_bound_operation_by_operation() {
+    // Each wraps what is there in a new object: all of them would be 250 levels, and then thousands.
+    let wrapped = |times: usize| {
+        let wrap = [json!({"op": "add", "path": "/b", "value": {}}), json!({"op": "move", "from": "/a", "path": "/b/a"})];
+        let back = json!({"op": "move", "from": "/b", "path": "/a"});
+        let operations: Vec<Value> = (0..times).flat_map(|_| wrap.iter().chain([&back]).cloned()).collect();
+        json_patch(&json!({"a": {"c": 1}}), Value::Array(operations))
+    };
+    assert!(wrapped(DEPTH_MAX - 2).is_ok());
+    assert_eq!(wrapped(OPERATIONS_MAX / 3).unwrap_err(), format!("patch-too-large patch[{}]", 3 * (DEPTH_MAX - 2) + 1));
+    let deep = (0..DEPTH_MAX).fold(json!(1), |inner, _| json!([inner]));
+    for operation in ["add", "replace"] {
+        let write = |path: &str| json_patch(&json!({"a": 1}), json!([{"op": operation, "path": path, "value": deep}]));
+        assert_eq!(write("/a").unwrap_err(), "patch-too-large patch[0]", "{operation}");
+        assert_eq!(write("").unwrap(), deep, "{operation}");
+    }
+    let nested = |times: usize| {
+        let paths: Vec<String> = (0..times).map(|depth| format!("Patient{}", ".extension".repeat(depth))).collect();
+        let extension = json!({"name": "extension", "value": {"part": [{"name": "url", "valueUri": "v"}]}});
+        let operations: Vec<_> = paths.iter().map(|path| ("add", path.as_str(), extension.clone())).collect();
+        path_patch(&json!({"resourceType": "Patient"}), &operations)
+    };
+    assert!(nested(DEPTH_MAX / 2 - 1).is_ok());
+    assert_eq!(nested(DEPTH_MAX).unwrap_err(), format!("patch-too-large Parameters.parameter[{}]", DEPTH_MAX / 2 - 1));
 }
 
 #[test]

@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::Plan;
 use super::{
-    Amount, Parameter, Value, code_range, compartment, extract, identifier_reference, parameter, parameters, token, unsupported,
+    Amount, COMPARTMENTS, Parameter, Value, code_range, compartment, extract, identifier_reference, parameter, parameters, token,
+    unsupported, within,
 };
 use crate::fhir::definitions;
 use crate::fhir::path::Expression;
@@ -268,6 +269,17 @@ fn routes_and_engine_agree_on_the_official_examples() {
                 found.dedup();
                 assert_eq!(plain.len(), found.len(), "{kind}.{}: {text}", parameter.code);
             }
+        }
+    }
+}
+
+/// Every type that belongs to a compartment can be searched in it: what has no criterion there would be refused.
+#[test]
+fn every_member_of_a_compartment_is_found_by_something() {
+    for of in COMPARTMENTS {
+        for kind in crate::fhir::definitions::resource_names() {
+            let is_member = !compartment(of, kind).is_empty();
+            assert!(!is_member || within(of, "1", kind).is_some(), "{of}/1/{kind}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::system::{Concept, System, list};
@@ -15,6 +15,13 @@ pub const DEPTH_MAX: usize = 16;
 
 /// So many parts of sets are looked at for one answer.
 pub const PARTS_MAX: usize = 20_000;
+
+/// A set has so many regular expressions at most; what one beyond them would say is unknown.
+pub(super) const PATTERNS_MAX: usize = 64;
+
+/// How large a regular expression may become once it is made ready; of a larger one it is unknown what it says. All of a set
+/// together stay small, whoever wrote them.
+const PATTERN_SIZE_MAX: usize = 1 << 16;
 
 /// How deep a walk through sets that name each other is, and how much it may still do.
 #[derive(Debug, Clone, Copy)]
@@ -101,8 +108,9 @@ impl Set {
         let mut set = Self { url: word("url"), version: word("version"), name, status: word("status"), ..Self::default() };
         match resource.get("compose") {
             Some(compose) => {
-                set.includes = list(compose, "include").iter().map(part).collect();
-                set.excludes = list(compose, "exclude").iter().map(part).collect();
+                let mut patterns = PATTERNS_MAX;
+                set.includes = list(compose, "include").iter().map(|one| part(one, &mut patterns)).collect();
+                set.excludes = list(compose, "exclude").iter().map(|one| part(one, &mut patterns)).collect();
             }
             None => set.includes = expanded(&resource["expansion"]),
         }
@@ -226,13 +234,14 @@ fn both(left: Member, right: Member) -> Member {
     }
 }
 
-fn part(one: &Value) -> Part {
+/// Reads a part; `patterns` is how many regular expressions may still be made ready.
+fn part(one: &Value, patterns: &mut usize) -> Part {
     let word = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let listed = one.get("concept").map(|_| {
         list(one, "concept").iter().map(|concept| (word(concept, "code"), word(concept, "display"))).collect::<Vec<_>>()
     });
     let sets = list(one, "valueSet").iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    let filters = list(one, "filter").iter().map(filter).collect();
+    let filters = list(one, "filter").iter().map(|one| filter(one, patterns)).collect();
     Part { system: word(one, "system"), at: places(listed.as_deref()), listed, filters, sets }
 }
 
@@ -240,7 +249,7 @@ fn places(listed: Option<&[(String, String)]>) -> HashMap<String, usize> {
     listed.unwrap_or_default().iter().enumerate().map(|(at, (code, _))| (code.clone(), at)).collect()
 }
 
-fn filter(one: &Value) -> Filter {
+fn filter(one: &Value, patterns: &mut usize) -> Filter {
     let word = |key: &str| one[key].as_str().unwrap_or_default();
     let by = match word("op") {
         "=" => By::Equal,
@@ -255,8 +264,12 @@ fn filter(one: &Value) -> Filter {
         _ => By::Other,
     };
     let value = word("value").to_owned();
-    // The whole value must match, as the standard has it.
-    let pattern = (by == By::Regex).then(|| Regex::new(&format!("^(?:{value})$")).ok()).flatten();
+    let mut pattern = None;
+    if by == By::Regex && *patterns > 0 {
+        *patterns -= 1;
+        // The whole value must match, as the standard has it.
+        pattern = RegexBuilder::new(&format!("^(?:{value})$")).size_limit(PATTERN_SIZE_MAX).build().ok();
+    }
     Filter { property: word("property").to_owned(), by, value, pattern }
 }
 

@@ -162,3 +162,24 @@ fn a_hierarchy_without_end_is_given_up_in_time() {
     let first = system.concept("c0").unwrap();
     assert!(system.is_below(first, "c1000") && !system.is_below(first, &format!("c{}", ANCESTORS_MAX + 5)));
 }
+
+#[test]
+fn a_pattern_that_grows_too_large_is_unknown_as_is_one_too_many() {
+    let mut terms = Terms::default();
+    terms.learn("a", &animals());
+    let with = |patterns: &[&str]| {
+        let filter: Vec<Value> = patterns.iter().map(|one| json!({"property": "code", "op": "regex", "value": one})).collect();
+        Set::read(&composed(&json!([{"system": "urn:animals", "filter": filter}]), &json!([])))
+    };
+    let has = |patterns: &[&str]| terms.holds(&with(patterns), Some("urn:animals"), "cat");
+    for (pattern, expected) in [
+        ("[a-z]{3}", Member::Yes),
+        (r"\w+", Member::Yes),
+        (r"\d{1,8}-\d", Member::No),
+        ("(?:(?:a{50}){50}){50}|cat", Member::Unknown),
+    ] {
+        assert_eq!(has(&[pattern]), expected, "{pattern}");
+    }
+    assert_eq!(has(&["cat"; set::PATTERNS_MAX]), Member::Yes);
+    assert_eq!(has(&["cat"; set::PATTERNS_MAX + 1]), Member::Unknown);
+}

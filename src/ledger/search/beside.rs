@@ -72,9 +72,10 @@ fn seen(stored: &Stored) -> Seen {
 }
 
 impl Search<'_> {
+    /// How many resources one question may bring: one more than may be shown tells that something was cut, and those that are
+    /// known already, which may be among them, count against nothing.
     fn left(&self) -> usize {
-        // One more than may be shown tells that something was cut.
-        BESIDE_MAX.saturating_sub(self.beside.found.len()) + 1
+        BESIDE_MAX.saturating_sub(self.beside.found.len()) + 1 + self.known.len()
     }
 
     fn add(&mut self, found: Vec<Stored>) {
@@ -98,9 +99,7 @@ impl Search<'_> {
             names.extend(found.filter(|name| unique.insert(name.clone())));
         }
         let (addresses, names): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.contains(':'));
-        // What is known already need not be read again, but counts against nothing either.
-        let limit = self.left() + self.known.len();
-        let found = referred(asker, self.scope, &names, limit).await?;
+        let found = referred(asker, self.scope, &names, self.left()).await?;
         self.add(found);
         if !addresses.is_empty() {
             let kinds = canonical_kinds(include, front);

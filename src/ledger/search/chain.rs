@@ -93,6 +93,10 @@ async fn backward(
             }
             Hop::From { parameter, .. } => {
                 let ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
+                // Few resources may refer to many: a List or a Group names thousands.
+                if ids.len() > ON_THE_WAY_MAX {
+                    return Ok(None);
+                }
                 Criterion::Id(ids.into_iter().collect())
             }
         }];

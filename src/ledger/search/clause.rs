@@ -1,7 +1,11 @@
 //! Clauses of a search statement: text with numbered placeholders, and the cells that belong to them.
 
 use crate::fhir::search::query::{Compare, Much, When};
+use crate::ledger::Error;
 use crate::ledger::dialect::Cell;
+
+/// Values that one statement binds at most; SQLite takes 32,766, PostgreSQL 65,535.
+pub(super) const BOUND_MAX: usize = 30_000;
 
 /// A value that waits to be bound.
 #[derive(Debug, Clone)]
@@ -55,15 +59,16 @@ impl Sql {
         self
     }
 
-    /// The cells in the order of their placeholders.
-    pub(super) fn cells(&self) -> Vec<Cell<'_>> {
-        self.bound
-            .iter()
-            .map(|bound| match bound {
-                Bound::Int(value) => Cell::Int(*value),
-                Bound::Text(value) => Cell::Text(value),
-            })
-            .collect()
+    /// The cells in the order of their placeholders; a statement with more of them than a database takes is refused.
+    pub(super) fn cells(&self) -> Result<Vec<Cell<'_>>, Error> {
+        if self.bound.len() > BOUND_MAX {
+            return Err(Error::TooCostly("The search asks for too many values at once: name fewer alternatives."));
+        }
+        let cells = self.bound.iter().map(|bound| match bound {
+            Bound::Int(value) => Cell::Int(*value),
+            Bound::Text(value) => Cell::Text(value),
+        });
+        Ok(cells.collect())
     }
 
     /// Adds a condition on a span in the columns `low` and `high`.
@@ -153,5 +158,21 @@ pub(super) fn amount_range(much: &Much, wide: i64) -> (i64, i64) {
         Compare::Greater | Compare::GreaterOrEqual => (upward, i64::MAX),
         Compare::StartsAfter => (much.at, i64::MAX),
         Compare::Less | Compare::LessOrEqual | Compare::EndsBefore => (i64::MIN, much.at.saturating_add(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_binds_a_bounded_number_of_values() {
+        let mut sql = Sql::default();
+        for value in 0..BOUND_MAX {
+            sql.int(i64::try_from(value).unwrap());
+        }
+        assert_eq!(sql.cells().map(|cells| cells.len()).ok(), Some(BOUND_MAX));
+        sql.text("one more");
+        assert!(matches!(sql.cells(), Err(Error::TooCostly(_))));
     }
 }

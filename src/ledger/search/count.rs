@@ -47,7 +47,7 @@ async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Resu
             sql.push(" LEFT JOIN resources r ON r.number = d.number AND r.deleted = 0");
             Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, ground.tests, way.test());
         }
-        let mut rows = asker.rows(&sql.text, &sql.cells()).await?;
+        let mut rows = asker.rows(&sql.text, &sql.cells()?).await?;
         let Some(row) = rows.first_mut() else { return Ok(Some(total)) };
         let examined = usize::try_from(row.int()?).unwrap_or_default();
         if examined == 0 {

@@ -37,7 +37,7 @@ pub(in crate::ledger) async fn referred(
             sql.push("SELECT ").push(COLUMNS).push(" FROM resources r WHERE r.tenant = ").text(&scope.tenant);
             sql.push(" AND r.kind = ").text(kind).push(" AND r.deleted = 0 AND r.id IN (").texts(some).push(")");
             sql.push(" LIMIT ").int(i64::try_from(limit.saturating_sub(found.len())).unwrap_or(i64::MAX));
-            for mut row in asker.rows(&sql.text, &sql.cells()).await? {
+            for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
                 found.push(stored(&mut row)?);
             }
         }
@@ -62,7 +62,8 @@ pub(in crate::ledger) async fn canonical(
     Ok(found)
 }
 
-/// The resources that have one of these words for a parameter, latest first.
+/// The resources that have one of these words for a parameter, latest first: all of them, or so many that the limit is
+/// reached.
 pub(in crate::ledger) async fn having(
     asker: &mut impl Asker,
     scope: &Scope,
@@ -72,18 +73,20 @@ pub(in crate::ledger) async fn having(
 ) -> Result<Vec<Stored>, Error> {
     let mut found: Vec<Stored> = Vec::new();
     for some in words.chunks(AT_ONCE_MAX) {
-        let left = limit.saturating_sub(found.len());
-        if left == 0 {
+        if found.len() >= limit {
             break;
         }
+        // Each resource has a row for each of its words, and may have been found by other words before: the limit counts
+        // resources, so as many rows are read as so many resources can have.
+        let rows = i64::try_from(limit.saturating_mul(some.len())).unwrap_or(i64::MAX);
         let mut sql = Sql::default();
         sql.push("SELECT ")
             .push(COLUMNS)
             .push(" FROM (SELECT DISTINCT l.number AS number FROM (SELECT i.number AS number FROM words i WHERE i.tenant = ");
         sql.text(&scope.tenant).push(" AND i.parameter = ").int(i64::from(parameter)).push(" AND i.word IN (").texts(some);
-        sql.push(") LIMIT ").int(i64::try_from(left).unwrap_or(i64::MAX));
-        sql.push(") l) x JOIN resources r ON r.number = x.number AND r.deleted = 0");
-        for mut row in asker.rows(&sql.text, &sql.cells()).await? {
+        sql.push(") LIMIT ").int(rows).push(") l LIMIT ").int(i64::try_from(limit).unwrap_or(i64::MAX));
+        sql.push(") x JOIN resources r ON r.number = x.number AND r.deleted = 0");
+        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
             let stored = stored(&mut row)?;
             if !found.iter().any(|known| known.number == stored.number) {
                 found.push(stored);

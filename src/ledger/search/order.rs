@@ -35,9 +35,15 @@ pub(super) async fn sorted(
     let one = if let [key] = keys { Some(*key) } else { None };
     // The whole type in the order of one key is walked at once, and so is a range of the very index that gives the order.
     let walks = one.is_some_and(|key| is_whole || goes_by(ground, &named.way, key));
-    let few = !walks && named.way.count(asker, ground, SORTED_MAX).await? < SORTED_MAX;
+    let count = if walks { SORTED_MAX } else { named.way.count(asker, ground, SORTED_MAX).await? };
+    let few = count < SORTED_MAX;
     match one {
-        Some(key) if few && is_quick(ground, &named.way, key) => quick(asker, ground, &named.way, key, after, limit).await,
+        Some(key) if few && is_quick(ground, &named.way, key) => {
+            let found = dated(asker, ground, &named.way, key, after, limit).await?;
+            // Where all candidates have the date, none is left to be looked for without it.
+            let is_all = after.is_none() && found.rows.len() == count;
+            if is_all { Ok(found) } else { undated(asker, ground, &named.way, key, after, limit, found).await }
+        }
         _ if few => gathered(asker, ground, named.way, keys, after, limit).await,
         Some(key) => through(asker, ground, stages(ground, key), after, limit).await,
         None => {
@@ -94,8 +100,8 @@ fn is_quick(ground: &Ground<'_>, way: &Way, key: Key) -> bool {
     plain && matches!(way, Way::Words { .. }) && matches!(key.by, By::Date(_) | By::Updated)
 }
 
-/// Few candidates of exact words, sorted by the database; what lacks the date is gathered behind them.
-async fn quick(
+/// Few candidates of exact words, sorted by the database.
+async fn dated(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
     way: &Way,
@@ -129,12 +135,25 @@ async fn quick(
         let turn = if key.descending { " DESC" } else { "" };
         sql.push(" ORDER BY ").push(column).push(turn).push(", d.number").push(turn).push(" LIMIT ");
         sql.int(i64::try_from(limit).unwrap_or(i64::MAX));
-        for mut row in asker.rows(&sql.text, &sql.cells()).await? {
+        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
             let stored = stored(&mut row)?;
             let cursor = Cursor { key: format!("v:{}", row.int()?), number: stored.number };
             found.rows.push((stored, cursor));
         }
     }
+    Ok(found)
+}
+
+/// What lacks the date is gathered behind what has it.
+async fn undated(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    way: &Way,
+    key: Key,
+    after: Option<&Cursor>,
+    limit: usize,
+    mut found: Found,
+) -> Result<Found, Error> {
     if let By::Date(parameter) = key.by
         && found.rows.len() < limit
         && all_whens(ground, parameter).is_empty()

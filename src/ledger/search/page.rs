@@ -48,19 +48,21 @@ pub(super) struct Stage {
     pub(super) extra: Option<Test>,
 }
 
-/// At most two ids that match, as conditional interactions need them; runs inside the batch.
+/// At most so many ids that match, as conditional interactions need them; runs inside the batch.
 pub(in crate::ledger) async fn find(
     asker: &mut impl Asker,
     scope: &Scope,
     query: &Query,
+    most: u32,
     now: i64,
 ) -> Result<Vec<String>, Error> {
-    let mut query = Query { after: None, count: 2, total: false, ..query.clone() };
+    let wanted = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut query = Query { after: None, count: most, total: false, ..query.clone() };
     let mut ids: Vec<String> = Vec::new();
     for _ in 0..SURE_MAX.div_ceil(EXAMINED_MAX) {
-        let found = run(asker, scope, &query, 2 - ids.len(), now).await?;
+        let found = run(asker, scope, &query, wanted - ids.len(), now).await?;
         ids.extend(found.rows.into_iter().map(|(stored, _)| stored.id));
-        if ids.len() >= 2 || found.stopped.is_none() {
+        if ids.len() >= wanted || found.stopped.is_none() {
             return Ok(ids);
         }
         query.after = found.stopped;

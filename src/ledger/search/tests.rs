@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::asker::Asker;
 use super::page::{EXAMINED_MAX, page};
-use super::{add, beside, lines};
+use super::{add, beside, include, lines};
 use crate::fhir::search::sample::sample;
-use crate::fhir::search::{pairs, parameters, parse, within};
+use crate::fhir::search::{pairs, parameter, parameters, parse, within};
 use crate::ledger::dialect::{Cell, Row, Transaction};
 use crate::ledger::resources::{self, Written};
 use crate::ledger::{Error, How, Person, Scope, migrations};
@@ -189,6 +189,25 @@ async fn every_search_goes_by_an_index_and_finds_each_once() {
     wrong.extend(slow);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(watched.plans.len() > 60, "{}", watched.plans.len());
+}
+
+/// One resource with several of the words takes the place of no other: the limit counts resources, not rows.
+#[tokio::test]
+async fn what_refers_to_several_is_brought_along_once_and_hides_no_other() {
+    let connection = Connection::open_in_memory().unwrap();
+    migrations::sqlite(&connection).unwrap();
+    for (number, names) in [(1, &["a", "b", "c"][..]), (2, &["d"]), (3, &["x"])] {
+        let performers: Vec<Json> = names.iter().map(|name| json!({"reference": format!("Practitioner/{name}")})).collect();
+        let seen = json!({"resourceType": "Observation", "id": format!("o{number}"), "status": "final", "performer": performers});
+        keep(&connection, number, &seen).await;
+    }
+    let mut watched = Watched { connection, plans: Vec::new() };
+    let names: Vec<String> = ["a", "b", "c", "d"].iter().map(|name| format!("Practitioner/{name}")).collect();
+    let performer = parameter("Observation", "performer").unwrap().number;
+    for (limit, expected) in [(1, 1), (2, 2), (10, 2)] {
+        let found = include::having(&mut watched, &scope(), performer, &names, limit).await.unwrap();
+        assert_eq!(found.len(), expected, "{limit}");
+    }
 }
 
 /// A search that finds little among much looks at a bounded number of rows for a page, and goes on from there.

@@ -146,7 +146,7 @@ impl Way {
         let mut seen: Vec<(usize, Spot)> = vec![(0, Spot { key: Mark::Int(0), number: 0 }); count];
         let mut met: Vec<Met> = Vec::new();
         let mut examined = 0;
-        for mut row in asker.rows(&sql.text, &sql.cells()).await? {
+        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
             examined += 1;
             let lane = usize::try_from(row.int()?).unwrap_or_default();
             let number = row.int()?;
@@ -180,7 +180,7 @@ impl Way {
             return Ok(0);
         }
         sql.push(") d");
-        let mut rows = asker.rows(&sql.text, &sql.cells()).await?;
+        let mut rows = asker.rows(&sql.text, &sql.cells()?).await?;
         let count = rows.first_mut().map_or(Ok(0), Row::int)?;
         Ok(usize::try_from(count).unwrap_or_default())
     }

@@ -1,5 +1,5 @@
 //! `%supply`: the fill a dispense belongs to: `handed`, `first`, `last`, `days`, the `step` that told the days,
-//! and its `number` among the fills of its product.
+//! its `product` group, and its `number` among the fills of that group.
 
 use std::borrow::Cow;
 
@@ -14,11 +14,12 @@ pub(super) const FACT: Fact = Fact {
     value: |ask| {
         let Some(fill) = ask.fill else { return Vec::new() };
         let mut value = json!({"handed": written(fill.handed), "first": written(fill.first), "step": fill.step});
-        let number = ask.by_product().into_values().find_map(|fills| {
+        let found = ask.by_product().into_iter().find_map(|(product, fills)| {
             let at = fills.iter().position(|known| known.dispenses == fill.dispenses && known.first == fill.first);
-            at.map(|at| at + 1)
+            at.map(|at| (product, at + 1))
         });
-        if let Some(number) = number {
+        if let Some((product, number)) = found {
+            value["product"] = json!(product);
             value["number"] = json!(number);
         }
         if let Some(last) = fill.last {

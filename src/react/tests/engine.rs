@@ -89,6 +89,51 @@ fn a_step_comes_after_another_step() {
     assert!(told(&over).iter().all(|line| line.starts_with("first withdrawn")), "{:?}", told(&over));
 }
 
+// A step that hangs on another one is asked for what must hold of it, as any other step is, when that one came.
+#[test]
+fn a_step_after_another_step_has_conditions_of_its_own() {
+    for (days, expected) in
+        [(7, vec!["first fired 2026-01-02T13", "second fired 2026-01-03T13"]), (60, vec!["first fired 2026-01-02T13"])]
+    {
+        let mut second = step("second", "refill-call", Some(("first", "after-end", 1, "d")));
+        second["condition"] = holding("applicability", &format!("%supply.days > {days}"));
+        let action = json!({"id": "fill", "trigger": [{"type": "data-added", "data": [{"type": "MedicationDispense"}]}], "action": [
+            step("first", "refill-advice", Some(("fill", "after-start", 1, "d"))), second]});
+        let rules = with(&[plan("hanging", &action)]);
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(dispense("d", "2026-01-01", 30));
+        house.advance(at("2026-01-04T15:00:00Z"));
+        let fired: Vec<String> =
+            told(&house).into_iter().filter(|line| line.contains("first fired") || line.contains("second fired")).collect();
+        assert_eq!(fired, expected);
+        let stopped = house.journal.iter().filter(|one| one.step == "second" && one.gate == "condition").count();
+        assert_eq!(stopped, usize::from(days == 60));
+    }
+}
+
+// What follows from a Task that was done is about the dispense it was for, also where its product is a resource of its own.
+#[test]
+fn a_step_after_a_task_is_about_the_same_dispense() {
+    let action = json!({"id": "fill", "trigger": [{"type": "data-added", "data": [{"type": "MedicationDispense"}]}], "action": [
+        step("ask", "refill-call", Some(("fill", "after-start", 1, "d"))),
+        step("thank", "refill-advice", Some(("ask", "after-end", 1, "d")))]});
+    let rules = with(&[plan("thanks", &action)]);
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut fill = dispense("d", "2026-01-01", 30);
+    let concept = fill.as_object_mut().unwrap().shift_remove("medicationCodeableConcept").unwrap();
+    house.hear(json!({"resourceType": "Medication", "id": "m", "code": concept}));
+    fill["medicationReference"] = json!({"reference": "Medication/m"});
+    house.hear(fill);
+    house.advance(at("2026-01-02T15:00:00Z"));
+    let mut done = house.outputs("Task").next().unwrap().clone();
+    done["status"] = json!("completed");
+    house.hear(done);
+    let due = house.dues.values().find(|due| due.step == "thank").unwrap();
+    assert!(due.detail.contains("\"trigger\":\"MedicationDispense/d\"") && due.detail.contains("Medication/m"), "{}", due.detail);
+    house.advance(at("2026-01-03T15:00:00Z"));
+    assert_eq!(outcome(&house, "thank").0, Outcome::Fired, "{:?}", told(&house));
+}
+
 // Hours are counted from the moment, and what falls into the night waits for the morning.
 #[test]
 fn hours_are_counted_from_the_moment() {

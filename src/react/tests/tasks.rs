@@ -117,3 +117,34 @@ fn a_refill_takes_back_only_what_nobody_is_at() {
         assert_eq!(stored.value["status"], expected);
     }
 }
+
+// A Task is the store's until it is claimed, and names the pharmacist who answers for the person; so does a text, in its language.
+#[test]
+fn the_responsible_pharmacist_is_asked_and_named() {
+    let rules = super::super::Rules::read(&super::super::shipped()).0;
+    let team = |status: &str, code: &str| {
+        json!({"resourceType": "CareTeam", "id": "t", "status": status, "subject": {"reference": "Patient/p"}, "participant": [
+            {"role": [{"coding": [{"system": "http://snomed.info/sct", "code": code}]}], "member": {"reference": "Practitioner/kim"}}]})
+    };
+    let kim = json!({"resourceType": "Practitioner", "id": "kim", "name": [{"given": ["Kim"], "family": "Lee"}]});
+    for (team, asked_for, named) in [
+        (team("active", "46255001"), json!([{"reference": "Practitioner/kim", "display": "Kim Lee"}]), "Kim Lee"),
+        (team("inactive", "46255001"), Value::Null, "您的药师"),
+        (team("active", "17561000"), Value::Null, "您的药师"),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        let mut patient = super::patient();
+        patient["communication"] = json!([{"language": {"coding": [{"code": "zh"}]}}]);
+        house.hear(patient);
+        house.hear(kim.clone());
+        house.hear(team);
+        house.hear(super::condition("c", "J45.20", "active"));
+        house.advance(at("2026-01-16T00:00:00Z"));
+        let said = house.outputs("Communication").next().unwrap();
+        assert!(said["payload"][0]["contentString"].as_str().unwrap().contains(named), "{said}");
+        let asked = house.outputs("Task").next().unwrap();
+        assert_eq!(asked["owner"], json!({"reference": "Organization/store"}));
+        assert_eq!(asked["restriction"]["recipient"], asked_for);
+        assert_eq!(asked["requester"]["reference"], "Organization/store");
+    }
+}

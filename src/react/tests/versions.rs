@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::{Artefact, Rules, shipped};
+use super::super::{Artefact, Kept, Live, Rules, shipped};
 use super::{at, dispense, dues, house, told};
 
 const PLAN: &str = "https://signa.example/fhir/PlanDefinition/refill";
@@ -71,4 +71,26 @@ fn a_retired_rule_says_nothing_more() {
     house.hear(dispense("a", "2026-01-01", 30));
     house.advance(at("2026-03-01T00:00:00Z"));
     assert!(house.outputs("Communication").next().is_none(), "{:?}", told(&house));
+}
+
+// What a tenant keeps stands in the place of what came with the program, until it is deleted again.
+#[test]
+fn a_deleted_override_leaves_its_url_to_what_was_shipped() {
+    let url = "https://signa.example/fhir/ActivityDefinition/refill-advice";
+    let (live, _) = Live::new(shipped());
+    let tenant: Arc<str> = Arc::from("t");
+    let title = || live.of("t").activities.get(url).map(|activity| activity["title"].clone());
+    let before = title();
+    let mut own = shipped().into_iter().find(|value| value["url"] == url).unwrap();
+    own["title"] = json!("Ours");
+    let gone = json!({"resourceType": "ActivityDefinition", "url": url, "status": "retired"});
+    let artefact = |value: &Value, since| Artefact { value: Arc::new(value.clone()), since };
+    let kept = |versions: Vec<Artefact>, is_gone| {
+        vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("a"), versions, is_gone }]
+    };
+    live.learn(&tenant, kept(vec![artefact(&own, 1)], false));
+    assert_eq!(title(), Some(json!("Ours")));
+    live.learn(&tenant, kept(vec![artefact(&own, 1), artefact(&gone, 2)], true));
+    assert_eq!(title(), before);
+    assert_eq!(live.of("t").running(), Live::new(shipped()).0.of("t").running());
 }
