@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Beat;
+use crate::fhir::kinds::ARTEFACTS;
 use crate::ledger::{Error, Event, Scope};
-use crate::react::ARTEFACTS;
 
 impl Beat {
     /// Rules changed: all changes that were read together are taken in together, since each version of a rule knows what it acts on.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
 use super::{Derived, Flow, Output, Refused, Sender, broken, criteria};
+use crate::fhir::kinds::ARTEFACTS;
 use crate::ledger::{self, How, Person, Precondition, Scope, Stored};
-use crate::react::{ARTEFACTS, Artefact, Intended, Kept};
+use crate::react::{Artefact, Intended, Kept};
 
 /// Resources of rules that are read at once.
 const PAGE: i64 = 500;
@@ -93,14 +94,14 @@ impl Flow {
         Ok(())
     }
 
-    /// All versions of a resource, as rules look at them. What was imported acts only when it is sent again: an import contacts nobody.
+    /// All versions of a resource that act, as rules look at them. What was imported acts only when it is sent again: an import contacts
+    /// nobody, and neither does it change or end what runs.
     async fn versions(&self, scope: &Scope, newest: &Stored) -> Result<Option<Kept>, ledger::Error> {
-        if newest.how == How::Import {
-            return Ok(None);
-        }
         let mut versions: Vec<Artefact> = Vec::new();
         let mut history = self.ledger.history(scope, &newest.kind, &newest.id, VERSIONS_MAX).await?;
+        history.retain(|version| version.how != How::Import);
         history.reverse();
+        let is_gone = history.last().is_some_and(|version| version.deleted);
         for stored in history {
             let value = if stored.deleted {
                 let Some(before) = versions.last() else { continue };
@@ -110,8 +111,11 @@ impl Flow {
             };
             versions.push(Artefact { value: Arc::new(value), since: stored.updated });
         }
+        if versions.is_empty() {
+            return Ok(None);
+        }
         let (kind, id) = (newest.kind.clone(), newest.id.clone());
-        Ok(Some(Kept { kind, id, versions, is_gone: newest.deleted }))
+        Ok(Some(Kept { kind, id, versions, is_gone }))
     }
 
     async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Stored>, ledger::Error> {

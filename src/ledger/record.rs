@@ -16,7 +16,8 @@ use super::subscriptions::{self, Refused};
 use super::{
     Change, Draft, Error, Event, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope,
 };
-use super::{Stored, Subject, Unit, entries, events, fresh, reaction};
+use super::{How, Stored, Subject, Unit, entries, events, fresh, reaction};
+use crate::fhir::kinds::ARTEFACTS;
 
 /// A batch of units in one transaction.
 pub(super) struct Batch<'b, 'c> {
@@ -100,7 +101,9 @@ impl<'b, 'c> Batch<'b, 'c> {
     }
 
     async fn update(&mut self, unit: &Unit, change: &Change, draft: &Draft, current: &Stored) -> Result<Receipt, Error> {
-        if !current.deleted && current.body == draft.body && current.meta == draft.meta {
+        // An imported rule rests until it is sent: then the same words are news.
+        let is_awoken = current.how == How::Import && unit.how == How::Live && ARTEFACTS.contains(&current.kind.as_str());
+        if !current.deleted && current.body == draft.body && current.meta == draft.meta && !is_awoken {
             return Ok(Receipt {
                 updated: current.updated,
                 unchanged: true,

@@ -11,11 +11,11 @@ const READ: &str =
     "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
     FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id = $3";
 const VERSION: &str =
-    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, r.how, v.meta, v.body
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
     FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
     WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
 const HISTORY: &str =
-    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, r.how, v.meta, v.body
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
     FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
     WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 ORDER BY v.version DESC LIMIT $4";
 const HELD: &str =
@@ -34,8 +34,8 @@ const KEPT: &str =
 const ADD: &str =
     "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
     VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)";
-const SUPERSEDE: &str = "INSERT INTO versions (tenant, kind, id, version, updated, deleted, source, salt, meta, body)
-    SELECT tenant, kind, id, version, updated, deleted, source, salt, meta, body FROM resources WHERE number = $1";
+const SUPERSEDE: &str = "INSERT INTO versions (tenant, kind, id, version, updated, deleted, source, how, salt, meta, body)
+    SELECT tenant, kind, id, version, updated, deleted, source, how, salt, meta, body FROM resources WHERE number = $1";
 const CHANGE: &str =
     "UPDATE resources SET version = $1, updated = $2, deleted = $3, person = $4, store = $5, fact = $6, source = $7,
     how = $8, salt = $9, meta = $10, body = $11 WHERE number = $12";

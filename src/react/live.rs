@@ -12,9 +12,6 @@ use super::read::{self, is_ours};
 use super::rules::Artefact;
 use crate::fhir::outcome::Issue;
 
-/// The resource types that rules are made of.
-pub const ARTEFACTS: &[&str] = &["PlanDefinition", "ActivityDefinition", "ValueSet", "ConceptMap"];
-
 /// The rules of all tenants.
 #[derive(Debug, Default)]
 pub struct Live {

@@ -5,8 +5,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store};
-use crate::diary::diary;
+use crate::diary::{diary, texts};
 use crate::house::House;
+use crate::rules::{clinic, gout, message, rule};
 
 fn import(house: &House, name: &str, text: &str) -> Output {
     let path = house.database.folder.path().join(name);
@@ -62,4 +63,42 @@ async fn an_import_reports_what_it_refused() {
     assert!(said.contains("Patient.gender"), "{said}");
     house.restart().await;
     assert_eq!((house.count("Patient").await, house.count("Condition").await), (1, 1));
+}
+
+// A rule that runs is imported in other words and the gateway starts anew: it runs on as it was sent, and the import changed nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_runs_is_not_changed_or_ended_by_an_import() {
+    let mut house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    house.put(&message("eat", "Eat.")).await.is(201);
+    house.put(&rule("gout", "1", "drink")).await.is(201);
+    house.beat().await;
+    house.stop().await;
+    assert!(import(&house, "rule.ndjson", &rule("gout", "2", "eat").to_string()).status.success());
+    house.restart().await;
+    assert_eq!(house.get("PlanDefinition/gout").await.is(200).at("/version"), "2");
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    assert_eq!(texts(&house, "ada").await, ["Drink."]);
+}
+
+// An imported rule rests; the same rule, sent, is a version of its own and runs, also after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_rule_rests_until_it_is_sent() {
+    let mut house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    house.stop().await;
+    assert!(import(&house, "rule.ndjson", &rule("gout", "1", "drink").to_string()).status.success());
+    house.restart().await;
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    assert!(texts(&house, "ada").await.is_empty());
+
+    assert_eq!(house.put(&rule("gout", "1", "drink")).await.is(200).at("/meta/versionId"), "2");
+    assert_eq!(house.put(&rule("gout", "1", "drink")).await.is(200).at("/meta/versionId"), "2");
+    house.beat().await;
+    house.restart().await;
+    house.put(&gout("d", "bob")).await.is(201);
+    house.days(2).await;
+    assert_eq!(texts(&house, "bob").await, ["Drink."]);
 }

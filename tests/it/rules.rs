@@ -11,7 +11,7 @@ const ROOT: &str = "https://signa.example/fhir";
 const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 
 /// What is said: one text in English.
-fn message(id: &str, words: &str) -> Value {
+pub(crate) fn message(id: &str, words: &str) -> Value {
     json!({"resourceType": "ActivityDefinition", "id": id, "url": format!("https://clinic.example/{id}"), "status": "active",
         "kind": "CommunicationRequest", "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "notification"}]},
         "extension": [{"url": format!("{ROOT}/StructureDefinition/message"), "extension": [
@@ -19,7 +19,7 @@ fn message(id: &str, words: &str) -> Value {
 }
 
 /// A rule of the clinic: a word on the day after a diagnosis of gout.
-fn rule(id: &str, version: &str, says: &str) -> Value {
+pub(crate) fn rule(id: &str, version: &str, says: &str) -> Value {
     json!({"resourceType": "PlanDefinition", "id": id, "url": "https://clinic.example/gout", "version": version, "status": "active",
         "meta": {"profile": [format!("{ROOT}/StructureDefinition/signa-plan")]},
         "extension": [{"url": format!("{ROOT}/StructureDefinition/plan-priority"), "valueCode": "clinical"}],
@@ -30,7 +30,7 @@ fn rule(id: &str, version: &str, says: &str) -> Value {
                 "relatedAction": [{"actionId": "found", "relationship": "after-start", "offsetDuration": {"value": 1, "code": "d", "system": "http://unitsofmeasure.org"}}]}]}]})
 }
 
-fn gout(id: &str, patient: &str) -> Value {
+pub(crate) fn gout(id: &str, patient: &str) -> Value {
     condition(id, patient, &json!({"coding": [{"system": ICD, "code": "M10.9"}]}))
 }
 
@@ -40,7 +40,7 @@ fn keys(refused: &Answer) -> Vec<String> {
     issues.as_array().unwrap().iter().map(|issue| issue["details"]["coding"][0]["code"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn clinic() -> House {
+pub(crate) async fn clinic() -> House {
     let house = House::new().await;
     house.put(&store("store-1")).await.is(201);
     for name in ["ada", "bob"] {

@@ -100,6 +100,9 @@ const GENERIC: Kind = Kind {
     store: &["performer.actor", "performer", "owner", "managingOrganization", "custodian", "provider"],
 };
 
+/// The types that rules are made of. An imported one rests until it is sent again.
+pub const ARTEFACTS: &[&str] = &["PlanDefinition", "ActivityDefinition", "ValueSet", "ConceptMap"];
+
 /// What is known of this type.
 #[must_use]
 pub fn of(name: &str) -> &'static Kind {
