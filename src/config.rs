@@ -58,8 +58,11 @@ impl Config {
             other => bail!("react.treatment is \"held\" or \"allowed\", not \"{other}\""),
         };
         let zone = at.text("react", "zone")?;
+        let bound = |key| at.count("react", key).and_then(|count| Ok(i64::try_from(count)?));
+        let radius =
+            react::Radius { times: bound("radius_times")?, floor: bound("radius_floor")?, unknown: bound("radius_unknown")? };
         let beat = beat::Settings {
-            react: react::Settings { treatment },
+            react: react::Settings { treatment, radius },
             zone: TimeZone::get(&zone).map_err(|_| anyhow!("react.zone: there is no time zone \"{zone}\""))?,
             seal_every: Duration::from_secs(at.count("ledger", "seal_seconds")?),
         };

@@ -27,7 +27,7 @@ fn every_output_is_valid_in_each_of_its_states() {
     for treatment in [Unasked::Allowed, Unasked::Held] {
         for organization in ["", "store"] {
             let store = Store { organization: organization.to_owned(), zone: jiff::tz::TimeZone::UTC };
-            let mut house = Rehearsal::new(&rules, Settings { treatment }, store, start);
+            let mut house = Rehearsal::new(&rules, Settings { treatment, ..Settings::default() }, store, start);
             house.hear(json!({"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p"},
                 "clinicalStatus": {"coding": [{"code": "active"}]}, "verificationStatus": {"coding": [{"code": "confirmed"}]},
                 "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "Z51.11"}]}}));

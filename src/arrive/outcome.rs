@@ -127,6 +127,8 @@ impl From<Refused> for Refusal {
             }
             Refused::TooLarge(words) => Self::one(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "too-large", words),
             Refused::Busy => Self::busy(),
+            // Nothing fires in what senders write.
+            Refused::Beyond(_) => Self::ours("a rule fired in a request"),
             Refused::Broken(words) => Self::ours(words),
             Refused::Entry { index, cause } => {
                 let mut inner = Self::from(*cause);

@@ -61,7 +61,8 @@ async fn why_not(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     let plan = url.as_deref().or(plan);
     let rules = teller.rules.of(&call.scope().tenant);
     let wants = react::wants(&rules, plan);
-    let story = teller.story(call.scope(), patient.person, &wants, &[]).await?;
+    let mut story = teller.story(call.scope(), patient.person, &wants, &[]).await?;
+    story.halts = call.door.flow.ledger.halts(call.scope()).await?;
     let told = react::why_not(&rules, &story, plan);
     let told =
         told.ok_or_else(|| Refusal::not_found("No rule of this name runs here; it is named by its canonical or its id."))?;

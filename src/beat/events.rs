@@ -31,12 +31,14 @@ struct Claimed {
     told: Vec<String>,
     /// Whether somebody says STOP in it.
     is_stop: bool,
+    /// What a person says in it of a rule that was stopped.
+    answer: Option<Mark>,
 }
 
 impl Claimed {
     /// An event that sets nothing off.
     fn nothing(event: Event) -> Self {
-        Self { event, concern: Concern::Nothing, resource: None, told: Vec::new(), is_stop: false }
+        Self { event, concern: Concern::Nothing, resource: None, told: Vec::new(), is_stop: false, answer: None }
     }
 }
 
@@ -284,7 +286,8 @@ impl Beat {
         };
         let concern = rules.concerns(&event.kind, event.line, &resource.value);
         let is_stop = event.kind == "Communication" && react::wish(&resource.value) == Some(react::Wish::Stop);
-        Ok(Claimed { event, concern, resource: Some(resource), told, is_stop })
+        let answer = react::answer(&resource.value).filter(|_| event.how == How::Live);
+        Ok(Claimed { event, concern, resource: Some(resource), told, is_stop, answer })
     }
 
     /// The resource as it is after the event; its last value when it was deleted.
@@ -388,11 +391,13 @@ impl Beat {
     /// the story has changed meanwhile. `false` says that a fault of ours kept it from being decided, and that nothing is recorded.
     async fn decide(&self, scope: &Scope, person: Person, question: &Question, mut read: Option<Story>) -> Result<bool, Error> {
         let Question { occasion, depth, marks } = question;
+        let mut halts = Vec::new();
         for _ in 0..RETRIES_MAX {
-            let story = match read.take() {
+            let mut story = match read.take() {
                 Some(story) => story,
                 None => self.ledger().together(self.story(scope, person, occasion)).await?,
             };
+            story.halts.clone_from(&halts);
             let Some(reaction) = self.reaction(&story, occasion) else { return Ok(false) };
             let mut all = marks.clone();
             all.extend(reaction.marks);
@@ -414,8 +419,10 @@ impl Beat {
                     return Ok(true);
                 }
                 Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
+                    halts.clear();
                     tracing::debug!("a reaction is decided anew");
                 }
+                Err(Refused::Beyond(beyond)) => halts = self.halt(scope, &beyond).await?,
                 Err(Refused::Broken(why)) => return Err(Error::Broken(why)),
                 // What its issues say may speak of a patient: their keys must do.
                 Err(Refused::Rule(issues)) => {
@@ -458,6 +465,7 @@ fn told_marks(claimed: &Claimed, story: bool) -> Vec<Mark> {
             version: event.version,
         })
         .collect();
+    marks.extend(claimed.answer.clone());
     match story {
         false => marks.push(Mark::Settled { event: event.number }),
         true if !marks.is_empty() => marks.push(Mark::Told { event: event.number }),

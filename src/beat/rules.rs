@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Beat;
 use crate::fhir::kinds::ARTEFACTS;
-use crate::ledger::{Error, Event, Scope};
+use crate::flow::Refused;
+use crate::ledger::{Beyond, Error, Event, Halt, Scope};
 
 impl Beat {
     /// Rules changed: all changes that were read together are taken in together, since each version of a rule knows what it acts on.
@@ -18,5 +19,17 @@ impl Beat {
             self.flow.learn_rules(&Scope { tenant }, &changed).await?;
         }
         Ok(())
+    }
+
+    /// A rule would have fired more often than it may: it is stopped, unless it is already. Returns the rules that are.
+    pub(super) async fn halt(&self, scope: &Scope, beyond: &Beyond) -> Result<Vec<Halt>, Error> {
+        let halts = self.ledger().halts(scope).await?;
+        if halts.iter().any(|halt| halt.holds(&beyond.rule)) {
+            return Ok(halts);
+        }
+        match self.flow.halt(scope, beyond).await {
+            Ok(()) | Err(Refused::Busy) => self.ledger().halts(scope).await,
+            Err(refused) => Err(Error::Broken(format!("a rule could not be stopped: {refused:?}"))),
+        }
     }
 }

@@ -36,7 +36,7 @@ pub struct Output {
 
 impl Flow {
     /// What the beat hands in. `VersionConflict` and `Exists` say that somebody was faster, `Busy` that what it was built on
-    /// has changed or that the ledger is full: then it is derived again. `Rule` says that what we made has faults of its own.
+    /// has changed or that the ledger is full, `Beyond` that a rule may not fire so often: then it is derived again. `Rule` says that what we made has faults of its own.
     pub async fn record_derived(&self, derived: Derived) -> Result<Recorded, Refused> {
         let changes = derived.outputs.iter().map(|output| change(output, derived.person)).collect::<Result<Vec<_>, _>>()?;
         let unit = Unit {
@@ -52,6 +52,7 @@ impl Flow {
             ledger::Error::Refused(Refusal::Stale) => Refused::Busy,
             ledger::Error::Refused(Refusal::Version { current, .. }) => Refused::VersionConflict { current },
             ledger::Error::Refused(Refusal::Exists { .. }) => Refused::Exists,
+            ledger::Error::Refused(Refusal::Beyond(beyond)) => Refused::Beyond(beyond),
             error => broken(error),
         })
     }

@@ -15,6 +15,7 @@ mod interaction;
 mod library;
 mod patch;
 mod profiles;
+mod radius;
 mod rules;
 mod settle;
 mod story;
@@ -115,6 +116,8 @@ pub enum Refused {
     TooLarge(String),
     /// More is asked than is bearable now: come again.
     Busy,
+    /// A rule would have fired more often than it may, or was stopped: decide again.
+    Beyond(ledger::Beyond),
     /// The fault is ours. The words are for the log, never for the sender.
     Broken(String),
     /// One entry of a transaction was refused, and so the whole.

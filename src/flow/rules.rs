@@ -118,7 +118,7 @@ impl Flow {
         Ok(Some(Kept { kind, id, versions, is_gone }))
     }
 
-    async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Stored>, ledger::Error> {
+    pub(super) async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Stored>, ledger::Error> {
         // What cannot be written into a search is not the url of anything that was kept.
         if url.contains(['&', '=', '#', ' ', ',']) {
             return Ok(None);

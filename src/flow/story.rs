@@ -72,6 +72,7 @@ impl Teller {
             dues,
             decisions,
             stopped,
+            halts: Vec::new(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Rows of reaction and delivery: what the beat remembers beside resources.
 
-use super::Person;
+use super::{Firing, Halt, HaltState, Person};
 
 /// One row to be written with a [`super::Unit`].
 #[derive(Debug, Clone)]
@@ -34,6 +34,26 @@ pub enum Mark {
     Settled {
         /// Number of the event.
         event: i64,
+    },
+    /// A rule fired; refuses the unit when the rule may not.
+    Fired(Firing),
+    /// A rule was stopped, since it would have fired too often.
+    Halted(Halt),
+    /// A person said what becomes of a rule that was stopped: what waits for that is due now.
+    Answered {
+        /// Id of the Task that asked.
+        task: String,
+        /// What they said.
+        state: HaltState,
+    },
+    /// What is due for this output waits until somebody has said what becomes of its rule.
+    Withheld {
+        /// Whose due.
+        person: Person,
+        /// `url|version` of the rule.
+        rule: String,
+        /// Output id.
+        output: String,
     },
     /// An address said STOP.
     Stopped {

@@ -17,6 +17,7 @@ mod migrations;
 mod numbers;
 mod open;
 mod people;
+mod radius;
 mod reaction;
 mod record;
 mod resources;
@@ -31,6 +32,7 @@ pub use compartment::Place;
 pub use fresh::Fresh;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
 pub use open::{Ledger, Settings};
+pub use radius::{Beyond, Bound, Firing, HISTORY_DAYS, Halt, HaltState, KNOWN_DAYS};
 pub use search::Page;
 pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
 pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};
@@ -86,6 +88,8 @@ pub enum Refusal {
         /// Index of the change in its unit.
         change: usize,
     },
+    /// A rule would have fired more often than it may, or was stopped.
+    Beyond(Beyond),
     /// A search has another answer now than the unit was built on: build it again.
     Stale,
 }

@@ -64,7 +64,7 @@ const HELD_MAX: i64 = 1_000;
 /// The memory of the house.
 #[derive(Clone)]
 pub struct Ledger {
-    reader: Reader,
+    pub(super) reader: Reader,
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
 }

@@ -10,11 +10,13 @@ use super::chain::{self, Statement};
 use super::dialect::Transaction;
 use super::numbers::Numbers;
 use super::people::{self, Head};
+use super::radius::{self, Reach, Reaches};
 use super::resources::{self, Written};
 use super::search;
 use super::subscriptions::{self, Refused};
 use super::{
-    Change, Draft, Error, Event, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal, Scope,
+    Change, Draft, Error, Event, Firing, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal,
+    Scope,
 };
 use super::{How, Stored, Subject, Unit, entries, events, fresh, reaction};
 use crate::fhir::kinds::ARTEFACTS;
@@ -26,6 +28,7 @@ pub(super) struct Batch<'b, 'c> {
     /// `meta.lastUpdated` of everything in it, UTC milliseconds.
     pub(super) stamp: i64,
     heads: HashMap<(Arc<str>, Person), Head>,
+    reaches: Reaches,
     /// Whether an event was added.
     pub(super) stirred: bool,
     /// What was recorded, by number of its event; to be kept once the batch is committed.
@@ -35,7 +38,7 @@ pub(super) struct Batch<'b, 'c> {
 impl<'b, 'c> Batch<'b, 'c> {
     /// An empty batch in an open transaction.
     pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, stamp: i64) -> Self {
-        Self { transaction, numbers, stamp, heads: HashMap::new(), stirred: false, fresh: Vec::new() }
+        Self { transaction, numbers, stamp, heads: HashMap::new(), reaches: Reaches::new(), stirred: false, fresh: Vec::new() }
     }
 
     /// Decides and writes one unit.
@@ -46,6 +49,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }
+        self.admit_firings(unit).await?;
         let mut known = Vec::with_capacity(unit.changes.len());
         for (index, change) in unit.changes.iter().enumerate() {
             let current = resources::current(&mut self.transaction, &unit.scope.tenant, &change.kind, &change.id).await?;
@@ -67,6 +71,31 @@ impl<'b, 'c> Batch<'b, 'c> {
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         for ((tenant, person), head) in std::mem::take(&mut self.heads) {
             people::set_head(&mut self.transaction, &tenant, person, &head).await?;
+        }
+        for (key, reach) in std::mem::take(&mut self.reaches) {
+            reach.write(&mut self.transaction, &key, self.stamp).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a unit in which a rule would fire more often than it may, or which waits for an answer that was given meanwhile.
+    async fn admit_firings(&mut self, unit: &Unit) -> Result<(), Error> {
+        let mut counts: HashMap<&str, i64> = HashMap::new();
+        for mark in &unit.marks {
+            let (Mark::Fired(Firing { rule, .. }) | Mark::Withheld { rule, .. }) = mark else { continue };
+            let key = (Arc::clone(&unit.scope.tenant), radius::url(rule).to_owned());
+            if !self.reaches.contains_key(&key) {
+                let reach = Reach::read(&mut self.transaction, &key.0, &key.1, self.stamp).await?;
+                self.reaches.insert(key.clone(), reach);
+            }
+            let Some(reach) = self.reaches.get(&key) else { continue };
+            if let Mark::Fired(firing) = mark {
+                let count = counts.entry(radius::url(rule)).or_default();
+                *count += 1;
+                reach.admit(firing, *count, self.stamp)?;
+            } else if reach.halt.as_ref().is_none_or(|halt| !halt.holds(rule)) {
+                return Err(Error::Refused(Refusal::Stale));
+            }
         }
         Ok(())
     }
@@ -332,6 +361,27 @@ impl<'b, 'c> Batch<'b, 'c> {
             Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,
             Mark::Told { event } => events::tell(transaction, *event).await?,
             Mark::Settled { event } => events::settle(transaction, *event).await?,
+            Mark::Fired(firing) => {
+                let key = (Arc::clone(&scope.tenant), radius::url(&firing.rule).to_owned());
+                if let Some(reach) = self.reaches.get_mut(&key) {
+                    reach.count();
+                }
+            }
+            Mark::Halted(halt) => {
+                radius::halt(transaction, tenant, halt).await?;
+                let key = (Arc::clone(&scope.tenant), radius::url(&halt.rule).to_owned());
+                if let Some(reach) = self.reaches.get_mut(&key) {
+                    reach.halt = Some(halt.clone());
+                }
+            }
+            Mark::Answered { task, state } => {
+                radius::answer(transaction, tenant, task, *state, self.stamp).await?;
+                let asked = |halt: &&mut radius::Halt| halt.task == *task;
+                for halt in self.reaches.values_mut().filter_map(|reach| reach.halt.as_mut()).filter(asked) {
+                    (halt.state, halt.at) = (*state, self.stamp);
+                }
+            }
+            Mark::Withheld { person, rule, output } => radius::withhold(transaction, tenant, rule, *person, output).await?,
             Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
             Mark::Started { address, person } => reaction::start(transaction, tenant, address, *person).await?,
             Mark::Subscribed(subscription) => subscriptions::set(transaction, tenant, subscription).await?,

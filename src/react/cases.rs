@@ -56,7 +56,7 @@ fn play<'r>(rules: &'r Rules, case: &Value, zone: &TimeZone) -> Result<Rehearsal
     };
     let treatment = if text(case, "treatment") == Some("held") { Unasked::Held } else { Unasked::Allowed };
     let store = Store { organization: String::from("store"), zone: zone.clone() };
-    let mut rehearsal = Rehearsal::new(rules, Settings { treatment }, store, time(case, "now")?);
+    let mut rehearsal = Rehearsal::new(rules, Settings { treatment, ..Settings::default() }, store, time(case, "now")?);
     for event in each(case, "happens") {
         rehearsal.advance(time(event, "at")?);
         if let Some(reference) = text(event, "delete") {

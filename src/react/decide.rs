@@ -7,7 +7,7 @@ use super::json::text;
 use super::plan::{Edge, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Resource, outputs, overdue};
-use crate::ledger::{Decision, Due, Outcome};
+use crate::ledger::{Decision, Due, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
 pub(crate) mod because {
@@ -117,6 +117,7 @@ fn fire(turn: &mut Turn, candidate: &Candidate) {
     let edges: &[Edge] = if decision.spoken { &[Edge::Start, Edge::End] } else { &[Edge::Start] };
     decision.recorded = recorded;
     turn.decide(decision);
+    turn.reaction.marks.push(Mark::Fired(candidate.plan.firing(&turn.story.settings.radius)));
     turn.drop_due(&candidate.output);
     follow(turn, candidate, edges);
 }
@@ -126,6 +127,11 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
     held.detail.held = true;
     let due = turn.due(&held, until);
     turn.plan(due);
+    if gate == gates::radius::NAME {
+        let person = turn.dues.get(&candidate.output).map_or(turn.story.person, |due| due.person);
+        let withheld = Mark::Withheld { person, rule: candidate.plan.canonical(), output: candidate.output.clone() };
+        turn.reaction.marks.push(withheld);
+    }
     let mut decision = turn.decision(candidate, Outcome::Held, gate, why);
     decision.until = until;
     let known = turn.decisions.get(&candidate.output).filter(|known| known.outcome == Outcome::Held);

@@ -52,6 +52,7 @@ mod pharmacist;
 mod plan;
 mod products;
 mod provenance;
+mod radius;
 mod read;
 mod refill;
 mod refills;
@@ -76,6 +77,7 @@ pub use person::stoppable;
 pub use pharmacist::members;
 pub use plan::PROFILE;
 pub use provenance::{Made, provenance, provenance_id, provenance_target};
+pub use radius::{Radius, answer, question};
 pub use report::{Question, adherence};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
@@ -91,13 +93,15 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
+use crate::ledger::{Decision, Due, Halt, How, Line, Mark, Outcome, Person, Precondition, Supply};
 
 /// What one tenant has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
     /// What becomes of a treatment message to somebody who was never asked for consent.
     pub treatment: Unasked,
+    /// How often a rule may fire in a day.
+    pub radius: Radius,
 }
 
 /// What becomes of a treatment message to somebody who was never asked for consent.
@@ -183,6 +187,8 @@ pub struct Story {
     pub decisions: Vec<Decision>,
     /// Those of [`stoppable`] for which somebody said STOP.
     pub stopped: Vec<String>,
+    /// Rules that fired too often, and what became of them; loaded where one was found to.
+    pub halts: Vec<Halt>,
 }
 
 /// Why we are asked.

@@ -9,8 +9,8 @@ use super::condition::Condition;
 use super::json::{each, text};
 use super::offset::Offset;
 use super::products::Products;
-use super::{Story, products};
-use crate::ledger::Line;
+use super::{Radius, Story, products};
+use crate::ledger::{Bound, Firing, Line};
 
 /// The profile a PlanDefinition must claim to be run; foreign plans are stored, never run.
 pub const PROFILE: &str = "https://signa.example/fhir/StructureDefinition/signa-plan";
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) episode_days: i64,
     /// Whether all it ever says to a person is said once.
     pub(crate) once: bool,
+    /// How often a day it is expected to fire; 0 when nobody said.
+    pub(crate) forecast: i64,
     /// What it listens to.
     pub(crate) actions: Vec<Action>,
     /// It acts on what was learned from then on, UTC milliseconds.
@@ -165,6 +167,17 @@ impl Plan {
     /// `url|version`.
     pub(crate) fn canonical(&self) -> String {
         format!("{}|{}", self.url, self.version)
+    }
+
+    /// What is counted when it fires once.
+    pub(crate) fn firing(&self, radius: &Radius) -> Firing {
+        let bound = Bound { forecast: self.forecast, times: radius.times, floor: radius.floor, unknown: radius.unknown };
+        Firing { rule: self.canonical(), bound }
+    }
+
+    /// Whether it is about danger.
+    pub(crate) fn is_clinical(&self) -> bool {
+        self.priority == 1
     }
 
     /// Whether it is an offer and not care.

@@ -175,6 +175,7 @@ impl<'r> Rehearsal<'r> {
             dues,
             decisions,
             stopped: self.stopped.iter().filter(|address| known.contains(address)).cloned().collect(),
+            halts: Vec::new(),
         }
     }
 

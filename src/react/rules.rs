@@ -85,6 +85,12 @@ impl Rules {
         running
     }
 
+    /// Whether a rule, `url|version`, is of clinical priority.
+    #[must_use]
+    pub fn is_clinical(&self, rule: &str) -> bool {
+        self.plan(rule).is_some_and(Plan::is_clinical)
+    }
+
     /// What is wrong with a plan that is to run beside these; `beside` are resources that come with it.
     pub(super) fn faults(&self, plan: &Value, beside: &[&Value]) -> Vec<Issue> {
         let of = |kind: &'static str| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use signa::clock::Clock;
+use signa::config::Config;
 
 use crate::answer::Answer;
 use crate::database::Database;
@@ -20,6 +21,8 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) database: Database,
     engine: Option<Engine>,
+    /// What is set otherwise than by default, also after a restart.
+    change: fn(&mut Config),
     client: reqwest::Client,
 }
 
@@ -43,10 +46,15 @@ impl House {
 
     /// On this database.
     pub(crate) async fn over(database: Database) -> Self {
+        Self::set(database, |_| {}).await
+    }
+
+    /// On this database, with other settings.
+    pub(crate) async fn set(database: Database, change: fn(&mut Config)) -> Self {
         let clock = Clock::stopped(millis(START));
-        let engine = Engine::start(&database, &clock).await;
+        let engine = Engine::with(&database, &clock, change).await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { clock, database, engine: Some(engine), client }
+        Self { clock, database, engine: Some(engine), change, client }
     }
 
     /// Stops the gateway and starts another on the same database, as after a crash: nothing is told to prepare for it.
@@ -54,7 +62,7 @@ impl House {
         if let Some(engine) = self.engine.take() {
             engine.stop().await;
         }
-        self.engine = Some(Engine::start(&self.database, &self.clock).await);
+        self.engine = Some(Engine::with(&self.database, &self.clock, self.change).await);
     }
 
     /// Stops the gateway, so that the database can be looked at or tampered with.

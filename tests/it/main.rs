@@ -78,6 +78,8 @@ mod profiles;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod radius;
+#[cfg(test)]
 mod refill;
 #[cfg(test)]
 mod refusals;

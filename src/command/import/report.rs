@@ -141,6 +141,7 @@ fn reasons(refused: &Refused) -> Vec<String> {
         Refused::MultipleMatches => vec![String::from("its criteria find several resources")],
         Refused::NotSupported(why) | Refused::TooLarge(why) => vec![why.clone()],
         Refused::Busy => vec![String::from("the ledger was busy; import it again")],
+        Refused::Beyond(beyond) => vec![format!("the rule {} fired too often", beyond.rule)],
         Refused::Broken(why) => vec![format!("the ledger failed: {why}")],
     }
 }

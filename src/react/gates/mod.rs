@@ -9,6 +9,7 @@ pub(crate) mod diagnosis;
 mod guardian;
 mod identity;
 mod quiet;
+pub(crate) mod radius;
 mod reachable;
 mod reversed;
 mod stop;
@@ -58,6 +59,7 @@ pub(crate) struct Asked<'a> {
 /// To add one: write `gates/<gate>.rs` with a `pub(super) const GATE: Gate` and a table test of what it lets pass and what it
 /// refuses, name it in a `mod` line above, and put it here. If it needs resources that are not loaded yet, extend `Rules::wants`.
 pub(crate) const GATES: &[Gate] = &[
+    radius::GATE,
     alive::GATE,
     identity::GATE,
     reversed::GATE,

@@ -28,6 +28,9 @@ pub(super) const EXTENSIONS: &str = "https://signa.example/fhir/StructureDefinit
 /// What Signa itself says: a rule that listens to it must name the category, and may not say the same again.
 const SPOKEN: &[&str] = &["Communication", "CommunicationRequest", "Task"];
 
+/// The most that a rule may be expected to fire in a day.
+const FORECAST_MAX: i64 = 10_000_000;
+
 /// Reads all artefacts into the rules and returns every fault.
 pub(super) fn artefacts(rules: &mut Rules, artefacts: &[Artefact]) -> Vec<Issue> {
     let mut newest: HashMap<&str, &Artefact> = HashMap::new();
@@ -156,6 +159,7 @@ impl Reader<'_> {
             );
         }
         let episode = extension(value, &format!("{EXTENSIONS}plan-episode-window")).and_then(days);
+        let forecast = self.forecast(value);
         let mut actions = Vec::new();
         for (at, action) in each(value, "action").iter().enumerate() {
             actions.push(self.action(action, &format!("PlanDefinition.action[{at}]")));
@@ -177,6 +181,7 @@ impl Reader<'_> {
             priority,
             episode_days: episode.unwrap_or(EPISODE_DAYS),
             once: extension(value, &format!("{EXTENSIONS}plan-once")).and_then(Value::as_bool) == Some(true),
+            forecast,
             actions,
             since: 0,
             until: i64::MAX,
@@ -184,6 +189,17 @@ impl Reader<'_> {
         self.approval(value, &plan);
         self.cycle(&plan);
         plan
+    }
+
+    /// How often a day it is expected to fire.
+    fn forecast(&mut self, value: &Value) -> i64 {
+        let Some(said) = extension(value, &format!("{EXTENSIONS}plan-forecast")) else { return 0 };
+        said.as_i64().filter(|count| (1..=FORECAST_MAX).contains(count)).unwrap_or_else(|| {
+            let why =
+                format!("plan-forecast is the number of firings expected in a day, a whole number from 1 to {FORECAST_MAX}");
+            self.fault("bad-forecast", "PlanDefinition.extension", &why);
+            0
+        })
     }
 
     /// Nothing is said to a patient that nobody has reviewed.

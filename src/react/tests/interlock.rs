@@ -111,7 +111,7 @@ fn said(id: &str, sender: &str, word: &str) -> Value {
 fn stop_binds_who_becomes_known_later_and_every_number_they_will_have() {
     let rules = rules();
     let blank = |stops: bool| {
-        let settings = crate::react::Settings { treatment: Unasked::Allowed };
+        let settings = crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() };
         let mut house = crate::react::rehearsal::Rehearsal::new(&rules, settings, super::store(), at("2026-01-01T15:00:00Z"));
         if stops {
             house.hear(said("1", "Patient/p", "STOP"));
@@ -176,13 +176,14 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
             person: Person(9),
             united: vec![Person(9)],
             now: at("2026-01-01T15:00:00Z"),
-            settings: crate::react::Settings { treatment: Unasked::Allowed },
+            settings: crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() },
             stores: vec![super::store()],
             resources: house.resources.get("RelatedPerson/r").filter(|_| known).into_iter().cloned().collect(),
             supplies: vec![],
             dues: vec![],
             decisions: vec![],
             stopped: vec![],
+            halts: vec![],
         };
         let reaction = react(&rules, &story, &occasion);
         let mut bound: Vec<&str> = reaction
@@ -290,7 +291,7 @@ fn without_an_address_nothing_is_said_and_without_a_patient_it_waits() {
     mute.hear(person);
     mute.hear(condition("c", "Z51.11", "active"));
     assert_eq!(outcome(&mute, "nudge"), (Outcome::Stopped, String::from("reachable")));
-    let settings = crate::react::Settings { treatment: Unasked::Allowed };
+    let settings = crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() };
     let store = crate::react::Store { organization: String::new(), zone: TimeZone::UTC };
     let mut unknown = super::Rehearsal::new(&rules, settings, store, at("2026-01-01T15:00:00Z"));
     unknown.hear(condition("c", "Z51.11", "active"));
@@ -382,13 +383,14 @@ fn a_fact_that_belongs_to_another_person_says_nothing() {
             person: Person(1),
             united,
             now: at("2026-01-01T15:00:00Z"),
-            settings: crate::react::Settings { treatment: Unasked::Allowed },
+            settings: crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() },
             stores: vec![super::store()],
             resources: vec![patient.clone()],
             supplies: vec![],
             dues: vec![],
             decisions: vec![],
             stopped: vec![],
+            halts: vec![],
         };
         let heard = Heard { line: Line::Created, resource: resource.clone(), react: true, depth: 0 };
         let reaction = react(&rules, &story, &Occasion::Heard(vec![heard]));

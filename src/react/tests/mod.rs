@@ -48,7 +48,7 @@ fn patient() -> Value {
 
 /// A person who is known, of age, reachable, in a house that may speak without being asked.
 fn house<'r>(rules: &'r Rules, now: &str) -> Rehearsal<'r> {
-    let mut house = Rehearsal::new(rules, Settings { treatment: Unasked::Allowed }, store(), at(now));
+    let mut house = Rehearsal::new(rules, Settings { treatment: Unasked::Allowed, ..Default::default() }, store(), at(now));
     house.hear(patient());
     house
 }

@@ -1,0 +1,40 @@
+//! A rule would have fired far too often: it is stopped, and a person is asked, in one unit.
+
+use super::{Derived, Flow, Output, Refused, broken};
+use crate::ledger::{Beyond, Halt, HaltState, Mark, Person, Precondition, Scope};
+use crate::react;
+
+impl Flow {
+    /// Stops a rule that reached its bound. Another gateway may have done it already: then nothing is left to be done.
+    pub async fn halt(&self, scope: &Scope, beyond: &Beyond) -> Result<(), Refused> {
+        let url = beyond.rule.split('|').next().unwrap_or_default();
+        let kept = self.by_url(scope, "PlanDefinition", url).await.map_err(broken)?;
+        let focus = kept.filter(|kept| !kept.deleted).map(|kept| format!("PlanDefinition/{}", kept.id));
+        let is_clinical = self.rules.of(&scope.tenant).is_clinical(&beyond.rule);
+        let now = self.clock.now();
+        let resource = react::question(&scope.tenant, beyond, is_clinical, focus.as_deref(), now);
+        let task = resource.get("id").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let halt = Halt { rule: beyond.rule.clone(), state: HaltState::Stopped, task, at: now };
+        let derived = Derived {
+            scope: scope.clone(),
+            person: Person::NOBODY,
+            depth: 1,
+            outputs: vec![Output { resource, when: Precondition::Absent }],
+            marks: vec![Mark::Halted(halt)],
+            expects: Vec::new(),
+        };
+        match self.record_derived(derived).await {
+            Ok(_) => {
+                tracing::error!(
+                    rule = beyond.rule,
+                    fired = beyond.fired,
+                    most = beyond.most,
+                    "a rule was stopped; a Task asks what becomes of it"
+                );
+                Ok(())
+            }
+            Err(Refused::Exists) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }
+}
