@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::pointer::{self, Pointer};
+use super::vacated::Vacated;
 use super::weight::{self, Weight};
 use super::{DEPTH_MAX, RESULT_BYTES_MAX, bounded, too_large};
 use crate::fhir::outcome::Issue;
@@ -78,36 +79,40 @@ fn pointer(map: &Map<String, Value>, name: &str) -> Option<Pointer> {
 /// Applies all operations in their order. What holds nothing any more after a removal goes, too: FHIR knows no empty element.
 pub(super) fn apply(operations: &[Operation], document: &mut Value) -> Result<(), Issue> {
     let mut carried = 0_usize;
-    let mut vacated = Vec::new();
+    let mut vacated = Vacated::default();
     for (position, operation) in operations.iter().enumerate() {
         let refused = |words: &str| Issue::error("processing", "patch-not-applicable", place(position), words);
         let path = &operation.path;
         match &operation.act {
             Act::Add(value) => {
                 fits(path, value, position)?;
-                add(document, path, value.clone()).map_err(refused)?;
+                let (place, is_list) = add(document, path, value.clone()).map_err(refused)?;
+                vacated.came(&place, is_list, Vec::new());
             }
             Act::Remove => {
-                remove(document, path).map_err(refused)?;
-                vacated.extend(path.split().map(|(holder, _)| holder));
+                let (_, is_list) = remove(document, path).map_err(refused)?;
+                vacated.left(path, is_list);
             }
             Act::Replace(value) => {
                 fits(path, value, position)?;
                 *path.find_mut(document).ok_or_else(|| refused(NOWHERE))? = value.clone();
+                vacated.came(path, false, Vec::new());
             }
             Act::Move(from) if from == path => {
                 from.find(document).ok_or_else(|| refused(NOWHERE))?;
             }
             Act::Move(from) => {
-                let value = remove(document, from).map_err(refused)?;
+                let (value, is_list) = remove(document, from).map_err(refused)?;
+                let along = vacated.left(from, is_list);
                 carry(path, &value, position, &mut carried)?;
-                add(document, path, value).map_err(refused)?;
-                vacated.extend(from.split().map(|(holder, _)| holder));
+                let (place, is_list) = add(document, path, value).map_err(refused)?;
+                vacated.came(&place, is_list, along);
             }
             Act::Copy(from) => {
                 let value = from.find(document).ok_or_else(|| refused(NOWHERE))?;
                 carry(path, value, position, &mut carried)?;
-                add(document, path, value.clone()).map_err(refused)?;
+                let (place, is_list) = add(document, path, value.clone()).map_err(refused)?;
+                vacated.came(&place, is_list, Vec::new());
             }
             Act::Test(value) => {
                 if !path.find(document).is_some_and(|found| pointer::is_equal(found, value)) {
@@ -117,9 +122,7 @@ pub(super) fn apply(operations: &[Operation], document: &mut Value) -> Result<()
             }
         }
     }
-    for holder in vacated {
-        prune(document, holder);
-    }
+    prune(document, vacated);
     Ok(())
 }
 
@@ -137,14 +140,16 @@ fn carry(path: &Pointer, value: &Value, position: usize, carried: &mut usize) ->
 
 const NOWHERE: &str = "The pointer leads to nothing in the resource; what it names must be there.";
 
-fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(), &'static str> {
-    let Some((holder, last)) = path.split() else {
+/// Tells where the value stands now, and whether that is a list.
+fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(Pointer, bool), &'static str> {
+    let Some((mut holder, last)) = path.split() else {
         *document = value;
-        return Ok(());
+        return Ok((path.clone(), false));
     };
     match holder.find_mut(document).ok_or(NOWHERE)? {
         Value::Object(map) => {
             map.insert(last.to_owned(), value);
+            Ok((path.clone(), false))
         }
         Value::Array(items) => {
             let at = if last == "-" { items.len() } else { pointer::index(last).ok_or(NOWHERE)? };
@@ -152,35 +157,36 @@ fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(), &'stati
                 return Err("The position lies behind the end of the list; '-' adds at its end.");
             }
             items.insert(at, value);
+            holder.0.push(at.to_string());
+            Ok((holder, true))
         }
-        _ => return Err("What the pointer leads to has no members."),
+        _ => Err("What the pointer leads to has no members."),
     }
-    Ok(())
 }
 
-fn remove(document: &mut Value, path: &Pointer) -> Result<Value, &'static str> {
+/// Gives what was there, and whether that was in a list.
+fn remove(document: &mut Value, path: &Pointer) -> Result<(Value, bool), &'static str> {
     let (holder, last) = path.split().ok_or("The resource itself cannot be removed by a patch; delete it.")?;
     match holder.find_mut(document).ok_or(NOWHERE)? {
-        Value::Object(map) => map.shift_remove(last).ok_or(NOWHERE),
+        Value::Object(map) => map.shift_remove(last).map(|value| (value, false)).ok_or(NOWHERE),
         Value::Array(items) => {
             let at = pointer::index(last).filter(|at| *at < items.len()).ok_or(NOWHERE)?;
-            Ok(items.remove(at))
+            Ok((items.remove(at), true))
         }
         _ => Err(NOWHERE),
     }
 }
 
-/// Takes away what is empty at this place and then above it, up to the resource.
-fn prune(document: &mut Value, mut place: Pointer) {
-    while let Some((holder, _)) = place.split() {
+/// Takes away what is empty at these places and then above them, up to the resource.
+fn prune(document: &mut Value, mut vacated: Vacated) {
+    while let Some(place) = vacated.next() {
         let empty = match place.find(document) {
             Some(Value::Object(map)) => map.is_empty(),
             Some(Value::Array(items)) => items.is_empty(),
             _ => false,
         };
-        if !empty || remove(document, &place).is_err() {
-            return;
+        if empty && let Ok((_, is_list)) = remove(document, &place) {
+            vacated.left(&place, is_list);
         }
-        place = holder;
     }
 }

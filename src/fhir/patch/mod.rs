@@ -11,6 +11,7 @@ mod parameters;
 mod path;
 mod place;
 mod pointer;
+mod vacated;
 mod weight;
 
 #[cfg(test)]

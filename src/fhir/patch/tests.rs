@@ -64,6 +64,38 @@ fn a_json_patch_leaves_nothing_empty_behind_and_adds_what_it_says() {
 }
 
 #[test]
+fn what_a_json_patch_emptied_is_found_where_later_operations_carried_it() {
+    let names = json!({"name": [{"given": ["A"], "use": "usual"}, {"given": ["B"]}, {"given": ["C"]}]});
+    let remove = |path: &str| json!({"op": "remove", "path": path});
+    let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+    let (usual, second, third) = (json!({"use": "usual"}), json!({"given": ["B"]}), json!({"given": ["C"]}));
+    for (operations, expected) in [
+        // What comes before it in its list shifts it down, what leaves the list shifts it up.
+        (json!([remove("/name/0/given/0"), add("/name/0", third.clone())]), json!([third, usual, second, third])),
+        (json!([remove("/name/1/given/0"), remove("/name/0")]), json!([third])),
+        (json!([remove("/name/1/given/0"), remove("/name/2/given/0"), remove("/name/0/use")]), json!([{"given": ["A"]}])),
+        // It is carried along, and found in its new place; what takes its place is left alone.
+        (
+            json!([remove("/name/0/given/0"), json!({"op": "move", "from": "/name/0", "path": "/name/2"})]),
+            json!([second, third, usual]),
+        ),
+        (
+            json!([remove("/name/0/given/0"), add("/name/0/given", json!([]))]),
+            json!([{"given": [], "use": "usual"}, second, third]),
+        ),
+        (
+            json!([remove("/name/1/given/0"), json!({"op": "replace", "path": "/name/1", "value": {"given": []}})]),
+            json!([{"given": ["A"], "use": "usual"}, {"given": []}, third]),
+        ),
+        (json!([remove("/name/1/given/0"), add("/name/1/given/-", json!("B"))]), names["name"].clone()),
+    ] {
+        assert_eq!(json_patch(&names, operations.clone()).unwrap(), json!({"name": expected}), "{operations}");
+    }
+    let all = json!([remove("/name/1"), remove("/name/0/given/0"), remove("/name/1"), remove("/name/0/use")]);
+    assert_eq!(json_patch(&names, all).unwrap(), json!({}));
+}
+
+#[test]
 fn a_json_patch_that_cannot_be_applied_names_its_operation() {
     let fine = json!({"op": "test", "path": "", "value": patient()});
     for (operation, expected) in [
