@@ -239,7 +239,8 @@ async fn record(batch: &mut Batch<'_, '_>, units: &[Unit]) -> Result<Vec<Result<
     for unit in units {
         match batch.record(unit).await {
             Ok(recorded) => results.push(Ok(recorded)),
-            Err(Error::Refused(refusal)) => results.push(Err(Error::Refused(refusal))),
+            // Both are decided before the unit has written anything: its neighbours stand.
+            Err(error @ (Error::Refused(_) | Error::TooCostly(_))) => results.push(Err(error)),
             Err(error) => return Err(error),
         }
     }

@@ -8,7 +8,7 @@ use super::asker::Asker;
 use super::chain;
 use super::clause::Sql;
 use super::filter::Filters;
-use super::page::{Found, Stage, through};
+use super::page::{EXAMINED_MAX, Found, Stage, through};
 use super::test::{Form, Test};
 use super::walk::{Ground, Mark, Way, lows, subject};
 use super::way::{all_whens, choose, updated};
@@ -45,7 +45,7 @@ pub(super) async fn sorted(
             if is_all { Ok(found) } else { undated(asker, ground, &named.way, key, after, limit, found).await }
         }
         _ if few => gathered(asker, ground, named.way, keys, after, limit).await,
-        Some(key) => through(asker, ground, stages(ground, key), after, limit).await,
+        Some(key) => through(asker, ground, stages(ground, key), after, limit, EXAMINED_MAX).await,
         None => {
             Err(Error::TooCostly("Too many resources match to be sorted by several keys: narrow the search, or sort by one key."))
         }

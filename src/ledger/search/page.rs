@@ -13,8 +13,9 @@ use crate::ledger::{Error, Scope, Stored};
 
 /// Rows that one page looks at, at most.
 pub(super) const EXAMINED_MAX: usize = 10_000;
-/// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused.
-const SURE_MAX: usize = 100_000;
+/// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused. It asks once more while it
+/// is written, and all other writes wait meanwhile.
+const SURE_MAX: usize = 2_000;
 /// Rows of a lane that one statement reads, at most.
 const DEPTH_MAX: usize = 2_048;
 
@@ -57,17 +58,14 @@ pub(in crate::ledger) async fn find(
     now: i64,
 ) -> Result<Vec<String>, Error> {
     let wanted = usize::try_from(most).unwrap_or(usize::MAX);
-    let mut query = Query { after: None, count: most, total: false, ..query.clone() };
-    let mut ids: Vec<String> = Vec::new();
-    for _ in 0..SURE_MAX.div_ceil(EXAMINED_MAX) {
-        let found = run(asker, scope, &query, wanted - ids.len(), now).await?;
-        ids.extend(found.rows.into_iter().map(|(stored, _)| stored.id));
-        if ids.len() >= wanted || found.stopped.is_none() {
-            return Ok(ids);
-        }
-        query.after = found.stopped;
+    let query = Query { after: None, count: most, total: false, sort: Sort::Natural, ..query.clone() };
+    let found = run(asker, scope, &query, wanted, SURE_MAX, now).await?;
+    if found.stopped.is_some() {
+        return Err(Error::TooCostly(
+            "To answer these criteria too many resources would have to be looked at; name an identifier, or a subject with few.",
+        ));
     }
-    Err(Error::TooCostly("The criteria would have to look at too many resources; name an identifier or a subject."))
+    Ok(found.rows.into_iter().map(|(stored, _)| stored.id).collect())
 }
 
 /// One page.
@@ -79,7 +77,7 @@ pub(in crate::ledger) async fn page(
     horizon: i64,
 ) -> Result<Page, Error> {
     let count = usize::try_from(query.count).unwrap_or(usize::MAX).max(1);
-    let found = run(asker, scope, query, count + 1, now).await?;
+    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, now).await?;
     let mut rows = found.rows;
     let more = rows.len() > count;
     rows.truncate(count);
@@ -111,7 +109,14 @@ pub(super) async fn prepare(
     Ok(Some(tests))
 }
 
-async fn run(asker: &mut impl Asker, scope: &Scope, query: &Query, limit: usize, now: i64) -> Result<Found, Error> {
+async fn run(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    query: &Query,
+    limit: usize,
+    examined_max: usize,
+    now: i64,
+) -> Result<Found, Error> {
     let criteria = chain::resolve(asker, scope, query, now).await?;
     let later = query.after.is_some();
     let Some(tests) = prepare(asker, scope, &criteria, later).await? else { return Ok(Found::default()) };
@@ -127,7 +132,7 @@ async fn run(asker: &mut impl Asker, scope: &Scope, query: &Query, limit: usize,
                     .ok_or(Error::TooCostly("This page link does not fit the search any more; begin again."))?,
             };
             let stage = Stage { way: named.way, prefix: format!("n{}:", named.name), extra: None };
-            through(asker, &ground, vec![stage], query.after.as_ref(), limit).await
+            through(asker, &ground, vec![stage], query.after.as_ref(), limit, examined_max).await
         }
         Sort::Keys(keys) => order::sorted(asker, &ground, keys, query.after.as_ref(), limit).await,
     }
@@ -140,9 +145,10 @@ pub(super) async fn through(
     stages: Vec<Stage>,
     after: Option<&Cursor>,
     limit: usize,
+    examined_max: usize,
 ) -> Result<Found, Error> {
     let start = after.and_then(|after| stages.iter().position(|stage| after.key.starts_with(&stage.prefix))).unwrap_or(0);
-    let (mut found, mut left) = (Found::default(), EXAMINED_MAX);
+    let (mut found, mut left) = (Found::default(), examined_max);
     for (index, stage) in stages.into_iter().enumerate().skip(start) {
         let spot = after
             .filter(|_| index == start)
@@ -175,7 +181,7 @@ async fn along(
     let is_plain = ground.tests.len() <= 1 && !ground.tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
     let mut depth = if is_plain { limit } else { (limit * 2).clamp(32, DEPTH_MAX) };
     while rows.len() < limit {
-        let step = stage.way.step(asker, ground, spot.as_ref(), depth).await?;
+        let step = stage.way.step(asker, ground, spot.as_ref(), depth.min((*left).max(1))).await?;
         *left = left.saturating_sub(step.examined.max(1));
         let met = chain::keep(asker, ground, step.met).await?;
         for Met { stored, spot } in met {
