@@ -63,7 +63,7 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     let mut found: Vec<(Likeness, Stored)> = Vec::new();
     for stored in known.into_values() {
         let value = stored.value();
-        if let Some(likeness) = likeness(patient, &value).filter(|_| stands(&value)) {
+        if let Some(likeness) = likeness(patient, &value).filter(|_| kinds::stands(&value)) {
             found.push((likeness, stored));
         }
     }
@@ -77,12 +77,6 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     }
     found.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     Ok(json(StatusCode::OK, searchset(&call.base(), horizon, &found)))
-}
-
-/// Whether a Patient stands for itself: who was united with another is found by that other.
-fn stands(patient: &Value) -> bool {
-    let links = patient["link"].as_array().map_or(&[][..], Vec::as_slice);
-    !links.iter().any(|link| link["type"] == "replaced-by")
 }
 
 /// What the index is asked: each question alone brings up a few, and none of them all.

@@ -62,12 +62,13 @@ async fn pix(call: &Call<'_>, _: Asked<'_>) -> Result<Response, Refusal> {
     let mut identifiers: Vec<(String, String)> = Vec::new();
     let mut parameter = Vec::new();
     for stored in &patients {
-        let own = kinds::identifiers(&stored.value());
+        let patient = stored.value();
+        let own = kinds::identifiers(&patient);
         let wanted = |system: &str| targets.is_empty() || targets.contains(&system);
         let meant: Vec<(String, String)> =
             own.into_iter().filter(|one| wanted(&one.0) && one != &(system.to_owned(), value.to_owned())).collect();
-        // A Patient is named where it has something in the domains asked for.
-        if targets.is_empty() || !meant.is_empty() {
+        // A Patient is named where it has something in the domains asked for; who was replaced leaves that to the one that stands.
+        if kinds::stands(&patient) && (targets.is_empty() || !meant.is_empty()) {
             parameter.push(json!({"name": "targetId", "valueReference": {"reference": format!("Patient/{}", stored.id)}}));
         }
         identifiers.extend(meant);

@@ -16,6 +16,22 @@ pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
     stated.or_else(|| writer(kind, resource)).unwrap_or(Subject::Nobody)
 }
 
+/// What else leads to the person of a Patient: those whom it replaced or was replaced by are one person with it. A link of another
+/// kind says less. A literal reference stands without a system.
+pub(super) fn replaced(patient: &Value) -> Vec<(String, String)> {
+    let links = patient.get("link").and_then(Value::as_array).into_iter().flatten();
+    let unites = |link: &&Value| matches!(link.get("type").and_then(Value::as_str), Some("replaced-by" | "replaces"));
+    let others = links.filter(unites).filter_map(|link| of_reference(patient, link.get("other")?));
+    others
+        .flat_map(|other| match other {
+            Subject::Literal(literal) => vec![(String::new(), literal)],
+            Subject::Identifier(system, value) => vec![(system, value)],
+            Subject::Both(literal, system, value) => vec![(String::new(), literal), (system, value)],
+            Subject::Nobody | Subject::Itself | Subject::Known(_) => Vec::new(),
+        })
+        .collect()
+}
+
 /// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on. Whose
 /// RelatedPerson wrote it is not known here: the message then belongs to a person known by that reference alone.
 fn writer(kind: &Kind, resource: &Value) -> Option<Subject> {
@@ -109,6 +125,20 @@ mod tests {
     #[test]
     fn a_patient_is_its_own_subject() {
         assert_eq!(whose(&json!({"resourceType": "Patient", "link": []})), Subject::Itself);
+    }
+
+    #[test]
+    fn a_patient_is_one_with_those_it_replaced_or_was_replaced_by() {
+        let link = |kind: &str, other: Value| json!({"type": kind, "other": other});
+        let patient = json!({"resourceType": "Patient", "link": [
+            link("replaced-by", json!({"reference": "Patient/new/_history/2"})),
+            link("replaces", json!({"identifier": {"system": "urn:s", "value": "old"}})),
+            link("seealso", json!({"reference": "Patient/other"})),
+            link("refer", json!({"reference": "Patient/elsewhere"})),
+            link("replaces", json!({"reference": "RelatedPerson/r"})),
+        ]});
+        assert_eq!(replaced(&patient), [(String::new(), "Patient/new".into()), ("urn:s".into(), "old".into())]);
+        assert_eq!(replaced(&json!({"resourceType": "Patient"})), []);
     }
 
     #[test]

@@ -105,7 +105,8 @@ pub struct Draft {
     pub rows: Vec<super::search::Line>,
     /// Whose it is.
     pub subject: Subject,
-    /// The resource's own identifiers that have both system and value.
+    /// The resource's own identifiers that have both system and value. Those of a Patient also lead to the Patients that it
+    /// replaced or was replaced by: literal references, with an empty system.
     pub identifiers: Vec<(String, String)>,
     /// When it happened, UTC milliseconds.
     pub happened: Option<i64>,

@@ -133,6 +133,13 @@ pub fn identifiers(resource: &Value) -> Vec<(String, String)> {
     }
 }
 
+/// Whether a Patient stands for itself: who was replaced by another is found by that other.
+#[must_use]
+pub fn stands(patient: &Value) -> bool {
+    let links = patient.get("link").and_then(Value::as_array).into_iter().flatten();
+    !links.into_iter().any(|link| link.get("type").and_then(Value::as_str) == Some("replaced-by"))
+}
+
 /// System and value of an Identifier, if it has both.
 #[must_use]
 pub fn identifier(identifier: &Value) -> Option<(String, String)> {
