@@ -3,12 +3,11 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::call::{Call, json};
-use super::history::{Told, Wanted};
+use super::history::Wanted;
 use super::outcome::Refusal;
+use crate::fhir::search::query::Cursor;
 use crate::ledger::changes::Version;
 
 /// `GET [base]/_history` and `GET [type]/_history`
@@ -17,49 +16,36 @@ pub(super) async fn changes(call: &Call<'_>, kind: Option<&str>) -> Result<Respo
     Ok(json(StatusCode::OK, text))
 }
 
-/// One page as the text of a history Bundle. It has no total: to count everything is no small question.
+/// One page as the text of a history Bundle. It is counted once, for its first page; the links carry the total on, and
+/// where there are too many to be counted, no page has one.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: Option<&str>, query: &str) -> Result<String, Refusal> {
-    let wanted = Wanted::read(query)?;
-    if wanted.at.is_some() {
-        return Err(Refusal::one(
-            StatusCode::BAD_REQUEST,
-            "not-supported",
-            "history-not-supported",
-            "_at is answered for one resource; here, ask with _since.",
-        ));
-    }
-    let before = wanted.page.as_deref().map(version_of).transpose()?;
-    let ledger = &call.door.flow.ledger;
+    let wanted = Wanted::read(kind.map_or_else(|| String::from("/_history"), |kind| format!("/{kind}/_history")), query)?;
+    let after = wanted.after()?;
+    let after = after.map(|after| place_of(&after).ok_or_else(|| Refusal::bad("invalid-page", "This is no page link.")));
+    let (ledger, scope) = (&call.door.flow.ledger, call.scope());
     let horizon = ledger.horizon();
-    let count = i64::try_from(wanted.count).unwrap_or(i64::MAX);
-    let mut shown = ledger.changes(call.scope(), kind, wanted.since, before.as_ref(), count + 1).await?;
-    let more = shown.len() > wanted.count;
-    shown.truncate(wanted.count);
-    let next = shown.last().filter(|_| more).map(|last| {
-        let (kind, id) = (last.kind.clone(), last.id.clone());
-        place(&Version { updated: last.updated, kind, id, version: last.version })
-    });
-    let search = kind.map_or_else(|| format!("{base}/_history"), |kind| format!("{base}/{kind}/_history"));
-    Ok(Told { base, search, horizon, total: None, next, shown: shown.iter().collect() }.text(&wanted))
-}
-
-/// The place where the next page begins, in a form that says nothing to its reader.
-fn place(last: &Version) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}.{}.{}", last.updated, last.version, last.kind, last.id))
-}
-
-fn version_of(page: &str) -> Result<Version, Refusal> {
-    let read = || {
-        let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(page).ok()?).ok()?;
-        // An id may have dots in it, the others have none.
-        let mut parts = plain.splitn(4, '.');
-        let (updated, version) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let (kind, id) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-        Some(Version { updated, kind, id, version })
+    let (before, total) = match after.transpose()? {
+        Some((before, total)) => (Some(before), total),
+        None => (None, ledger.changes_total(scope, kind, wanted.during).await?),
     };
-    read()
-        .filter(|version| version.updated < i64::MAX)
-        .ok_or_else(|| Refusal::bad("invalid-page", "This page link is not one of ours."))
+    let leaf = ledger.changes(scope, kind, wanted.during, before.as_ref(), wanted.count).await?;
+    let next = leaf.next.as_ref().map(|last| place(last, total));
+    Ok(wanted.told(base, horizon, total, next.as_ref(), &leaf.versions))
+}
+
+/// The place of a version, and the total, as links hold them.
+fn place(last: &Version, total: Option<i64>) -> Cursor {
+    let total = total.map(|total| total.to_string()).unwrap_or_default();
+    Cursor { key: format!("{}.{total}.{}.{}", last.updated, last.kind, last.id), number: last.version }
+}
+
+fn place_of(cursor: &Cursor) -> Option<(Version, Option<i64>)> {
+    // An id may have dots in it, the others have none.
+    let mut parts = cursor.key.splitn(4, '.');
+    let (updated, total) = (parts.next()?.parse().ok().filter(|updated| *updated < i64::MAX)?, parts.next()?);
+    let (kind, id) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let total = if total.is_empty() { None } else { Some(total.parse().ok()?) };
+    Some((Version { updated, kind, id, version: cursor.number }, total))
 }
 
 #[cfg(test)]
@@ -69,11 +55,11 @@ mod tests {
     #[test]
     fn a_page_begins_where_the_last_one_ended() {
         let last = Version { updated: 1_709_164_800_000, kind: String::from("Patient"), id: String::from("a.b-1"), version: 3 };
-        assert_eq!(version_of(&place(&last)).unwrap(), last);
-        for page in
-            ["", "x", "AAAA", "é", &URL_SAFE_NO_PAD.encode("1.2.Patient"), &URL_SAFE_NO_PAD.encode(format!("{}.1.P.i", i64::MAX))]
-        {
-            assert!(version_of(page).is_err(), "{page}");
+        for total in [None, Some(0), Some(12)] {
+            assert_eq!(place_of(&place(&last, total)), Some((last.clone(), total)));
+        }
+        for key in ["", "x", "1.2.Patient", "1.x.Patient.i", &format!("{}.1.P.i", i64::MAX)] {
+            assert_eq!(place_of(&Cursor { key: key.to_owned(), number: 1 }), None, "{key}");
         }
     }
 }

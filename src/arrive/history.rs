@@ -12,21 +12,20 @@ use super::outcome::Refusal;
 use super::searchset::push_entry;
 use crate::fhir::search::pairs;
 use crate::fhir::search::parse::{COUNT_DEFAULT, COUNT_MAX};
-use crate::fhir::time::{Moment, Span, instant};
+use crate::fhir::search::query::Cursor;
+use crate::fhir::time::{Moment, instant};
 use crate::ledger::Stored;
+use crate::ledger::versions::During;
 
 /// What a history was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
+    /// What was asked, as the address behind the base: a link leads on only with the question that it came with.
+    pub(super) asked: String,
     pub(super) count: usize,
-    /// Versions stamped at or after this.
-    pub(super) since: i64,
-    /// Versions that were current at some time within this.
-    pub(super) at: Option<Span>,
-    /// Where a page begins.
-    pub(super) page: Option<String>,
-    /// The parameters that were understood.
-    used: Vec<(String, String)>,
+    pub(super) during: During,
+    /// Where the page begins, as its link says.
+    page: Option<String>,
 }
 
 /// `GET [type]/[id]/_history`
@@ -37,85 +36,22 @@ pub(super) async fn history(call: &Call<'_>, kind: &str, id: &str) -> Result<Res
 
 /// One page as the text of a history Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, id: &str, query: &str) -> Result<String, Refusal> {
-    let wanted = Wanted::read(query)?;
-    let before = match &wanted.page {
-        Some(page) => page.parse().map_err(|_| Refusal::bad("invalid-page", "This page link is not one of ours."))?,
-        None => i64::MAX,
-    };
+    let wanted = Wanted::read(format!("/{kind}/{id}/_history"), query)?;
+    let before = wanted.after()?.map_or(i64::MAX, |cursor| cursor.number);
     let ledger = &call.door.flow.ledger;
     let horizon = ledger.horizon();
-    let versions = ledger.history(call.scope(), kind, id, i64::MAX).await?;
-    if versions.is_empty() {
-        return Err(Refusal::not_found("There is no such resource."));
-    }
-    // A version was current from its own stamp until that of the next one.
-    let ends = std::iter::once(i64::MAX).chain(versions.iter().map(|version| version.updated));
-    let is_wanted = |version: &Stored, end: i64| {
-        version.updated >= wanted.since && wanted.at.is_none_or(|at| version.updated < at.high && end > at.low)
-    };
-    let versions: Vec<&Stored> =
-        versions.iter().zip(ends).filter(|(version, end)| is_wanted(version, *end)).map(|(version, _)| version).collect();
-    let mut rest = versions.iter().filter(|version| version.version < before).copied();
-    let shown: Vec<&Stored> = rest.by_ref().take(wanted.count).collect();
-    let next = rest.next().and_then(|_| shown.last()).map(|last| last.version.to_string());
-    let search = format!("{base}/{kind}/{id}/_history");
-    Ok(Told { base, search, horizon, total: Some(versions.len()), next, shown }.text(&wanted))
-}
-
-/// A page of a history, ready to be told.
-pub(super) struct Told<'a> {
-    pub(super) base: &'a str,
-    /// Where it was asked for.
-    pub(super) search: String,
-    pub(super) horizon: i64,
-    pub(super) total: Option<usize>,
-    /// Where the next page begins; `None` on the last.
-    pub(super) next: Option<String>,
-    pub(super) shown: Vec<&'a Stored>,
-}
-
-impl Told<'_> {
-    /// The history Bundle.
-    pub(super) fn text(mut self, wanted: &Wanted) -> String {
-        for (name, value) in &wanted.used {
-            links::push_pair(&mut self.search, name, value);
-        }
-        let mut text = String::with_capacity(self.shown.iter().map(|version| version.body.len() + 600).sum::<usize>() + 512);
-        let _ =
-            write!(text, r#"{{"resourceType":"Bundle","meta":{{"lastUpdated":"{}"}},"type":"history""#, instant(self.horizon));
-        if let Some(total) = self.total {
-            let _ = write!(text, r#","total":{total}"#);
-        }
-        text.push_str(r#","link":["#);
-        self.link(&mut text, "self", wanted.page.as_deref());
-        if let Some(next) = &self.next {
-            text.push(',');
-            self.link(&mut text, "next", Some(next));
-        }
-        text.push(']');
-        let mut mark = r#","entry":["#;
-        for version in &self.shown {
-            text.push_str(mark);
-            mark = ",";
-            push_version(&mut text, self.base, version);
-        }
-        text.push_str(if self.shown.is_empty() { "}" } else { "]}" });
-        text
-    }
-
-    fn link(&self, text: &mut String, relation: &str, page: Option<&str>) {
-        let mut url = self.search.clone();
-        if let Some(page) = page {
-            links::push_pair(&mut url, links::PAGE, page);
-        }
-        let _ = write!(text, r#"{{"relation":"{relation}","url":"{url}"}}"#);
-    }
+    let count = i64::try_from(wanted.count).unwrap_or(i64::MAX);
+    let chapter = ledger.chapter(call.scope(), (kind, id), wanted.during, before, count).await?;
+    let chapter = chapter.ok_or_else(|| Refusal::not_found("There is no such resource."))?;
+    let last = chapter.versions.last().filter(|_| chapter.more);
+    let next = last.map(|last| Cursor { key: String::new(), number: last.version });
+    Ok(wanted.told(base, horizon, Some(chapter.total), next.as_ref(), &chapter.versions))
 }
 
 impl Wanted {
-    /// Reads a query; what is not known is passed over.
-    pub(super) fn read(query: &str) -> Result<Self, Refusal> {
-        let mut wanted = Self { count: COUNT_DEFAULT as usize, since: i64::MIN, at: None, page: None, used: Vec::new() };
+    /// Reads what is asked of the history at `path`; what is not known is passed over.
+    pub(super) fn read(path: String, query: &str) -> Result<Self, Refusal> {
+        let mut wanted = Self { asked: path, count: COUNT_DEFAULT as usize, during: During::ALWAYS, page: None };
         for (name, value) in pairs(query).map_err(|issue| vec![issue])? {
             match name.as_str() {
                 _ if value.is_empty() => continue,
@@ -127,12 +63,12 @@ impl Wanted {
                 "_since" => {
                     let moment = moment(&value).filter(|moment| moment.offset.is_some());
                     let moment = moment.ok_or_else(|| Refusal::bad("invalid-date", "_since must be an instant with a zone."))?;
-                    wanted.since = moment.span(&jiff::tz::TimeZone::UTC).low;
+                    wanted.during.since = moment.span(&jiff::tz::TimeZone::UTC).low;
                 }
                 "_at" => {
                     let moment = moment(&value);
                     let moment = moment.ok_or_else(|| Refusal::bad("invalid-date", "_at must be a date, or one with a time."))?;
-                    wanted.at = Some(moment.span(&jiff::tz::TimeZone::UTC));
+                    wanted.during.at = Some(moment.span(&jiff::tz::TimeZone::UTC));
                 }
                 links::PAGE => {
                     wanted.page = Some(value);
@@ -140,9 +76,50 @@ impl Wanted {
                 }
                 _ => continue,
             }
-            wanted.used.push((name, value));
+            links::push_pair(&mut wanted.asked, &name, &value);
         }
         Ok(wanted)
+    }
+
+    /// The place behind which the page begins; `None` on the first.
+    pub(super) fn after(&self) -> Result<Option<Cursor>, Refusal> {
+        let read = |page: &String| {
+            let place = links::place_of(page, &self.asked);
+            place.ok_or_else(|| Refusal::bad("invalid-page", "This page link belongs to another question."))
+        };
+        self.page.as_ref().map(read).transpose()
+    }
+
+    /// The history Bundle. `next` is where the next page begins; `None` on the last.
+    pub(super) fn told(&self, base: &str, horizon: i64, total: Option<i64>, next: Option<&Cursor>, shown: &[Stored]) -> String {
+        let mut text = String::with_capacity(shown.iter().map(|version| version.body.len() + 600).sum::<usize>() + 512);
+        let _ = write!(text, r#"{{"resourceType":"Bundle","meta":{{"lastUpdated":"{}"}},"type":"history""#, instant(horizon));
+        if let Some(total) = total {
+            let _ = write!(text, r#","total":{total}"#);
+        }
+        text.push_str(r#","link":["#);
+        self.link(&mut text, base, "self", self.page.as_deref());
+        if let Some(next) = next {
+            text.push(',');
+            self.link(&mut text, base, "next", Some(&links::place(next, &self.asked)));
+        }
+        text.push(']');
+        let mut mark = r#","entry":["#;
+        for version in shown {
+            text.push_str(mark);
+            mark = ",";
+            push_version(&mut text, base, version);
+        }
+        text.push_str(if shown.is_empty() { "}" } else { "]}" });
+        text
+    }
+
+    fn link(&self, text: &mut String, base: &str, relation: &str, page: Option<&str>) {
+        let mut url = format!("{base}{}", self.asked);
+        if let Some(page) = page {
+            links::push_pair(&mut url, links::PAGE, page);
+        }
+        let _ = write!(text, r#"{{"relation":"{relation}","url":"{url}"}}"#);
     }
 }
 
@@ -182,8 +159,8 @@ mod tests {
     #[test]
     fn a_history_is_asked_for_by_count_and_time() {
         let read = |query| {
-            let wanted = Wanted::read(query);
-            wanted.map(|w| (w.count, w.since, w.at.map(|at| (at.low, at.high)))).map_err(|refusal| refusal.status.as_u16())
+            let wanted = Wanted::read(String::new(), query).map_err(|refusal| refusal.status.as_u16())?;
+            Ok((wanted.count, wanted.during.since, wanted.during.at.map(|at| (at.low, at.high))))
         };
         for (query, expected) in [
             ("", Ok((50, i64::MIN, None))),

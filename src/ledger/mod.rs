@@ -26,6 +26,7 @@ mod stored;
 mod subscriptions;
 mod unit;
 mod verify;
+pub mod versions;
 mod writer;
 
 pub use compartment::Place;

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::changes::{self, Version};
+use super::changes::{self, Leaf, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
 use super::fresh::Shelf;
+use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
     Decision, Due, Entry, Error, Event, Fresh, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
@@ -56,7 +57,7 @@ impl Settings {
     }
 }
 
-/// The most versions one history answers with.
+/// The most versions that are read at once.
 const HISTORY_MAX: i64 = 1_000;
 /// The most resources of one type that are read of one person.
 const HELD_MAX: i64 = 1_000;
@@ -122,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// All versions, newest first, at most `count` and `HISTORY_MAX`.
+    /// The newest versions, newest first, at most `count` and `HISTORY_MAX`.
     pub async fn history(&self, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
         let Some(current) = self.read(scope, kind, id).await? else { return Ok(Vec::new()) };
         let mut versions = vec![current];
@@ -130,18 +131,34 @@ impl Ledger {
         Ok(versions)
     }
 
-    /// What was changed at or after `since` and before a version, over all resources of a type or of all types; newest
-    /// first, at most `count` and `HISTORY_MAX`.
+    /// A page of the versions of one resource, newest first, older than version `before`; `None` when there is no such resource.
+    pub async fn chapter(
+        &self,
+        scope: &Scope,
+        (kind, id): (&str, &str),
+        during: During,
+        before: i64,
+        count: i64,
+    ) -> Result<Option<Chapter>, Error> {
+        let ask = versions::chapter(&self.reader, scope, (kind, id), during, before, count.clamp(0, HISTORY_MAX));
+        self.reader.together(ask).await
+    }
+
+    /// A page of what was changed over all resources of a type or of all types, newest first, before a version.
     pub async fn changes(
         &self,
         scope: &Scope,
         kind: Option<&str>,
-        since: i64,
+        during: During,
         before: Option<&Version>,
-        count: i64,
-    ) -> Result<Vec<Stored>, Error> {
-        let ask = changes::page(&self.reader, scope, kind, since, before, count.clamp(1, HISTORY_MAX));
-        self.reader.together(ask).await
+        count: usize,
+    ) -> Result<Leaf, Error> {
+        self.reader.together(changes::page(&self.reader, scope, kind, during, before, count)).await
+    }
+
+    /// How many versions [`Self::changes`] has on all pages; `None` when they are too many to be counted.
+    pub async fn changes_total(&self, scope: &Scope, kind: Option<&str>, during: During) -> Result<Option<i64>, Error> {
+        changes::total(&self.reader, scope, kind, during).await
     }
 
     /// One page of a search.
@@ -204,6 +221,11 @@ impl Ledger {
     /// What all persons have after a place, without deletions.
     pub async fn of_all(&self, scope: &Scope, after: &Place, count: i64) -> Result<Vec<Stored>, Error> {
         compartment::of_all(&self.reader, scope, after, count.clamp(1, HELD_MAX)).await
+    }
+
+    /// The resource types of which anything was ever kept.
+    pub async fn kinds(&self, scope: &Scope) -> Result<Vec<String>, Error> {
+        changes::kinds(&self.reader, scope, None).await
     }
 
     /// One resource for each word in use of a search parameter, up to so many.
