@@ -1,18 +1,20 @@
 //! Takes a batch or a transaction, and answers the reads and searches inside it.
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
-use axum::body::Body;
-use axum::http::StatusCode;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
 use super::call::{Call, json};
 use super::capability::is_kept;
 use super::negotiate::{self, Return, has_version};
+use super::operations::Asked;
 use super::outcome::Refusal;
 use super::route::Route;
 use super::search::Place;
 use super::{body, changes, history, plain_path, read, search};
+use crate::fhir::search::Shape;
 use crate::fhir::time::instant;
 use crate::flow::{Answer, Reader, Refused, Telling, Wanted};
 use crate::ledger::Stored;
@@ -73,8 +75,13 @@ impl Inside<'_> {
             return Err(Refusal::not_found("This is no resource type of FHIR R4."));
         }
         match route {
-            Route::Instance(kind, id) => Ok(shown(wanted, &read::current(self.call, kind, id).await?)),
-            Route::Version(kind, id, version) => Ok(shown(wanted, &read::past(self.call, kind, id, version).await?)),
+            Route::Instance(kind, id) => {
+                Ok(shown(wanted, &read::current(self.call, kind, id).await?, &read::shape(self.call, kind, Some(query))?))
+            }
+            Route::Version(kind, id, version) => {
+                let past = read::past(self.call, kind, id, version).await?;
+                Ok(shown(wanted, &past, &read::shape(self.call, kind, Some(query))?))
+            }
             Route::Kind(kind) => Ok(whole(search::page(self.call, &self.base, Place::Kind(kind), query).await?)),
             Route::Base => Ok(whole(search::page(self.call, &self.base, Place::System, query).await?)),
             Route::Compartment(of, id, kind) => {
@@ -83,19 +90,35 @@ impl Inside<'_> {
             Route::Changes(kind) => Ok(whole(changes::page(self.call, &self.base, kind, query).await?)),
             Route::History(kind, id) => Ok(whole(history::page(self.call, &self.base, kind, id, query).await?)),
             Route::Metadata => Ok(whole(self.call.door.capability.text(&self.base))),
+            Route::Operation(operation, methods, kind, id) if methods.allow_method(&Method::GET) => {
+                let call = Call { query: Some(query), is_inside: true, ..*self.call };
+                let asked = Asked { method: &Method::GET, kind, id, body: Body::empty() };
+                self.answered((operation.answer)(&call, asked).await?).await
+            }
             _ => Err(Refusal::not_found("This cannot be read inside a Bundle.")),
         }
+    }
+
+    /// What an operation answered, read to its end.
+    async fn answered(&self, response: Response) -> Result<Answer, Refusal> {
+        let status = line(response.status());
+        let text = to_bytes(response.into_body(), self.call.door.settings.bundle_bytes_max).await.ok();
+        let text = text.and_then(|bytes| String::from_utf8(bytes.into()).ok()).ok_or_else(|| {
+            let words = "The answer is too large to stand in a Bundle: ask for it alone, or for a part of it with _count.";
+            Refusal::one(StatusCode::BAD_REQUEST, "too-costly", "answer-too-large", words)
+        })?;
+        Ok(Answer { status, resource: Some(text), ..Answer::default() })
     }
 }
 
 /// An answer that is one version of a resource.
-fn shown(wanted: Wanted<'_>, stored: &Stored) -> Answer {
+fn shown(wanted: Wanted<'_>, stored: &Stored, shape: &Shape) -> Answer {
     let known = has_version(wanted.if_none_match, wanted.if_modified_since, stored.version, stored.updated);
     Answer {
         status: line(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }),
         etag: Some(format!("W/\"{}\"", stored.version)),
         last_modified: Some(instant(stored.updated)),
-        resource: (!known && wanted.method != "HEAD").then(|| stored.text()),
+        resource: (!known && wanted.method != "HEAD").then(|| read::text(stored, shape)),
         ..Answer::default()
     }
 }

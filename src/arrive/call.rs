@@ -22,6 +22,8 @@ pub(super) struct Call<'a> {
     pub(super) query: Option<&'a str>,
     /// The request's id.
     pub(super) id: &'a str,
+    /// Whether it stands in a Bundle.
+    pub(super) is_inside: bool,
 }
 
 impl<'a> Call<'a> {

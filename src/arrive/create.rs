@@ -8,14 +8,27 @@ use axum::response::Response;
 use super::body;
 use super::call::Call;
 use super::outcome::Refusal;
+use crate::fhir::search::pairs;
 
 /// `POST [type]`
 pub(super) async fn create(call: &Call<'_>, kind: &str, sent: Body) -> Result<Response, Refusal> {
     let criteria = if_none_exist(call)?;
+    no_search(call)?;
     let bytes = body::json(call, sent, call.door.settings.resource_bytes_max).await?;
     let done = call.door.flow.create(call.sender(), kind, &bytes, criteria).await?;
     let status = if done.receipt.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(call.written(&done, status))
+}
+
+/// A create takes no search: parameters beside those that every request may have are passed over, and refused to who is strict.
+fn no_search(call: &Call<'_>) -> Result<(), Refusal> {
+    const GENERAL: [&str; 4] = ["_format", "_pretty", "_summary", "_elements"];
+    let given = pairs(call.query.unwrap_or_default()).map_err(|issue| vec![issue])?;
+    if call.preference().strict && given.iter().any(|(name, _)| !GENERAL.contains(&name.as_str())) {
+        let words = "A create takes no search parameters: send the criteria as If-None-Exist, or a search to _search.";
+        return Err(Refusal::one(StatusCode::BAD_REQUEST, "not-supported", "unknown-parameter", words));
+    }
+    Ok(())
 }
 
 /// The criteria of `If-None-Exist`, without the type and question mark that some clients put before them.

@@ -42,8 +42,8 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
     let id = asked.id;
     let given = Given::asked(call, asked.method, asked.body).await?;
     let range = range(&given)?;
-    // What must be translated is held as a whole while that is done: it comes in pages.
-    let is_plain = format::wanted(call.query, call.headers) == Some(Wanted::default());
+    // What must be translated, or stands in another answer, is held as a whole meanwhile: it comes in pages.
+    let is_plain = !call.is_inside && format::wanted(call.query, call.headers) == Some(Wanted::default());
     let count = given.count("_count", 1, i64::from(COUNT_MAX))?.or_else(|| (!is_plain).then_some(i64::from(COUNT_MAX)));
     let ledger = &call.door.flow.ledger;
     let persons = match id {
@@ -66,7 +66,9 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
     let after = page
         .map(|page| links::place_of(page, &own).and_then(|cursor| place(&cursor)))
         .map(|place| place.ok_or_else(|| Refusal::bad("invalid-page", "This page link belongs to another question.")));
-    let whole = Everything::new(ledger.clone(), call.scope().clone(), persons, range, after.transpose()?);
+    let (after, gathered) = after.transpose()?.unzip();
+    let mut whole = Everything::new(ledger.clone(), call.scope().clone(), persons, range, after);
+    whole.resume(&call.door.gathered, gathered.unwrap_or_default());
     let head = |next: Option<&str>| {
         let mut itself = search.clone();
         if let Some(page) = page {
@@ -76,10 +78,11 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
     };
     match count.and_then(|count| usize::try_from(count).ok()) {
         Some(count) => {
-            let (found, more) = gather(whole, count).await?;
+            let (found, more) = gather(&mut whole, count).await?;
             let next = found.last().filter(|_| more).map(|last| {
                 let mut next = search.clone();
-                links::push_pair(&mut next, links::PAGE, &links::place(&cursor(&last.at), &own));
+                let place = cursor(&last.at, || whole.keep(&call.door.gathered));
+                links::push_pair(&mut next, links::PAGE, &links::place(&place, &own));
                 next
             });
             let mut text = head(next.as_deref());
@@ -103,7 +106,7 @@ fn range(given: &Given) -> Result<Range, Refusal> {
 }
 
 /// A page of it, and whether there is more.
-async fn gather(mut whole: Everything, count: usize) -> Result<(Vec<Found>, bool), ledger::Error> {
+async fn gather(whole: &mut Everything, count: usize) -> Result<(Vec<Found>, bool), ledger::Error> {
     let mut found: Vec<Found> = Vec::new();
     while found.len() <= count {
         let mut next = whole.next(count + 1 - found.len()).await?;
@@ -175,20 +178,20 @@ fn push(text: &mut String, base: &str, found: &[Found], is_first: bool) {
     }
 }
 
-/// A place as links hold it.
-fn cursor(at: &At) -> Cursor {
+/// A place as links hold it; among the references with the number under which they are kept.
+fn cursor(at: &At, keep: impl FnOnce() -> u32) -> Cursor {
     match at {
         At::Own(place) => Cursor { key: format!("{}.{}", place.person.0, place.kind), number: place.number },
-        At::Other(key) => Cursor { key: key.clone(), number: -1 },
+        At::Other(key) => Cursor { key: key.clone(), number: -i64::from(keep()) },
     }
 }
 
-fn place(cursor: &Cursor) -> Option<At> {
+fn place(cursor: &Cursor) -> Option<(At, u32)> {
     if cursor.number < 0 {
-        return Some(At::Other(cursor.key.clone()));
+        return Some((At::Other(cursor.key.clone()), u32::try_from(cursor.number.checked_neg()?).ok()?));
     }
     let (person, kind) = cursor.key.split_once('.')?;
-    Some(At::Own(Place { person: Person(person.parse().ok()?), kind: kind.to_owned(), number: cursor.number }))
+    Some((At::Own(Place { person: Person(person.parse().ok()?), kind: kind.to_owned(), number: cursor.number }), 0))
 }
 
 #[cfg(test)]
@@ -197,12 +200,12 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_from_its_link() {
-        for at in [
-            At::Own(Place { person: Person(7), kind: String::from("Observation"), number: 42 }),
-            At::Other(String::from("Practitioner/a.b")),
+        for (at, kept) in [
+            (At::Own(Place { person: Person(7), kind: String::from("Observation"), number: 42 }), 0),
+            (At::Other(String::from("Practitioner/a.b")), 3),
         ] {
-            let link = links::place(&cursor(&at), "x");
-            assert_eq!(links::place_of(&link, "x").and_then(|cursor| place(&cursor)), Some(at));
+            let link = links::place(&cursor(&at, || kept), "x");
+            assert_eq!(links::place_of(&link, "x").and_then(|cursor| place(&cursor)), Some((at, kept)));
             assert_eq!(links::place_of(&link, "y"), None);
         }
     }

@@ -12,7 +12,6 @@ use super::given::{Given, wrong};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
-use crate::fhir::definitions::resource_names;
 use crate::fhir::search::parameter;
 use crate::flow::Refused;
 use crate::ledger::Stored;
@@ -28,8 +27,8 @@ pub(super) const READ: Operation = Operation {
         Box::pin(async move {
             match (asked.kind, asked.id) {
                 (Some(kind), Some(id)) => Ok(told(&meta(&current(call, kind, id).await?))),
-                (Some(kind), None) => Ok(told(&in_use(call, &[kind]).await?)),
-                (None, _) => Ok(told(&in_use(call, &resource_names().collect::<Vec<_>>()).await?)),
+                (Some(kind), None) => Ok(told(&in_use(call, &[kind.to_owned()]).await?)),
+                (None, _) => Ok(told(&in_use(call, &call.door.flow.ledger.kinds(call.scope()).await?).await?)),
             }
         })
     },
@@ -62,16 +61,19 @@ const TRIES_MAX: usize = 8;
 
 /// The parameters by which the lists of [`LISTS`] are found, in the same order.
 const PARAMETERS: [&str; 3] = ["_profile", "_security", "_tag"];
-/// Labels in use that are told at most, of each list and type.
+/// Labels in use that are looked at, one statement each; of more, none are told.
 const LABELS_MAX: usize = 1_000;
 
 /// All labels that resources of these types have.
-async fn in_use(call: &Call<'_>, kinds: &[&str]) -> Result<Value, Refusal> {
+async fn in_use(call: &Call<'_>, kinds: &[String]) -> Result<Value, Refusal> {
     let mut all = json!({});
+    let mut left = LABELS_MAX;
     for kind in kinds {
         for (list, code) in LISTS.iter().zip(PARAMETERS) {
             let Some(parameter) = parameter(kind, code) else { continue };
-            for stored in call.door.flow.ledger.examples(call.scope(), parameter.number, LABELS_MAX).await? {
+            let found = call.door.flow.ledger.examples(call.scope(), parameter.number, left + 1).await?;
+            left = left.checked_sub(found.len()).ok_or_else(too_many)?;
+            for stored in found {
                 let wanted = meta(&stored).get(*list).and_then(Value::as_array).cloned().unwrap_or_default();
                 if let Value::Array(kept) = &mut all[*list] {
                     add(kept, &wanted);
@@ -82,6 +84,11 @@ async fn in_use(call: &Call<'_>, kinds: &[&str]) -> Result<Value, Refusal> {
         }
     }
     Ok(all)
+}
+
+fn too_many() -> Refusal {
+    let words = "More than 1,000 labels are in use; ask for one resource, or for a type with fewer.";
+    Refusal::one(StatusCode::BAD_REQUEST, "too-costly", "too-many-labels", words)
 }
 
 async fn change(call: &Call<'_>, asked: Asked<'_>, act: fn(&mut Vec<Value>, &[Value])) -> Result<Response, Refusal> {

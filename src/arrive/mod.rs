@@ -81,7 +81,7 @@ use search::Place;
 
 use crate::fhir::definitions::is_resource;
 use crate::fhir::search::{decode, is_id};
-use crate::flow::{Flow, Sender, Teller};
+use crate::flow::{Flow, Sender, Shelf, Teller};
 use crate::ledger::{How, Scope};
 
 const REQUEST_ID: &str = "x-request-id";
@@ -96,6 +96,8 @@ pub struct Door {
     capability: Capability,
     counters: Counters,
     crowd: Crowd,
+    /// What readers of `$everything` go on with.
+    gathered: Shelf,
     /// What the ids of requests without an id of their own begin with.
     opened: String,
     requests: AtomicU64,
@@ -110,7 +112,8 @@ impl Door {
         let opened = format!("{:x}", flow.clock.now());
         let (capability, counters) = (Capability::of_this_house(), Counters::default());
         let crowd = Crowd::new(settings.requests_max, Duration::from_millis(settings.turn_ms_max));
-        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, opened, requests: AtomicU64::new(0) })
+        let (gathered, requests) = (Shelf::default(), AtomicU64::new(0));
+        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, gathered, opened, requests })
     }
 
     /// Answers one request. It never fails: every fault is an answer.
@@ -126,6 +129,7 @@ impl Door {
         let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
         let mut response = spoken::spoken(wanted.unwrap_or_default(), &method, &id, response).await;
         response = coding::packed(codings, response).await;
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -154,7 +158,7 @@ impl Door {
                 None => return (Interaction::Other, Err(Refusal::busy())),
             },
         };
-        let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id };
+        let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id, is_inside: false };
         dispatch(&call, &parts.method, route, body).await
     }
 

@@ -5,7 +5,9 @@
 //! only types that are about no patient at all are followed (practitioners, organizations, medications …). Memory holds one piece,
 //! and up to [`OTHERS_MAX`] references.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -18,6 +20,8 @@ use crate::ledger::{Error, Ledger, Person, Place, Scope, Stored};
 
 /// References that are remembered at once; of more, the first in their order, and the rest is looked for again.
 pub const OTHERS_MAX: usize = 10_000;
+/// Readers for whom references are kept from one page to the next; for the one before the oldest of them they are looked for again.
+const READERS_MAX: usize = 8;
 /// Resources that are looked at together.
 const PIECE: usize = 200;
 /// Types that belong to no time: a range of dates leaves them in.
@@ -62,11 +66,13 @@ pub struct Everything {
     persons: Vec<Person>,
     range: Range,
     at: At,
-    others: Others,
+    others: Arc<Others>,
+    /// Under which number the shelf has these references.
+    kept: Option<u32>,
 }
 
 /// References to what belongs to nobody, in order.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Others {
     after: String,
     keys: BTreeSet<String>,
@@ -76,7 +82,40 @@ struct Others {
     is_whole: bool,
 }
 
+/// What was gathered for readers of pages, so that nobody's next page looks through everything again.
+#[derive(Debug, Default)]
+pub struct Shelf(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: u32,
+    others: VecDeque<(u32, Arc<Others>)>,
+}
+
+impl Shelf {
+    fn keep(&self, others: &Arc<Others>) -> u32 {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = kept.last.wrapping_add(1).max(1);
+        kept.last = number;
+        kept.others.push_back((number, Arc::clone(others)));
+        if kept.others.len() > READERS_MAX {
+            kept.others.pop_front();
+        }
+        number
+    }
+
+    fn find(&self, number: u32) -> Option<Arc<Others>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.others.iter().find(|(own, _)| *own == number).map(|(_, others)| Arc::clone(others))
+    }
+}
+
 impl Others {
+    /// The first one after a place.
+    fn beyond(&self, after: &str) -> Option<String> {
+        self.keys.range::<str, _>((Bound::Excluded(after), Bound::Unbounded)).next().cloned()
+    }
+
     fn add(&mut self, key: &str) {
         if key <= self.after.as_str() || self.keys.contains(key) {
             return;
@@ -95,8 +134,23 @@ impl Everything {
     pub fn new(ledger: Ledger, scope: Scope, mut persons: Vec<Person>, range: Range, after: Option<At>) -> Self {
         persons.sort_unstable();
         let first = Place::before(persons.first().copied().unwrap_or(Person(1)));
-        let others = Others { is_whole: after.is_none(), ..Others::default() };
-        Self { ledger, scope, persons, range, at: after.unwrap_or(At::Own(first)), others }
+        let others = Arc::new(Others { is_whole: after.is_none(), ..Others::default() });
+        Self { ledger, scope, persons, range, at: after.unwrap_or(At::Own(first)), others, kept: None }
+    }
+
+    /// Goes on with what the shelf has under this number. It must have been kept for the same question.
+    pub fn resume(&mut self, from: &Shelf, number: u32) {
+        let At::Other(after) = &self.at else { return };
+        if let Some(others) = from.find(number).filter(|others| others.after <= *after) {
+            self.others = others;
+            self.kept = Some(number);
+        }
+    }
+
+    /// Puts what was gathered on the shelf, where the next page goes on.
+    pub fn keep(&mut self, on: &Shelf) -> u32 {
+        let others = &self.others;
+        *self.kept.get_or_insert_with(|| on.keep(others))
     }
 
     /// The next resources, up to so many; none when all were given.
@@ -130,7 +184,7 @@ impl Everything {
             if !self.others.is_whole {
                 self.gather(&after).await?;
             }
-            while let Some(key) = self.others.keys.pop_first() {
+            while let Some(key) = self.others.beyond(&after) {
                 after.clone_from(&key);
                 if let Some(stored) = self.other(&key).await? {
                     found.push(Found { at: At::Other(key), stored });
@@ -144,13 +198,14 @@ impl Everything {
             if !self.others.is_cut {
                 return Ok(found);
             }
-            self.others.is_whole = false;
+            Arc::make_mut(&mut self.others).is_whole = false;
         }
     }
 
     /// Looks through all of the person for references that lie after this one.
     async fn gather(&mut self, after: &str) -> Result<(), Error> {
-        self.others = Others { after: after.to_owned(), is_whole: true, ..Others::default() };
+        self.others = Arc::new(Others { after: after.to_owned(), is_whole: true, ..Others::default() });
+        self.kept = None;
         let mut place = Place::before(self.persons.first().copied().unwrap_or(Person(1)));
         loop {
             let rows = self.rows(&place, PIECE).await?;
@@ -204,7 +259,7 @@ impl Everything {
             let id = id.split_once("/_history/").map_or(id, |(id, _)| id);
             let wanted = self.range.kinds.is_empty() || self.range.kinds.iter().any(|known| known == kind);
             if wanted && is_id(id) && is_resource(kind) && is_nobodys(kind) {
-                self.others.add(&format!("{kind}/{id}"));
+                Arc::make_mut(&mut self.others).add(&format!("{kind}/{id}"));
             }
         }
     }

@@ -26,7 +26,7 @@ mod tests;
 pub use bundle::{Answer, Reader, Telling, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
-pub use everything::{At, Everything, Found, OTHERS_MAX, Range};
+pub use everything::{At, Everything, Found, OTHERS_MAX, Range, Shelf};
 pub use library::LOOK_EVERY;
 pub use patch::Sent;
 pub use story::{Teller, fresh, resource};

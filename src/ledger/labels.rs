@@ -4,11 +4,10 @@ use super::dialect::{Cell, Reader};
 use super::resources;
 use super::{Error, Scope, Stored};
 
-const NEXT: &str = "SELECT w.word, w.number FROM words w WHERE w.tenant = $1 AND w.parameter = $2 AND w.word > $3
-    ORDER BY w.word, w.number LIMIT 1";
-const BY_NUMBER: &str =
-    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
-    FROM resources r WHERE r.number = $1 AND r.tenant = $2";
+const NEXT: &str =
+    "SELECT w.word, r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM words w JOIN resources r ON r.number = w.number AND r.tenant = w.tenant
+    WHERE w.tenant = $1 AND w.parameter = $2 AND w.word > $3 ORDER BY w.word, w.number LIMIT 1";
 
 /// One resource for each word of a parameter, up to so many words.
 pub(super) async fn examples(reader: &Reader, scope: &Scope, parameter: u32, count: usize) -> Result<Vec<Stored>, Error> {
@@ -18,9 +17,7 @@ pub(super) async fn examples(reader: &Reader, scope: &Scope, parameter: u32, cou
         let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter)), Cell::Text(&after)];
         let Some(mut row) = reader.row(NEXT, &cells).await? else { break };
         after = row.text()?;
-        let number = row.int()?;
-        let example = reader.row(BY_NUMBER, &[Cell::Int(number), Cell::Text(&scope.tenant)]).await?;
-        found.extend(example.map(|mut row| resources::stored(&mut row)).transpose()?);
+        found.push(resources::stored(&mut row)?);
     }
     Ok(found)
 }

@@ -9,7 +9,7 @@ use crate::fhir::time::Span;
 
 const STAMP: &str = "SELECT v.updated FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
 const PAGE: &str =
-    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, r.how, v.meta, v.body
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
     FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
     WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version >= $4 AND v.version < $5 ORDER BY v.version DESC LIMIT $6";
 

@@ -113,6 +113,30 @@ async fn in_a_batch_each_entry_stands_alone() {
     assert_eq!(house.count("Patient").await, 1);
 }
 
+// An operation that only reads is answered inside a Bundle as outside of it, and one that writes is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_that_read_are_answered_inside_a_bundle() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    house.put(&hypertension("c", "ada")).await.is(201);
+    let urls = [
+        "Patient/ada/$everything",
+        "Patient/ada/$everything?_count=1",
+        "Patient/$meta",
+        "Patient/none/$everything",
+        "Patient/ada/$meta-add",
+    ];
+    let entries = urls.map(|url| ("GET", url, Value::Null));
+    let answer = house.bundle(&bundle("batch", &entries)).await.is(200);
+    assert_eq!(answer.statuses(), ["200", "200", "200", "404", "404"]);
+    let alone = house.get("Patient/ada/$everything").await.is(200);
+    assert_eq!(answer.at("/entry/0/resource/entry"), alone.at("/entry"));
+    let page = answer.at("/entry/1/resource");
+    assert_eq!((page["entry"].as_array().unwrap().len(), &page["link"][1]["relation"]), (1, &json!("next")));
+    assert_eq!(house.get(page["link"][1]["url"].as_str().unwrap()).await.is(200).resources().len(), 1);
+    assert_eq!(answer.at("/entry/2/resource/resourceType"), "Parameters");
+}
+
 // What is no transaction and no batch is not taken at the base.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_batch_and_transaction_are_taken_at_the_base() {

@@ -1,6 +1,6 @@
 //! What a request costs in statements, and that the cost stays flat however much is there. Counted by PostgreSQL itself.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::builders::{bundle, dispense, hypertension, patient, subscription};
 use crate::database::Database;
@@ -55,6 +55,49 @@ async fn a_request_costs_the_same_however_much_is_there() {
     assert_eq!(few, many);
     let bounds = [20, 20, 1, 2];
     assert!(few.iter().zip(bounds).all(|(cost, bound)| *cost <= bound), "create, update, read, search: {few:?}");
+    let House { database, .. } = house;
+    database.drop().await;
+}
+
+// The pages of all patients cost what is on them, also where they come to what the patients refer to: it is gathered once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_everything_costs_what_is_on_it() {
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    let doctor = |number: usize| format!("Practitioner/d{:02}", number % 30);
+    let observation = |number: usize| {
+        json!({"resourceType": "Observation", "id": format!("o{number}"), "status": "final", "code": {"text": "pulse"},
+            "subject": {"reference": "Patient/ada"}, "performer": [{"reference": doctor(number)}]})
+    };
+    house.put(&patient("ada")).await.is(201);
+    for piece in 0..4 {
+        let urls: Vec<String> = (0..250).map(|at| format!("Observation/o{}", piece * 250 + at)).collect();
+        let entries: Vec<(&str, &str, Value)> =
+            urls.iter().enumerate().map(|(at, url)| ("PUT", url.as_str(), observation(piece * 250 + at))).collect();
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+    }
+    let doctors: Vec<String> = (0..30).map(doctor).collect();
+    let entries: Vec<(&str, &str, Value)> = doctors
+        .iter()
+        .map(|url| ("PUT", url.as_str(), json!({"resourceType": "Practitioner", "id": url.trim_start_matches("Practitioner/")})))
+        .collect();
+    house.bundle(&bundle("transaction", &entries)).await.is(200);
+    let mut next = String::from("Patient/$everything?_count=10");
+    let mut costs = Vec::new();
+    let mut told = 0;
+    while !next.is_empty() {
+        let before = statements(&house).await;
+        let page = house.get(&next).await.is(200);
+        let cost = statements(&house).await - before;
+        let others = page.resources().iter().filter(|resource| resource["resourceType"] == "Practitioner").count();
+        told += others;
+        if others == page.resources().len() {
+            costs.push(cost);
+        }
+        next = page.link("next");
+    }
+    // One look for each that is told, and one beyond the page.
+    assert!(told == 30 && costs.len() >= 2 && costs.iter().all(|cost| *cost <= 12), "{told} in {costs:?}");
     let House { database, .. } = house;
     database.drop().await;
 }

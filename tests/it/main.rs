@@ -24,6 +24,8 @@ mod advertised;
 #[cfg(test)]
 mod beside;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod capability;
@@ -58,6 +60,8 @@ mod import;
 #[cfg(test)]
 mod matching;
 #[cfg(test)]
+mod merges;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod migrations;
@@ -79,6 +83,8 @@ mod profiles;
 mod races;
 #[cfg(test)]
 mod radius;
+#[cfg(test)]
+mod reading;
 #[cfg(test)]
 mod refill;
 #[cfg(test)]
