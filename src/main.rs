@@ -25,7 +25,11 @@ fn main() -> ExitCode {
 fn start() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     // They tell their own story; only what goes wrong stands beside it.
-    let level = if matches!(arguments.command, Command::Demo(_) | Command::Conformance(_)) { "warn" } else { "info" };
+    let level = if matches!(arguments.command, Command::Demo(_) | Command::Conformance(_) | Command::Simulate(_)) {
+        "warn"
+    } else {
+        "info"
+    };
     let filter = EnvFilter::try_from_env("SIGNA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
@@ -36,6 +40,7 @@ fn start() -> Result<ExitCode> {
             Command::Import(arguments) => command::import::run(&arguments).await,
             Command::Conformance(arguments) => command::conformance::run(&arguments).await,
             Command::Plan(arguments) => command::plan::run(&arguments),
+            Command::Simulate(arguments) => command::simulate::run(&arguments).await,
             Command::Ledger(Ledger::Verify { database, config }) => command::verify::run(database, config.as_deref()).await,
         }
     })

@@ -77,6 +77,11 @@ impl Given {
         self.others.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
+    /// All resources, or values with parts, of this name.
+    pub(super) fn wholes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.others.iter().filter(move |(own, _)| own == name).map(|(_, value)| value)
+    }
+
     /// The first value of this name.
     pub(super) fn one(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())

@@ -18,6 +18,7 @@ use crate::react::{self, Made};
 pub(super) const DEFINITIONS: &[(&str, &str)] = &[
     ("adherence", include_str!("../../profiles/operations/adherence.json")),
     ("ledger", include_str!("../../profiles/operations/ledger.json")),
+    ("simulate", include_str!("../../profiles/operations/simulate.json")),
     ("why", include_str!("../../profiles/operations/why.json")),
     ("why-not", include_str!("../../profiles/operations/why-not.json")),
 ];

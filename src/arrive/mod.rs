@@ -41,6 +41,7 @@ mod search;
 mod searchset;
 mod settings;
 mod several;
+mod simulate;
 mod spoken;
 mod subsumes;
 mod terms;

@@ -10,7 +10,8 @@ use axum::response::Response;
 use super::call::Call;
 use super::outcome::Refusal;
 use super::{
-    adherence, everything, expand, ledger, lookup, matching, meta, pix, subsumes, translate, validate, validate_code, why,
+    adherence, everything, expand, ledger, lookup, matching, meta, pix, simulate, subsumes, translate, validate, validate_code,
+    why,
 };
 
 /// All operations. A new one is a file here (`arrive/<name>.rs`) with an `OPERATION`, its `mod` line, and its line in this list;
@@ -26,6 +27,7 @@ pub(super) const OPERATIONS: &[&Operation] = &[
     &meta::DELETE,
     &meta::READ,
     &pix::OPERATION,
+    &simulate::OPERATION,
     &subsumes::OPERATION,
     &translate::OPERATION,
     &validate::OPERATION,

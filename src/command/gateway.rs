@@ -112,7 +112,7 @@ fn chance() -> u64 {
 }
 
 /// What is shipped, with the user's laid over it.
-fn artefacts(mappings: Option<&Path>) -> Result<Vec<serde_json::Value>> {
+pub(super) fn artefacts(mappings: Option<&Path>) -> Result<Vec<serde_json::Value>> {
     let mut artefacts = react::shipped();
     if let Some(folder) = mappings {
         read_folder(folder, &mut artefacts)?;
@@ -121,7 +121,7 @@ fn artefacts(mappings: Option<&Path>) -> Result<Vec<serde_json::Value>> {
 }
 
 /// The rules among them. A fault in any of them stops the start.
-fn rules(artefacts: &[serde_json::Value]) -> Result<Live> {
+pub(super) fn rules(artefacts: &[serde_json::Value]) -> Result<Live> {
     let (rules, issues) = Live::new(artefacts.to_vec());
     let faults: Vec<String> = issues
         .iter()

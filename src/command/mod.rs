@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod import;
 pub mod plan;
 pub mod serve;
+pub mod simulate;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum Command {
     /// Looks at rules before they run.
     #[command(subcommand)]
     Plan(Plan),
+    /// Tells the ledger again on a clock of its own: what a rule would have said, or whether all is decided as it was. Read-only.
+    Simulate(simulate::Arguments),
     /// Looks after the ledger.
     #[command(subcommand)]
     Ledger(Ledger),

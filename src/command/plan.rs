@@ -68,6 +68,13 @@ fn sheets(path: &Path) -> Result<(Vec<Sheet>, Vec<Sheet>)> {
     Ok((artefacts, cases))
 }
 
+/// The rules under a path, with what lies beside a rule that is named alone.
+pub(super) fn drafts(path: &Path) -> Result<Vec<Value>> {
+    let (artefacts, _) = sheets(path)?;
+    let is_draft = |sheet: &Sheet| is_meant(path, sheet) || sheet.value["resourceType"] != "PlanDefinition";
+    Ok(artefacts.into_iter().filter(is_draft).map(|sheet| sheet.value).collect())
+}
+
 /// The shipped rules with these laid over them, and every fault in a sentence.
 fn laid_over(artefacts: &[Sheet]) -> (Rules, Vec<String>) {
     let mut all = react::shipped();

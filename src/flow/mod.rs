@@ -16,6 +16,7 @@ mod library;
 mod patch;
 mod profiles;
 mod radius;
+mod rehearse;
 mod rules;
 mod settle;
 mod story;
@@ -29,6 +30,7 @@ pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range, Shelf};
 pub use library::LOOK_EVERY;
 pub use patch::Sent;
+pub use rehearse::{Again, Order, PERSON_ENTRIES_MAX, Rehearser, Stage};
 pub use story::{Teller, fresh, resource};
 
 use std::sync::Arc;

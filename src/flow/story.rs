@@ -9,12 +9,6 @@ use crate::clock::Clock;
 use crate::ledger::{Error, Fresh, Ledger, Person, Scope, Stored};
 use crate::react::{self, Heard, Live, Store, Story, Wants};
 
-/// The most resources of one kind that go into a story.
-const KIND_MAX: i64 = 200;
-
-/// The most stores of one story.
-const STORES_MAX: usize = 32;
-
 /// Tells the story of a person, as far as somebody wants it.
 #[derive(Clone)]
 pub struct Teller {
@@ -36,8 +30,9 @@ impl Teller {
         let ledger = &self.ledger;
         let now = self.clock.now();
         let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
+        let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
         let mut resources: Vec<react::Resource> =
-            ledger.held(scope, person, &kinds, KIND_MAX).await?.iter().map(|stored| resource(stored, false)).collect();
+            ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
         let dues = ledger.dues(scope, person).await?;
         let decisions = ledger.decisions(scope, person).await?;
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
@@ -81,7 +76,7 @@ impl Teller {
         let rules = self.rules.of(&scope.tenant);
         let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
         let mut stores = vec![Store { organization: String::new(), zone: self.zone.clone() }];
-        for id in react::organizations(facts).iter().take(STORES_MAX) {
+        for id in react::organizations(facts).iter().take(react::STORES_MAX) {
             // An Organization that we were not told of is a store all the same: its Tasks wait under its name.
             let told = self.ledger.read(scope, "Organization", id).await?.map(|stored| stored.value());
             stores.push(Store::of(&rules, id, &told.unwrap_or_default(), &self.zone));

@@ -59,6 +59,13 @@ impl Seal {
         Ok(Self { key })
     }
 
+    /// A key of its own that is kept nowhere: for who only reads.
+    pub(super) fn new() -> Result<Self, Error> {
+        let broken = |what: &str| Error::Broken(format!("a key for nothing: {what}"));
+        let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| broken("no randomness"))?;
+        Ok(Self { key: Ed25519KeyPair::from_pkcs8(made.as_ref()).map_err(|_| broken("no key"))? })
+    }
+
     /// Reads the key file only.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         if path.exists() { Self::open(path) } else { Err(Error::Broken(format!("the key file {} is missing", path.display()))) }

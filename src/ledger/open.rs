@@ -16,8 +16,8 @@ use super::{
     Decision, Due, Entry, Error, Event, Fresh, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
 };
 use super::{
-    Place, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, resources, search, subscriptions,
-    verify,
+    Place, Told, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay, resources, search,
+    subscriptions, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -88,6 +88,20 @@ impl Ledger {
         };
         let jobs = writer::start(pen, Arc::clone(&shared))?;
         Ok(Self { reader, jobs, shared })
+    }
+
+    /// Opens a database that is there already only to read it, also beside a gateway: what is handed in to be recorded is refused.
+    pub async fn reading(settings: &Settings, clock: Clock) -> Result<Self, Error> {
+        let reader = match settings.sqlite_path() {
+            Some(path) => {
+                sqlite::open_reader(&path)?;
+                Reader::Sqlite(sqlite::Reader::new(&path))
+            }
+            None => Reader::Postgres(postgres::open(&settings.database).await?),
+        };
+        let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
+        let (open, seal, fresh) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default());
+        Ok(Self { reader, jobs, shared: Arc::new(Shared { clock, open, committed, written, seal, fresh }) })
     }
 
     /// Records a unit durably, or refuses it; nothing in between.
@@ -259,6 +273,21 @@ impl Ledger {
         skip: i64,
     ) -> Result<Vec<(Entry, Option<Stored>)>, Error> {
         entries::story(&self.reader, scope, person, count, skip).await
+    }
+
+    /// Persons as they are known after all unions, in their order, after one.
+    pub async fn survivors(&self, scope: &Scope, after: Person, count: i64) -> Result<Vec<Person>, Error> {
+        replay::survivors(&self.reader, scope, after, count.clamp(1, HELD_MAX)).await
+    }
+
+    /// What a person's own chain tells after one of its entries, in the order in which it was learned.
+    pub async fn chain(&self, scope: &Scope, person: Person, after: i64, count: i64) -> Result<Vec<Told>, Error> {
+        replay::chain(&self.reader, scope, person, after, count.clamp(1, HELD_MAX)).await
+    }
+
+    /// What others wrote of a type, and not Signa itself, in the order of ids after one, deletions too.
+    pub async fn of_others(&self, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+        replay::written(&self.reader, scope, kind, after, count.clamp(1, HELD_MAX)).await
     }
 
     /// What was recorded and not yet reacted to, oldest first, after a number.

@@ -10,9 +10,10 @@ const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, 
     ON CONFLICT (tenant, person, output) DO UPDATE SET due = excluded.due, priority = excluded.priority, rule = excluded.rule,
     step = excluded.step, episode = excluded.episode, detail = excluded.detail";
 const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND output = $3";
+// What is due at one time comes in one order, down to the last tie: caps let the first pass and hold the next, here as when it is decided again.
 const DUE: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail, p.survivor
     FROM dues d JOIN people p ON p.tenant = d.tenant AND p.person = d.person
-    WHERE d.due <= $1 ORDER BY d.due, d.priority, d.rule LIMIT $2";
+    WHERE d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.person, d.output LIMIT $2";
 const NEXT_DUE: &str = "SELECT due FROM dues ORDER BY due LIMIT 1";
 const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p

@@ -45,7 +45,7 @@ fn fails(rules: &Rules, plan: &str, case: &Value) -> Option<String> {
 /// Everything that was recorded in a case, whichever rule it was: for whoever looks at what is said.
 pub fn outputs(rules: &Rules, case: &Value) -> Result<Vec<Value>, String> {
     let rehearsal = play(rules, case, &zone(case))?;
-    let ours = rehearsal.resources.values().filter(|resource| resource.how == How::Derived);
+    let ours = rehearsal.resources().filter(|resource| resource.how == How::Derived);
     Ok(ours.map(|resource| resource.value.as_ref().clone()).collect())
 }
 

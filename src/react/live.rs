@@ -24,6 +24,8 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct Own {
     kept: BTreeMap<(String, String), Vec<Artefact>>,
+    /// What was kept once and counts no more, the deletion last.
+    gone: BTreeMap<(String, String), Vec<Artefact>>,
     rules: Arc<Rules>,
 }
 
@@ -67,6 +69,40 @@ impl Live {
         tenants.get(tenant).map_or_else(|| Arc::clone(&self.plain), |own| Arc::clone(&own.rules))
     }
 
+    /// The rules of a tenant as they ran: those at the beginning, and those that took their place, each with its time.
+    #[must_use]
+    pub fn ages(&self, tenant: &str) -> (Arc<Rules>, Vec<(i64, Arc<Rules>)>) {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = tenants.get(tenant) else { return (Arc::clone(&self.plain), Vec::new()) };
+        let all = own.kept.values().chain(own.gone.values()).flatten();
+        let times: BTreeSet<i64> = all.map(|artefact| artefact.since).collect();
+        let age = |at: i64| {
+            let stood = own.gone.values().filter(|versions| versions.last().is_some_and(|gone| gone.since > at));
+            let known = own.kept.values().chain(stood).flatten().filter(|artefact| artefact.since <= at);
+            let all: Vec<Artefact> = self.base.iter().chain(known).cloned().collect();
+            (at, Arc::new(Rules::of(&all).0))
+        };
+        (Arc::clone(&self.plain), times.into_iter().map(age).collect())
+    }
+
+    /// The rules of a tenant as they stand, as if they had always run, with drafts that act on what is learned from a time on. What is
+    /// only tried need not be active, and nobody need have approved it.
+    #[must_use]
+    pub fn trying(&self, tenant: &str, drafts: &[Value], since: i64) -> (Rules, Vec<Issue>) {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = tenants.get(tenant).into_iter().flat_map(|own| own.kept.values()).filter_map(|versions| versions.last());
+        let newest = newest.map(|artefact| Artefact { value: Arc::clone(&artefact.value), since: 0 });
+        let drafts = drafts.iter().map(|draft| {
+            let is_plan = text(draft, "resourceType") == Some("PlanDefinition");
+            Artefact {
+                value: Arc::new(if is_plan { approved(draft) } else { draft.clone() }),
+                since: if is_plan { since } else { 0 },
+            }
+        });
+        let all: Vec<Artefact> = self.base.iter().cloned().chain(newest).chain(drafts).collect();
+        Rules::of(&all)
+    }
+
     /// Type and url of everything that came with the program and that a tenant may keep in its place.
     #[must_use]
     pub fn replaceable(&self) -> Vec<(String, String)> {
@@ -78,7 +114,9 @@ impl Live {
     /// tenant may keep thousands of value sets that are nobody's rules.
     pub fn learn(&self, tenant: &Arc<str>, kept: Vec<Kept>) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        let own = tenants.entry(Arc::clone(tenant)).or_default();
+        // What is no rule of theirs changes nothing: until then they follow what came with the program.
+        let plain = || Own { rules: Arc::clone(&self.plain), ..Own::default() };
+        let own = tenants.entry(Arc::clone(tenant)).or_insert_with(plain);
         let names = self.names(own, &kept);
         let mut any = false;
         for one in kept {
@@ -96,7 +134,9 @@ impl Live {
             // A plan that is gone is over; anything else that is gone leaves its url to what came with the program.
             if one.is_gone && key.0 != "PlanDefinition" {
                 own.kept.remove(&key);
+                own.gone.insert(key, one.versions);
             } else {
+                own.gone.remove(&key);
                 own.kept.insert(key, one.versions);
             }
         }
@@ -188,6 +228,19 @@ impl Live {
     }
 }
 
+/// A draft as it would be sent when it is ready.
+fn approved(draft: &Value) -> Value {
+    let mut ready = draft.clone();
+    ready["status"] = "active".into();
+    for (name, value) in [("approvalDate", Value::from("1970-01-01")), ("reviewer", serde_json::json!([{"name": "nobody yet"}]))]
+    {
+        if ready.get(name).is_none() {
+            ready[name] = value;
+        }
+    }
+    ready
+}
+
 /// Whether two versions would decide differently, as far as their own text tells.
 fn differs(one: &Value, other: &Value) -> bool {
     ["action", "extension"].iter().any(|part| one.get(part) != other.get(part))
@@ -210,4 +263,51 @@ fn named(plan: &Value) -> BTreeSet<(&'static str, String)> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::react::shipped;
+
+    fn kept(value: Value, since: i64, is_gone: bool) -> Kept {
+        let (kind, id) = (text(&value, "resourceType").unwrap().to_owned(), text(&value, "id").unwrap().to_owned());
+        Kept { kind, id, versions: vec![Artefact { value: Arc::new(value), since }], is_gone }
+    }
+
+    #[test]
+    fn what_is_no_rule_of_the_tenant_leaves_the_rules_that_came_with_the_program() {
+        let (live, _) = Live::new(shipped());
+        let tenant: Arc<str> = Arc::from("t");
+        let before = live.of(&tenant).running();
+        assert!(!before.is_empty());
+        let message = json!({"resourceType": "ActivityDefinition", "id": "drink", "url": "https://clinic.example/drink"});
+        live.learn(&tenant, vec![kept(message, 5, false)]);
+        assert_eq!(live.of(&tenant).running(), before);
+    }
+
+    #[test]
+    fn each_age_knows_the_rules_that_ran_then_and_a_trial_those_that_run_with_its_drafts() {
+        let (live, _) = Live::new(shipped());
+        let tenant: Arc<str> = Arc::from("t");
+        let mut refill =
+            shipped().into_iter().find(|one| one["id"] == "refill" && one["resourceType"] == "PlanDefinition").unwrap();
+        let url = refill["url"].as_str().unwrap().to_owned();
+        let of = |rules: &Rules| rules.running().into_iter().filter(|rule| rule.starts_with(&url)).collect::<Vec<_>>();
+        refill["version"] = json!("2.0.0");
+        live.learn(&tenant, vec![kept(refill.clone(), 100, false)]);
+        let (first, later) = live.ages(&tenant);
+        assert_eq!(of(&first), [format!("{url}|1.0.0")]);
+        assert_eq!((later[0].0, of(&later[0].1)), (100, vec![format!("{url}|2.0.0")]));
+        let mut draft = refill;
+        draft["version"] = json!("3.0.0");
+        draft["status"] = json!("draft");
+        draft.as_object_mut().unwrap().shift_remove("approvalDate");
+        let (rules, issues) = live.trying(&tenant, &[draft], 1_000);
+        assert!(!issues.iter().any(Issue::refuses), "{issues:?}");
+        assert_eq!(of(&rules), [format!("{url}|3.0.0")]);
+        assert_eq!(of(&live.of(&tenant)), [format!("{url}|2.0.0")], "nothing was learned");
+    }
 }

@@ -95,6 +95,12 @@ use serde_json::Value;
 
 use crate::ledger::{Decision, Due, Halt, How, Line, Mark, Outcome, Person, Precondition, Supply};
 
+/// The most resources of one kind that go into a story.
+pub const KIND_MAX: usize = 200;
+
+/// The most stores of one story.
+pub const STORES_MAX: usize = 32;
+
 /// What one tenant has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {

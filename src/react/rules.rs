@@ -34,6 +34,8 @@ pub struct Rules {
     index: Index,
     /// Kinds of resource that may make a step pointless.
     stops: BTreeSet<&'static str>,
+    /// Kinds of resource that a condition asks for.
+    asked: BTreeSet<&'static str>,
 }
 
 /// A resource that rules are made of, and from when it counts.
@@ -70,6 +72,7 @@ impl Rules {
         for (at, plan) in rules.plans.iter().enumerate() {
             for (inner, action) in plan.actions.iter().enumerate() {
                 rules.index.add((at, inner), action, &rules.concepts);
+                rules.asked.extend(action.kinds());
                 rules.stops.extend(action.all_stops().flat_map(super::condition::Condition::kinds));
             }
         }
@@ -120,6 +123,13 @@ impl Rules {
     #[must_use]
     pub fn hears(&self, kind: &str) -> bool {
         HEARD.contains(&kind) || self.index.knows(kind) || self.stops.contains(kind)
+    }
+
+    /// Whether resources of this type may be asked for at all; if not, no decision hangs on them.
+    #[must_use]
+    pub fn knows(&self, kind: &str) -> bool {
+        let of_gates = GATED.contains(&kind) || matches!(kind, "AllergyIntolerance" | "Condition");
+        of_gates || self.hears(kind) || self.asked.contains(kind)
     }
 
     /// How many actions an event about this resource makes us look at.

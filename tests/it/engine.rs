@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use signa::clock::Clock;
 use signa::command::gateway::Gateway;
 use signa::config::Config;
+use signa::flow::Teller;
+use signa::ledger::Scope;
 
 use crate::database::Database;
 
@@ -53,6 +55,16 @@ impl Engine {
                 break;
             }
         }
+    }
+
+    /// When something is due next.
+    pub(crate) async fn next_due(&self) -> Option<i64> {
+        self.gateway.flow.ledger.next_due().await.unwrap()
+    }
+
+    /// Who tells stories to the rules, and whose.
+    pub(crate) fn teller(&self) -> (Scope, Teller) {
+        (Scope { tenant: Config::read(None, |_| None).unwrap().arrive.tenant.as_str().into() }, self.gateway.beat.teller())
     }
 
     /// Signs a checkpoint over all that was written.

@@ -90,11 +90,15 @@ mod refill;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
 mod searching;
+#[cfg(test)]
+mod simulate;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
@@ -111,3 +115,5 @@ mod verify;
 mod versions;
 #[cfg(test)]
 mod why;
+#[cfg(test)]
+mod year;

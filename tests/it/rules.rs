@@ -35,7 +35,7 @@ pub(crate) fn gout(id: &str, patient: &str) -> Value {
 }
 
 /// The keys of a refusal.
-fn keys(refused: &Answer) -> Vec<String> {
+pub(crate) fn keys(refused: &Answer) -> Vec<String> {
     let issues = refused.at("/issue");
     issues.as_array().unwrap().iter().map(|issue| issue["details"]["coding"][0]["code"].as_str().unwrap().to_owned()).collect()
 }

@@ -90,7 +90,7 @@ fn stop_binds_all_who_share_the_number_until_start() {
             "payload": [{"contentString": word}]})
     };
     house.hear(said("1", "退订"));
-    assert!(house.stopped.contains(&String::from("tel:5550100123")));
+    assert!(house.is_stopped("tel:5550100123"));
     assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("stop")));
     assert_eq!(status(&house, "Communication"), ["not-done"]);
     house.hear(dispense("a", "2026-01-01", 30));
@@ -146,13 +146,13 @@ fn who_writes_for_a_person_stops_what_goes_to_either_and_starts_only_their_own()
     house.hear(related);
     house.hear(said("1", "RelatedPerson/r", "STOP"));
     for bound in ["tel:5550107777", "tel:5550100123", "RelatedPerson/r", "Patient/p", "person:1"] {
-        assert!(house.stopped.contains(&String::from(bound)), "{bound}");
+        assert!(house.is_stopped(bound), "{bound}");
     }
     house.hear(said("2", "RelatedPerson/r", "START"));
     house.hear(said("3", "Patient/stranger", "START"));
     house.hear(condition("c", "Z51.11", "active"));
     assert_eq!(outcome(&house, "nudge"), (Outcome::Stopped, String::from("stop")));
-    assert!(!house.stopped.contains(&String::from("tel:5550107777")));
+    assert!(!house.is_stopped("tel:5550107777"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
     house.hear(json!({"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": "Patient/p"},
         "telecom": [{"system": "phone", "value": "555-010-7777"}]}));
     house.hear(said("1", "RelatedPerson/r", "STOP"));
-    let mut message = house.resources["Communication/1"].clone();
+    let mut message = house.resource("Communication/1").unwrap().clone();
     message.person = Person(9);
     let occasion = Occasion::Heard(vec![Heard { line: Line::Created, resource: message, react: true, depth: 0 }]);
     assert!(rules.wants(&occasion, &[]).references.contains(&String::from("RelatedPerson/r")));
@@ -178,7 +178,7 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
             now: at("2026-01-01T15:00:00Z"),
             settings: crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() },
             stores: vec![super::store()],
-            resources: house.resources.get("RelatedPerson/r").filter(|_| known).into_iter().cloned().collect(),
+            resources: house.resource("RelatedPerson/r").filter(|_| known).into_iter().cloned().collect(),
             supplies: vec![],
             dues: vec![],
             decisions: vec![],
@@ -372,8 +372,8 @@ fn a_fact_that_belongs_to_another_person_says_nothing() {
     let rules = rules();
     let mut house = house(&rules, "2026-01-01T15:00:00Z");
     house.hear(condition("c", "Z51.11", "active"));
-    let mut resource = house.resources["Condition/c"].clone();
-    let patient = house.resources["Patient/p"].clone();
+    let mut resource = house.resource("Condition/c").unwrap().clone();
+    let patient = house.resource("Patient/p").unwrap().clone();
     for (person, united, expected) in
         [(1, vec![], Outcome::Fired), (2, vec![], Outcome::Stopped), (2, vec![Person(2)], Outcome::Fired)]
     {

@@ -45,7 +45,7 @@ fn an_overdue_task_is_raised_once() {
     assert_eq!((raised.len(), &raised[0]["priority"], &raised[0]["status"]), (1, &json!("urgent"), &json!("requested")));
     assert_eq!(raised[0]["businessStatus"]["coding"][0]["code"], "overdue");
     assert_eq!(ignored.journal.iter().filter(|one| one.step == "overdue:call").count(), 1);
-    assert_eq!(ignored.resources.values().find(|one| one.kind == "Task").unwrap().version, 2);
+    assert_eq!(ignored.resources().find(|one| one.kind == "Task").unwrap().version, 2);
     let mut done = called(&rules, false);
     done.hear(task(&done, "completed"));
     done.advance(at("2026-03-20T00:00:00Z"));
@@ -95,7 +95,7 @@ fn a_task_goes_with_what_it_rests_on() {
             }
             happens(&mut house);
             // What its owner sent back is the newest version, and theirs; ours comes after it.
-            let stored = house.resources.values().find(|one| one.kind == "Task").unwrap();
+            let stored = house.resources().find(|one| one.kind == "Task").unwrap();
             assert_eq!(stored.value["status"], "cancelled", "{gate} {taken}");
             assert_eq!(stored.value["statusReason"]["coding"][0]["code"], gate);
             assert!(house.dues.is_empty(), "{:?}", house.dues);
@@ -113,7 +113,7 @@ fn a_refill_takes_back_only_what_nobody_is_at() {
             house.hear(task(&house, "accepted"));
         }
         house.hear(dispense("b", "2026-02-01", 30));
-        let stored = house.resources.values().find(|one| one.kind == "Task").unwrap();
+        let stored = house.resources().find(|one| one.kind == "Task").unwrap();
         assert_eq!(stored.value["status"], expected);
     }
 }

@@ -1,0 +1,346 @@
+//! Tells the ledger again to rules, person by person and on a clock of its own: to try rules before they are live, and to decide
+//! again what was decided. Nothing is recorded; memory holds one person at a time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::Teller;
+use super::story::resource;
+use crate::ledger::{Error, How, Ledger, Line, Person, Scope, Stored, Told};
+use crate::react::rehearsal::{Difference, Elsewhere, Fact, Learned, Refusals, Rehearsal, Trial, differences, referred};
+use crate::react::{self, Resource, Rules, Settings, Store, Wish, wish};
+
+/// The most entries of one person that are told; who has more is passed over, and counted.
+pub const PERSON_ENTRIES_MAX: usize = 50_000;
+/// Entries and messages that are read at once.
+const PAGE: i64 = 500;
+/// Versions of a resource of others that are remembered.
+const VERSIONS_MAX: i64 = 1_000;
+/// So many resources of others stay in memory from one person to the next.
+const ELSEWHERE_MAX: usize = 4_096;
+/// What Signa records itself when it decides: it is decided anew.
+const OUTPUTS: [&str; 3] = ["Communication", "CommunicationRequest", "Task"];
+
+/// In which order, and as of when, the ledger is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As it was learned: what was imported sets nothing off.
+    #[default]
+    Learned,
+    /// As it happened, as if all of it had been learned then: for a ledger that was imported.
+    Happened,
+}
+
+/// What is told, to which rules, and until when.
+#[derive(Debug)]
+pub struct Stage {
+    /// The rules at the beginning.
+    pub rules: Arc<Rules>,
+    /// Those that take their place, and when.
+    pub later: Vec<(i64, Arc<Rules>)>,
+    /// In which order.
+    pub order: Order,
+    /// Where the simulated clock ends, UTC milliseconds; what was learned later is not told.
+    pub until: i64,
+}
+
+/// Tells the ledger of a tenant again.
+pub struct Rehearser {
+    ledger: Ledger,
+    scope: Scope,
+    stage: Stage,
+    settings: Settings,
+    zone: TimeZone,
+    refusals: Refusals,
+    /// Resources that stories refer to, of nobody or of others, all their versions.
+    elsewhere: Elsewhere,
+}
+
+/// One entry, ready to be told.
+struct Entered {
+    at: i64,
+    learned: Learned,
+}
+
+impl Rehearser {
+    /// Gets ready: whoever said STOP at any time is heard first, since it binds all who share an address.
+    pub async fn new(teller: &Teller, scope: &Scope, stage: Stage) -> Result<Self, Error> {
+        let mut rehearser = Self {
+            ledger: teller.ledger.clone(),
+            scope: scope.clone(),
+            stage,
+            settings: teller.settings,
+            zone: teller.zone.clone(),
+            refusals: Refusals::default(),
+            elsewhere: Elsewhere::new(),
+        };
+        let mut said = Vec::new();
+        for person in rehearser.refusers().await? {
+            if let Some(told) = rehearser.told(person).await? {
+                said.extend(rehearser.play(&told).said().iter().cloned());
+            }
+        }
+        rehearser.refusals = Refusals::of(said);
+        Ok(rehearser)
+    }
+
+    /// Whoever wrote STOP, or wrote something that was changed since, as they are known.
+    async fn refusers(&self) -> Result<BTreeSet<Person>, Error> {
+        let (mut found, mut after) = (BTreeSet::new(), String::new());
+        loop {
+            let page = self.ledger.of_others(&self.scope, "Communication", &after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after.clone_from(&last.id);
+            for stored in page {
+                if stored.person != Person::NOBODY && (stored.version > 1 || wish(&stored.value()) == Some(Wish::Stop)) {
+                    found.extend(self.ledger.united(&self.scope, stored.person).await?.first());
+                }
+            }
+        }
+    }
+
+    /// Persons as they are known, in their order, after one.
+    pub async fn persons(&self, after: Person, count: i64) -> Result<Vec<Person>, Error> {
+        self.ledger.survivors(&self.scope, after, count).await
+    }
+
+    /// What comes of one person, with all who were united with them; `None` where more is known than is told.
+    pub async fn trial(&mut self, person: Person) -> Result<Option<Trial>, Error> {
+        let Some(told) = self.told(person).await? else { return Ok(None) };
+        let mut trial = Trial { persons: told.persons.clone(), entries: told.entries, ..Trial::default() };
+        // A rule that panics must not stop the others.
+        match catch_unwind(AssertUnwindSafe(|| self.play(&told))) {
+            Ok(mut rehearsal) => {
+                trial.decisions = std::mem::take(&mut rehearsal.journal);
+                trial.faults = rehearsal.faults;
+                let stands = |resource: &&Resource| resource.kind == "Patient" && !resource.deleted;
+                trial.patient = rehearsal.resources().find(stands).map(Resource::reference).unwrap_or_default();
+                let ours = rehearsal.resources().filter(|resource| resource.how == How::Derived);
+                trial.outputs = ours.map(|resource| resource.value.as_ref().clone()).collect();
+            }
+            Err(_) => trial.faults = 1,
+        }
+        Ok(Some(trial))
+    }
+
+    /// Decides again what was decided of a person; `None` where more is known than is told.
+    pub async fn again(&mut self, person: Person, slack_ms: i64) -> Result<Option<Again>, Error> {
+        let Some(trial) = self.trial(person).await? else { return Ok(None) };
+        let mut live = self.ledger.all_decisions(&self.scope, person).await?;
+        live.retain(|decision| decision.at <= self.stage.until);
+        let decisions = differences(&live, &trial.decisions, slack_ms);
+        let recorded = self.ledger.held(&self.scope, person, &OUTPUTS, i64::MAX).await?;
+        let recorded = recorded.iter().filter(|stored| stored.how == How::Derived && stored.updated <= self.stage.until);
+        let mut outputs: BTreeMap<String, Value> =
+            recorded.map(|stored| (name(&stored.value()), plain(stored.value()))).collect();
+        for output in &trial.outputs {
+            let name = name(output);
+            match outputs.remove(&name) {
+                // What was written at another time says so in its text.
+                Some(known) if slack_ms > 0 || known == plain(output.clone()) => {}
+                _ => {
+                    outputs.insert(name, Value::Null);
+                }
+            }
+        }
+        Ok(Some(Again { trial, decisions, outputs: outputs.into_keys().collect() }))
+    }
+
+    /// Plays what was told.
+    fn play(&self, told: &Account) -> Rehearsal<'_> {
+        let later = self.stage.later.iter().map(|(since, rules)| (*since, rules.as_ref())).collect();
+        let store = Store { organization: String::new(), zone: self.zone.clone() };
+        let mut rehearsal = Rehearsal::new(&self.stage.rules, self.settings, store, i64::MIN)
+            .of(&self.scope.tenant, later)
+            .among(told.elsewhere.clone(), &self.refusals);
+        for together in told.lines.chunk_by(|one, other| one.at == other.at) {
+            let Some(first) = together.first() else { continue };
+            rehearsal.tell(first.at, together.iter().map(|line| line.learned.clone()));
+        }
+        rehearsal.advance(self.stage.until);
+        rehearsal
+    }
+}
+
+/// What came of deciding again.
+#[derive(Debug)]
+pub struct Again {
+    /// All that came.
+    pub trial: Trial,
+    /// Decisions that came out otherwise.
+    pub decisions: Vec<Difference>,
+    /// `Type/id` of what was recorded otherwise, or once only; the latest thousand of each type are compared.
+    pub outputs: Vec<String>,
+}
+
+/// All that is told of those who are one in the end.
+struct Account {
+    persons: Vec<Person>,
+    entries: usize,
+    lines: Vec<Entered>,
+    elsewhere: Elsewhere,
+}
+
+impl Rehearser {
+    async fn told(&mut self, person: Person) -> Result<Option<Account>, Error> {
+        let persons = self.ledger.united(&self.scope, person).await?;
+        let Some(told) = self.entries(&persons).await? else { return Ok(None) };
+        let entries = told.len();
+        let mut own: HashMap<String, i64> = HashMap::new();
+        let mut left: BTreeSet<String> = BTreeSet::new();
+        for one in &told {
+            let reference = format!("{}/{}", one.entry.kind, one.entry.id);
+            if one.entry.line != Line::Linked && one.current.0 > one.entry.version && !persons.contains(&one.current.1) {
+                left.insert(reference.clone());
+            }
+            let newest = own.entry(reference).or_default();
+            *newest = one.entry.version.max(*newest);
+        }
+        let mut lines: Vec<Entered> = told.into_iter().filter_map(|one| self.line(one)).collect();
+        for reference in left {
+            lines.extend(self.left(&reference, own.get(&reference).copied().unwrap_or_default(), &persons).await?);
+        }
+        // What has one time keeps its order.
+        lines.sort_by_key(|line| line.at);
+        let elsewhere = self.elsewhere(&lines, &own).await?;
+        Ok(Some(Account { persons, entries, lines, elsewhere }))
+    }
+
+    /// The entries of these persons in the order in which they were learned, as far as the clock goes.
+    async fn entries(&self, persons: &[Person]) -> Result<Option<Vec<Told>>, Error> {
+        let mut told: Vec<Told> = Vec::new();
+        for person in persons {
+            let mut after = 0;
+            loop {
+                let page = self.ledger.chain(&self.scope, *person, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.entry.ordinal;
+                let is_over = self.stage.order == Order::Learned && last.entry.learned > self.stage.until;
+                told.extend(page);
+                if told.len() > PERSON_ENTRIES_MAX {
+                    return Ok(None);
+                }
+                if is_over {
+                    break;
+                }
+            }
+        }
+        told.retain(|one| self.at(one) <= self.stage.until);
+        told.sort_by_key(|one| (one.entry.learned, one.entry.person, one.entry.ordinal));
+        Ok(Some(told))
+    }
+
+    fn at(&self, told: &Told) -> i64 {
+        match self.stage.order {
+            Order::Learned => told.entry.learned,
+            // Who is who was so before we learned it.
+            Order::Happened if told.entry.line == Line::Linked => i64::MIN,
+            Order::Happened => told.entry.happened,
+        }
+    }
+
+    /// An entry as it is told; nothing for what no decision hangs on.
+    fn line(&self, told: Told) -> Option<Entered> {
+        let at = self.at(&told);
+        let Told { entry, mut stored, .. } = told;
+        if entry.line == Line::Linked {
+            let other = Person(entry.id.parse().ok()?);
+            return Some(Entered { at, learned: Learned::United(entry.person, other) });
+        }
+        let rules = || self.stage.later.iter().map(|(_, rules)| rules).chain([&self.stage.rules]);
+        if entry.how == How::Derived || !rules().any(|rules| rules.knows(&entry.kind)) {
+            return None;
+        }
+        if self.stage.order == Order::Happened {
+            (stored.how, stored.updated) = (How::Live, at);
+        }
+        let is_read = entry.line == Line::Deleted || entry.kind == "CareTeam" || rules().any(|rules| rules.hears(&entry.kind));
+        let (value, text) = if is_read { (stored.value(), None) } else { (Value::Null, Some(stored.text())) };
+        let resource = react::Resource {
+            kind: stored.kind,
+            id: stored.id,
+            version: stored.version,
+            fact: stored.number,
+            source: stored.source,
+            how: stored.how,
+            learned: stored.updated,
+            person: stored.person,
+            deleted: stored.deleted,
+            value: Arc::new(value),
+        };
+        let fact = Fact { number: stored.number, line: entry.line, resource, text };
+        Some(Entered { at, learned: Learned::Fact(Box::new(fact)) })
+    }
+
+    /// The versions of a resource after it went over to somebody else.
+    async fn left(&self, reference: &str, own: i64, persons: &[Person]) -> Result<Vec<Entered>, Error> {
+        let Some((kind, id)) = reference.split_once('/') else { return Ok(Vec::new()) };
+        let versions = self.ledger.history(&self.scope, kind, id, VERSIONS_MAX).await?;
+        let after = versions.iter().rev().filter(|stored| stored.version > own && !persons.contains(&stored.person));
+        let line = |stored: &Stored| {
+            let line = if stored.deleted { Line::Deleted } else { Line::Updated };
+            let fact = Fact { number: stored.number, line, resource: resource(stored, stored.deleted), text: None };
+            Entered { at: stored.updated, learned: Learned::Left(Box::new(fact)) }
+        };
+        Ok(after.map(line).collect())
+    }
+
+    /// What the facts refer to and is not the persons' own, as it was over time.
+    async fn elsewhere(&mut self, lines: &[Entered], own: &HashMap<String, i64>) -> Result<Elsewhere, Error> {
+        let mut names: HashSet<String> = HashSet::new();
+        for line in lines {
+            if let Learned::Fact(fact) = &line.learned {
+                names.extend(referred(&fact.resource).into_iter().filter(|name| !own.contains_key(name)));
+            }
+        }
+        let mut found = Elsewhere::new();
+        for name in names {
+            let known = match self.elsewhere.get(&name) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let versions = self.versions(&name).await?;
+                    if self.elsewhere.len() >= ELSEWHERE_MAX {
+                        self.elsewhere.clear();
+                    }
+                    self.elsewhere.insert(name.clone(), Arc::clone(&versions));
+                    versions
+                }
+            };
+            found.insert(name, known);
+        }
+        Ok(found)
+    }
+
+    async fn versions(&self, reference: &str) -> Result<Arc<[Resource]>, Error> {
+        let Some((kind, id)) = reference.split_once('/') else { return Ok(Arc::from([])) };
+        let mut versions = self.ledger.history(&self.scope, kind, id, VERSIONS_MAX).await?;
+        versions.reverse();
+        let mut resources: Vec<Resource> = versions.iter().map(|stored| resource(stored, stored.deleted)).collect();
+        if self.stage.order == Order::Happened {
+            // What nobody's resources say is taken for true from the beginning.
+            resources.drain(..resources.len().saturating_sub(1));
+            for resource in &mut resources {
+                resource.learned = i64::MIN;
+            }
+        }
+        Ok(resources.into())
+    }
+}
+
+/// `Type/id` of a resource.
+fn name(resource: &Value) -> String {
+    let part = |part: &str| resource.get(part).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", part("resourceType"), part("id"))
+}
+
+/// A resource without what only the store writes.
+fn plain(mut value: Value) -> Value {
+    if let Value::Object(members) = &mut value {
+        members.shift_remove("meta");
+    }
+    value
+}

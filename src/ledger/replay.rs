@@ -1,0 +1,81 @@
+//! The ledger read again as it was learned: persons page by page, and of each the chain, every entry with the version it tells of.
+
+use super::dialect::{Cell, Reader, Row};
+use super::{Entry, Error, How, Line, Person, Scope, Stored, resources};
+
+const SURVIVORS: &str = "SELECT p.person FROM people p
+    WHERE p.tenant = $1 AND p.person > $2 AND p.survivor = p.person ORDER BY p.person LIMIT $3";
+// The text of what was derived is not read: whoever tells the ledger again derives it anew.
+const CHAIN: &str = "SELECT e.ordinal, e.line, e.happened, e.learned, e.how, e.source, e.store, e.kind, e.id, e.version, e.hash,
+    COALESCE(r.number, 0), COALESCE(r.version, 0), COALESCE(r.person, 0),
+    CASE WHEN e.how = 'derived' THEN '' WHEN r.version = e.version THEN r.meta ELSE COALESCE(v.meta, '') END,
+    CASE WHEN e.how = 'derived' THEN '' WHEN r.version = e.version THEN r.body ELSE COALESCE(v.body, '') END
+    FROM entries e LEFT JOIN resources r ON r.tenant = e.tenant AND r.kind = e.kind AND r.id = e.id
+    LEFT JOIN versions v ON v.tenant = e.tenant AND v.kind = e.kind AND v.id = e.id AND v.version = e.version
+    WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3 ORDER BY e.ordinal LIMIT $4";
+
+const WRITTEN: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id > $3 AND r.how <> 'derived' ORDER BY r.id LIMIT $4";
+
+/// An entry with the version that it tells of.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The entry.
+    pub entry: Entry,
+    /// The version; without text where it was derived.
+    pub stored: Stored,
+    /// The version that is current, and whose it is.
+    pub current: (i64, Person),
+}
+
+/// Persons as they are known, in their order, after one.
+pub(super) async fn survivors(reader: &Reader, scope: &Scope, after: Person, count: i64) -> Result<Vec<Person>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(after.0), Cell::Int(count)];
+    reader.rows(SURVIVORS, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
+}
+
+/// A chain after one of its entries, in order.
+pub(super) async fn chain(reader: &Reader, scope: &Scope, person: Person, after: i64, count: i64) -> Result<Vec<Told>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(after), Cell::Int(count)];
+    reader.rows(CHAIN, &cells).await?.iter_mut().map(|row| told(row, person)).collect()
+}
+
+/// What others wrote of a type, in the order of ids after one, deletions too.
+pub(super) async fn written(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
+    reader.rows(WRITTEN, &cells).await?.iter_mut().map(resources::stored).collect()
+}
+
+fn told(row: &mut Row, person: Person) -> Result<Told, Error> {
+    let entry = Entry {
+        person,
+        ordinal: row.int()?,
+        line: Line::of(&row.text()?),
+        happened: row.int()?,
+        learned: row.int()?,
+        how: How::of(&row.text()?),
+        source: row.text()?,
+        store: row.text()?,
+        kind: row.text()?,
+        id: row.text()?,
+        version: row.int()?,
+        hash: row.text()?,
+    };
+    let (number, current) = (row.int()?, (row.int()?, Person(row.int()?)));
+    let stored = Stored {
+        number,
+        kind: entry.kind.clone(),
+        id: entry.id.clone(),
+        version: entry.version,
+        updated: entry.learned,
+        deleted: entry.line == Line::Deleted,
+        person,
+        fact: number,
+        source: entry.source.clone(),
+        how: entry.how,
+        meta: row.text()?,
+        body: row.text()?,
+    };
+    Ok(Told { entry, stored, current })
+}

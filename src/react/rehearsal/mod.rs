@@ -1,0 +1,465 @@
+//! A story in memory, told to the rules as the beat would tell it: for trying rules before they are live, and for deciding again
+//! what was decided. It loads only what the rules ask for, so that a rule that works here works with the ledger.
+//!
+//! What the beat does with the store this does with values: events are heard, those of one person are decided together, what came
+//! of them is recorded and heard in its turn, then what is due by now is looked at. Persons who are one in the end are rehearsed
+//! together, each for themselves until they were united. How often a rule fires over all persons is not known here: nothing is
+//! stopped for its radius.
+
+mod compare;
+mod known;
+mod refusals;
+mod tally;
+
+pub use compare::{Difference, differences};
+pub use known::Elsewhere;
+pub use refusals::{Refusals, Said};
+pub use tally::{Asked, Counts, Tally, Trial, person};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::json::text;
+use super::words::{self, Wish};
+use super::{
+    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, members,
+    organizations, overdue, pending, products, react, stoppable,
+};
+use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
+use known::Known;
+use refusals::Stops;
+
+/// How often what was recorded at one moment may lead to more before a rehearsal gives up.
+const ROUNDS_MAX: usize = 64;
+
+/// Numbers of what is recorded in the rehearsal begin here, above all that a ledger gave.
+const OURS: i64 = 1 << 60;
+
+/// Something that was learned of a resource, as the ledger keeps it.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    /// Number of the resource, the same for all its versions.
+    pub number: i64,
+    /// What happened to it.
+    pub line: Line,
+    /// The resource as it is after it; which fact it states is found out here.
+    pub resource: Resource,
+    /// Its text, where no rule hears of it; then it is read when one asks for it, and the value may be null.
+    pub text: Option<String>,
+}
+
+/// What a ledger tells, in the order in which it was learned.
+#[derive(Debug, Clone)]
+pub enum Learned {
+    /// Something about a resource.
+    Fact(Box<Fact>),
+    /// A resource went over to somebody else.
+    Left(Box<Fact>),
+    /// Two persons are one from now on.
+    United(Person, Person),
+}
+
+/// An event that the rules must hear.
+#[derive(Debug)]
+struct Claimed {
+    heard: Heard,
+    person: Person,
+    concern: Concern,
+}
+
+/// A story in memory.
+#[derive(Debug)]
+pub struct Rehearsal<'r> {
+    /// The rules that run at first.
+    rules: &'r Rules,
+    /// Those that take their place, and when, in order.
+    later: Vec<(i64, &'r Rules)>,
+    tenant: Arc<str>,
+    /// What time it is; [`Rehearsal::advance`] moves it.
+    pub now: i64,
+    /// The tenant's choices.
+    pub settings: Settings,
+    /// The store that stands for all whose own is not known.
+    pub store: Store,
+    known: Known,
+    /// As whom somebody who was united is known.
+    survivors: BTreeMap<Person, Person>,
+    /// By dispense.
+    pub supplies: BTreeMap<String, Supply>,
+    /// By output.
+    pub dues: BTreeMap<String, Due>,
+    /// Latest decision by output.
+    pub decisions: BTreeMap<String, Decision>,
+    /// Every decision, in order.
+    pub journal: Vec<Decision>,
+    /// How often a ledger would have refused what was decided, or a due would have been looked at for ever. It is to be 0.
+    pub faults: usize,
+    stops: Stops<'r>,
+    heard: Vec<Claimed>,
+    number: i64,
+}
+
+impl<'r> Rehearsal<'r> {
+    /// A person of whom nothing is known.
+    #[must_use]
+    pub fn new(rules: &'r Rules, settings: Settings, store: Store, now: i64) -> Self {
+        Self {
+            rules,
+            later: Vec::new(),
+            tenant: Arc::from("rehearsal"),
+            now,
+            settings,
+            store,
+            known: Known::default(),
+            survivors: BTreeMap::new(),
+            supplies: BTreeMap::new(),
+            dues: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            journal: Vec::new(),
+            faults: 0,
+            stops: Stops::default(),
+            heard: Vec::new(),
+            number: OURS,
+        }
+    }
+
+    /// The same for a tenant, under rules whose place others take at these times.
+    #[must_use]
+    pub fn of(self, tenant: &Arc<str>, later: Vec<(i64, &'r Rules)>) -> Self {
+        Self { tenant: Arc::clone(tenant), later, ..self }
+    }
+
+    /// The same among others: what of theirs is referred to, and who of them said STOP.
+    #[must_use]
+    pub fn among(mut self, elsewhere: Elsewhere, refusals: &'r Refusals) -> Self {
+        self.known.elsewhere = elsewhere;
+        self.stops.others = Some(refusals);
+        self
+    }
+
+    /// A resource arrives now.
+    pub fn hear(&mut self, value: Value) {
+        self.hear_from(value, How::Live, "client");
+    }
+
+    /// A resource arrives now, learned in this way from this source.
+    pub fn hear_from(&mut self, value: Value, how: How, source: &str) {
+        self.hear_of(Person(1), value, how, source);
+    }
+
+    /// A resource of this person arrives now.
+    pub fn hear_of(&mut self, person: Person, value: Value, how: How, source: &str) {
+        let fact = self.fact(value, person, how, source);
+        self.take(fact, 0);
+        self.settle();
+    }
+
+    /// A resource is deleted now.
+    pub fn delete(&mut self, reference: &str) {
+        let Some(known) = self.known.own(reference) else { return };
+        let resource = Resource { version: known.version + 1, learned: self.now, ..known.clone() };
+        self.take(Fact { number: 0, line: Line::Deleted, resource, text: None }, 0);
+        self.settle();
+    }
+
+    /// Two persons are one from now on.
+    pub fn unite(&mut self, one: Person, other: Person) {
+        let (one, other) = (self.survivor(one), self.survivor(other));
+        let (survivor, other) = (one.min(other), one.max(other));
+        self.survivors.entry(survivor).or_insert(survivor);
+        self.survivors.entry(other).or_insert(other);
+        for known_as in self.survivors.values_mut().filter(|known_as| **known_as == other) {
+            *known_as = survivor;
+        }
+    }
+
+    /// All that was learned at one moment, together: what fell due until then was looked at before.
+    pub fn tell(&mut self, at: i64, learned: impl IntoIterator<Item = Learned>) {
+        self.advance(at);
+        let mut facts = Vec::new();
+        for one in learned {
+            match one {
+                Learned::United(one, other) => self.unite(one, other),
+                Learned::Fact(fact) => facts.push(*fact),
+                Learned::Left(fact) => {
+                    self.known.put(*fact, |_| false);
+                }
+            }
+        }
+        for fact in facts {
+            self.take(fact, 0);
+        }
+        self.settle();
+    }
+
+    /// Time goes on; what falls due is looked at when its time comes.
+    pub fn advance(&mut self, to: i64) {
+        while let Some(first) = self.dues.values().map(|due| due.due).min().filter(|due| *due <= to) {
+            self.now = self.now.max(first);
+            let mut dues: Vec<Due> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
+            dues.sort_by(|a, b| {
+                (a.due, a.priority, &a.rule, a.person, &a.output).cmp(&(b.due, b.priority, &b.rule, b.person, &b.output))
+            });
+            for due in dues {
+                let (person, before) = (due.person, due.clone());
+                self.turn(person, &Occasion::Due(due), 0);
+                // A due that its own turn neither ends nor moves would be looked at for ever.
+                if self.dues.get(&before.output) == Some(&before) {
+                    self.dues.remove(&before.output);
+                    self.faults += 1;
+                }
+            }
+            self.settle();
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// The resources of ours of this type, in order of their ids.
+    pub fn outputs<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        let ours = self.resources().filter(move |resource| resource.kind == kind && resource.how == How::Derived);
+        ours.map(|resource| resource.value.as_ref())
+    }
+
+    /// All resources, in order of their names.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.known.all()
+    }
+
+    /// The resource of this reference (`Type/id`), also when it was deleted.
+    #[must_use]
+    pub fn resource(&self, reference: &str) -> Option<&Resource> {
+        self.known.own(reference)
+    }
+
+    /// Whether somebody refuses for an address now.
+    #[must_use]
+    pub fn is_stopped(&self, address: &str) -> bool {
+        self.stops.binds(address, self.now, |_| false)
+    }
+
+    /// Who said STOP and START, in order.
+    #[must_use]
+    pub fn said(&self) -> &[Said] {
+        &self.stops.said
+    }
+
+    /// What was decided of this step last.
+    #[must_use]
+    pub fn last(&self, step: &str) -> Option<&Decision> {
+        self.journal.iter().rev().find(|decision| decision.step == step)
+    }
+
+    /// How often something was said to the person.
+    #[must_use]
+    pub fn spoken(&self) -> usize {
+        self.decisions.values().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
+    }
+
+    fn rules(&self) -> &'r Rules {
+        self.later.iter().rev().find(|(since, _)| *since <= self.now).map_or(self.rules, |(_, rules)| rules)
+    }
+
+    fn survivor(&self, person: Person) -> Person {
+        self.survivors.get(&person).copied().unwrap_or(person)
+    }
+
+    /// What is told as a value, as the ledger would keep it.
+    fn fact(&mut self, value: Value, person: Person, how: How, source: &str) -> Fact {
+        let (kind, id) = (text(&value, "resourceType").unwrap_or_default(), text(&value, "id").unwrap_or_default());
+        let known = self.known.own(&format!("{kind}/{id}"));
+        self.number += 1;
+        let resource = Resource {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            version: known.map_or(1, |known| known.version + 1),
+            fact: 0,
+            source: source.to_owned(),
+            how,
+            learned: self.now,
+            person,
+            deleted: false,
+            value: Arc::new(value),
+        };
+        let line = if known.is_some_and(|known| !known.deleted) { Line::Updated } else { Line::Created };
+        Fact { number: self.number, line, resource, text: None }
+    }
+
+    /// Takes a fact in; the rules hear it at the next occasion.
+    fn take(&mut self, fact: Fact, depth: u8) {
+        let rules = self.rules();
+        let is_heard = rules.hears(&fact.resource.kind);
+        let (person, how) = (fact.resource.person, fact.resource.how);
+        let survivors = &self.survivors;
+        let of = |person: Person| survivors.get(&person).copied().unwrap_or(person);
+        let Some((line, resource)) = self.known.put(fact, |other| of(other) == of(person)) else { return };
+        if !is_heard {
+            return;
+        }
+        let concern = rules.concerns(&resource.kind, line, &resource.value);
+        if concern != Concern::Nothing {
+            let heard = Heard { line, resource, react: how == How::Live, depth };
+            self.heard.push(Claimed { heard, person, concern });
+        }
+    }
+
+    /// Decides on what was heard, and on what came of that, until nothing is left.
+    fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let heard = std::mem::take(&mut self.heard);
+            if heard.is_empty() {
+                return;
+            }
+            for (person, heard) in self.by_person(heard) {
+                let depth = heard.iter().map(|one| one.depth).max().unwrap_or(0);
+                self.turn(person, &Occasion::Heard(heard), depth);
+            }
+        }
+        self.faults += 1;
+        self.heard.clear();
+    }
+
+    /// What needs a story, by the persons as they are known; who says STOP comes first, since it binds others too.
+    fn by_person(&self, heard: Vec<Claimed>) -> Vec<(Person, Vec<Heard>)> {
+        let mut people: BTreeMap<Person, Vec<Claimed>> = BTreeMap::new();
+        for claimed in heard {
+            people.entry(claimed.person).or_default().push(claimed);
+        }
+        let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
+        for (person, claimed) in people {
+            let is_pending = || self.dues.values().any(|due| self.survivor(due.person) == self.survivor(person));
+            if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
+                known.entry(self.survivor(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
+            }
+        }
+        let mut known: Vec<(Person, Vec<Heard>)> = known.into_iter().collect();
+        let says_stop =
+            |heard: &Heard| heard.resource.kind == "Communication" && words::wish(&heard.resource.value) == Some(Wish::Stop);
+        known.sort_by_key(|(_, heard)| !heard.iter().any(says_stop));
+        known
+    }
+
+    fn turn(&mut self, person: Person, occasion: &Occasion, depth: u8) {
+        let (rules, survivor) = (self.rules(), self.survivor(person));
+        let mut dues: Vec<Due> = self.dues.values().filter(|due| self.survivor(due.person) == survivor).cloned().collect();
+        dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
+        let wants = rules.wants(occasion, &dues);
+        let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
+        let story = self.story(person, &wants, heard, dues);
+        let reaction = react(rules, &story, occasion);
+        self.record(person, reaction, depth + 1);
+    }
+
+    fn story(&mut self, person: Person, wants: &Wants, heard: &[Heard], dues: Vec<Due>) -> Story {
+        let survivor = self.survivor(person);
+        let survivors = &self.survivors;
+        let is_one = |other: Person| survivors.get(&other).copied().unwrap_or(other) == survivor;
+        let mut resources = Vec::new();
+        for kind in &wants.kinds {
+            self.known.held(kind, is_one, &mut resources);
+        }
+        let decisions: Vec<Decision> = self.decisions.values().filter(|decision| is_one(decision.person)).cloned().collect();
+        let named = members(&resources);
+        for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
+            if resources.iter().all(|known| known.reference() != reference) {
+                resources.extend(self.known.find(&reference, self.now));
+            }
+        }
+        let mut supplies: Vec<Supply> = Vec::new();
+        if wants.supplies {
+            supplies.extend(self.supplies.values().filter(|supply| is_one(supply.person)).cloned());
+            supplies.sort_by(|a, b| (&a.product, a.handed, &a.dispense).cmp(&(&b.product, b.handed, &b.dispense)));
+        }
+        let mut united: Vec<Person> =
+            survivors.iter().filter(|(_, known_as)| **known_as == survivor).map(|(one, _)| *one).collect();
+        if united.is_empty() {
+            united.push(person);
+        }
+        let mut stopped = stoppable(person, &united, &resources);
+        stopped.retain(|address| self.stops.binds(address, self.now, is_one));
+        let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
+        let stores = self.stores(heard, &resources);
+        let halts = Vec::new();
+        Story { tenant, person, united, now, settings, stores, resources, supplies, dues, decisions, stopped, halts }
+    }
+
+    /// The stores that the facts name, after the one that stands for all whose own is not known.
+    fn stores(&mut self, heard: &[Heard], resources: &[Resource]) -> Vec<Store> {
+        let mut stores = vec![self.store.clone()];
+        let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
+        for id in organizations(facts).iter().take(STORES_MAX) {
+            let told = self.known.find(&format!("Organization/{id}"), self.now).map(|told| told.value);
+            stores.push(Store::of(self.rules(), id, &told.unwrap_or_default(), &self.store.zone));
+        }
+        stores
+    }
+
+    /// Records what was decided, all of it or nothing, as the ledger does.
+    fn record(&mut self, person: Person, reaction: Reaction, depth: u8) {
+        if !reaction.outputs.iter().all(|output| self.may_be_recorded(output)) {
+            self.faults += 1;
+            return;
+        }
+        for mark in reaction.marks {
+            self.mark(mark);
+        }
+        for output in reaction.outputs {
+            let known = self.known.own(&format!("{}/{}", output.kind, output.id));
+            // The same content again is no new version.
+            if known.is_none_or(|known| known.deleted || *known.value != output.value) {
+                let fact = self.fact(output.value, person, How::Derived, "signa");
+                self.take(fact, depth);
+            }
+        }
+    }
+
+    fn may_be_recorded(&self, output: &Output) -> bool {
+        let known = self.known.own(&format!("{}/{}", output.kind, output.id));
+        match output.when {
+            Precondition::None => true,
+            Precondition::Absent => known.is_none(),
+            Precondition::Version(version) => known.is_some_and(|known| known.version == version),
+        }
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        let at = self.now;
+        match mark {
+            Mark::Decided(decision) => {
+                self.journal.push(decision.clone());
+                self.decisions.insert(decision.output.clone(), decision);
+            }
+            Mark::Due(due) => {
+                self.dues.insert(due.output.clone(), due);
+            }
+            Mark::DueGone { output, .. } => {
+                self.dues.remove(&output);
+            }
+            Mark::Supplied(supply) => {
+                self.supplies.insert(supply.dispense.clone(), supply);
+            }
+            Mark::SupplyGone { dispense, .. } => {
+                self.supplies.remove(&dispense);
+            }
+            Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }),
+            Mark::Started { address, person } => self.stops.say(Said { at, address, person, is_stop: false }),
+            _ => {}
+        }
+    }
+}
+
+/// `Type/id` of what a story about this resource may refer to.
+#[must_use]
+pub fn referred(resource: &Resource) -> Vec<String> {
+    let (kind, value) = (resource.kind.as_str(), resource.value.as_ref());
+    let mut found = match kind {
+        "MedicationDispense" => products::needed(value),
+        "Task" => overdue::facts(value).collect(),
+        "Communication" => words::sender(value).into_iter().collect(),
+        "CareTeam" => members(std::slice::from_ref(resource)),
+        _ => Vec::new(),
+    };
+    found.extend(organizations(std::iter::once(resource)).into_iter().map(|id| format!("Organization/{id}")));
+    found
+}

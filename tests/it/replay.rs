@@ -1,0 +1,140 @@
+//! The ledger told again to the live rules decides as it was decided: every decision and every output, over a whole sample year.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use signa::flow::{Again, Order, Rehearser, Stage};
+use signa::ledger::Person;
+use signa::react::rehearsal::{Asked, Tally};
+
+use crate::database::Database;
+use crate::house::{House, START, millis};
+use crate::year::{Sent, Year};
+
+/// What the store does about one of its Tasks: takes it on, does it with and without handing over, or says why not.
+async fn work(house: &House, what: i64, at: i64) {
+    let open = house.get("Task?status=requested,accepted,in-progress&_sort=_id&_count=1").await.is(200).resources();
+    let Some(mut task) = open.into_iter().next() else { return };
+    let id = task["id"].as_str().unwrap().to_owned();
+    task["lastModified"] = json!(jiff::Timestamp::from_millisecond(at).unwrap().to_string());
+    let to = match (task["status"].as_str(), what) {
+        (Some("requested"), 0) => "cancelled",
+        (Some("requested"), _) => "accepted",
+        (Some("accepted"), _) => "in-progress",
+        (_, 3) => "failed",
+        _ => "completed",
+    };
+    task["status"] = json!(to);
+    match (to, what) {
+        ("completed", 1) => {
+            let dispense = json!({"reference": "MedicationDispense/d-p0-0-1"});
+            task["output"] = json!([{"type": {"text": "done"}, "valueReference": dispense}]);
+        }
+        ("completed", _) => task["output"] = json!([{"type": {"text": "done"}, "valueString": "spoke with them"}]),
+        ("cancelled" | "failed", _) => task["statusReason"] = json!({"text": "not reached"}),
+        _ => {}
+    }
+    house.ask("PUT", &format!("Task/{id}")).json(&task).await.is(200);
+}
+
+/// Lets everything happen that comes due until a time, each at its own.
+async fn until(house: &House, at: i64) {
+    while let Some(due) = house.engine().next_due().await.filter(|due| *due <= at) {
+        house.clock.set(due.max(house.clock.now()));
+        house.beat().await;
+    }
+    house.clock.set(at);
+}
+
+async fn live(house: &House, seed: u64, persons: usize) {
+    let start = millis(START);
+    for (at, sent) in Year::of(start, seed, persons) {
+        until(house, at).await;
+        match sent {
+            Sent::Put(value) => {
+                let answer = house.put(&value).await;
+                assert!(matches!(answer.status, 200 | 201), "{} {}", value, answer.text);
+            }
+            Sent::Delete(path) => {
+                house.delete(&path).await;
+            }
+            Sent::Work(what) => work(house, what, at).await,
+        }
+        house.beat().await;
+    }
+    until(house, start + 370 * 86_400_000).await;
+    house.beat().await;
+}
+
+/// Decides all of it again and compares; gives back how often each outcome and gate came.
+async fn again(house: &House) -> (Tally, BTreeMap<String, usize>) {
+    let now = house.clock.now();
+    let (scope, teller) = house.engine().teller();
+    let (rules, later) = teller.rules.ages(&scope.tenant);
+    assert!(later.len() >= 3, "the rules changed");
+    let stage = Stage { rules, later, order: Order::Learned, until: now };
+    let mut rehearser = Rehearser::new(&teller, &scope, stage).await.unwrap();
+    let asked = Asked { from: 0, to: now + 1, rules: vec![], zone: jiff::tz::TimeZone::UTC };
+    let (mut tally, mut gates) = (Tally::default(), BTreeMap::new());
+    for person in rehearser.persons(Person::NOBODY, 1_000).await.unwrap() {
+        let Again { trial, decisions: parted, outputs } = rehearser.again(person, 0).await.unwrap().unwrap();
+        assert!(parted.is_empty(), "{} parted of {}, the first: {:#?}", parted.len(), trial.patient, parted.first());
+        if let Some(output) = outputs.first() {
+            let again = trial.outputs.iter().find(|one| output.ends_with(one["id"].as_str().unwrap()));
+            panic!("{} outputs parted: {}\nagain {again:#?}", outputs.len(), house.get(output).await.text);
+        }
+        assert_eq!(trial.faults, 0, "{}", trial.patient);
+        for decision in &trial.decisions {
+            assert!(!decision.reason.is_empty());
+            *gates.entry(format!("{} {}", decision.outcome.word(), decision.gate)).or_default() += 1;
+        }
+        tally.add(&asked, &trial);
+    }
+    (tally, gates)
+}
+
+async fn reproduces(database: Database, seed: u64, persons: usize) -> (Tally, BTreeMap<String, usize>) {
+    let house = House::over(database).await;
+    live(&house, seed, persons).await;
+    let (tally, gates) = again(&house).await;
+    println!("seed {seed}: {} persons, {} entries, {} decisions: {gates:?}", tally.persons, tally.entries, tally.decisions);
+    (tally, gates)
+}
+
+// A year through the real gateway, then the same ledger told again: the same decisions, times, gates and outputs. The year holds most of
+// what can happen: what it does not hold is not proven, so the gates it met are named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_told_again_is_decided_as_it_was() {
+    let (tally, gates) = reproduces(Database::sqlite(), 20_260_601, 12).await;
+    assert!(tally.decisions > 500 && tally.messages > 50, "{tally:?}");
+    for met in [
+        "fired ",
+        "fired reversed",
+        "held caps",
+        "held consent",
+        "held guardian",
+        "held identity",
+        "held quiet",
+        "held therapy",
+        "stopped alive",
+        "stopped consent",
+        "stopped diagnosis",
+        "stopped reachable",
+        "stopped stop",
+        "stopped supply",
+        "stopped taken",
+        "stopped timely",
+        "withdrawn moved",
+        "withdrawn pointless",
+        "withdrawn reversed",
+    ] {
+        assert!(gates.contains_key(met), "the year holds no {met}: {gates:?}");
+    }
+}
+
+// The same on PostgreSQL, with fewer persons.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_on_postgresql_told_again_is_decided_as_it_was() {
+    let (tally, _) = reproduces(Database::postgres().await, 7, 4).await;
+    assert!(tally.decisions > 100, "{tally:?}");
+}
