@@ -21,11 +21,15 @@ impl Ratio {
         (under > 0).then_some(Self { over, under })
     }
 
+    /// The fraction itself.
+    #[expect(clippy::cast_precision_loss, reason = "days of a lifetime")]
+    pub(crate) fn value(self) -> f64 {
+        self.over as f64 / self.under as f64
+    }
+
     /// With six decimals, as a JSON number: `0.901099`.
     pub(crate) fn decimal(self) -> String {
-        #[expect(clippy::cast_precision_loss, reason = "days of a lifetime")]
-        let value = self.over as f64 / self.under as f64;
-        format!("{value:.6}")
+        format!("{:.6}", self.value())
     }
 }
 
@@ -106,6 +110,14 @@ pub(crate) fn figures(fills: &[Fill], window: &Window) -> Figures {
         fills: fills.iter().filter(|fill| (window.from..=window.to).contains(&fill.handed)).count(),
         runs_out: covered.last().copied(),
     }
+}
+
+/// Days of the window on which any of these products was in hand, through its days; different products do not shift each other.
+/// Nothing when the days of no fill are known.
+pub(crate) fn covered_by_any(products: &[Vec<Fill>], window: &Window) -> Option<Ratio> {
+    let days_covered: BTreeSet<i64> = products.iter().flat_map(|fills| covered(fills, &window.away)).collect();
+    let is_known = products.iter().flatten().any(is_counted);
+    Ratio::of(within(&days_covered, window), days(window)).filter(|_| is_known)
 }
 
 /// Whether a fill was handed over in the window, or covers a day of it.
@@ -223,6 +235,18 @@ mod tests {
         assert_eq!((none.pdc, none.mpr, none.fills, none.runs_out), (None, None, 1, None));
         let habit = [("2024-01-01", 0), ("2024-01-31", 0), ("2024-03-01", 0), ("2024-03-31", 0)];
         assert_eq!(of(&habit, &window("2024-01-01", "2024-04-30")).pdc, None);
+    }
+
+    #[test]
+    fn different_products_of_a_class_do_not_shift_each_other_and_a_day_counts_once() {
+        let fills_of = |list: &[(&str, i64)]| fills(&supplies(list).iter().collect::<Vec<_>>());
+        let products = [fills_of(&[("2024-01-01", 30)]), fills_of(&[("2024-01-16", 30)])];
+        let window = window("2024-01-01", "2024-02-29");
+        // 1 to 30 January and 16 January to 14 February: 45 days, and not the 60 of one product.
+        assert_eq!(ratio(covered_by_any(&products, &window)), (45, 60, String::from("0.750000")));
+        let same = [fills_of(&[("2024-01-01", 30), ("2024-01-16", 30)])];
+        assert_eq!(ratio(covered_by_any(&same, &window)), (60, 60, String::from("1.000000")));
+        assert_eq!(covered_by_any(&[fills_of(&[("2024-01-01", 0)])], &window), None);
     }
 
     proptest! {

@@ -124,15 +124,13 @@ impl Known<'_> {
     /// One group over all products of a class: a day is covered when any of them is in hand.
     fn class<'g>(&self, class: &str, groups: &'g [(&str, Vec<Fill>)]) -> (Vec<Value>, BTreeSet<&'g str>) {
         let is_in = |fills: &[Fill]| self.named(fills).iter().any(|concept| self.rules.concepts.matches(class, concept));
-        let members: Vec<&Vec<Fill>> = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).collect();
+        let members: Vec<Vec<Fill>> = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).cloned().collect();
         let mut all: Vec<Fill> = members.iter().flat_map(|fills| fills.iter().cloned()).collect();
         all.sort_by_key(|fill| fill.handed);
         let window = self.treated(&all);
         let covered: BTreeSet<i64> = members.iter().flat_map(|fills| adherence::covered(fills, &window.away)).collect();
-        let counted = all.iter().any(adherence::is_counted);
-        let pdc = Ratio { over: adherence::within(&covered, &window), under: adherence::days(&window) };
         let figures = Figures {
-            pdc: Some(pdc).filter(|pdc| counted && pdc.under > 0),
+            pdc: adherence::covered_by_any(&members, &window),
             mpr: None,
             mpr_to_end: None,
             ..adherence::figures(&all, &window)
@@ -140,8 +138,8 @@ impl Known<'_> {
         let figures = Figures { runs_out: covered.last().copied(), ..figures };
         let code = json!({"coding": [{"system": PRODUCTS, "code": format!("class|{class}")}], "text": class});
         let group = group(&code, &figures, &window, Vec::new());
-        let used = members.iter().flat_map(|fills| fills.iter()).flat_map(|fill| &fill.dispenses).map(String::as_str).collect();
-        (vec![group], used)
+        let used = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).flatten();
+        (vec![group], used.flat_map(|fill| &fill.dispenses).map(String::as_str).collect())
     }
 
     fn group(&self, product: &str, fills: &[Fill], window: &Window) -> Value {

@@ -1,11 +1,16 @@
-//! `%adherence`: per product group `product`, its `ingredient`s and the `group`s that list them, and of the last 180 days, or of those since the first fill where
-//! that is later: how many they are (`days`), how many were covered (`covered`), and which share that is (`pdc`).
+//! `%adherence`: per product group `product`, its `ingredient`s and the `group`s that list them, and of the last 180 days, or of those
+//! since the first fill where that is later: how many they are (`days`), how many were covered (`covered`), and which share that is
+//! (`pdc`). After them one for each `class`, a group of ingredients of which several products are known: a day is covered when any of
+//! them is in hand, and none shifts another. Counted as `$adherence` counts.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Fact, ingredients};
+use super::{Ask, Fact, ingredients};
+use crate::react::adherence::{Window, covered_by_any, is_counted};
+use crate::react::cover::Fill;
 
 /// How far back adherence is looked at.
 const WINDOW_DAYS: i64 = 180;
@@ -14,22 +19,31 @@ pub(super) const FACT: Fact = Fact {
     name: "adherence",
     kinds: &[],
     value: |ask| {
-        let today = ask.today();
-        let mut groups = Vec::new();
+        let mut found = Vec::new();
+        let mut classes: BTreeMap<&str, Vec<Vec<Fill>>> = BTreeMap::new();
         for (product, fills) in ask.by_product() {
-            let Some(first) = fills.first().map(|fill| fill.first.max(today - WINDOW_DAYS)) else { continue };
-            // A fill of unknown days leaves open what was covered: nothing is said of such a group.
-            if first >= today || fills.iter().any(|fill| fill.last.is_none()) {
-                continue;
+            let groups = ask.groups(product);
+            let own = json!({"product": product, "ingredient": ingredients(product), "group": groups});
+            found.extend(counted(ask, std::slice::from_ref(&fills), own));
+            for group in groups {
+                classes.entry(group).or_default().push(fills.clone());
             }
-            let reaches = |day: i64| fills.iter().any(|fill| fill.first <= day && fill.last.is_some_and(|last| day <= last));
-            let covered = (first..today).filter(|day| reaches(*day)).count();
-            let days = today - first;
-            #[expect(clippy::cast_precision_loss, reason = "at most half a year of days")]
-            let share = covered as f64 / days as f64;
-            let value = json!({"product": product, "ingredient": ingredients(product), "group": ask.groups(product), "days": days, "covered": covered, "pdc": share});
-            groups.push(Cow::Owned(value));
         }
-        groups
+        let several = classes.into_iter().filter(|(_, products)| products.len() > 1);
+        found.extend(several.filter_map(|(class, products)| counted(ask, &products, json!({"class": class}))));
+        found.into_iter().map(Cow::Owned).collect()
     },
 };
+
+/// What these products together come to. A fill of days that nobody told leaves open what was covered: nothing is said then.
+fn counted(ask: &Ask, products: &[Vec<Fill>], mut found: Value) -> Option<Value> {
+    let today = ask.today();
+    let first = products.iter().flatten().map(|fill| fill.first).min()?;
+    let window = Window { from: first.max(today - WINDOW_DAYS), to: today - 1, away: BTreeSet::new() };
+    if window.from > window.to || !products.iter().flatten().all(is_counted) {
+        return None;
+    }
+    let pdc = covered_by_any(products, &window)?;
+    (found["days"], found["covered"], found["pdc"]) = (json!(pdc.under), json!(pdc.over), json!(pdc.value()));
+    Some(found)
+}
