@@ -17,6 +17,7 @@ use crate::react::{self, Made};
 /// The definitions of our own operations. A new one is a file in `profiles/operations/` and its line here.
 pub(super) const DEFINITIONS: &[(&str, &str)] = &[
     ("adherence", include_str!("../../profiles/operations/adherence.json")),
+    ("effect", include_str!("../../profiles/operations/effect.json")),
     ("ledger", include_str!("../../profiles/operations/ledger.json")),
     ("simulate", include_str!("../../profiles/operations/simulate.json")),
     ("why", include_str!("../../profiles/operations/why.json")),

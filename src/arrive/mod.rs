@@ -16,6 +16,7 @@ mod create;
 mod crowd;
 mod delete;
 mod drain;
+mod effect;
 mod everything;
 mod expand;
 mod format;

@@ -10,14 +10,15 @@ use axum::response::Response;
 use super::call::Call;
 use super::outcome::Refusal;
 use super::{
-    adherence, everything, expand, ledger, lookup, matching, meta, pix, simulate, subsumes, translate, validate, validate_code,
-    why,
+    adherence, effect, everything, expand, ledger, lookup, matching, meta, pix, simulate, subsumes, translate, validate,
+    validate_code, why,
 };
 
 /// All operations. A new one is a file here (`arrive/<name>.rs`) with an `OPERATION`, its `mod` line, and its line in this list;
 /// nothing else has to be told about it.
 pub(super) const OPERATIONS: &[&Operation] = &[
     &adherence::OPERATION,
+    &effect::OPERATION,
     &everything::OPERATION,
     &expand::OPERATION,
     &ledger::OPERATION,

@@ -1,6 +1,6 @@
 //! Rows of reaction and delivery: what the beat remembers beside resources.
 
-use super::{Firing, Halt, HaltState, Person};
+use super::{Arm, Firing, Halt, HaltState, Person};
 
 /// One row to be written with a [`super::Unit`].
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub enum Mark {
     },
     /// A rule fired; refuses the unit when the rule may not.
     Fired(Firing),
+    /// A person belongs to those whom a rule contacts, or to those it leaves out; the first time counts.
+    Assigned(Arm),
     /// A rule was stopped, since it would have fired too often.
     Halted(Halt),
     /// A person said what becomes of a rule that was stopped: what waits for that is due now.

@@ -3,6 +3,7 @@
 //! `Ledger::record` is the one door in: resource version, search rows, ledger entry and event become true together.
 //! A new table is one migration per database, of the same number and name, and one file here.
 
+mod arms;
 mod chain;
 pub mod changes;
 mod checkpoints;
@@ -30,6 +31,7 @@ mod verify;
 pub mod versions;
 mod writer;
 
+pub use arms::Arm;
 pub use compartment::Place;
 pub use fresh::Fresh;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};

@@ -186,20 +186,25 @@ pub(super) async fn drop_supply(
 pub(super) async fn supplies(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Supply>, Error> {
     let mut found = Vec::new();
     for mut row in reader.rows(SUPPLIES, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await? {
-        found.push(Supply {
-            person: Person(row.int()?),
-            product: row.text()?,
-            dispense: row.text()?,
-            version: row.int()?,
-            fact: row.int()?,
-            source: row.text()?,
-            handed: row.int()?,
-            days: row.int()?,
-            step: row.text()?,
-            quantity: row.text()?,
-        });
+        found.push(supply_row(&mut row)?);
     }
     Ok(found)
+}
+
+/// A supply, from its person on.
+pub(super) fn supply_row(row: &mut Row) -> Result<Supply, Error> {
+    Ok(Supply {
+        person: Person(row.int()?),
+        product: row.text()?,
+        dispense: row.text()?,
+        version: row.int()?,
+        fact: row.int()?,
+        source: row.text()?,
+        handed: row.int()?,
+        days: row.int()?,
+        step: row.text()?,
+        quantity: row.text()?,
+    })
 }
 
 /// A person said STOP for an address.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::arms;
 use super::chain::{self, Statement};
 use super::dialect::Transaction;
 use super::numbers::Numbers;
@@ -367,6 +368,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                     reach.count();
                 }
             }
+            Mark::Assigned(arm) => arms::assign(transaction, tenant, arm).await?,
             Mark::Halted(halt) => {
                 radius::halt(transaction, tenant, halt).await?;
                 let key = (Arc::clone(&scope.tenant), radius::url(&halt.rule).to_owned());

@@ -6,7 +6,7 @@ use super::gates::{self, Verdict};
 use super::json::text;
 use super::plan::{Edge, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Resource, outputs, overdue};
+use super::{Resource, holdout, outputs, overdue};
 use crate::ledger::{Decision, Due, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
@@ -27,6 +27,8 @@ pub(crate) mod because {
     pub(crate) const TIMELY: &str = "timely";
     /// What makes it pointless has happened.
     pub(crate) const POINTLESS: &str = "pointless";
+    /// The lot left the person out.
+    pub(crate) const HELD_OUT: &str = "held-out";
     /// It was asked for already, for somebody who turned out to be the same person.
     pub(crate) const TWICE: &str = "twice";
 }
@@ -55,6 +57,9 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
     }
     match verdict {
         Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
+        _ if holdout::is_held_out(turn, candidate) => {
+            stop(turn, candidate, Outcome::Stopped, because::HELD_OUT, holdout::WHY);
+        }
         _ => fire(turn, candidate),
     }
 }

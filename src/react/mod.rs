@@ -35,12 +35,15 @@ mod cover;
 mod days;
 mod decide;
 mod detail;
+mod effect;
 mod episode;
 mod facts;
 mod follow;
 mod gates;
 mod heard;
+mod holdout;
 mod index;
+mod intervals;
 mod json;
 mod live;
 mod nudge;
@@ -71,6 +74,7 @@ mod words;
 mod zones;
 
 pub use cover::{Fill, MEDIAN, fills};
+pub use effect::{Effect, Trial};
 pub use live::{Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use person::stoppable;
@@ -85,6 +89,7 @@ pub use stores::organizations;
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub(crate) use words::{Wish, wish};
+pub use zones::day;
 
 use turn::Turn;
 

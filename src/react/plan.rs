@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::activity::Activity;
 use super::concepts::Concepts;
 use super::condition::Condition;
+use super::holdout::Holdout;
 use super::json::{each, text};
 use super::offset::Offset;
 use super::products::Products;
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) once: bool,
     /// How often a day it is expected to fire; 0 when nobody said.
     pub(crate) forecast: i64,
+    /// Whom it leaves out by lot, if anybody.
+    pub(crate) holdout: Option<Holdout>,
     /// What it listens to.
     pub(crate) actions: Vec<Action>,
     /// It acts on what was learned from then on, UTC milliseconds.

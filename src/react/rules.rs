@@ -13,6 +13,7 @@ use super::index::Index;
 use super::json::text;
 use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::products::{self, Products};
+use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
 use super::{Concern, Heard, Occasion, Wants, detail, overdue, person, read, supply};
@@ -86,6 +87,12 @@ impl Rules {
         let mut running: Vec<String> = newest.map(Plan::canonical).collect();
         running.sort();
         running
+    }
+
+    /// The url of the rule that runs under this name: its canonical, or the last part of it.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<String> {
+        self.plans.iter().rev().find(|plan| is_named(plan, name)).map(|plan| plan.url.clone())
     }
 
     /// Whether a rule, `url|version`, is of clinical priority.

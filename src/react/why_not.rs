@@ -70,7 +70,7 @@ fn is_asked(plan: &Plan, asked: Option<&str>) -> bool {
 }
 
 /// A rule is named by its canonical, with or without version, or by the last part of it.
-fn is_named(plan: &Plan, asked: &str) -> bool {
+pub(super) fn is_named(plan: &Plan, asked: &str) -> bool {
     let (url, version) = asked.split_once('|').unwrap_or((asked, ""));
     let is_url = plan.url == url || plan.url.rsplit('/').next() == Some(url.strip_prefix("PlanDefinition/").unwrap_or(url));
     is_url && (version.is_empty() || plan.version == version)
@@ -242,6 +242,7 @@ fn mends(gate: &str) -> String {
             "A day handed over and days of supply that can be known: daysSupply, the order's duration, or quantity and dose."
         }
         because::POINTLESS => "Facts for which what makes it pointless does not hold.",
+        because::HELD_OUT => "A plan-holdout of 0, or another plan-holdout-salt, in a new version of the rule.",
         because::TWICE => "Nothing: the same was asked for already.",
         because::RULE => "A rule that runs again.",
         because::TAKEN => "Nothing: somebody else has seen to it.",

@@ -95,7 +95,8 @@ pub(crate) fn morning(day: Date, zone: &TimeZone) -> Option<i64> {
 }
 
 /// The day, in days since 1970, that a moment falls on in this zone.
-pub(crate) fn day(at: i64, zone: &TimeZone) -> i64 {
+#[must_use]
+pub fn day(at: i64, zone: &TimeZone) -> i64 {
     Timestamp::from_millisecond(at).map_or(0, |stamp| number(zone.to_datetime(stamp).date()))
 }
 

@@ -7,7 +7,7 @@ use crate::database::Database;
 use crate::house::House;
 
 /// Statements that the database has run so far; asking is one of them.
-async fn statements(house: &House) -> i64 {
+pub(crate) async fn statements(house: &House) -> i64 {
     const COUNT: &str = "SELECT sum(calls)::bigint::text FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
         WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'";
     house.database.postgres_words(COUNT).await[0].parse().unwrap()

@@ -48,6 +48,8 @@ mod diary;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod effect;
+#[cfg(test)]
 mod everything;
 #[cfg(test)]
 mod formats;

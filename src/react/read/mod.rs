@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Rules;
 use super::activity::Act;
 use super::concepts::{Concepts, SYSTEMS};
+use super::holdout::Holdout;
 use super::json::{each, extension, number, text};
 use super::plan::{EPISODE_DAYS, PROFILE, Plan};
 use super::products::INGREDIENTS;
@@ -160,6 +161,10 @@ impl Reader<'_> {
         }
         let episode = extension(value, &format!("{EXTENSIONS}plan-episode-window")).and_then(days);
         let forecast = self.forecast(value);
+        let holdout = Holdout::read(value, priority == 1).unwrap_or_else(|why| {
+            self.fault("bad-holdout", "PlanDefinition.extension", &why);
+            None
+        });
         let mut actions = Vec::new();
         for (at, action) in each(value, "action").iter().enumerate() {
             actions.push(self.action(action, &format!("PlanDefinition.action[{at}]")));
@@ -182,6 +187,7 @@ impl Reader<'_> {
             episode_days: episode.unwrap_or(EPISODE_DAYS),
             once: extension(value, &format!("{EXTENSIONS}plan-once")).and_then(Value::as_bool) == Some(true),
             forecast,
+            holdout,
             actions,
             since: 0,
             until: i64::MAX,
