@@ -1,5 +1,5 @@
-//! How a Task of our own may move, and what must stay as it was. Tasks of others move as their senders say.
-//! Follows <https://hl7.org/fhir/R4/task.html#statemachine>.
+//! How a Task or a Communication of our own may move, and what must stay as it was. Those of others move as their senders say.
+//! Follows <https://hl7.org/fhir/R4/task.html#statemachine> and <https://hl7.org/fhir/R4/valueset-event-status.html>.
 
 use serde_json::{Value, json};
 
@@ -8,73 +8,110 @@ use crate::fhir::outcome::Issue;
 /// Everything of ours is named under this root.
 const ROOT: &str = "https://signa.example/fhir/";
 
-/// Where a status may go. What is not listed may only stay, or be marked `entered-in-error`.
-const MOVES: &[(&str, &[&str])] = &[
-    ("draft", &["requested", "cancelled"]),
-    ("requested", &["received", "accepted", "rejected", "cancelled"]),
-    ("received", &["accepted", "rejected", "cancelled"]),
-    ("accepted", &["ready", "in-progress", "cancelled"]),
-    ("ready", &["in-progress", "cancelled"]),
-    ("in-progress", &["on-hold", "completed", "failed", "cancelled"]),
-    ("on-hold", &["in-progress", "failed", "cancelled"]),
-];
+/// How resources of one type may move.
+#[derive(Debug)]
+struct Course {
+    kind: &'static str,
+    /// Where a status may go. What is not listed may only stay, or be marked `entered-in-error`.
+    moves: &'static [(&'static str, &'static [&'static str])],
+    /// References that say what it is about; nobody changes them.
+    kept_references: &'static [&'static str],
+    /// Other elements that stay as we wrote them.
+    kept: &'static [&'static str],
+    /// Statuses that ask why; their reason is told to who looks at it later.
+    reasoned: &'static [&'static str],
+    /// What may be changed.
+    free: &'static str,
+    /// The key of its refusals.
+    key: &'static str,
+}
 
-/// References that say what the Task is about; nobody changes them.
-const KEPT_REFERENCES: [&str; 3] = ["for", "focus", "requester"];
+const TASK: Course = Course {
+    kind: "Task",
+    moves: &[
+        ("draft", &["requested", "cancelled"]),
+        ("requested", &["received", "accepted", "rejected", "cancelled"]),
+        ("received", &["accepted", "rejected", "cancelled"]),
+        ("accepted", &["ready", "in-progress", "cancelled"]),
+        ("ready", &["in-progress", "cancelled"]),
+        ("in-progress", &["on-hold", "completed", "failed", "cancelled"]),
+        ("on-hold", &["in-progress", "failed", "cancelled"]),
+    ],
+    kept_references: &["for", "focus", "requester"],
+    kept: &["instantiatesCanonical", "authoredOn", "intent"],
+    reasoned: &["rejected", "failed", "on-hold", "cancelled"],
+    free: "status, owner, output and notes",
+    key: "task-move",
+};
 
-/// Statuses that ask why; their reason is told to who looks at the Task later.
-const REASONED: [&str; 4] = ["rejected", "failed", "on-hold", "cancelled"];
+/// What waits is taken on, or not done; what is under way comes to an end, rests, or ends in doubt, which may be cleared up.
+const COMMUNICATION: Course = Course {
+    kind: "Communication",
+    moves: &[
+        ("preparation", &["in-progress", "not-done"]),
+        ("in-progress", &["completed", "stopped", "on-hold", "not-done", "unknown"]),
+        ("on-hold", &["in-progress", "stopped"]),
+        ("unknown", &["completed", "stopped", "not-done"]),
+    ],
+    kept_references: &["subject", "sender"],
+    kept: &["instantiatesCanonical", "basedOn", "category", "recipient", "about", "reasonReference", "payload"],
+    reasoned: &["not-done", "stopped", "on-hold"],
+    free: "status, its reason, sent, received and notes",
+    key: "communication-move",
+};
 
-/// Other elements that stay as we wrote them.
-const KEPT: [&str; 3] = ["instantiatesCanonical", "authoredOn", "intent"];
+/// How a resource moves, where we say how.
+fn course(resource: &Value) -> Option<&'static Course> {
+    let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+    [&TASK, &COMMUNICATION].into_iter().find(|course| course.kind == kind)
+}
 
-/// Whether this Task was made by Signa.
+/// Whether resources of this type move only as we say, when they are ours.
+#[must_use]
+pub fn binds(kind: &str) -> bool {
+    [TASK.kind, COMMUNICATION.kind].contains(&kind)
+}
+
+/// Whether this Task or Communication was made by Signa.
 #[must_use]
 pub fn is_ours(task: &Value) -> bool {
     let text = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(ROOT));
     let systems = task.get("identifier").and_then(Value::as_array).into_iter().flatten();
-    task.get("instantiatesCanonical").is_some_and(text) || systems.filter_map(|identifier| identifier.get("system")).any(text)
+    let rules = task.get("instantiatesCanonical");
+    let names_rule = |rules: &Value| text(rules) || rules.as_array().is_some_and(|rules| rules.iter().any(text));
+    rules.is_some_and(names_rule) || systems.filter_map(|identifier| identifier.get("system")).any(text)
 }
 
 /// What is wrong with putting `now` in the place of `was`; `place` begins the places of the issues.
 #[must_use]
 pub fn faults(was: &Value, now: &Value, place: &str) -> Vec<Issue> {
     let mut issues = Vec::new();
+    let Some(course) = course(was) else { return issues };
     let (from, to) = (status(was), status(now));
+    let is_task = course.kind == TASK.kind;
     let silent = || now.get("output").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    if !may_move(from, to) {
-        issues.push(rule(place, "status", &format!("A Task does not move from {from} to {to}; {}", allowed(from))));
-    } else if to == "completed" && silent() {
-        issues.push(rule(place, "output", "A completed Task says what was done: give an output that refers to it."));
+    if !course.may_move(from, to) {
+        let words = format!("A {} does not move from {from} to {to}; {}", course.kind, course.allowed(from));
+        issues.push(course.fault(place, "status", &words));
+    } else if is_task && to == "completed" && silent() {
+        issues.push(course.fault(place, "output", "A completed Task says what was done: give an output that refers to it."));
     }
-    for element in KEPT_REFERENCES {
-        if reference(was, element) != reference(now, element) {
-            issues.push(rule(
-                place,
-                element,
-                "This element of the Task stays as it is; only status, owner, output and notes change.",
-            ));
-        }
-    }
-    for element in KEPT {
-        if was.get(element) != now.get(element) {
-            issues.push(rule(
-                place,
-                element,
-                "This element of the Task stays as it is; only status, owner, output and notes change.",
-            ));
-        }
+    let references = course.kept_references.iter().filter(|element| reference(was, element) != reference(now, element));
+    let others = course.kept.iter().filter(|element| was.get(**element) != now.get(**element));
+    for element in references.chain(others) {
+        let words = format!("This element of the {} stays as it is; only {} change.", course.kind, course.free);
+        issues.push(course.fault(place, element, &words));
     }
     let claims = matches!(from, "draft" | "requested" | "received") && matches!(to, "requested" | "received" | "accepted");
-    if !claims && reference(was, "owner") != reference(now, "owner") {
-        issues.push(rule(place, "owner", "The owner changes only when the Task is claimed (status accepted)."));
+    if is_task && !claims && reference(was, "owner") != reference(now, "owner") {
+        issues.push(course.fault(place, "owner", "The owner changes only when the Task is claimed (status accepted)."));
     }
     issues
 }
 
-/// Says that no reason was given, where the status asks for one: a Task must not be put aside in silence.
+/// Says that no reason was given, where the status asks for one: nothing of ours must be put aside in silence.
 pub fn give_reason(now: &mut Value) {
-    let reasoned = REASONED.contains(&status(now));
+    let reasoned = course(now).is_some_and(|course| course.reasoned.contains(&status(now)));
     if reasoned && now.get("statusReason").and_then(|reason| reason.get("text")).is_none() {
         match now.get_mut("statusReason").and_then(Value::as_object_mut) {
             Some(reason) => {
@@ -90,18 +127,24 @@ pub fn give_reason(now: &mut Value) {
 /// Stands where nobody said why.
 const NO_REASON: &str = "No reason was given.";
 
-fn may_move(from: &str, to: &str) -> bool {
-    from == to || to == "entered-in-error" || next(from).contains(&to)
-}
+impl Course {
+    fn fault(&self, place: &str, element: &str, words: &str) -> Issue {
+        Issue::error("business-rule", self.key, format!("{place}.{element}"), words)
+    }
 
-fn next(from: &str) -> &'static [&'static str] {
-    MOVES.iter().find(|(status, _)| *status == from).map_or(&[], |(_, next)| next)
-}
+    fn may_move(&self, from: &str, to: &str) -> bool {
+        from == to || to == "entered-in-error" || self.next(from).contains(&to)
+    }
 
-fn allowed(from: &str) -> String {
-    match next(from) {
-        [] => format!("{from} is an end, and can only be marked entered-in-error."),
-        next => format!("from {from} it moves to {} or entered-in-error.", next.join(", ")),
+    fn next(&self, from: &str) -> &'static [&'static str] {
+        self.moves.iter().find(|(status, _)| *status == from).map_or(&[], |(_, next)| next)
+    }
+
+    fn allowed(&self, from: &str) -> String {
+        match self.next(from) {
+            [] => format!("{from} is an end, and can only be marked entered-in-error."),
+            next => format!("from {from} it moves to {} or entered-in-error.", next.join(", ")),
+        }
     }
 }
 
@@ -114,10 +157,6 @@ fn reference<'a>(task: &'a Value, element: &str) -> (Option<&'a Value>, Option<&
     let reference = task.get(element);
     let part = |name| reference.and_then(|reference| reference.get(name));
     (part("reference"), part("identifier"))
-}
-
-fn rule(place: &str, element: &str, words: &str) -> Issue {
-    Issue::error("business-rule", "task-move", format!("{place}.{element}"), words)
 }
 
 #[cfg(test)]
@@ -215,6 +254,48 @@ mod tests {
         assert_eq!(faults(&claimed, &with("accepted", "owner", "PractitionerRole/q"), "Task")[0].expression, "Task.owner");
         assert_eq!(faults(&task("requested"), &with("accepted", "for", "Patient/2"), "Task")[0].expression, "Task.for");
         assert_eq!(faults(&task("requested"), &with("accepted", "for", "Patient/1"), "Task"), []);
+    }
+
+    const EVENTS: [&str; 8] =
+        ["preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"];
+
+    /// The same for a Communication.
+    const SPOKEN: [&str; 8] = [
+        "xxx...x.", // preparation
+        ".xxxxxxx", // in-progress
+        "..x...x.", // not-done
+        ".x.xx.x.", // on-hold
+        "....x.x.", // stopped
+        ".....xx.", // completed
+        "......x.", // entered-in-error
+        "..x.xxxx", // unknown
+    ];
+
+    fn message(status: &str) -> Value {
+        json!({
+            "resourceType": "Communication",
+            "instantiatesCanonical": ["https://signa.example/fhir/PlanDefinition/refill|1"],
+            "status": status,
+            "subject": {"reference": "Patient/1"},
+            "payload": [{"contentString": "x"}],
+        })
+    }
+
+    #[test]
+    fn exactly_these_of_all_moves_of_a_communication_are_allowed() {
+        for (from, line) in EVENTS.iter().zip(SPOKEN) {
+            for (to, legal) in EVENTS.iter().zip(line.chars()) {
+                let issues = faults(&message(from), &message(to), "Communication");
+                assert_eq!(issues.is_empty(), legal == 'x', "{from} to {to}: {issues:?}");
+            }
+        }
+        assert!(is_ours(&message("preparation")) && binds("Communication") && !binds("Observation"));
+        let mut other = message("in-progress");
+        other["payload"] = json!([{"contentString": "y"}]);
+        assert_eq!(faults(&message("preparation"), &other, "Communication")[0].expression, "Communication.payload");
+        let mut silent = message("not-done");
+        give_reason(&mut silent);
+        assert_eq!(silent["statusReason"]["text"], NO_REASON);
     }
 
     #[test]

@@ -141,13 +141,13 @@ impl Flow {
         Aim::Write { id, when: Precondition::Absent, guarded: false }
     }
 
-    /// An update of this resource. A Task of our own moves only as Tasks move, from the version that was looked at.
+    /// An update of this resource. What is our own moves only as such things move, from the version that was looked at.
     async fn replace(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Aim, Refused> {
         let plain = Aim::Write { id: id.to_owned(), when: precondition(wish), guarded: false };
-        if wish.kind != "Task" {
+        if !moves::binds(&wish.kind) {
             return Ok(plain);
         }
-        let current = self.ledger.read(&sender.scope, "Task", id).await.map_err(super::broken)?;
+        let current = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(super::broken)?;
         let Some(current) = current.filter(|current| !current.deleted) else { return Ok(plain) };
         let was = current.value();
         if !moves::is_ours(&was) {
@@ -161,16 +161,20 @@ impl Flow {
         Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
     }
 
-    /// A Task of our own takes a step only as Tasks move; when it did, we say.
+    /// What is our own takes a step only as such things move; when a Task did, we say.
     pub(super) fn step(&self, was: &Value, wish: &mut Interaction) -> Result<(), Refused> {
         let place = wish.place();
-        let Some(resource) = wish.resource.as_mut().filter(|_| wish.kind == "Task" && moves::is_ours(was)) else { return Ok(()) };
+        let Some(resource) = wish.resource.as_mut().filter(|_| moves::binds(&wish.kind) && moves::is_ours(was)) else {
+            return Ok(());
+        };
         let faults = moves::faults(was, resource, &place);
         if !faults.is_empty() {
             return Err(Refused::Rule(faults));
         }
         moves::give_reason(resource);
-        resource["lastModified"] = time::instant(self.clock.now()).into();
+        if wish.kind == "Task" {
+            resource["lastModified"] = time::instant(self.clock.now()).into();
+        }
         Ok(())
     }
 

@@ -36,6 +36,8 @@ mod conditions;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod corrections;
+#[cfg(test)]
 mod costs;
 #[cfg(test)]
 mod databases;
@@ -63,6 +65,8 @@ mod import;
 mod matching;
 #[cfg(test)]
 mod merges;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
