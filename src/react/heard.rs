@@ -6,7 +6,7 @@ use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Resource, nudge, overdue, person, refill};
+use super::{Heard, Resource, merged, nudge, overdue, person, refill};
 use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -29,8 +29,10 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
         overdue::ended(turn, event);
         now.extend(nudge::hear(turn, event));
     }
-    if events.iter().any(|event| event.line == Line::Linked) {
-        nudge::once(turn);
+    let tells_who = |event: &Heard| event.line == Line::Linked || event.resource.kind == "Patient";
+    if events.iter().any(tells_who) && turn.story.united.len() > 1 {
+        merged::once(turn);
+        merged::move_tasks(turn);
     }
     let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
     nudge::drop_pointless(turn, &kinds);

@@ -46,6 +46,7 @@ mod index;
 mod intervals;
 mod json;
 mod live;
+mod merged;
 mod nudge;
 mod offset;
 mod outputs;

@@ -78,6 +78,8 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
     }
     if event.line == Line::Deleted || supply::is_reversed(&event.resource) {
         take_back(turn, event);
+    } else if event.line == Line::Updated {
+        correct(turn, event);
     }
     now
 }
@@ -165,6 +167,25 @@ fn take_back(turn: &mut Turn, event: &Heard) {
     }
 }
 
+/// A fact was corrected. What was asked for because of what it said before, and is not the rule's matter any more, is taken back,
+/// whoever is at it. A product that is only referred to and not loaded tells nothing.
+fn correct(turn: &mut Turn, event: &Heard) {
+    let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
+    let subject = Subject::of(kind, value, turn.story);
+    let prefix = format!("{}/_history/", event.resource.reference());
+    for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
+        let step = turn.rules.plan(&decision.rule).and_then(|plan| plan.step(&decision.step));
+        let Some((action, _)) = step.filter(|(action, _)| action.triggers.iter().any(|trigger| trigger.kind == kind)) else {
+            continue;
+        };
+        if !subject.refers() && !action.is_about(&turn.rules.concepts, &turn.rules.products, subject) {
+            let why = "What it rests on was corrected: it is nothing any more that the rule is about.";
+            cancel_task(turn, &decision, because::REVERSED, why);
+            mark_said(turn, &decision);
+        }
+    }
+}
+
 /// Something about the person changed: what gates hold is to be decided again.
 pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
     let held = turn.dues.values().filter(|due| Detail::read(&due.detail).held);
@@ -184,17 +205,6 @@ pub(super) fn drop_pointless(turn: &mut Turn, kinds: &BTreeSet<&str>) {
         }
         if let Some(why) = pointless(turn, &candidate) {
             stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
-        }
-    }
-}
-
-/// Persons were united: what was asked for of both is asked for once.
-pub(super) fn once(turn: &mut Turn) {
-    let mut first: BTreeSet<(String, String, String)> = BTreeSet::new();
-    for decision in turn.fired_where(|decision| decision.recorded.starts_with("Task/")) {
-        let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
-        if !first.insert((url, decision.step.clone(), decision.episode.clone())) {
-            cancel_task(turn, &decision, because::TWICE, "The same was asked for already: two records were of one person.");
         }
     }
 }

@@ -28,11 +28,13 @@ pub(crate) struct Recipient<'a> {
 
 /// The Patient resource that stands for the person: active, not replaced, the smallest id first.
 pub(crate) fn patient(story: &Story) -> Option<&Resource> {
-    let stands = |patient: &&Resource| {
-        let is_active = patient.value.get("active").and_then(Value::as_bool).unwrap_or(true);
-        is_active && !each(&patient.value, "link").iter().any(|link| text(link, "type") == Some("replaced-by"))
-    };
-    story.current("Patient").filter(stands).min_by(|a, b| a.id.cmp(&b.id))
+    story.current("Patient").filter(|patient| stands(&patient.value)).min_by(|a, b| a.id.cmp(&b.id))
+}
+
+/// Whether a Patient stands for its person: active, and not replaced.
+pub(crate) fn stands(patient: &Value) -> bool {
+    let is_active = patient.get("active").and_then(Value::as_bool).unwrap_or(true);
+    is_active && !each(patient, "link").iter().any(|link| text(link, "type") == Some("replaced-by"))
 }
 
 /// Whether any Patient resource of the person says that they died.

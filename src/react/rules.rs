@@ -153,13 +153,22 @@ impl Rules {
         }
         match kind {
             "MedicationDispense" => Concern::Rules,
-            "Patient" if person::says_died(value) => Concern::Rules,
+            // Who is replaced by another record leaves Tasks behind.
+            "Patient" if person::says_died(value) || !person::stands(value) => Concern::Rules,
             "MedicationRequest" if therapy::has_ended(value) => Concern::Rules,
             "Communication" if words::wish(value).is_some() => Concern::Rules,
             "Task" if overdue::has_ended(value) => Concern::Rules,
             _ if self.is_moved(kind, line, value) => Concern::Rules,
             "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
             _ if self.stops.contains(kind) => Concern::Pending,
+            // It may have been corrected into something that no rule is about: what was asked for because of it is taken back.
+            _ if line == Line::Updated && self.index.knows(kind) => {
+                if supply::is_corrected(value) {
+                    Concern::Rules
+                } else {
+                    Concern::Pending
+                }
+            }
             _ => Concern::Nothing,
         }
     }

@@ -84,6 +84,11 @@ pub(crate) fn is_undone(resource: &Value) -> bool {
     matches!(text(resource, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
 }
 
+/// Whether its status says that a resource was corrected.
+pub(crate) fn is_corrected(resource: &Value) -> bool {
+    matches!(text(resource, "status"), Some("corrected" | "amended" | "appended"))
+}
+
 /// The day it was handed over, else prepared, where that is known to the day.
 fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
     let written = text(value, "whenHandedOver").or_else(|| text(value, "whenPrepared"))?;

@@ -121,3 +121,50 @@ async fn other_links_unite_nobody() {
     house.put(&patient("later")).await.is(201);
     assert_eq!(house.get("Patient/later/$everything?_type=Condition").await.is(200).ids(), ["d"]);
 }
+
+/// The calls about a refill that stand for a patient.
+async fn calls(house: &House, patient: &str, status: &str) -> Vec<Value> {
+    house.all(&format!("Task?patient={patient}&status={status}&code=refill-call")).await
+}
+
+// An open Task for a record that is given up goes over to the one that stands and says so; where both had the same, one is cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn open_tasks_go_over_to_the_record_that_stands() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    for name in ["new", "old"] {
+        house.put(&patient(name)).await.is(201);
+        house.put(&dispense(&format!("d-{name}"), name, "2026-06-01")).await.is(201);
+    }
+    house.days(31).await;
+    let claimed = calls(&house, "old", "requested").await.remove(0);
+    house.put(&claimed.clone().with("status", "accepted")).await.is(200);
+    house.put(&replaced("old", "new")).await.is(200);
+    house.beat().await;
+    let cancelled = calls(&house, "new,old", "cancelled").await;
+    assert_eq!(cancelled.len(), 1);
+    assert_eq!(cancelled[0]["statusReason"]["coding"][0]["code"], "twice");
+    let open = calls(&house, "new,old", "requested,accepted").await;
+    assert_eq!((open.len(), &open[0]["for"]["reference"]), (1, &json!("Patient/new")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claimed_task_goes_over_as_it_is() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    house.put(&patient("new")).await.is(201);
+    house.put(&patient("old")).await.is(201);
+    house.put(&dispense("d", "old", "2026-06-01")).await.is(201);
+    house.days(31).await;
+    let claimed = calls(&house, "old", "requested").await.remove(0);
+    house.put(&claimed.with("status", "accepted")).await.is(200);
+    house.put(&replaced("old", "new")).await.is(200);
+    house.beat().await;
+    let moved = calls(&house, "new", "accepted").await.remove(0);
+    assert!(moved["note"][0]["text"].as_str().unwrap().contains("Patient/old"), "{moved}");
+    assert!(calls(&house, "old", "accepted").await.is_empty());
+    // Told again, nothing changes.
+    house.put(&replaced("old", "new").with("gender", "other")).await.is(200);
+    house.beat().await;
+    assert_eq!(calls(&house, "new", "accepted").await, [moved]);
+}

@@ -1,0 +1,80 @@
+//! Two records turned out to be of one person: what was asked for of both is asked for once, and for the record that stands.
+//! Follows <https://hl7.org/fhir/R4/patient.html#maintenance>.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::decide::{OPEN, because, cancel_task};
+use super::json::{each, local, reference, text};
+use super::person;
+use super::turn::Turn;
+use crate::fhir::time::instant;
+use crate::ledger::Decision;
+
+/// What was asked for of both is asked for once.
+pub(super) fn once(turn: &mut Turn) {
+    let mut first: BTreeSet<(String, String, String)> = BTreeSet::new();
+    for decision in asked_for(turn) {
+        let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
+        if !first.insert((url, decision.step.clone(), decision.episode.clone())) {
+            cancel_task(turn, &decision, because::TWICE, "The same was asked for already: two records were of one person.");
+        }
+    }
+}
+
+/// An open Task for a record that stands no longer goes over to the one that does, and says why.
+pub(super) fn move_tasks(turn: &mut Turn) {
+    let story = turn.story;
+    let Some(patient) = person::patient(story) else { return };
+    for decision in asked_for(turn) {
+        let Some(task) = story.find(&decision.recorded).filter(|task| !task.deleted) else { continue };
+        let is_open = text(&task.value, "status").is_some_and(|status| OPEN.contains(&status));
+        let named = reference(&task.value, "for").and_then(local);
+        let stands = |named: &String| story.find(named).is_some_and(|known| !known.deleted && person::stands(&known.value));
+        if is_open && named.is_some_and(|named| !stands(&named)) {
+            turn.record("Task", moved(&task.value, &patient.reference(), story.now));
+        }
+    }
+}
+
+/// Tasks that are still asked for, as far as was decided.
+fn asked_for(turn: &Turn) -> Vec<Decision> {
+    turn.fired_where(|decision| decision.recorded == format!("Task/{}", decision.output))
+}
+
+fn moved(task: &Value, patient: &str, now: i64) -> Value {
+    let mut moved = task.clone();
+    let mut notes = each(task, "note").to_vec();
+    let before = reference(task, "for").unwrap_or_default();
+    notes.push(json!({"time": instant(now), "text": format!("Two records were of one person: it was asked for {before}.")}));
+    let Some(members) = moved.as_object_mut() else { return moved };
+    members.shift_remove("meta");
+    members.insert(String::from("for"), json!({"reference": patient}));
+    members.insert(String::from("lastModified"), json!(instant(now)));
+    if members.contains_key("note") {
+        members.insert(String::from("note"), json!(notes));
+    } else {
+        let at = members.keys().position(|name| matches!(name.as_str(), "relevantHistory" | "restriction" | "input" | "output"));
+        members.shift_insert(at.unwrap_or(members.len()), String::from("note"), json!(notes));
+    }
+    moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_task_says_for_whom_it_was_and_keeps_its_order() {
+        let task = json!({"resourceType": "Task", "id": "1", "meta": {}, "status": "accepted", "for": {"reference": "Patient/old"},
+            "lastModified": "x", "restriction": {}});
+        let once = moved(&task, "Patient/new", 0);
+        let names: Vec<&String> = once.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["resourceType", "id", "status", "for", "lastModified", "note", "restriction"]);
+        assert_eq!((&once["status"], &once["for"]["reference"]), (&json!("accepted"), &json!("Patient/new")));
+        let twice = moved(&once, "Patient/newer", 0);
+        assert!(twice["note"][0]["text"].as_str().unwrap().contains("Patient/old"));
+        assert!(twice["note"][1]["text"].as_str().unwrap().contains("Patient/new"));
+    }
+}
