@@ -100,6 +100,10 @@ fn refusal(set: &Set, why: &Unexpandable) -> Refusal {
             format!("A filter over the code system {url} has an operator that is not understood."),
         ),
         Unexpandable::TooMany => ("too-costly", "too-many-codes", format!("The set has more than {CODES_MAX} codes; narrow it.")),
+        Unexpandable::TooCostly => {
+            let words = "Its sets, excludes and filters ask for more work than one expansion may do; make it simpler.";
+            ("too-costly", "too-costly", String::from(words))
+        }
         Unexpandable::TooDeep => {
             ("processing", "sets-too-deep", String::from("Its value sets name each other too deep or in a circle."))
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::compile::STANDARD;
 use super::surroundings::Surroundings;
-use super::walk::{Inspector, VALUES_MAX};
+use super::walk::{Inspector, LOOKS_A_VALUE, VALUES_MAX};
 use crate::check::canon::Canon;
 use crate::check::findings::Findings;
 use crate::check::json::DEPTH_MAX;
@@ -78,7 +78,7 @@ fn one<'v>(
 ) {
     let url = node.value().and_then(|value| value.get("url")).and_then(Value::as_str).unwrap_or_default();
     if let Some(profile) = canon.profile(url).filter(|profile| profile.kind == "Extension") {
-        let left = Cell::new(VALUES_MAX);
+        let left = Cell::new(VALUES_MAX * LOOKS_A_VALUE);
         let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
         inspector.inspect(node, place, findings);
         let fits = |(sort, expression): &(String, String)| may_stand(sort, expression, parent, standing);

@@ -16,7 +16,7 @@ mod walk;
 pub use compile::ELEMENTS_MAX;
 pub use rule::Profile;
 pub use surroundings::Neighbour;
-pub use walk::{NESTED_MAX, VALUES_MAX};
+pub use walk::{LOOKS_A_VALUE, NESTED_MAX, VALUES_MAX};
 
 use std::cell::Cell;
 
@@ -111,7 +111,7 @@ fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings:
 /// Holds one profile against the resource at hand; false if it is not known.
 fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_>, findings: &mut Findings) -> bool {
     let Some(profile) = canon.profile(address) else { return false };
-    let left = Cell::new(VALUES_MAX);
+    let left = Cell::new(VALUES_MAX * LOOKS_A_VALUE);
     let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
     let kind = around.resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
     if profile.kind != kind {

@@ -57,6 +57,9 @@ impl<'c, 'v> Inspector<'c, 'v> {
 
     /// Whether a value is what the slice says, as far as this discriminator looks.
     fn tells(&self, discriminator: &'c Discriminator, slice: &'c Rule, node: Node<'v>) -> bool {
+        if !self.spend(1) {
+            return false;
+        }
         let found = self.select(node, &discriminator.steps);
         if discriminator.by == By::Value
             && discriminator.steps == [Step::Member(String::from("url"))]
@@ -121,6 +124,9 @@ impl<'c, 'v> Inspector<'c, 'v> {
 
     /// Whether a value has what a rule fixes, at the element itself or below; `None` if the rule fixes nothing.
     fn meets(&self, said: &'c Rule, node: Node<'v>) -> Option<bool> {
+        if !self.spend(1) {
+            return None;
+        }
         let value = node.value();
         let mut met = None;
         let mut add = |is_met: bool| met = Some(met.unwrap_or(true) && is_met);
@@ -156,6 +162,9 @@ impl<'c, 'v> Inspector<'c, 'v> {
     fn select(&self, node: Node<'v>, steps: &[Step]) -> Vec<Node<'v>> {
         let mut nodes = vec![node];
         for step in steps {
+            if !self.spend(nodes.len()) {
+                return Vec::new();
+            }
             let mut next = Vec::new();
             for node in nodes {
                 match step {

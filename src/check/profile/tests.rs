@@ -305,6 +305,30 @@ fn a_profile_that_multiplies_is_given_up_in_time() {
     assert!(told(&canon, &patient(&json!({"extension": [deep]}))).contains(&String::from("profile-too-costly Patient")));
 }
 
+/// Each of many values is held against each of many slices: that is counted, and what was not looked at is not called wrong.
+#[test]
+fn slices_take_so_many_looks_and_no_more() {
+    let sliced = |slices: usize, openness: &str| {
+        let mut rules = vec![json!({"id": "identifier", "min": 0, "max": "*",
+            "slicing": {"discriminator": [{"type": "value", "path": "system"}], "rules": openness}})];
+        for slice in 0..slices {
+            rules.push(json!({"id": format!("identifier:s{slice}"), "sliceName": format!("s{slice}"), "min": 0, "max": "*"}));
+            rules.push(
+                json!({"id": format!("identifier:s{slice}.system"), "min": 1, "max": "1", "fixedUri": format!("urn:s{slice}")}),
+            );
+        }
+        Value::from(rules)
+    };
+    let identifiers = |count: usize| {
+        let all: Vec<Value> = (0..count).map(|at| json!({"system": "urn:none", "value": at.to_string()})).collect();
+        patient(&json!({"identifier": all}))
+    };
+    let few = found("Patient", &sliced(50, "closed"), &identifiers(50));
+    assert_eq!((few.len(), few[0].as_str()), (50, "profile-slice Patient.identifier[0]"));
+    assert_eq!(found("Patient", &sliced(50, "open"), &identifiers(50)), Vec::<String>::new());
+    assert_eq!(found("Patient", &sliced(500, "open"), &identifiers(2_000)), ["profile-too-costly Patient"]);
+}
+
 /// A chain without end would take the whole stack, when it is made into rules as when it is let go: such a profile is known,
 /// and holds nothing.
 #[test]

@@ -21,6 +21,9 @@ pub const NESTED_MAX: usize = 8;
 /// some thousands.
 pub const VALUES_MAX: usize = 100_000;
 
+/// To hold a value against its rule is the work of so many looks that tell whether it is of a slice.
+pub const LOOKS_A_VALUE: usize = 10;
+
 /// Holds profiles against one resource.
 pub(super) struct Inspector<'c, 'v> {
     pub(super) canon: &'c Canon,
@@ -28,7 +31,7 @@ pub(super) struct Inspector<'c, 'v> {
     /// The profile at hand, by whose name a fault is told.
     pub(super) profile: &'c Profile,
     pub(super) nested: usize,
-    /// How many values may still be looked at.
+    /// How many looks may still be taken.
     pub(super) left: &'c Cell<usize>,
 }
 
@@ -62,17 +65,26 @@ impl<'c, 'v> Inspector<'c, 'v> {
     }
 
     pub(super) fn fault(&self, code: &'static str, key: &'static str, place: &Place<'_>, words: &str, findings: &mut Findings) {
+        // What could not be looked at any more is not known to be wrong.
+        if self.left.get() == 0 {
+            return;
+        }
         let words = format!("{words} The profile {} asks for it.", self.profile.url);
         let issue = if self.profile.is_advice { Issue::warning } else { Issue::error };
         findings.push_each(issue(code, key, place.to_string(), words));
     }
 
-    fn value(&self, rule: &'c Rule, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
+    /// Takes so many looks more; false when that is too many.
+    pub(super) fn spend(&self, looks: usize) -> bool {
         let left = self.left.get();
-        if left == 0 {
+        self.left.set(left.saturating_sub(looks));
+        left > 0
+    }
+
+    fn value(&self, rule: &'c Rule, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
+        if !self.spend(LOOKS_A_VALUE) {
             return;
         }
-        self.left.set(left - 1);
         self.kind(rule, node, place, findings);
         self.content(rule, node, place, findings);
         if let Some(binding) = &rule.binding {

@@ -4,11 +4,14 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::set::{By, PARTS_MAX, Part, Set, Walk};
+use super::set::{By, Part, Set, Walk};
 use super::{Member, Terms};
 
 /// An expansion lists so many codes at most.
 pub const CODES_MAX: usize = 20_000;
+
+/// So many steps are taken for one expansion: codes, the sets that take each of them in or out, filters, concepts above.
+pub const STEPS_MAX: usize = 2_000_000;
 
 /// A code of an expansion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +50,15 @@ pub enum Unexpandable {
     TooMany,
     /// Sets name each other too deep, or in a circle.
     TooDeep,
+    /// To list it takes more than [`STEPS_MAX`].
+    TooCostly,
 }
 
 impl Terms {
     /// The codes of a set.
     pub fn expand(&self, set: &Set) -> Result<Expansion, Unexpandable> {
         let mut expansion = Expansion::default();
-        self.expand_into(set, &mut expansion, &mut HashSet::new(), Walk::new(&Cell::new(PARTS_MAX)))?;
+        self.expand_into(set, &mut expansion, &mut HashSet::new(), Walk::new(&Cell::new(STEPS_MAX)))?;
         Ok(expansion)
     }
 
@@ -66,14 +71,14 @@ impl Terms {
     ) -> Result<(), Unexpandable> {
         for part in &set.includes {
             if !at.goes_on() {
-                return Err(Unexpandable::TooDeep);
+                return Err(if at.is_spent() { Unexpandable::TooCostly } else { Unexpandable::TooDeep });
             }
             for code in self.part(part, expansion, at)? {
-                let is_out = |exclude: &Part| exclude.takes(self, &code);
                 let mut is_excluded = false;
                 for exclude in &set.excludes {
-                    match is_out(exclude) {
+                    match exclude.has(self, Some(&code.system), &code.code, at) {
                         Member::Yes => is_excluded = true,
+                        Member::Unknown if at.is_spent() => return Err(Unexpandable::TooCostly),
                         Member::Unknown => return Err(Unexpandable::NoSystem(exclude.system.clone())),
                         Member::No => {}
                     }
@@ -100,15 +105,19 @@ impl Terms {
             inner.used.into_iter().for_each(|system| note(&mut expansion.used, system));
             inner.codes
         } else {
-            self.of_system(part, expansion)?
+            self.of_system(part, expansion, at)?
         };
+        if !at.spend(codes.len()) {
+            return Err(Unexpandable::TooCostly);
+        }
         let mut kept = Vec::with_capacity(codes.len());
         for code in codes {
             let mut is_in = true;
             for url in &part.sets {
-                match self.member(url, Some(&code.system), &code.code) {
+                match self.member_at(url, Some(&code.system), &code.code, at.deeper()) {
                     Member::Yes => {}
                     Member::No => is_in = false,
+                    Member::Unknown if at.is_spent() => return Err(Unexpandable::TooCostly),
                     Member::Unknown => return Err(Unexpandable::NoSet(url.clone())),
                 }
             }
@@ -119,7 +128,7 @@ impl Terms {
         Ok(kept)
     }
 
-    fn of_system(&self, part: &Part, expansion: &mut Expansion) -> Result<Vec<Code>, Unexpandable> {
+    fn of_system(&self, part: &Part, expansion: &mut Expansion, at: Walk<'_>) -> Result<Vec<Code>, Unexpandable> {
         let known = self.system(&part.system);
         note(
             &mut expansion.used,
@@ -151,17 +160,15 @@ impl Terms {
         }
         let mut codes = Vec::new();
         for concept in &known.concepts {
-            if part.filters.iter().all(|filter| filter.takes(&known, concept) == Member::Yes) {
+            if !at.spend(1) {
+                return Err(Unexpandable::TooCostly);
+            }
+            if part.filters.iter().all(|filter| filter.takes(&known, concept, at) == Member::Yes) {
                 codes.push(code(&concept.code, &concept.display, concept.is_abstract));
             }
         }
-        Ok(codes)
-    }
-}
-
-impl Part {
-    fn takes(&self, terms: &Terms, code: &Code) -> Member {
-        self.has(terms, Some(&code.system), &code.code, Walk::new(&Cell::new(PARTS_MAX)))
+        // What a filter could not find out may not be left out in silence.
+        if at.is_spent() { Err(Unexpandable::TooCostly) } else { Ok(codes) }
     }
 }
 

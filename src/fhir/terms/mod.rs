@@ -13,7 +13,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use expand::{CODES_MAX, Code, Expansion, Unexpandable};
+pub use expand::{CODES_MAX, Code, Expansion, STEPS_MAX, Unexpandable};
 pub use map::{Equivalent, Map, is_match};
 pub use set::{DEPTH_MAX, PARTS_MAX, Set};
 pub use system::{ANCESTORS_MAX, Concept, System};

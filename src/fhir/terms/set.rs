@@ -13,8 +13,11 @@ use super::{Member, Terms};
 /// Value sets may name each other so deep.
 pub const DEPTH_MAX: usize = 16;
 
-/// So many parts of sets are looked at for one answer.
+/// So many steps are taken to find out whether a set has one code: parts of sets, properties, concepts above.
 pub const PARTS_MAX: usize = 20_000;
+
+/// A filter's value of so many letters counts as one step more, each time that it is read through.
+const LETTERS_A_STEP: usize = 64;
 
 /// A set has so many regular expressions at most; what one beyond them would say is unknown.
 pub(super) const PATTERNS_MAX: usize = 64;
@@ -41,9 +44,19 @@ impl<'w> Walk<'w> {
 
     /// Takes one more step; false if that is too much.
     pub(super) fn goes_on(self) -> bool {
+        self.spend(1) && self.depth <= DEPTH_MAX
+    }
+
+    /// Takes so many more steps, however deep; false if that is too much.
+    pub(super) fn spend(self, steps: usize) -> bool {
         let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0 && self.depth <= DEPTH_MAX
+        self.left.set(left.saturating_sub(steps));
+        left > 0
+    }
+
+    /// Whether all steps were taken.
+    pub(super) fn is_spent(self) -> bool {
+        self.left.get() == 0
     }
 }
 
@@ -171,7 +184,7 @@ impl Part {
         answer = both(
             answer,
             match known.concept(code) {
-                Some(concept) => self.filters.iter().map(|filter| filter.takes(&known, concept)).fold(Member::Yes, both),
+                Some(concept) => self.filters.iter().map(|filter| filter.takes(&known, concept, at)).fold(Member::Yes, both),
                 None if known.is_complete => Member::No,
                 None => Member::Unknown,
             },
@@ -199,20 +212,24 @@ impl Part {
 }
 
 impl Filter {
-    /// Whether a concept meets it.
-    pub(super) fn takes(&self, system: &System, concept: &Concept) -> Member {
+    /// Whether a concept meets it; unknown when that is too much to find out.
+    pub(super) fn takes(&self, system: &System, concept: &Concept, at: Walk<'_>) -> Member {
+        if !at.spend(1 + concept.properties.len() + self.value.len() / LETTERS_A_STEP) {
+            return Member::Unknown;
+        }
         let values = || system.property(concept, &self.property);
-        let is_below = || system.is_below(concept, &self.value);
+        let is_below = || system.below(concept, &self.value, at);
         let any = |is_it: &dyn Fn(&str) -> bool| values().iter().any(|value| is_it(value));
         let met = match self.by {
-            By::Equal => any(&|value| value == self.value),
-            By::IsA => concept.code == self.value || is_below(),
-            By::DescendentOf => is_below(),
-            By::IsNotA => concept.code != self.value && !is_below(),
+            By::IsA | By::Generalizes if concept.code == self.value => true,
+            By::IsA | By::DescendentOf => return is_below(),
+            By::IsNotA if concept.code == self.value => false,
+            By::IsNotA => return not(is_below()),
             By::Generalizes => {
-                concept.code == self.value
-                    || system.concept(&self.value).is_some_and(|other| system.is_below(other, &concept.code))
+                let other = system.concept(&self.value);
+                return other.map_or(Member::No, |other| system.below(other, &concept.code, at));
             }
+            By::Equal => any(&|value| value == self.value),
             By::Regex => match &self.pattern {
                 Some(pattern) => any(&|value| pattern.is_match(value)),
                 None => return Member::Unknown,
@@ -223,6 +240,14 @@ impl Filter {
             By::Other => return Member::Unknown,
         };
         if met { Member::Yes } else { Member::No }
+    }
+}
+
+fn not(answer: Member) -> Member {
+    match answer {
+        Member::Yes => Member::No,
+        Member::No => Member::Yes,
+        Member::Unknown => Member::Unknown,
     }
 }
 

@@ -1,9 +1,13 @@
 //! A code system: its codes, what they are called, and how they lie under each other.
 //! Follows <https://hl7.org/fhir/R4/codesystem.html>.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+
+use super::Member;
+use super::set::{PARTS_MAX, Walk};
 
 /// So many concepts above one are looked at; the deepest real hierarchies have some dozens.
 pub const ANCESTORS_MAX: usize = 2_000;
@@ -96,18 +100,26 @@ impl System {
     /// Whether a concept lies under another, at any depth; nothing lies under itself.
     #[must_use]
     pub fn is_below(&self, concept: &Concept, above: &str) -> bool {
-        let Some(&goal) = self.by_code.get(above) else { return false };
+        self.below(concept, above, Walk::new(&Cell::new(PARTS_MAX))) == Member::Yes
+    }
+
+    /// The same as a part of a walk; unknown when that may do no more.
+    pub(super) fn below(&self, concept: &Concept, above: &str, at: Walk<'_>) -> Member {
+        let Some(&goal) = self.by_code.get(above) else { return Member::No };
         let mut seen = HashSet::new();
         let mut waiting = concept.parents.clone();
         while let Some(number) = waiting.pop().filter(|_| seen.len() <= ANCESTORS_MAX) {
             if number == goal {
-                return true;
+                return Member::Yes;
+            }
+            if !at.spend(1) {
+                return Member::Unknown;
             }
             if seen.insert(number) {
                 waiting.extend(&self.concepts[number].parents);
             }
         }
-        false
+        Member::No
     }
 
     /// The values of a property of a concept; the standard's own names are understood, too.

@@ -1,7 +1,10 @@
 //! What is on board is found and listed; what is not is said to be unknown.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
+use super::set::Walk;
 use super::*;
 
 fn codes(terms: &Terms, set: &Value) -> Result<Vec<String>, Unexpandable> {
@@ -150,7 +153,7 @@ fn sets_that_multiply_are_given_up_in_time() {
     terms.learn("last", &json!({"resourceType": "ValueSet", "url": "urn:level:14", "compose": {"include": [{"system": "urn:s", "concept": [{"code": "a"}]}]}}));
     assert_eq!(terms.member("urn:level:13", Some("urn:s"), "a"), Member::Yes);
     assert_eq!(terms.member("urn:level:0", Some("urn:s"), "b"), Member::Unknown);
-    assert_eq!(terms.expand(&terms.set("urn:level:0").unwrap()), Err(Unexpandable::TooDeep));
+    assert_eq!(terms.expand(&terms.set("urn:level:0").unwrap()), Err(Unexpandable::TooCostly));
 }
 
 #[test]
@@ -160,7 +163,41 @@ fn a_hierarchy_without_end_is_given_up_in_time() {
     let system =
         System::read(&json!({"resourceType": "CodeSystem", "url": "urn:chain", "content": "complete", "concept": chain}));
     let first = system.concept("c0").unwrap();
-    assert!(system.is_below(first, "c1000") && !system.is_below(first, &format!("c{}", ANCESTORS_MAX + 5)));
+    let below = |above: &str, steps: usize| system.below(first, above, Walk::new(&Cell::new(steps)));
+    let beyond = format!("c{}", ANCESTORS_MAX + 5);
+    assert_eq!((below("c1000", 5_000), below(&beyond, 5_000)), (Member::Yes, Member::No));
+    assert_eq!((below("c1000", 100), below("c50", 100)), (Member::Unknown, Member::Yes));
+}
+
+#[test]
+fn an_expansion_does_so_much_and_no_more() {
+    let mut terms = Terms::default();
+    let concept = |number: usize| json!({"code": format!("c{number}"), "property": [{"code": "parent", "valueCode": format!("c{}", number + 1)}]});
+    for (url, length) in [("urn:chain", 4_000), ("urn:short", 300)] {
+        let chain: Vec<Value> = (0..length).map(concept).collect();
+        terms.learn(url, &json!({"resourceType": "CodeSystem", "url": url, "content": "complete", "concept": chain}));
+    }
+    let below = |url: &str, code: &str| json!({"system": url, "filter": [{"property": "concept", "op": "is-a", "value": code}]});
+    let listed: Vec<Value> = (0..4_000).map(|number| json!({"code": format!("c{number}")})).collect();
+    let list = json!({"system": "urn:chain", "concept": listed});
+    let words = "x,".repeat(100_000);
+    let long = json!({"system": "urn:chain", "filter": [{"property": "code", "op": "in", "value": words}]});
+    for (include, exclude, expected) in [
+        (json!([list]), json!([]), Ok(4_000)),
+        (json!([below("urn:short", "c100")]), json!([]), Ok(101)),
+        // Each of many codes is followed far up, is held against many excludes, or is looked for in a long list.
+        (json!([below("urn:chain", "c3999")]), json!([]), Err(Unexpandable::TooCostly)),
+        (json!([list]), Value::Array(vec![below("urn:chain", "c3999"); 10]), Err(Unexpandable::TooCostly)),
+        (
+            json!([list]),
+            Value::Array(vec![json!({"system": "urn:other", "concept": [{"code": "x"}]}); 1_000]),
+            Err(Unexpandable::TooCostly),
+        ),
+        (json!([long]), json!([]), Err(Unexpandable::TooCostly)),
+    ] {
+        let told = codes(&terms, &composed(&include, &exclude)).map(|codes| codes.len());
+        assert_eq!(told, expected, "{}", include.to_string().chars().take(80).collect::<String>());
+    }
 }
 
 #[test]
