@@ -7,6 +7,8 @@ mod amount;
 mod compartment;
 mod criterion;
 mod extract;
+#[cfg(test)]
+mod grid;
 mod include;
 mod leaf;
 mod number;
