@@ -49,6 +49,7 @@ impl Config {
             origins: at.texts("serve", "origins")?,
             tenant: at.text("serve", "tenant")?,
             requests_max: usize::try_from(at.count("serve", "requests_max")?)?,
+            requests_per_minute: u32::try_from(at.bound("serve", "requests_per_minute")?.unwrap_or(0))?,
             ..arrive::Settings::default()
         };
         let ledger = ledger::Settings { database: at.text("ledger", "database")?, key: PathBuf::from(at.text("ledger", "key")?) };
@@ -143,8 +144,14 @@ impl At<'_> {
     }
 
     fn count(&self, section: &str, key: &str) -> Result<u64> {
+        self.bound(section, key)?.ok_or_else(|| anyhow!("{section}.{key} is a number above zero"))
+    }
+
+    /// A number, or 0 for none.
+    fn bound(&self, section: &str, key: &str) -> Result<Option<u64>> {
         let number = self.value(section, key)?.as_integer().and_then(|number| u64::try_from(number).ok());
-        number.filter(|number| *number > 0).ok_or_else(|| anyhow!("{section}.{key} is a number above zero"))
+        let number = number.ok_or_else(|| anyhow!("{section}.{key} is a whole number, and none below zero"))?;
+        Ok((number > 0).then_some(number))
     }
 
     fn texts(&self, section: &str, key: &str) -> Result<Vec<String>> {

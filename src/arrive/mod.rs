@@ -26,6 +26,7 @@ mod history;
 mod inputs;
 mod ledger;
 mod links;
+mod listen;
 mod lookup;
 mod made;
 mod matching;
@@ -34,6 +35,7 @@ mod negotiate;
 mod openapi;
 mod operations;
 mod outcome;
+mod pace;
 mod patch;
 mod pix;
 mod read;
@@ -54,6 +56,7 @@ mod validate;
 mod validate_code;
 mod why;
 
+pub use listen::serve;
 pub use settings::Settings;
 
 use std::borrow::Cow;
@@ -63,21 +66,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::handler::Handler;
+use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use axum::serve::ListenerExt;
 use futures_util::FutureExt;
+use tokio::sync::SemaphorePermit;
 
 use call::Call;
 use capability::{Capability, is_kept};
 use counters::{Counters, Interaction};
 use crowd::Crowd;
+use listen::Peer;
 use operations::Asked;
 use outcome::Refusal;
+use pace::Pace;
 use route::Route;
 use search::Place;
 
@@ -97,12 +101,26 @@ pub struct Door {
     sender: Sender,
     capability: Capability,
     counters: Counters,
-    crowd: Crowd,
+    crowd: Arc<Crowd>,
+    pace: Pace,
     /// What readers of `$everything` go on with.
     gathered: Shelf,
     /// What the ids of requests without an id of their own begin with.
     opened: String,
     requests: AtomicU64,
+}
+
+/// A request that was dealt with. It keeps its place until the answer is put into words.
+struct Handled<'a> {
+    interaction: Interaction,
+    answer: Result<Response, Refusal>,
+    place: Option<SemaphorePermit<'a>>,
+}
+
+impl Handled<'_> {
+    fn refused(refusal: Refusal) -> Self {
+        Self { interaction: Interaction::Other, answer: Err(refusal), place: None }
+    }
 }
 
 impl Door {
@@ -113,9 +131,10 @@ impl Door {
         let sender = Sender { scope, source: String::from("anonymous"), how: How::Live };
         let opened = format!("{:x}", flow.clock.now());
         let (capability, counters) = (Capability::of_this_house(), Counters::default());
-        let crowd = Crowd::new(settings.requests_max, Duration::from_millis(settings.turn_ms_max));
+        let crowd = Arc::new(Crowd::new(settings.requests_max, Duration::from_millis(settings.turn_ms_max)));
+        let pace = Pace::new(settings.requests_per_minute);
         let (gathered, requests) = (Shelf::default(), AtomicU64::new(0));
-        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, gathered, opened, requests })
+        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, pace, gathered, opened, requests })
     }
 
     /// Answers one request. It never fails: every fault is an answer.
@@ -127,10 +146,12 @@ impl Door {
         let method = request.method().clone();
         let codings = request.headers().get(ACCEPT_ENCODING).cloned();
         let handled = AssertUnwindSafe(self.handle(&id, wanted.is_some(), request)).catch_unwind().await;
-        let (interaction, answer) = handled.unwrap_or_else(|_| (Interaction::Other, Err(Refusal::ours("a handler panicked"))));
+        let Handled { interaction, answer, place } =
+            handled.unwrap_or_else(|_| Handled::refused(Refusal::ours("a handler panicked")));
         let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
         let mut response = spoken::spoken(wanted.unwrap_or_default(), &method, &id, response).await;
-        response = coding::packed(codings, response).await;
+        response = coding::packed(codings, response).await.map(|body| self.crowd.by_turns(body));
+        drop(place);
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -143,25 +164,29 @@ impl Door {
         response
     }
 
-    async fn handle(&self, id: &str, acceptable: bool, request: Request) -> (Interaction, Result<Response, Refusal>) {
+    async fn handle(&self, id: &str, acceptable: bool, request: Request) -> Handled<'_> {
+        let peer = request.extensions().get::<Peer>().copied();
         let (parts, body) = request.into_parts();
         let Some(path) = plain_path(parts.uri.path()) else {
-            return (Interaction::Other, Err(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded.")));
+            return Handled::refused(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded."));
         };
         let route = Route::of(&path);
-        if let Err(refusal) = admit(route, &parts.method, acceptable) {
-            return (Interaction::Other, Err(refusal));
-        }
         // Who asks how the gateway fares is answered however full it is.
-        let _place = match route {
-            Route::Live | Route::Ready | Route::Metrics => None,
-            _ => match self.crowd.enter().await {
-                Some(place) => Some(place),
-                None => return (Interaction::Other, Err(Refusal::busy())),
-            },
-        };
+        let is_watcher = matches!(route, Route::Live | Route::Ready | Route::Metrics);
+        let now = self.flow.clock.elapsed();
+        if let Some(Err(wait)) = peer.filter(|_| !is_watcher).map(|peer| self.pace.allows(peer.0, now)) {
+            return Handled::refused(Refusal::throttled(wait));
+        }
+        if let Err(refusal) = admit(route, &parts.method, acceptable) {
+            return Handled::refused(refusal);
+        }
+        let place = if is_watcher { None } else { self.crowd.enter().await };
+        if place.is_none() && !is_watcher {
+            return Handled::refused(Refusal::busy());
+        }
         let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id, is_inside: false };
-        dispatch(&call, &parts.method, route, body).await
+        let (interaction, answer) = dispatch(&call, &parts.method, route, body).await;
+        Handled { interaction, answer, place }
     }
 
     /// The id that the client gave the request, or one of ours.
@@ -187,24 +212,6 @@ impl Door {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
     }
-}
-
-/// Answers what comes to this listener until `stop` is ready and the open requests are answered.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    door: Arc<Door>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // A connection that cannot be told so is only slower.
-        let _ = stream.set_nodelay(true);
-    });
-    let service = enter.with_state(door).into_make_service();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
-}
-
-async fn enter(State(door): State<Arc<Door>>, request: Request) -> Response {
-    door.answer(request).await
 }
 
 /// The path without percent escapes; an escaped slash is no part of any name here.

@@ -1,6 +1,8 @@
 //! How a refusal is told over HTTP: status, OperationOutcome, headers. The one translation of errors.
 //! Follows <https://hl7.org/fhir/R4/http.html#Status-Codes> and <https://hl7.org/fhir/R4/operationoutcome.html>.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -21,6 +23,8 @@ pub(super) struct Refusal {
     pub(super) issues: Vec<Issue>,
     /// The methods that would be right.
     pub(super) allow: Option<&'static str>,
+    /// Seconds after which it is worth to come again.
+    pub(super) retry_after: Option<u64>,
     /// For the log alone.
     pub(super) incident: Option<String>,
 }
@@ -28,7 +32,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// A refusal with one issue.
     pub(super) fn one(status: StatusCode, code: &'static str, key: &'static str, diagnostics: impl Into<String>) -> Self {
-        Self { status, issues: vec![Issue::error(code, key, "", diagnostics)], allow: None, incident: None }
+        Self { status, issues: vec![Issue::error(code, key, "", diagnostics)], allow: None, retry_after: None, incident: None }
     }
 
     /// What was sent has a fault.
@@ -55,17 +59,26 @@ impl Refusal {
 
     /// The fault is ours; the words go to the log.
     pub(super) fn ours(words: impl Into<String>) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, issues: Vec::new(), allow: None, incident: Some(words.into()) }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            issues: Vec::new(),
+            allow: None,
+            retry_after: None,
+            incident: Some(words.into()),
+        }
     }
 
     /// Come again.
     pub(super) fn busy() -> Self {
-        Self::one(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "transient",
-            "busy",
-            "More is asked than is bearable now; come again in a second.",
-        )
+        let words = "More is asked than is bearable now; come again in a second.";
+        Self { retry_after: Some(1), ..Self::one(StatusCode::SERVICE_UNAVAILABLE, "transient", "busy", words) }
+    }
+
+    /// This client asks too often.
+    pub(super) fn throttled(wait: Duration) -> Self {
+        let words = "More requests came from this address than one client may send; come again later.";
+        let retry_after = Some(wait.as_secs() + 1);
+        Self { retry_after, ..Self::one(StatusCode::TOO_MANY_REQUESTS, "throttled", "too-many-requests", words) }
     }
 
     /// Writes down what is ours, once, and gives the OperationOutcome. `request` is the id that leads to the log.
@@ -89,8 +102,8 @@ impl Refusal {
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -98,7 +111,7 @@ impl Refusal {
 
 impl From<Vec<Issue>> for Refusal {
     fn from(issues: Vec<Issue>) -> Self {
-        Self { status: status_of(&issues), issues, allow: None, incident: None }
+        Self { status: status_of(&issues), issues, allow: None, retry_after: None, incident: None }
     }
 }
 
@@ -106,7 +119,9 @@ impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Issues(issues) => issues.into(),
-            Refused::Rule(issues) => Self { status: StatusCode::UNPROCESSABLE_ENTITY, issues, allow: None, incident: None },
+            Refused::Rule(issues) => {
+                Self { status: StatusCode::UNPROCESSABLE_ENTITY, issues, allow: None, retry_after: None, incident: None }
+            }
             Refused::NotFound => Self::not_found("There is no such resource."),
             Refused::Gone => Self::gone(),
             Refused::VersionConflict { current } => {
@@ -121,7 +136,9 @@ impl From<Refused> for Refusal {
                 let words = "The criteria find more than one resource, or do not narrow the search: be more precise.";
                 Self::one(StatusCode::PRECONDITION_FAILED, "multiple-matches", "multiple-matches", words)
             }
-            Refused::Unresolved(issues) => Self { status: StatusCode::PRECONDITION_FAILED, issues, allow: None, incident: None },
+            Refused::Unresolved(issues) => {
+                Self { status: StatusCode::PRECONDITION_FAILED, issues, allow: None, retry_after: None, incident: None }
+            }
             Refused::NotSupported(words) => {
                 Self::one(StatusCode::BAD_REQUEST, "not-supported", "interaction-not-supported", words)
             }

@@ -15,6 +15,10 @@ pub struct Settings {
     pub resource_bytes_max: usize,
     /// Bytes of a Bundle at most.
     pub bundle_bytes_max: usize,
+    /// Milliseconds that a client may take from one answer, or from its connection, to the end of its next request's head.
+    pub head_ms_max: u64,
+    /// Requests that one client may send in a minute; 0 sets no bound.
+    pub requests_per_minute: u32,
     /// Seconds that a client may take to send a body.
     pub body_seconds_max: u64,
     /// Requests that are answered at a time; what comes above waits.
@@ -34,6 +38,8 @@ impl Default for Settings {
             tenant: String::from("default"),
             resource_bytes_max: 16 << 20,
             bundle_bytes_max: 64 << 20,
+            head_ms_max: 75_000,
+            requests_per_minute: 0,
             body_seconds_max: 120,
             requests_max: 1_024,
             turn_ms_max: 5_000,

@@ -418,3 +418,26 @@ async fn conditions_decide_which_resource_is_meant() {
     assert_eq!(remove("identifier=urn:x%7C2").await, 204);
     assert_eq!(house.get("/fhir/Patient/other").await.status, 410);
 }
+
+/// A body that panics when it is read: a fault of ours in the middle of a handler, as real as any.
+fn trap() -> Body {
+    Body::from_stream(futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<Result<&str, std::io::Error>>> {
+        panic!("secret of Ada Ledger")
+    }))
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_request_and_says_nothing() {
+    let house = House::open().await;
+    let said = house.ask("POST", "/fhir/Patient", &[JSON, ("x-request-id", "r-8")], trap()).await;
+    let told = said.body["issue"][0]["diagnostics"].as_str().unwrap();
+    assert!(said.code() == "exception" && told.contains("r-8") && !told.contains("secret") && !told.contains("panic"), "{told}");
+    let request = Request::post("/fhir/Patient").header(JSON.0, JSON.1).header("accept", "application/fhir+xml");
+    let response = house.door.answer(request.body(trap()).unwrap()).await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (500, &"application/fhir+xml".parse().unwrap())
+    );
+    // Whoever comes next is answered.
+    assert_eq!(house.get("/fhir/Patient").await.status, 200);
+}

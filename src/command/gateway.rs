@@ -65,9 +65,7 @@ impl Gateway {
                 // A closed channel means the same as a stop.
                 let _ = closing.wait_for(|stop| *stop).await;
             };
-            if let Err(error) = arrive::serve(listener, door, closed).await {
-                tracing::error!(%error, "the door broke");
-            }
+            arrive::serve(listener, door, closed).await;
         });
         Ok(Self { address, flow, beat, stop, tasks: vec![serving] })
     }

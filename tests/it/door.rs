@@ -1,10 +1,14 @@
 //! Everything around a request: packing, browsers, proxies, methods, ids and bounds. Follows <https://hl7.org/fhir/R4/http.html>.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::builders::{With, patient};
+use crate::builders::{With, bundle, patient};
+use crate::database::Database;
 use crate::house::House;
 
 const FHIR_JSON: &str = "application/fhir+json";
@@ -28,7 +32,7 @@ async fn bodies_are_packed_both_ways() {
     let packed = client.get(url).header("Accept-Encoding", "gzip;q=1.0, *;q=0.1").send().await.unwrap();
     assert_eq!(
         (packed.headers()["content-encoding"].to_str().unwrap(), packed.headers()["vary"].to_str().unwrap()),
-        ("gzip", "accept-encoding")
+        ("gzip", "accept, accept-encoding")
     );
     let bytes = packed.bytes().await.unwrap();
     let mut text = String::new();
@@ -137,8 +141,8 @@ async fn a_full_house_asks_to_come_again() {
         house.engine().address(),
         "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: 99\r\n\r\n{",
     );
-    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut slow, head.as_bytes()).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(head.as_bytes()).await.unwrap();
     let refused = loop {
         let answer = house.get("Patient/ada").await;
         if answer.status != 200 {
@@ -156,4 +160,59 @@ async fn a_full_house_asks_to_come_again() {
         }
     };
     assert_eq!(answer.is(200).id(), "ada");
+}
+
+// Who does not come to the end of a request's head in time is hung up on, and so is who says nothing more; nobody else notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_head_is_hung_up_on() {
+    let house = House::set(Database::sqlite(), |config| config.arrive.head_ms_max = 50).await;
+    for head in ["", "GET /fhir/metadata HTTP/1.1\r\nHos", "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let mut slow = TcpStream::connect(house.engine().address()).await.unwrap();
+        slow.write_all(head.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        // This ends when the other side hangs up.
+        let end = tokio::time::timeout(Duration::from_secs(20), slow.read_to_string(&mut said)).await;
+        end.unwrap().unwrap();
+        assert_eq!(said.starts_with("HTTP/1.1 200 OK"), head.ends_with("\r\n\r\n"), "{head}: {said}");
+    }
+    house.get("metadata").await.is(200);
+}
+
+// One address may ask so often in a minute and no more; who watches the gateway is answered all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let house = House::set(Database::sqlite(), |config| config.arrive.requests_per_minute = 3).await;
+    for _ in 0..3 {
+        house.get("metadata").await.is(200);
+    }
+    let refused = house.put(&patient("ada")).await.is(429);
+    assert_eq!(refused.codes(), ["throttled"]);
+    assert!((1..=21).contains(&refused.header("retry-after").parse::<u64>().unwrap()), "{}", refused.header("retry-after"));
+    house.get(&format!("http://{}/health/live", house.engine().address())).await.is(200);
+}
+
+// Who reads a long answer slowly keeps nobody from being answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_keeps_nobody_waiting() {
+    let house = House::crowded(1, 50).await;
+    house.put(&patient("ada")).await.is(201);
+    let note = "n".repeat(20_000);
+    for piece in 0..3 {
+        let urls: Vec<String> = (0..300).map(|at| format!("Basic/b{piece}-{at}")).collect();
+        let basic = |url: &String| {
+            json!({"resourceType": "Basic", "id": url.trim_start_matches("Basic/"), "code": {"text": note},
+                "subject": {"reference": "Patient/ada"}})
+        };
+        let entries: Vec<(&str, &str, Value)> = urls.iter().map(|url| ("PUT", url.as_str(), basic(url))).collect();
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+    }
+    let mut reader = TcpStream::connect(house.engine().address()).await.unwrap();
+    reader.write_all(b"GET /fhir/Patient/ada/$everything HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 1_024];
+    reader.read_exact(&mut first).await.unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200 OK"));
+    // Some megabytes are on their way, and nobody takes them.
+    for _ in 0..20 {
+        house.get("Patient/ada").await.is(200);
+    }
 }

@@ -76,6 +76,8 @@ mod nudges;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod paging;
+#[cfg(test)]
 mod patches;
 #[cfg(test)]
 mod people;

@@ -1,0 +1,68 @@
+//! Takes connections and hands their requests to the door. A client that does not come to the end of its request's head in
+//! time is hung up on, and so is one that keeps a connection and says nothing.
+//! Follows <https://www.rfc-editor.org/rfc/rfc9112>.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::Door;
+
+/// Connections that are open at a time; who comes later waits to be taken in.
+const CONNECTIONS_MAX: usize = 16_384;
+
+/// The address a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Answers what comes to this listener until `stop` is ready and the open requests are answered.
+pub async fn serve(mut listener: TcpListener, door: Arc<Door>, stop: impl Future<Output = ()>) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(door.settings.head_ms_max));
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut stop = pin!(stop);
+    loop {
+        let come = async {
+            // The places are never closed; without one nobody is taken in.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, Listener::accept(&mut listener).await)
+        };
+        let (place, (stream, address)) = tokio::select! {
+            come = come => come,
+            () = &mut stop => break,
+        };
+        // A connection that cannot be told so is only slower.
+        let _ = stream.set_nodelay(true);
+        let door = Arc::clone(&door);
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let door = Arc::clone(&door);
+            async move {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(Peer(address.ip()));
+                Ok::<_, Infallible>(door.answer(request).await)
+            }
+        });
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer));
+        tokio::spawn(async move {
+            let _place = place;
+            // How a client ends its connection is its own affair.
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
