@@ -7,13 +7,13 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::{Beat, DUES_MAX, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
+use super::{Beat, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
 use crate::flow::{self, Derived, Output, Refused};
-use crate::ledger::{self, Due, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
+use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
 /// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
-const STORIES_AT_ONCE: usize = 32;
+pub(super) const STORIES_AT_ONCE: usize = 32;
 /// Events that are looked at in one state of the store.
 const HEARD_AT_ONCE: usize = 256;
 /// Events whose resource stays in memory until their turn; that of others is read again, so that a long queue stays small.
@@ -22,7 +22,7 @@ const KEPT_MAX: usize = 1_024;
 const MARKS_MAX: usize = 256;
 
 /// An event with what it sets off.
-struct Claimed {
+pub(super) struct Claimed {
     event: Event,
     concern: Concern,
     /// The resource as it is after the event, while few wait.
@@ -33,12 +33,22 @@ struct Claimed {
     is_stop: bool,
     /// What a person says in it of a rule that was stopped.
     answer: Option<Mark>,
+    /// Sweeps that it calls for; they become true with its settling.
+    called: Vec<Mark>,
 }
 
 impl Claimed {
     /// An event that sets nothing off.
     fn nothing(event: Event) -> Self {
-        Self { event, concern: Concern::Nothing, resource: None, told: Vec::new(), is_stop: false, answer: None }
+        Self {
+            event,
+            concern: Concern::Nothing,
+            resource: None,
+            told: Vec::new(),
+            is_stop: false,
+            answer: None,
+            called: Vec::new(),
+        }
     }
 }
 
@@ -46,27 +56,27 @@ impl Claimed {
 const REFUSES: &[&str] = &["Communication", "Consent"];
 
 /// What the rules are asked, and what becomes true with their answer.
-struct Question {
-    occasion: Occasion,
-    depth: u8,
-    marks: Vec<Mark>,
+pub(super) struct Question {
+    pub(super) occasion: Occasion,
+    pub(super) depth: u8,
+    pub(super) marks: Vec<Mark>,
 }
 
 /// The events of one person.
 type OfPerson = ((Arc<str>, Person), Vec<Claimed>);
 
 /// Events by tenant and person, in the order they were recorded.
-type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
+pub(super) type ByPerson = BTreeMap<(Arc<str>, Person), Vec<Claimed>>;
 
 /// What was heard and waits for the rules. The store has it too: after a restart it is heard again.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// Number of the last event that was heard.
     cursor: i64,
-    people: ByPerson,
+    pub(super) people: ByPerson,
     events: usize,
     /// Whether more is recorded than was heard. Nothing that is due is said meanwhile: a STOP may be among it.
-    behind: bool,
+    pub(super) behind: bool,
 }
 
 impl Beat {
@@ -88,24 +98,6 @@ impl Beat {
     /// Whether the rules have still to look at something that was heard.
     pub(super) fn someone_waits(&self) -> bool {
         !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).people.is_empty()
-    }
-
-    /// What has come due; tells how much. Who has something unheard or undecided comes later: a STOP may be among it.
-    pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
-        if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind {
-            return Ok(0);
-        }
-        let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
-        let dues: Vec<_> = {
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_clear = |(scope, known_as, _): &(Scope, Person, Due)| {
-                !waiting.people.contains_key(&(Arc::clone(&scope.tenant), *known_as))
-            };
-            dues.into_iter().filter(is_clear).collect()
-        };
-        let count = dues.len();
-        self.look_again(dues).await?;
-        Ok(count)
     }
 
     /// Hears the next events: notices for those who listen are recorded at once, and what no rule asks for is settled with them.
@@ -141,12 +133,15 @@ impl Beat {
         let mut stories: ByPerson = BTreeMap::new();
         for ((tenant, person), claimed) in people {
             let story = self.needs_story(&tenant, person, &claimed).await?;
+            self.meet(&tenant);
             let sheets = marks.entry(Arc::clone(&tenant)).or_default();
             for claimed in &claimed {
                 // What is said of one event stands in one unit; too many events in one would make every writer wait.
+                let mut told = told_marks(claimed, story);
+                told.extend(claimed.called.iter().cloned());
                 match sheets.last_mut() {
-                    Some(sheet) if sheet.len() < MARKS_MAX => sheet.extend(told_marks(claimed, story)),
-                    _ => sheets.push(told_marks(claimed, story)),
+                    Some(sheet) if sheet.len() < MARKS_MAX => sheet.extend(told),
+                    _ => sheets.push(told),
                 }
             }
             if story {
@@ -287,7 +282,8 @@ impl Beat {
         let concern = rules.concerns(&event.kind, event.line, &resource.value);
         let is_stop = event.kind == "Communication" && react::wish(&resource.value) == Some(react::Wish::Stop);
         let answer = react::answer(&resource.value).filter(|_| event.how == How::Live);
-        Ok(Claimed { event, concern, resource: Some(resource), told, is_stop, answer })
+        let called = react::arrived(&rules, &scope.tenant, event.line, &resource);
+        Ok(Claimed { event, concern, resource: Some(resource), told, is_stop, answer, called })
     }
 
     /// The resource as it is after the event; its last value when it was deleted.
@@ -364,32 +360,15 @@ impl Beat {
         Ok(Question { occasion: Occasion::Heard(heard), depth, marks })
     }
 
-    /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.
-    async fn look_again(&self, dues: Vec<(Scope, Person, Due)>) -> Result<(), Error> {
-        let mut people: BTreeMap<(Arc<str>, Person), Vec<Due>> = BTreeMap::new();
-        for (scope, known_as, due) in dues {
-            people.entry((scope.tenant, known_as)).or_default().push(due);
-        }
-        let looked: Vec<Result<(), Error>> = stream::iter(people)
-            .map(|((tenant, _), dues)| async move {
-                let scope = Scope { tenant };
-                for due in dues {
-                    let question = Question { occasion: Occasion::Due(due.clone()), depth: 0, marks: Vec::new() };
-                    if !self.decide(&scope, due.person, &question, None).await? {
-                        self.put_off(&scope, &due).await?;
-                    }
-                }
-                Ok(())
-            })
-            .buffer_unordered(STORIES_AT_ONCE)
-            .collect()
-            .await;
-        looked.into_iter().collect()
-    }
-
     /// Decides on a question, over the story that was read for it or one that is read now, and records what came of it; anew when
     /// the story has changed meanwhile. `false` says that a fault of ours kept it from being decided, and that nothing is recorded.
-    async fn decide(&self, scope: &Scope, person: Person, question: &Question, mut read: Option<Story>) -> Result<bool, Error> {
+    pub(super) async fn decide(
+        &self,
+        scope: &Scope,
+        person: Person,
+        question: &Question,
+        mut read: Option<Story>,
+    ) -> Result<bool, Error> {
         let Question { occasion, depth, marks } = question;
         let mut halts = Vec::new();
         for _ in 0..RETRIES_MAX {

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::Beat;
-use crate::ledger::{self, Decision, Due, Error, Event, Mark, Outcome, Scope};
+use crate::ledger::{self, Decision, Due, Error, Event, Mark, Outcome, Person, Scope};
+use crate::react::Call;
 
 /// The gate that such decisions name.
 const FAULT: &str = "fault";
@@ -33,6 +34,29 @@ impl Beat {
         };
         let marks = vec![Mark::Settled { event: event.number }, Mark::Decided(decision)];
         self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+    }
+
+    /// A call came to nothing for a person, and a decision says so for a person to look at.
+    pub(super) async fn give_up_call(&self, scope: &Scope, person: Person, call: &Call) -> Result<(), Error> {
+        tracing::error!(rule = call.rule, action = call.action, "a call could not be decided on");
+        let name = format!("{}/{}/{}/{}/{}", scope.tenant, person.0, call.rule, call.action, call.name);
+        let decision = Decision {
+            person,
+            output: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string(),
+            at: self.clock().now(),
+            outcome: Outcome::Stopped,
+            gate: String::from(FAULT),
+            until: 0,
+            rule: call.rule.clone(),
+            step: call.action.clone(),
+            episode: call.name.clone(),
+            priority: 1,
+            spoken: false,
+            reason: String::from("A fault of ours kept it from being decided; somebody must look at it."),
+            facts: call.subjects.clone(),
+            recorded: String::new(),
+        };
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), vec![Mark::Decided(decision)])).await.map(|_| ())
     }
 
     /// The due is looked at again later.

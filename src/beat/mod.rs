@@ -3,16 +3,19 @@
 //! It wakes on a commit and at the next due time. What it does is in the store before and after, so a crash at any moment loses
 //! nothing: an event is settled in the same unit as everything that came of it.
 
+mod dues;
 mod events;
 mod fault;
 mod rules;
 mod story;
+mod sweep;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use events::Waiting;
 use jiff::tz::TimeZone;
+use sweep::Calendar;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -58,13 +61,14 @@ pub struct Beat {
     /// What was set.
     pub settings: Settings,
     waiting: Arc<Mutex<Waiting>>,
+    calendar: Arc<Mutex<Calendar>>,
 }
 
 impl Beat {
     /// A loop over this way into memory. Nothing runs yet.
     #[must_use]
     pub fn new(flow: Flow, deliverer: Deliverer, settings: Settings) -> Self {
-        Self { flow, deliverer, settings, waiting: Arc::default() }
+        Self { flow, deliverer, settings, waiting: Arc::default(), calendar: Arc::default() }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

@@ -24,7 +24,7 @@ impl Beat {
     pub(super) async fn story(&self, scope: &Scope, person: Person, occasion: &Occasion) -> Result<Story, Error> {
         let heard = match occasion {
             Occasion::Heard(events) => events.as_slice(),
-            Occasion::Due(_) => &[],
+            Occasion::Due(_) | Occasion::Called(_) => &[],
         };
         // What is due is perhaps decided on, too.
         let dues = self.ledger().dues(scope, person).await?;

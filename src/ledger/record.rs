@@ -356,7 +356,13 @@ impl<'b, 'c> Batch<'b, 'c> {
         let (transaction, tenant) = (&mut self.transaction, scope.tenant.as_ref());
         match mark {
             Mark::Decided(decision) => reaction::decide(transaction, tenant, decision).await?,
-            Mark::Due(due) => reaction::set_due(transaction, tenant, due).await?,
+            Mark::Due(due) => {
+                // What is due of nobody, too, is found by its person.
+                if due.person == Person::NOBODY {
+                    people::add(transaction, tenant, due.person, self.stamp).await?;
+                }
+                reaction::set_due(transaction, tenant, due).await?;
+            }
             Mark::DueGone { person, output } => reaction::drop_due(transaction, tenant, *person, output).await?,
             Mark::Supplied(supply) => reaction::set_supply(transaction, tenant, supply).await?,
             Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,

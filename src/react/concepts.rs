@@ -62,6 +62,11 @@ impl Concepts {
         self.made.get(ingredient).into_iter().flatten().map(String::as_str)
     }
 
+    /// The groups that a CodeableConcept, or one of an array of them, belongs to, in order.
+    pub(crate) fn groups_of(&self, concept: &Value) -> BTreeSet<&str> {
+        self.groups.keys().map(String::as_str).filter(|group| self.matches(group, concept)).collect()
+    }
+
     /// Whether such a group is known.
     pub(super) fn knows(&self, group: &str) -> bool {
         self.groups.contains_key(group)

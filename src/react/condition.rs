@@ -36,6 +36,12 @@ impl Condition {
         self.kinds().any(|known| known == kind) || counted()
     }
 
+    /// Whether it can be answered from a resource of this type alone, whatever else is known of the person.
+    pub(crate) fn is_of_one(&self, kind: &str) -> bool {
+        let own = |fact: &&Fact| fact.name == "resource" || (kind == "Patient" && ["patient", "age"].contains(&fact.name));
+        self.facts.iter().all(own)
+    }
+
     /// As it was written.
     pub(crate) fn text(&self) -> &str {
         self.expression.text()

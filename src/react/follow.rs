@@ -16,8 +16,6 @@ use super::{Resource, outputs};
 use crate::fhir::time::Moment;
 use crate::ledger::{Decision, Outcome};
 
-const DAY_MS: i64 = 86_400_000;
-
 /// When a step comes, as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comes {
@@ -75,6 +73,8 @@ fn edges(value: &Value) -> (Option<Base>, Option<Base>) {
         }
         Some("Encounter") => (of("period", "start"), of("period", "end")),
         Some("Appointment") => (at("start"), at("end").or_else(|| at("start"))),
+        // One that is not handed over yet waits from when it was made ready.
+        Some("MedicationDispense") => (at("whenPrepared"), None),
         Some("Immunization") => (at("occurrenceDateTime"), None),
         _ => (None, None),
     }
@@ -98,7 +98,7 @@ pub(super) fn schedule(turn: &Turn, candidate: &mut Candidate, base: Base, offse
         When::Day(day) => outputs::opening(turn, candidate.step.activity.act == Act::Speak, day, &store),
         When::Moment(at) => at,
     };
-    candidate.detail.until = candidate.detail.planned + candidate.step.window_days * DAY_MS;
+    candidate.detail.until = candidate.detail.planned + candidate.step.window();
     true
 }
 

@@ -6,7 +6,7 @@ use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Resource, merged, nudge, overdue, person, refill};
+use super::{Call, Heard, Resource, called, merged, nudge, overdue, person, refill};
 use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -16,6 +16,9 @@ const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "Me
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
     let dispenses: Vec<&Heard> = events.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
     let mut now: Vec<Candidate<'a>> = refill::hear(turn, &dispenses);
+    for event in &dispenses {
+        now.extend(nudge::hear(turn, event));
+    }
     let mut looks_again = false;
     for event in events.iter().filter(|event| event.resource.kind != "MedicationDispense") {
         let wish = words::wish(&event.resource.value).filter(|_| event.resource.kind == "Communication");
@@ -41,6 +44,12 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
     } else if looks_again {
         now.extend(nudge::held(turn));
     }
+    in_order(turn, now);
+}
+
+/// An action is called for the person.
+pub(super) fn answer(turn: &mut Turn, call: &Call) {
+    let now = called::call(turn, call);
     in_order(turn, now);
 }
 

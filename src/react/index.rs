@@ -41,8 +41,11 @@ pub(crate) struct Reads<'a> {
 }
 
 impl Index {
-    /// Enters an action under everything it listens to.
+    /// Enters an action under everything it listens to. One that is called listens to nothing.
     pub(super) fn add(&mut self, place: Place, action: &Action, concepts: &Concepts) {
+        if action.call.is_some() {
+            return;
+        }
         for trigger in &action.triggers {
             let of_kind = self.kinds.entry(trigger.kind.clone()).or_default();
             if of_kind.enter(place, trigger, concepts) {

@@ -18,6 +18,9 @@
 //!    `How::Derived` and the event's depth + 1. A unit refused because an output exists was decided elsewhere: settle the events
 //!    alone. One refused for a version: load the story again.
 //! 5. When a due comes: the same with `Occasion::Due`. The marks replace or remove the due.
+//! 6. What is nobody's is a *sweep*: [`calendar`] makes the rows of rules that the calendar calls, [`arrived`] those of what arrived.
+//!    When one comes, [`sweep`] says which page of resources to read; for each person on it that [`Sweep::may_call`] lets pass, the
+//!    same as above with `Occasion::Called`; then [`swept`] moves the row on.
 //!
 //! # Invariants
 //!
@@ -27,6 +30,7 @@
 
 mod activity;
 mod adherence;
+mod called;
 pub mod cases;
 mod concepts;
 mod condition;
@@ -35,6 +39,7 @@ mod cover;
 mod days;
 mod decide;
 mod detail;
+mod doses;
 mod effect;
 mod episode;
 mod facts;
@@ -51,6 +56,7 @@ mod nudge;
 mod offset;
 mod outputs;
 mod overdue;
+mod period;
 mod person;
 mod pharmacist;
 mod plan;
@@ -64,12 +70,15 @@ pub mod rehearsal;
 mod report;
 mod rules;
 mod shipped;
+mod stock;
 mod stores;
 mod supply;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod turn;
 mod why;
+mod why_called;
 mod why_not;
 mod words;
 mod zones;
@@ -87,6 +96,7 @@ pub use report::{Question, adherence};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
 pub use stores::organizations;
+pub use sweep::{Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_from_start};
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub(crate) use words::{Wish, wish};
@@ -210,6 +220,27 @@ pub enum Occasion {
     Heard(Vec<Heard>),
     /// The time of something has come.
     Due(Due),
+    /// An action is called for the person: by the calendar, or because something arrived.
+    Called(Call),
+}
+
+/// An action is called.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Url of the rule.
+    pub rule: String,
+    /// Id of the action.
+    pub action: String,
+    /// The period, or `Type/id` of what arrived.
+    pub name: String,
+    /// When, UTC milliseconds.
+    pub at: i64,
+    /// When the period ends, UTC milliseconds, where it lasts.
+    pub ends: Option<i64>,
+    /// `Type/id` of what it is called for.
+    pub subjects: Vec<String>,
+    /// What arrived.
+    pub event: Option<Resource>,
 }
 
 /// One event.
@@ -289,6 +320,7 @@ pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
     match occasion {
         Occasion::Heard(events) => heard::hear(&mut turn, events),
         Occasion::Due(due) => heard::look(&mut turn, due),
+        Occasion::Called(call) => heard::answer(&mut turn, call),
     }
     turn.reaction
 }

@@ -1,4 +1,4 @@
-//! Everything but dispenses: what follows at once, or some days later, from a diagnosis, a report or another fact.
+//! Everything but fills: what follows at once, or some days later, from a diagnosis, a report or another fact.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,7 @@ use super::offset::Base;
 use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Heard, refill, supply};
-use crate::ledger::{Decision, Line, Outcome};
-
-const DAY_MS: i64 = 86_400_000;
+use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
 const DEPTH_MAX: u8 = 3;
@@ -25,7 +23,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
     let mut now = Vec::new();
     let subject = Subject::of(kind, value, turn.story);
-    for (plan, action) in turn.rules.about(subject) {
+    for (plan, action) in turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills()) {
         let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
         if standing == Some(Standing::Over) {
             close(turn, plan, action, event);
@@ -56,7 +54,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
                 trigger: event.resource.reference(),
                 facts: vec![event.resource.versioned()],
                 planned: turn.story.now,
-                until: turn.story.now + step.window_days * DAY_MS,
+                until: turn.story.now + step.window(),
                 ..Detail::default()
             };
             // What waits keeps its own window: being told again does not make it younger.
@@ -85,7 +83,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
 }
 
 /// Plans a step that has its day later; one without is handed back, to be decided at once.
-fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes: Comes) -> Option<Candidate<'a>> {
+pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes: Comes) -> Option<Candidate<'a>> {
     let (base, offset) = match comes {
         Comes::AtOnce => return Some(candidate),
         Comes::Later => return None,
@@ -151,15 +149,21 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
 /// A fact is gone: what rests on it and was not said is taken back.
 fn take_back(turn: &mut Turn, event: &Heard) {
     let reference = event.resource.reference();
-    let dues = turn.dues_where(|due| Detail::read(&due.detail).trigger == reference);
+    // What hangs on fills is counted anew from all that was handed over.
+    let of_fills = |rule: &str, step: &str| {
+        let step = turn.rules.plan(rule).and_then(|plan| plan.step(step));
+        event.resource.kind == "MedicationDispense" && step.is_none_or(|(action, _)| action.is_of_fills())
+    };
+    let ours = |due: &Due| Detail::read(&due.detail).trigger == reference && !of_fills(&due.rule, &due.step);
+    let dues = turn.dues_where(ours);
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
     }
     let prefix = format!("{reference}/_history/");
-    let fired = turn
-        .decisions
-        .values()
-        .filter(|decision| decision.outcome == Outcome::Fired && decision.facts.iter().any(|fact| fact.starts_with(&prefix)));
+    let rests = |decision: &&Decision| {
+        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !of_fills(&decision.rule, &decision.step)
+    };
+    let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired).filter(rests);
     let fired: Vec<Decision> = fired.cloned().collect();
     for decision in fired {
         cancel_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");

@@ -64,6 +64,11 @@ impl Offset {
         Self { months: -self.months, days: -self.days, hours: -self.hours }
     }
 
+    /// Whether it leads back in time.
+    pub(crate) fn is_back(self) -> bool {
+        self.months < 0 || self.days < 0 || self.hours < 0
+    }
+
     /// So many days.
     #[cfg(test)]
     pub(crate) fn days(days: i64) -> Self {

@@ -196,6 +196,8 @@ impl Common {
             Some("DiagnosticReport" | "Observation") => "report",
             Some("Procedure") => "procedure",
             Some("Patient") => "patient",
+            Some("MedicationDispense") => "supply",
+            Some("CommunicationRequest") => "wish",
             _ => "diagnosis",
         };
         let of = store(turn, candidate);

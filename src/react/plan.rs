@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::holdout::Holdout;
 use super::json::{each, text};
 use super::offset::Offset;
+use super::period::Period;
 use super::products::Products;
 use super::{Radius, Story, products};
 use crate::ledger::{Bound, Firing, Line};
@@ -16,8 +17,8 @@ use crate::ledger::{Bound, Firing, Line};
 /// The profile a PlanDefinition must claim to be run; foreign plans are stored, never run.
 pub const PROFILE: &str = "https://signa.example/fhir/StructureDefinition/signa-plan";
 
-/// Days a step stays worth doing, unless the plan says otherwise.
-pub(crate) const WINDOW_DAYS: i64 = 3;
+/// How long a step stays worth doing, unless the plan says otherwise: three days.
+pub(crate) const WINDOW_MS: i64 = 3 * 86_400_000;
 
 /// Days after which the same diagnosis is a new episode, unless the plan says otherwise.
 pub(crate) const EPISODE_DAYS: i64 = 180;
@@ -55,8 +56,12 @@ pub(crate) struct Plan {
 pub(crate) struct Action {
     /// Its id, to which steps are anchored.
     pub(crate) id: String,
-    /// What sets it off.
+    /// What sets it off; of an action that is called, what it is called for.
     pub(crate) triggers: Vec<Trigger>,
+    /// What calls it, where it does not follow from a fact about the person.
+    pub(crate) call: Option<Caller>,
+    /// Whether its steps come at the times of day at which the person takes what the resource is about.
+    pub(crate) at_doses: bool,
     /// What must hold of the resource and the story.
     pub(crate) conditions: Vec<Condition>,
     /// What makes all its steps pointless.
@@ -65,11 +70,20 @@ pub(crate) struct Action {
     pub(crate) steps: Vec<Step>,
 }
 
+/// What calls an action for everybody whom it may be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The calendar.
+    Calendar(Period),
+    /// What was out of stock has arrived in a store.
+    Stock,
+}
+
 /// What sets an action off.
 #[derive(Debug)]
 pub(crate) struct Trigger {
-    /// What must have happened to the resource.
-    pub(crate) line: Line,
+    /// What must have happened to the resource; nothing where the action is called.
+    pub(crate) line: Option<Line>,
     /// The resource type.
     pub(crate) kind: String,
     /// Codes it must carry; all of them.
@@ -96,8 +110,8 @@ pub(crate) struct Step {
     pub(crate) anchor: Anchor,
     /// Whether it hangs, perhaps over other steps, on the end of what set the action off: a later fill takes it back.
     pub(crate) follows_end: bool,
-    /// How long it is worth doing.
-    pub(crate) window_days: i64,
+    /// How long it is worth doing, where the plan says so.
+    pub(crate) window_ms: Option<i64>,
     /// What must hold beside the action's conditions for it to be planned.
     pub(crate) conditions: Vec<Condition>,
     /// What must hold when its time has come.
@@ -202,7 +216,15 @@ impl Plan {
 impl Action {
     /// Whether an event sets it off, conditions aside.
     pub(crate) fn listens(&self, concepts: &Concepts, products: &Products, line: Line, subject: Subject) -> bool {
-        self.triggers.iter().any(|trigger| trigger.line == line && trigger.suits(concepts, products, subject))
+        self.triggers.iter().any(|trigger| trigger.line == Some(line) && trigger.suits(concepts, products, subject))
+    }
+
+    /// Whether its steps hang on fills. One that asks for another status than completed is about the dispense itself, which is
+    /// not handed over yet.
+    pub(crate) fn is_of_fills(&self) -> bool {
+        let open = |filter: &Filter| filter.path == "status" && filter.codes.iter().all(|(_, code)| code != "completed");
+        let is_fill = |one: &Trigger| one.kind == "MedicationDispense" && !one.filters.iter().any(open);
+        self.call.is_none() && self.triggers.iter().any(is_fill)
     }
 
     /// Whether it is about such a resource at all, whatever happened to it.
@@ -241,6 +263,11 @@ impl Action {
 }
 
 impl Step {
+    /// How long it is worth doing.
+    pub(crate) fn window(&self) -> i64 {
+        self.window_ms.unwrap_or(WINDOW_MS)
+    }
+
     /// All its conditions.
     pub(crate) fn asks(&self) -> impl Iterator<Item = &Condition> {
         self.conditions.iter().chain(&self.starts).chain(&self.stops)
@@ -248,7 +275,8 @@ impl Step {
 }
 
 impl Trigger {
-    fn suits(&self, concepts: &Concepts, products: &Products, subject: Subject) -> bool {
+    /// Whether it is about such a resource.
+    pub(crate) fn suits(&self, concepts: &Concepts, products: &Products, subject: Subject) -> bool {
         self.kind == subject.kind && self.filters.iter().all(|filter| filter.suits(concepts, products, subject))
     }
 }

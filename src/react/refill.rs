@@ -21,8 +21,6 @@ use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, episode, products};
 use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
-const DAY_MS: i64 = 86_400_000;
-
 /// What one event says of one dispense.
 struct News<'a> {
     event: &'a Heard,
@@ -59,14 +57,15 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
     let rules = turn.rules;
     let mut found: Vec<(&Plan, &Action)> = Vec::new();
     for one in news {
-        found.extend(rules.about(Subject::of("MedicationDispense", &one.event.resource.value, turn.story)));
+        let about = rules.about(Subject::of("MedicationDispense", &one.event.resource.value, turn.story));
+        found.extend(about.filter(|(_, action)| action.is_of_fills()));
     }
     let dues = turn.dues.values().map(|due| (&due.rule, &due.episode));
     let decided = turn.decisions.values().map(|decision| (&decision.rule, &decision.episode));
     let known: BTreeSet<&String> =
         dues.chain(decided).filter(|(_, episode)| episode::is_of_product(episode, product)).map(|(rule, _)| rule).collect();
     for plan in known.into_iter().filter_map(|rule| rules.plan(rule)) {
-        let of_fills = plan.actions.iter().filter(|action| action.triggers.iter().any(|one| one.kind == "MedicationDispense"));
+        let of_fills = plan.actions.iter().filter(|action| action.is_of_fills());
         found.extend(of_fills.map(|action| (plan, action)));
     }
     found.sort_by_key(|(plan, action)| (&plan.url, plan.since, &plan.version, &action.id));
@@ -115,7 +114,7 @@ fn uncountable(turn: &mut Turn, news: &News) {
     let subject = Subject::of("MedicationDispense", &event.resource.value, turn.story);
     for (plan, action) in turn.rules.about(subject) {
         let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
-        if !listens || !plan.acts_on(event.resource.learned) {
+        if !listens || !action.is_of_fills() || !plan.acts_on(event.resource.learned) {
             continue;
         }
         for step in &action.steps {
@@ -289,7 +288,7 @@ impl<'a> Arranging<'a, '_> {
         let trigger = resource.or_else(|| turn.story.find(&detail.trigger));
         let mut candidate = Candidate { plan, step, episode, output, trigger, fill: Some(fill.clone()), detail };
         candidate.detail.planned = turn.story.now;
-        candidate.detail.until = turn.story.now + step.window_days * DAY_MS;
+        candidate.detail.until = turn.story.now + step.window();
         Some(candidate)
     }
 

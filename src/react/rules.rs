@@ -11,12 +11,12 @@ use super::concepts::Concepts;
 use super::gates::therapy;
 use super::index::Index;
 use super::json::text;
-use super::plan::{Action, Anchor, Plan, Step, Subject};
+use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::products::{self, Products};
 use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Wants, detail, overdue, person, read, supply};
+use super::{Concern, Heard, Occasion, Wants, detail, overdue, person, read, stock, supply};
 use crate::fhir::outcome::Issue;
 use crate::ledger::{Due, Line};
 
@@ -34,9 +34,11 @@ pub struct Rules {
     pub(super) activities: HashMap<String, Arc<Value>>,
     index: Index,
     /// Kinds of resource that may make a step pointless.
-    stops: BTreeSet<&'static str>,
+    stops: BTreeSet<String>,
     /// Kinds of resource that a condition asks for.
     asked: BTreeSet<&'static str>,
+    /// Whether an arrival of stock calls for anything.
+    hears_stock: bool,
 }
 
 /// A resource that rules are made of, and from when it counts.
@@ -74,7 +76,11 @@ impl Rules {
             for (inner, action) in plan.actions.iter().enumerate() {
                 rules.index.add((at, inner), action, &rules.concepts);
                 rules.asked.extend(action.kinds());
-                rules.stops.extend(action.all_stops().flat_map(super::condition::Condition::kinds));
+                rules.stops.extend(action.all_stops().flat_map(super::condition::Condition::kinds).map(str::to_owned));
+                if action.call.is_some() {
+                    rules.stops.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
+                }
+                rules.hears_stock |= action.call == Some(Caller::Stock);
             }
         }
         (rules, issues)
@@ -129,7 +135,23 @@ impl Rules {
     /// Whether an event about this type can need a story at all; if not, it is settled without reading the resource.
     #[must_use]
     pub fn hears(&self, kind: &str) -> bool {
-        HEARD.contains(&kind) || self.index.knows(kind) || self.stops.contains(kind)
+        HEARD.contains(&kind)
+            || self.index.knows(kind)
+            || self.stops.contains(kind)
+            || (self.hears_stock && kind == stock::DELIVERY)
+    }
+
+    /// The actions that are called, with the rules that run now.
+    pub(super) fn callers(&self) -> impl Iterator<Item = (&Plan, &Action, &Caller)> {
+        let newest = self.urls.values().filter_map(|versions| self.plans.get(*versions.last()?));
+        newest.flat_map(|plan| plan.actions.iter().filter_map(move |action| Some((plan, action, action.call.as_ref()?))))
+    }
+
+    /// The action of this id that is called, in the rule of this url as it runs now.
+    pub(crate) fn called(&self, url: &str, action: &str) -> Option<(&Plan, &Action)> {
+        let plan = self.plan(url)?;
+        let action = plan.actions.iter().find(|known| known.id == action && known.call.is_some())?;
+        Some((plan, action))
     }
 
     /// Whether resources of this type may be asked for at all; if not, no decision hangs on them.
@@ -177,7 +199,7 @@ impl Rules {
     fn is_moved(&self, kind: &str, line: Line, value: &Value) -> bool {
         let back = line == Line::Deleted || kind == "Condition" || supply::is_undone(value);
         self.about(Subject::new(kind, value))
-            .any(|(_, action)| back || action.triggers.iter().any(|trigger| trigger.line == line))
+            .any(|(_, action)| back || action.triggers.iter().any(|trigger| trigger.line == Some(line)))
     }
 
     /// What must be loaded to react to it, for a person with these dues.
@@ -192,6 +214,14 @@ impl Rules {
                 let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
                 for due in dues {
                     self.want_again(due, &kinds, &mut wants);
+                }
+            }
+            Occasion::Called(call) => {
+                self.want_gates(&mut wants);
+                wants.references.extend(call.subjects.iter().cloned());
+                wants.references.extend(call.event.iter().filter_map(|event| stock::destination(&event.value)));
+                if let Some((_, action)) = self.called(&call.rule, &call.action) {
+                    action.steps.iter().for_each(|step| self.want_step(action, step, &mut wants));
                 }
             }
             Occasion::Due(due) => {

@@ -11,20 +11,20 @@ use super::gates::{self, GATES, Verdict};
 use super::plan::{Action, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
 use super::why::{facts, parts, planned_parts};
-use super::{Resource, Rules, Story, Wants, products, supply};
+use super::{Resource, Rules, Story, Wants, products, supply, why_called};
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Due, How, Outcome};
 
-const DAY_MS: i64 = 86_400_000;
-
 /// The gates that name what stood against a rule before anything was decided.
-mod before {
+pub(super) mod before {
     /// Nothing is recorded that sets the rule off.
-    pub(super) const TRIGGER: &str = "trigger";
+    pub(in crate::react) const TRIGGER: &str = "trigger";
     /// What would set it off was imported.
-    pub(super) const IMPORT: &str = "import";
+    pub(in crate::react) const IMPORT: &str = "import";
     /// Nothing stands against it, only nothing happened.
-    pub(super) const EVENT: &str = "event";
+    pub(in crate::react) const EVENT: &str = "event";
+    /// Nothing stands against it, only its day has not come.
+    pub(in crate::react) const CALENDAR: &str = "calendar";
 }
 
 /// What must be loaded to be asked why not.
@@ -90,7 +90,12 @@ fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value>
         // What waits for its day says more than what came of the one before.
         (Some(last), Some(due)) if last.output == due.output => of_decision(last, Some(&due)),
         (_, Some(due)) => of_due(&due),
-        (Some(last), None) => of_decision(last, None),
+        (Some(last), None) => {
+            let mut told = of_decision(last, None);
+            let next = action.call.as_ref().and_then(|caller| why_called::next(turn, caller));
+            told.extend(next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
+            told
+        }
         (None, None) => of_nothing(turn, plan, action, step),
     }
 }
@@ -115,16 +120,19 @@ fn of_due(due: &Due) -> Vec<Value> {
 }
 
 /// What stands against a step of which nothing was ever decided.
-struct Against {
-    gate: String,
-    reason: String,
-    change: String,
-    facts: Vec<String>,
-    next: Option<i64>,
+pub(super) struct Against {
+    pub(super) gate: String,
+    pub(super) reason: String,
+    pub(super) change: String,
+    pub(super) facts: Vec<String>,
+    pub(super) next: Option<i64>,
 }
 
 fn of_nothing(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value> {
-    let against = against(turn, plan, action, step);
+    let against = match &action.call {
+        Some(caller) => why_called::against(turn, plan, action, step, caller),
+        None => against(turn, plan, action, step),
+    };
     let mut all = vec![
         json!({"name": "outcome", "valueCode": "none"}),
         json!({"name": "rule", "valueCanonical": plan.canonical()}),
@@ -166,7 +174,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     }
     let mut fill = None;
     let mut product = String::new();
-    if newest.kind == "MedicationDispense" {
+    if newest.kind == "MedicationDispense" && action.is_of_fills() {
         match supply::row(rules, turn.story, newest) {
             Ok(row) => {
                 fill = turn.fills(&row.product).into_iter().find(|fill| fill.dispenses.contains(&newest.id));
@@ -187,7 +195,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
         product,
         first: fill.as_ref().map_or(0, |fill| fill.first),
         planned: turn.story.now,
-        until: turn.story.now + step.window_days * DAY_MS,
+        until: turn.story.now + step.window(),
         facts: vec![newest.versioned()],
         held: false,
     };
@@ -219,7 +227,7 @@ fn unheard(action: &Action) -> Against {
 }
 
 /// What a trigger listens to, in words.
-fn wanted(trigger: &super::plan::Trigger) -> String {
+pub(super) fn wanted(trigger: &super::plan::Trigger) -> String {
     let filters = trigger.filters.iter().map(|filter| match (&filter.group, filter.codes.first()) {
         (Some(group), _) => format!("{} in {group}", filter.path),
         (None, Some((system, code))) => format!("{} {system}|{code}", filter.path),
@@ -230,7 +238,7 @@ fn wanted(trigger: &super::plan::Trigger) -> String {
 }
 
 /// What would change what a gate says.
-fn mends(gate: &str) -> String {
+pub(super) fn mends(gate: &str) -> String {
     if let Some(gate) = GATES.iter().find(|known| known.name == gate) {
         return gate.mends.to_owned();
     }

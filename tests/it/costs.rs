@@ -101,3 +101,46 @@ async fn a_page_of_everything_costs_what_is_on_it() {
     let House { database, .. } = house;
     database.drop().await;
 }
+
+/// Statements of each turn of the beat at this time, until nothing is left.
+async fn turns(house: &House, time: &str) -> Vec<i64> {
+    house.clock.set(crate::house::millis(time));
+    let mut costs = Vec::new();
+    loop {
+        let before = statements(house).await;
+        let done = house.turn().await;
+        costs.push(statements(house).await - before);
+        if done == 0 {
+            return costs;
+        }
+    }
+}
+
+// What the calendar calls walks everybody in pages: a turn of the beat costs no more statements when there are many, and what is
+// kept of it is one row for each rule.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_of_the_beat_costs_the_same_however_many_people_there_are() {
+    const ROWS: &str = "SELECT count(*)::text FROM dues";
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    house.put(&patient("ada")).await.is(201);
+    house.beat().await;
+    let rows = house.database.postgres_words(ROWS).await;
+    let few = turns(&house, "2026-06-02T15:00:00Z").await;
+    for batch in 0..4 {
+        let ids: Vec<String> = (0..200).map(|number| format!("p{batch}-{number}")).collect();
+        let urls: Vec<String> = ids.iter().map(|id| format!("Patient/{id}")).collect();
+        let entries: Vec<(&str, &str, Value)> =
+            ids.iter().zip(&urls).map(|(id, url)| ("PUT", url.as_str(), patient(id))).collect();
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+    }
+    house.beat().await;
+    let many = turns(&house, "2026-06-03T15:00:00Z").await;
+    assert_eq!(house.database.postgres_words(ROWS).await, rows, "rows for the calendar");
+    // 801 people are four pages, and so three turns more; none costs more than the one that saw everybody before.
+    let most = |costs: &[i64]| costs.iter().copied().max().unwrap_or_default();
+    assert!(many.len() >= few.len() + 3, "{few:?} {many:?}");
+    assert!(most(&many) <= most(&few) + 2 && most(&few) <= 40, "{few:?} {many:?}");
+    let House { database, .. } = house;
+    database.drop().await;
+}

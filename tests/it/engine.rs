@@ -67,6 +67,11 @@ impl Engine {
         (Scope { tenant: Config::read(None, |_| None).unwrap().arrive.tenant.as_str().into() }, self.gateway.beat.teller())
     }
 
+    /// One turn alone.
+    pub(crate) async fn turn(&self) -> usize {
+        self.gateway.beat.turn().await.unwrap()
+    }
+
     /// Signs a checkpoint over all that was written.
     pub(crate) async fn seal(&self) {
         self.gateway.flow.ledger.seal().await.unwrap();

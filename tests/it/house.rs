@@ -86,6 +86,11 @@ impl House {
         self.engine().beat().await;
     }
 
+    /// One turn of the beat, and no more; how much was done.
+    pub(crate) async fn turn(&self) -> usize {
+        self.engine().turn().await
+    }
+
     /// Moves the clock on by whole days, with a beat in every hour, as time passes for a real gateway.
     pub(crate) async fn days(&self, days: u32) {
         for _ in 0..days * 24 {

@@ -28,6 +28,8 @@ mod bounds;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod calendar;
+#[cfg(test)]
 mod capability;
 #[cfg(test)]
 mod changes;

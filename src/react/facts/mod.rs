@@ -1,14 +1,19 @@
 //! What a rule's condition may ask for beside the resource it stands on: `%patient`, `%supply` and so on.
 
 mod adherence;
+mod age;
 mod allergies;
 mod conditions;
+mod diagnoses;
 mod dispense;
+mod doses;
+mod immunizations;
 mod observations;
 mod order;
 mod orders;
 mod patient;
 mod resource;
+mod said;
 mod supplies;
 mod supply;
 
@@ -88,15 +93,20 @@ impl std::fmt::Debug for Fact {
 pub(crate) const FACTS: &[Fact] = &[
     resource::FACT,
     patient::FACT,
+    age::FACT,
     supply::FACT,
     supplies::FACT,
     adherence::FACT,
     order::FACT,
     orders::FACT,
+    doses::FACT,
     dispense::FACT,
     conditions::FACT,
+    diagnoses::FACT,
+    immunizations::FACT,
     observations::FACT,
     allergies::FACT,
+    said::FACT,
 ];
 
 /// All current resources of a kind.

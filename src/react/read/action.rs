@@ -3,14 +3,17 @@
 
 use serde_json::Value;
 
-use super::Reader;
+use super::{EXTENSIONS, Reader};
 use crate::ledger::Line;
 use crate::react::condition::Condition;
-use crate::react::json::{each, text};
-use crate::react::plan::{Action, Filter, Step, Trigger};
+use crate::react::json::{each, extension, text};
+use crate::react::plan::{Action, Caller, Filter, Step, Trigger};
 
 /// The event that two records of one person were united.
 const MERGED: &str = "patient-merged";
+
+/// The event that what was out of stock has arrived in a store.
+const ARRIVED: &str = "stock-arrived";
 
 /// The code system of events that somebody tells us of by name, for example that what was out of stock has arrived.
 const EVENTS: &str = "https://signa.example/fhir/CodeSystem/event";
@@ -33,11 +36,24 @@ impl Reader<'_> {
             self.fault("action-without-id", place, "an action needs an id, to which its steps are anchored");
         }
         let mut triggers = Vec::new();
+        let mut call = None;
         for (at, trigger) in each(value, "trigger").iter().enumerate() {
-            self.trigger(trigger, &format!("{place}.trigger[{at}]"), &mut triggers);
+            let place = format!("{place}.trigger[{at}]");
+            if is_call(trigger) {
+                call = self.caller(trigger, &place);
+            } else {
+                self.trigger(trigger, &place, &mut triggers);
+            }
         }
         if each(value, "trigger").is_empty() {
             self.fault("action-without-trigger", place, "an action needs a trigger");
+        }
+        if let Some(caller) = &call {
+            if each(value, "trigger").len() > 1 {
+                let why = "what is periodic, or called by an arrival, has one trigger: let the other be an action of its own";
+                self.fault("trigger-beside-call", place, why);
+            }
+            triggers = self.called(value, caller, place);
         }
         let conditions = self.conditions(value, place);
         if !conditions.start.is_empty() {
@@ -62,7 +78,47 @@ impl Reader<'_> {
         if steps.len() == nested.len() {
             self.hang(&mut steps, place);
         }
-        Action { id, triggers, conditions: conditions.applicability, stops: conditions.stop, steps }
+        let at_doses = extension(value, &format!("{EXTENSIONS}dose-times")).and_then(Value::as_bool) == Some(true);
+        Action { id, triggers, call, at_doses, conditions: conditions.applicability, stops: conditions.stop, steps }
+    }
+
+    /// What calls an action; nothing where it is said wrongly.
+    fn caller(&mut self, value: &Value, place: &str) -> Option<Caller> {
+        if text(value, "type") == Some("periodic") {
+            self.period(value, place).map(Caller::Calendar)
+        } else {
+            Some(Caller::Stock)
+        }
+    }
+
+    /// For what an action is called: for each resource that its input names, else for the Patient; an arrival calls for what
+    /// waits to be handed over.
+    fn called(&mut self, value: &Value, caller: &Caller, place: &str) -> Vec<Trigger> {
+        let of = |kind: &str, filters| Trigger { line: None, kind: kind.to_owned(), filters };
+        let inputs = each(value, "input");
+        if *caller == Caller::Stock {
+            if !inputs.is_empty() {
+                self.fault("input-of-arrival", place, "an arrival calls for dispenses that are on hold, and for nothing else");
+            }
+            let waits =
+                Filter { path: String::from("status"), group: None, codes: vec![(String::new(), String::from("on-hold"))] };
+            return vec![of("MedicationDispense", vec![waits])];
+        }
+        if inputs.is_empty() {
+            return vec![of("Patient", Vec::new())];
+        }
+        let mut triggers = Vec::new();
+        for (at, input) in inputs.iter().enumerate() {
+            let place = format!("{place}.input[{at}]");
+            match text(input, "type") {
+                Some(kind) if inputs.len() == 1 => {
+                    let filters = each(input, "codeFilter").iter().map(|filter| self.filter(filter, &place)).collect();
+                    triggers.push(of(kind, filters));
+                }
+                _ => self.fault("bad-input", &place, "what is called by the calendar has one input, with a type"),
+            }
+        }
+        triggers
     }
 
     fn trigger(&mut self, value: &Value, place: &str, triggers: &mut Vec<Trigger>) {
@@ -72,7 +128,7 @@ impl Reader<'_> {
             Some("data-removed") => Line::Deleted,
             Some("named-event") => return self.named_event(value, place, triggers),
             _ => {
-                let why = "type must be data-added, data-modified, data-removed or named-event";
+                let why = "type must be data-added, data-modified, data-removed, periodic or named-event";
                 return self.fault("unknown-trigger", place, why);
             }
         };
@@ -86,18 +142,20 @@ impl Reader<'_> {
                 continue;
             };
             let filters = each(data, "codeFilter").iter().map(|filter| self.filter(filter, &place)).collect();
-            triggers.push(Trigger { line, kind: kind.to_owned(), filters });
+            triggers.push(Trigger { line: Some(line), kind: kind.to_owned(), filters });
         }
     }
 
     /// Two records of one person were united; or somebody told us of an event by its name: a Basic with that code, about the person.
     fn named_event(&mut self, value: &Value, place: &str, triggers: &mut Vec<Trigger>) {
         match text(value, "name") {
-            Some(MERGED) => triggers.push(Trigger { line: Line::Linked, kind: String::from("Patient"), filters: Vec::new() }),
+            Some(MERGED) => {
+                triggers.push(Trigger { line: Some(Line::Linked), kind: String::from("Patient"), filters: Vec::new() });
+            }
             Some(name) => {
                 let filter =
                     Filter { path: String::from("code"), group: None, codes: vec![(EVENTS.to_owned(), name.to_owned())] };
-                triggers.push(Trigger { line: Line::Created, kind: String::from("Basic"), filters: vec![filter] });
+                triggers.push(Trigger { line: Some(Line::Created), kind: String::from("Basic"), filters: vec![filter] });
             }
             None => self.fault("trigger-without-name", place, "a named-event needs the name of the event"),
         }
@@ -145,5 +203,14 @@ impl Reader<'_> {
             }
         }
         conditions
+    }
+}
+
+/// Whether a trigger calls for everybody whom its action may be about, and does not follow from a fact about one person.
+fn is_call(trigger: &Value) -> bool {
+    match text(trigger, "type") {
+        Some("periodic") => true,
+        Some("named-event") => text(trigger, "name") == Some(ARRIVED),
+        _ => false,
     }
 }

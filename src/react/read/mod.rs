@@ -3,6 +3,7 @@
 
 mod action;
 mod step;
+mod timing;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,6 +26,11 @@ pub(super) const ROOT: &str = "https://signa.example/fhir/";
 
 /// Root of the extensions a plan may carry.
 pub(super) const EXTENSIONS: &str = "https://signa.example/fhir/StructureDefinition/";
+
+/// No window is longer.
+const LENGTH_DAYS_MAX: i64 = 3_650;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// What Signa itself says: a rule that listens to it must name the category, and may not say the same again.
 const SPOKEN: &[&str] = &["Communication", "CommunicationRequest", "Task"];
@@ -241,13 +247,19 @@ impl Reader<'_> {
 
 /// Whole days of a Duration.
 fn days(duration: &Value) -> Option<i64> {
+    length(duration).filter(|length| length % DAY_MS == 0).map(|length| length / DAY_MS)
+}
+
+/// Milliseconds of a Duration of whole hours, days or weeks.
+fn length(duration: &Value) -> Option<i64> {
     let factor = match text(duration, "code").or_else(|| text(duration, "unit"))? {
-        "d" => 1.0,
-        "wk" => 7.0,
+        "h" => DAY_MS / 24,
+        "d" => DAY_MS,
+        "wk" => 7 * DAY_MS,
         _ => return None,
     };
-    let value = number(duration.get("value")?)? * factor;
+    let value = number(duration.get("value")?).filter(|value| value.fract() == 0.0 && (0.0..=87_600.0).contains(value))?;
     #[expect(clippy::cast_possible_truncation, reason = "a whole number within bounds")]
-    let whole = value as i64;
-    ((0.0..=3_650.0).contains(&value) && value.fract() == 0.0).then_some(whole)
+    let whole = value as i64 * factor;
+    (whole <= LENGTH_DAYS_MAX * DAY_MS).then_some(whole)
 }

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::{EXTENSIONS, Reader, days};
+use super::{EXTENSIONS, Reader, length};
 use crate::react::activity::Activity;
 use crate::react::json::{each, extension, text};
 use crate::react::offset::Offset;
-use crate::react::plan::{Anchor, Edge, Step, Trigger, WINDOW_DAYS};
+use crate::react::plan::{Anchor, Edge, Step, Trigger};
 
 /// Kinds whose resources say when what they tell of ends.
 const ENDING: &[&str] = &["MedicationDispense", "Procedure", "Encounter", "Appointment"];
@@ -19,7 +19,7 @@ impl Reader<'_> {
             self.fault("step-without-id", place, "a step needs an id, by which it is decided only once");
         }
         let anchor = self.anchor(value, action, ids, triggers, place);
-        let window = extension(value, &format!("{EXTENSIONS}step-window")).and_then(days);
+        let window = extension(value, &format!("{EXTENSIONS}step-window")).and_then(length);
         let conditions = self.conditions(value, place);
         let canonical = text(value, "definitionCanonical").unwrap_or_default();
         let found = self.activities.get(canonical.split('|').next().unwrap_or_default());
@@ -33,7 +33,7 @@ impl Reader<'_> {
                 id,
                 anchor: anchor?,
                 follows_end: false,
-                window_days: window.unwrap_or(WINDOW_DAYS),
+                window_ms: window,
                 conditions: conditions.applicability,
                 starts: conditions.start,
                 stops: conditions.stop,
@@ -77,6 +77,11 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if triggers.iter().any(|trigger| trigger.line.is_none()) && !is_after(anchor) {
+            let why = "a step of an action that is called comes when it is called, or later: after-start";
+            self.fault("unknown-anchor", &place, why);
+            return None;
+        }
         if matches!(anchor, Anchor::End(_)) && triggers.iter().any(|trigger| !ENDING.contains(&trigger.kind.as_str())) {
             self.fault("unknown-anchor", &place, &format!("only these have an end: {}", ENDING.join(", ")));
             return None;
@@ -99,5 +104,14 @@ impl Reader<'_> {
             }
             step.follows_end = matches!(anchors.get(root), Some(Anchor::End(_)));
         }
+    }
+}
+
+/// Whether a step comes when its action is called, or later.
+fn is_after(anchor: Anchor) -> bool {
+    match anchor {
+        Anchor::AtOnce | Anchor::Step(..) => true,
+        Anchor::Start(offset) => !offset.is_back(),
+        Anchor::End(_) => false,
     }
 }

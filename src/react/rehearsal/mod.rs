@@ -6,6 +6,7 @@
 //! together, each for themselves until they were united. How often a rule fires over all persons is not known here: nothing is
 //! stopped for its radius.
 
+mod calendar;
 mod compare;
 mod known;
 mod refusals;
@@ -86,6 +87,10 @@ pub struct Rehearsal<'r> {
     known: Known,
     /// As whom somebody who was united is known.
     survivors: BTreeMap<Person, Person>,
+    /// When the calendar calls, by output.
+    sweeps: BTreeMap<String, Due>,
+    /// The rules that it was made for.
+    planned_for: Option<&'r Rules>,
     /// By dispense.
     pub supplies: BTreeMap<String, Supply>,
     /// By output.
@@ -114,6 +119,8 @@ impl<'r> Rehearsal<'r> {
             store,
             known: Known::default(),
             survivors: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
+            planned_for: None,
             supplies: BTreeMap::new(),
             dues: BTreeMap::new(),
             decisions: BTreeMap::new(),
@@ -196,12 +203,17 @@ impl<'r> Rehearsal<'r> {
 
     /// Time goes on; what falls due is looked at when its time comes.
     pub fn advance(&mut self, to: i64) {
-        while let Some(first) = self.dues.values().map(|due| due.due).min().filter(|due| *due <= to) {
+        self.keep_calendar();
+        while let Some(first) = self.next_moment().filter(|first| *first <= to) {
             self.now = self.now.max(first);
+            self.keep_calendar();
             let mut dues: Vec<Due> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
             dues.sort_by(|a, b| {
                 (a.due, a.priority, &a.rule, a.person, &a.output).cmp(&(b.due, b.priority, &b.rule, b.person, &b.output))
             });
+            if dues.is_empty() {
+                self.sweep_next();
+            }
             for due in dues {
                 let (person, before) = (due.person, due.clone());
                 self.turn(person, &Occasion::Due(due), 0);
@@ -214,6 +226,7 @@ impl<'r> Rehearsal<'r> {
             self.settle();
         }
         self.now = self.now.max(to);
+        self.keep_calendar();
     }
 
     /// The resources of ours of this type, in order of their ids.
@@ -291,6 +304,7 @@ impl<'r> Rehearsal<'r> {
         let rules = self.rules();
         let is_heard = rules.hears(&fact.resource.kind);
         let (person, how) = (fact.resource.person, fact.resource.how);
+        self.arrive(fact.line, &fact.resource);
         let survivors = &self.survivors;
         let of = |person: Person| survivors.get(&person).copied().unwrap_or(person);
         let Some((line, resource)) = self.known.put(fact, |other| of(other) == of(person)) else { return };
@@ -431,10 +445,10 @@ impl<'r> Rehearsal<'r> {
                 self.decisions.insert(decision.output.clone(), decision);
             }
             Mark::Due(due) => {
-                self.dues.insert(due.output.clone(), due);
+                self.rows(due.person).insert(due.output.clone(), due);
             }
-            Mark::DueGone { output, .. } => {
-                self.dues.remove(&output);
+            Mark::DueGone { person, output } => {
+                self.rows(person).remove(&output);
             }
             Mark::Supplied(supply) => {
                 self.supplies.insert(supply.dispense.clone(), supply);

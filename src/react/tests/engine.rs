@@ -229,10 +229,10 @@ fn a_rule_about_an_ingredient_hears_every_product_of_it() {
 // Somebody tells us of an event by its name, about a person: the rules that wait for it hear of it, and no others.
 #[test]
 fn an_event_has_a_name() {
-    let action = json!({"id": "arrived", "trigger": [{"type": "named-event", "name": "stock-arrived"}], "action": [
+    let action = json!({"id": "arrived", "trigger": [{"type": "named-event", "name": "result-promised"}], "action": [
         step("come", "refill-advice", None)]});
     let rules = with(&[plan("stock", &action)]);
-    for (name, expected) in [("stock-arrived", vec!["come fired 2026-01-01T15"]), ("pick-up-missed", vec![])] {
+    for (name, expected) in [("result-promised", vec!["come fired 2026-01-01T15"]), ("pick-up-missed", vec![])] {
         let mut house = house(&rules, "2026-01-01T15:00:00Z");
         house.hear(json!({"resourceType": "Basic", "id": "e", "subject": {"reference": "Patient/p"},
             "code": {"coding": [{"system": format!("{ROOT}/CodeSystem/event"), "code": name}]}}));

@@ -99,3 +99,76 @@ fn a_later_artefact_replaces_an_earlier_one_of_its_url() {
     let (rules, _) = Rules::read(&artefacts);
     assert_eq!(rules.plan(PLAN).map(|plan| plan.version.as_str()), Some("2.0.0"));
 }
+
+const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
+
+/// The faults of the shipped birthday rule after this change, each with its key and its sentence.
+fn of_calendar(change: impl Fn(&mut Value)) -> Vec<(&'static str, String)> {
+    let mut artefacts = shipped();
+    change(artefacts.iter_mut().find(|artefact| artefact["url"] == BIRTHDAY).unwrap());
+    let (rules, issues) = Rules::read(&artefacts);
+    assert_eq!(rules.plan(BIRTHDAY).is_some(), issues.is_empty());
+    issues.into_iter().map(|issue| (issue.key, issue.diagnostics)).collect()
+}
+
+#[test]
+fn a_time_that_is_not_understood_is_told_with_what_would_be() {
+    let repeats = [
+        (json!({"period": 1, "periodUnit": "h"}), "periodUnit must be d, wk, mo or a"),
+        (json!({"period": 1.5, "periodUnit": "d"}), "period must be a whole number"),
+        (json!({"frequency": 3, "period": 1, "periodUnit": "d"}), "frequency must be 1"),
+        (json!({"period": 1, "periodUnit": "a"}), "without boundsPeriod.start"),
+        (json!({"period": 1, "periodUnit": "wk"}), "without boundsPeriod.start"),
+        (json!({"period": 1, "periodUnit": "d", "dayOfWeek": ["mon"]}), "dayOfWeek goes with"),
+        (json!({"period": 1, "periodUnit": "wk", "dayOfWeek": ["monday"]}), "dayOfWeek must be"),
+        (json!({"period": 1, "periodUnit": "d", "when": ["MORN"]}), "Timing.repeat.when is not understood"),
+        (json!({"period": 1, "periodUnit": "d", "timeOfDay": ["8"]}), "timeOfDay must be"),
+        (json!({"period": 1, "periodUnit": "d", "duration": 2, "durationUnit": "d"}), "a duration goes with months and years"),
+        (json!({"period": 1, "periodUnit": "mo", "duration": 2, "durationUnit": "mo"}), "must be over before it comes again"),
+        (json!({"period": 1, "periodUnit": "a", "boundsPeriod": {"start": "2026"}}), "boundsPeriod.start must be a whole day"),
+    ];
+    for (repeat, expected) in repeats {
+        let faults = of_calendar(|plan| plan["action"][0]["trigger"][0]["timingTiming"]["repeat"] = repeat.clone());
+        assert!(faults.len() == 1 && faults[0].0 == "bad-timing" && faults[0].1.contains(expected), "{repeat}: {faults:?}");
+    }
+    for repeat in [
+        json!({"period": 2, "periodUnit": "wk", "boundsPeriod": {"start": "2026-01-05", "end": "2026-12-31"}, "timeOfDay": ["09:00:00"]}),
+        json!({"frequency": 1, "period": 1, "periodUnit": "wk", "dayOfWeek": ["mon", "thu"]}),
+        json!({"period": 1, "periodUnit": "mo", "duration": 1, "durationUnit": "wk"}),
+    ] {
+        assert_eq!(
+            of_calendar(|plan| plan["action"][0]["trigger"][0]["timingTiming"]["repeat"] = repeat.clone()),
+            [],
+            "{repeat}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_go_with_a_call_is_a_fault() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 8] = [
+        ("bad-timing", |action| action["trigger"][0] = json!({"type": "periodic"})),
+        ("bad-timing", |action| action["trigger"][0] = json!({"type": "periodic", "timingDate": "2026-10"})),
+        ("bad-timing", |action| action["trigger"][0]["timingTiming"]["event"] = json!(["2026-10-01"])),
+        ("trigger-beside-call", |action| {
+            let other = json!({"type": "data-added", "data": [{"type": "Consent"}]});
+            action["trigger"].as_array_mut().unwrap().push(other);
+        }),
+        ("bad-input", |action| action["input"] = json!([{"type": "Patient"}, {"type": "Patient"}])),
+        ("filter-without-path", |action| action["input"] = json!([{"type": "Task", "codeFilter": [{"code": [{"code": "x"}]}]}])),
+        ("input-of-arrival", |action| {
+            action["trigger"] = json!([{"type": "named-event", "name": "stock-arrived"}]);
+            action["input"] = json!([{"type": "Patient"}]);
+        }),
+        ("unknown-anchor", |action| {
+            action["action"][0]["relatedAction"] = json!([{"actionId": "day", "relationship": "before-start",
+                "offsetDuration": {"value": 3, "code": "d"}}]);
+        }),
+    ];
+    for (key, change) in changes {
+        let faults = of_calendar(|plan| change(&mut plan["action"][0]));
+        let keys: Vec<&str> = faults.iter().map(|(key, _)| *key).filter(|found| *found == key).collect();
+        assert!(!keys.is_empty(), "{key}: {faults:?}");
+    }
+}

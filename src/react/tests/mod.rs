@@ -1,6 +1,7 @@
 //! Stories told to the shipped rules: what is said, to whom, when, and why not.
 
 mod any_order;
+mod calendar;
 mod diagnosis;
 mod engine;
 mod interlock;

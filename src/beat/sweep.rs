@@ -1,0 +1,123 @@
+//! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::Beat;
+use super::events::{Question, STORIES_AT_ONCE};
+use crate::flow;
+use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
+use crate::react::{self, Next, Occasion, Rules, Sweep};
+
+/// So many rows of nobody's are read at once; with more waiting, the calendar is looked at again when there are fewer.
+const ROWS_MAX: usize = 1_000;
+
+/// For which rules the calendar of each tenant was made.
+#[derive(Default)]
+pub(super) struct Calendar {
+    tenants: HashMap<Arc<str>, Option<Arc<Rules>>>,
+    /// Whether the tenants that were there at the start are among them.
+    complete: bool,
+}
+
+impl Beat {
+    /// Notes that there is such a tenant.
+    pub(super) fn meet(&self, tenant: &Arc<str>) {
+        let mut calendar = self.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+        if !calendar.tenants.contains_key(tenant) {
+            calendar.tenants.insert(Arc::clone(tenant), None);
+        }
+    }
+
+    /// Keeps the calendar of every tenant as its rules are now. Where nothing changed, nothing is asked.
+    pub(super) async fn keep_calendars(&self) -> Result<(), Error> {
+        if !self.calendar.lock().unwrap_or_else(PoisonError::into_inner).complete {
+            for scope in self.ledger().scopes().await? {
+                self.meet(&scope.tenant);
+            }
+            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).complete = true;
+        }
+        let changed: Vec<(Arc<str>, Arc<Rules>)> = {
+            let calendar = self.calendar.lock().unwrap_or_else(PoisonError::into_inner);
+            let rules = |(tenant, made): (&Arc<str>, &Option<Arc<Rules>>)| {
+                let rules = self.flow.rules.of(tenant);
+                let is_made = made.as_ref().is_some_and(|made| Arc::ptr_eq(made, &rules));
+                (!is_made).then(|| (Arc::clone(tenant), rules))
+            };
+            calendar.tenants.iter().filter_map(rules).collect()
+        };
+        for (tenant, rules) in changed {
+            let scope = Scope { tenant: Arc::clone(&tenant) };
+            let kept = self.ledger().dues(&scope, Person::NOBODY).await?;
+            if kept.len() >= ROWS_MAX {
+                continue;
+            }
+            let marks = react::calendar(&rules, &tenant, &kept, self.clock().now(), &self.settings.zone);
+            self.keep(&scope, marks).await?;
+            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).tenants.insert(tenant, Some(rules));
+        }
+        Ok(())
+    }
+
+    /// Looks at the next page of a sweep, and moves it on. A crash in between looks at the page again: what was decided of it is.
+    pub(super) async fn sweep(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
+        let (rules, now, zone) = (self.flow.rules.of(&scope.tenant), self.clock().now(), &self.settings.zone);
+        let event = match react::event_of(due) {
+            Some((kind, id)) => self.ledger().read(scope, &kind, &id).await?.filter(|stored| !stored.deleted),
+            None => None,
+        };
+        let event = event.map(|stored| flow::resource(&stored, false));
+        let sweep = match react::sweep(&rules, due, now, zone, event) {
+            Next::Look(sweep) => sweep,
+            Next::Moved(mark) => return self.keep(scope, vec![mark]).await,
+        };
+        let next = match self.ledger().search(scope, &sweep.query).await {
+            Ok(page) => {
+                self.call_all(scope, &rules, &sweep, &page.found).await?;
+                page.next
+            }
+            // A place that no way leads to any more: the walk begins again, and what was decided is decided.
+            Err(Error::TooCostly(_)) if sweep.query.after.is_some() => {
+                let mark = react::swept_from_start(due);
+                return self.keep(scope, vec![mark]).await;
+            }
+            Err(error) => return Err(error),
+        };
+        self.keep(scope, vec![react::swept(&rules, due, next, now, zone)]).await
+    }
+
+    /// Calls for everybody on a page whom it may be about; of persons who are one, once.
+    async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored]) -> Result<(), Error> {
+        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
+            let resource = flow::resource(stored, false);
+            if sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone) {
+                let known_as = self.ledger().united(scope, stored.person).await?.first().copied().unwrap_or(stored.person);
+                people.entry(known_as).or_default().push(resource.reference());
+            }
+        }
+        let called: Vec<Result<(), Error>> = stream::iter(people)
+            .map(|(person, subjects)| async move {
+                let call = sweep.call_for(subjects);
+                let question = Question { occasion: Occasion::Called(call.clone()), depth: 0, marks: Vec::new() };
+                if self.decide(scope, person, &question, None).await? {
+                    Ok(())
+                } else {
+                    self.give_up_call(scope, person, &call).await
+                }
+            })
+            .buffer_unordered(STORIES_AT_ONCE)
+            .collect()
+            .await;
+        called.into_iter().collect()
+    }
+
+    async fn keep(&self, scope: &Scope, marks: Vec<Mark>) -> Result<(), Error> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+    }
+}

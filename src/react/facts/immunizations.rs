@@ -1,0 +1,28 @@
+//! `%immunizations`: of every vaccination that was done its `day`, where that is known, and the `group`s that list its vaccine.
+//! Follows <https://hl7.org/fhir/R4/immunization.html>.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::Fact;
+use crate::fhir::time::{Moment, Precision};
+use crate::react::json::text;
+
+pub(super) const FACT: Fact = Fact {
+    name: "immunizations",
+    kinds: &["Immunization"],
+    value: |ask| {
+        let done = ask.story.current("Immunization").filter(|one| text(&one.value, "status") == Some("completed"));
+        let of = |one: &crate::react::Resource| {
+            let groups = one.value.get("vaccineCode").map(|code| ask.rules.concepts.groups_of(code)).unwrap_or_default();
+            let day = text(&one.value, "occurrenceDateTime").and_then(Moment::parse);
+            let mut value = json!({"group": groups});
+            if let Some(day) = day.filter(|day| day.precision >= Precision::Day) {
+                value["day"] = json!(day.day().to_string());
+            }
+            Cow::Owned(value)
+        };
+        done.map(of).collect()
+    },
+};

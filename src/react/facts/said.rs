@@ -1,0 +1,25 @@
+//! `%said`: of all that was said or asked for about the person the `plan` (the last part of its url), the `step`, and how many `days`
+//! ago that was.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::Fact;
+use crate::ledger::Outcome;
+
+const DAY_MS: i64 = 86_400_000;
+
+pub(super) const FACT: Fact = Fact {
+    name: "said",
+    kinds: &[],
+    value: |ask| {
+        let fired = ask.story.decisions.iter().filter(|decision| decision.outcome == Outcome::Fired);
+        let of = |decision: &crate::ledger::Decision| {
+            let url = decision.rule.split('|').next().unwrap_or_default();
+            let plan = url.rsplit('/').next().unwrap_or_default();
+            Cow::Owned(json!({"plan": plan, "step": decision.step, "days": (ask.story.now - decision.at) / DAY_MS}))
+        };
+        fired.map(of).collect()
+    },
+};

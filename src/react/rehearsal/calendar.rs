@@ -1,0 +1,68 @@
+//! The calendar of a rehearsal: it calls when it called, or would have, for the persons who are rehearsed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Rehearsal;
+use crate::ledger::{Due, Line, Person};
+use crate::react::{Next, Occasion, Resource, sweep};
+
+impl Rehearsal<'_> {
+    /// What comes first: something due, a call of the calendar, or other rules.
+    pub(super) fn next_moment(&self) -> Option<i64> {
+        let rules = self.later.iter().map(|(since, _)| *since).filter(|since| *since > self.now && self.now > i64::MIN);
+        self.dues.values().chain(self.sweeps.values()).map(|due| due.due).chain(rules).min()
+    }
+
+    /// Keeps the calendar as the rules are now. Before anything is told no time has begun.
+    pub(super) fn keep_calendar(&mut self) {
+        let rules = self.rules();
+        if self.now == i64::MIN || self.planned_for.is_some_and(|known| std::ptr::eq(known, rules)) {
+            return;
+        }
+        self.planned_for = Some(rules);
+        let kept: Vec<Due> = self.sweeps.values().cloned().collect();
+        for mark in sweep::calendar(rules, &self.tenant, &kept, self.now, &self.store.zone) {
+            self.mark(mark);
+        }
+    }
+
+    /// What is due of a person, or of nobody.
+    pub(super) fn rows(&mut self, person: Person) -> &mut BTreeMap<String, Due> {
+        if person == Person::NOBODY { &mut self.sweeps } else { &mut self.dues }
+    }
+
+    /// The first sweep whose time has come.
+    pub(super) fn sweep_next(&mut self) {
+        let rows = self.sweeps.values().filter(|row| row.due <= self.now);
+        if let Some(row) = rows.min_by_key(|row| (row.due, row.priority, &row.rule, &row.output)).cloned() {
+            self.sweep(&row);
+        }
+    }
+
+    /// Something became known that may have arrived in a store.
+    pub(super) fn arrive(&mut self, line: Line, resource: &Resource) {
+        for mark in sweep::arrived(self.rules(), &self.tenant, line, resource) {
+            self.mark(mark);
+        }
+    }
+
+    fn sweep(&mut self, row: &Due) {
+        let (rules, zone, tenant) = (self.rules(), self.store.zone.clone(), Arc::clone(&self.tenant));
+        let event = sweep::event_of(row).and_then(|(kind, id)| self.known.own(&format!("{kind}/{id}")).cloned());
+        let mark = match sweep::sweep(rules, row, self.now, &zone, event.filter(|event| !event.deleted)) {
+            Next::Moved(mark) => mark,
+            Next::Look(sweep) => {
+                let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+                for resource in self.known.all().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
+                    people.entry(self.survivor(resource.person)).or_default().push(resource.reference());
+                }
+                for (person, subjects) in people {
+                    self.turn(person, &Occasion::Called(sweep.call_for(subjects)), 0);
+                }
+                sweep::swept(rules, row, None, self.now, &zone)
+            }
+        };
+        self.mark(mark);
+    }
+}

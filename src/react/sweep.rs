@@ -1,0 +1,250 @@
+//! Sweeps: what calls a rule for everybody, the calendar or an arrival, walks those whom it may be about page by page. Where it
+//! stands is a due of nobody, so that a crash loses nothing and the cost of a write does not grow with it.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::json::{local, text};
+use super::period::{Occurrence, Period};
+use super::plan::{Action, Caller, Filter, Plan};
+use super::{Call, Resource, Rules, Settings, Store, Story, called, episode, stock};
+use crate::fhir::search::parse::parse;
+use crate::fhir::search::query::{Cursor, Query};
+use crate::ledger::{Due, How, Line, Mark, Person};
+
+/// Resources on a page of a sweep.
+pub(crate) const PAGE: u32 = 256;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What the output ids of sweeps end with; no step is called so.
+const SWEEP: &str = "sweep";
+
+/// What to read next, and for what.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The call, without its subjects.
+    pub call: Call,
+    /// The page of resources that it may be about.
+    pub query: Query,
+}
+
+/// What a sweep comes to when its time has come.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// A page is to be looked at.
+    Look(Sweep),
+    /// Nothing is to be looked at now: it is over, or moved on to what is still timely.
+    Moved(Mark),
+}
+
+/// The engine's own part of a sweep's due.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Row {
+    /// The period as the rule's author wrote it; empty for an arrival.
+    written: String,
+    /// When the period ends; 0 for a moment.
+    ends: i64,
+    /// `Type/id` of what arrived; empty for the calendar.
+    event: String,
+    /// The last row that was looked at.
+    cursor: Option<Cursor>,
+}
+
+impl Row {
+    fn read(written: &str) -> Self {
+        let value: Value = serde_json::from_str(written).unwrap_or_default();
+        let word = |name| text(&value, name).unwrap_or_default().to_owned();
+        let number = |name| value.get(name).and_then(Value::as_i64).unwrap_or_default();
+        let cursor = text(&value, "key").map(|key| Cursor { key: key.to_owned(), number: number("number") });
+        Self { written: word("written"), ends: number("ends"), event: word("event"), cursor }
+    }
+
+    fn write(&self) -> String {
+        let mut value = json!({"written": self.written, "ends": self.ends, "event": self.event});
+        if let Some(cursor) = &self.cursor {
+            (value["key"], value["number"]) = (json!(cursor.key), json!(cursor.number));
+        }
+        value.to_string()
+    }
+}
+
+/// The rows of the calendar, as they must be for the rules that run: what is kept already stays where it is, unless the rule says
+/// another time now. A rule that is new begins with the first call after its activation.
+#[must_use]
+pub fn calendar(rules: &Rules, tenant: &str, kept: &[Due], now: i64, zone: &TimeZone) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut wanted: Vec<String> = Vec::new();
+    for (plan, action, caller) in rules.callers() {
+        let Caller::Calendar(period) = caller else { continue };
+        let output = episode::output(&plan.url, tenant, Person::NOBODY, &action.id, SWEEP);
+        wanted.push(output.clone());
+        if kept.iter().any(|due| due.output == output && Row::read(&due.detail).written == period.written) {
+            continue;
+        }
+        let since = if plan.since > 0 { plan.since } else { now };
+        if let Some(first) = period.next(since - 1, zone) {
+            marks.push(Mark::Due(row(plan, action, output, period, &first)));
+        }
+    }
+    let is_over = |due: &&Due| !Row::read(&due.detail).written.is_empty() && !wanted.contains(&due.output);
+    marks.extend(kept.iter().filter(is_over).map(gone));
+    marks
+}
+
+fn row(plan: &Plan, action: &Action, output: String, period: &Period, one: &Occurrence) -> Due {
+    let row = Row { written: period.written.clone(), ends: one.ends.unwrap_or(0), ..Row::default() };
+    due(plan, action, output, &one.name, one.at, &row)
+}
+
+fn due(plan: &Plan, action: &Action, output: String, name: &str, at: i64, row: &Row) -> Due {
+    Due {
+        person: Person::NOBODY,
+        output,
+        due: at,
+        priority: plan.priority,
+        rule: plan.url.clone(),
+        step: action.id.clone(),
+        episode: name.to_owned(),
+        detail: row.write(),
+    }
+}
+
+fn gone(due: &Due) -> Mark {
+    Mark::DueGone { person: due.person, output: due.output.clone() }
+}
+
+/// The rows that an event of nobody's leads to: something has arrived. What was imported calls for nothing.
+#[must_use]
+pub fn arrived(rules: &Rules, tenant: &str, line: Line, resource: &Resource) -> Vec<Mark> {
+    let is_arrival = resource.kind == stock::DELIVERY && line != Line::Deleted && stock::has_arrived(&resource.value);
+    if !is_arrival || resource.how == How::Import {
+        return Vec::new();
+    }
+    let of_stock = |(plan, _, caller): &(&Plan, &Action, &Caller)| **caller == Caller::Stock && plan.acts_on(resource.learned);
+    let called = rules.callers().filter(of_stock).map(|(plan, action, _)| {
+        let name = resource.reference();
+        let output = episode::output(&plan.url, tenant, Person::NOBODY, &format!("{}|{name}", action.id), SWEEP);
+        let row = Row { event: name.clone(), ..Row::default() };
+        Mark::Due(due(plan, action, output, &name, resource.learned, &row))
+    });
+    called.collect()
+}
+
+/// Type and id of what arrived, where a sweep is about an arrival.
+#[must_use]
+pub fn event_of(due: &Due) -> Option<(String, String)> {
+    let event = local(&Row::read(&due.detail).event)?;
+    event.split_once('/').map(|(kind, id)| (kind.to_owned(), id.to_owned()))
+}
+
+/// What a sweep has to look at now; `event` is what arrived, if it still stands.
+#[must_use]
+pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<Resource>) -> Next {
+    let row = Row::read(&due.detail);
+    let Some((plan, action)) = rules.called(&due.rule, &due.step) else { return Next::Moved(gone(due)) };
+    let stands = event.as_ref().is_some_and(|event| stock::has_arrived(&event.value));
+    let is_late = now > latest(action, due, &row);
+    match &action.call {
+        Some(Caller::Stock) if stands && !is_late => {}
+        Some(Caller::Calendar(period)) if is_late => {
+            return Next::Moved(moved(plan, action, due, period, period.next(now - patience(action) - 1, zone)));
+        }
+        Some(Caller::Calendar(_)) => {}
+        _ => return Next::Moved(gone(due)),
+    }
+    let ends = (row.ends > 0).then_some(row.ends);
+    let (rule, name) = (plan.url.clone(), due.episode.clone());
+    let query = Query { after: row.cursor, ..population(action, event.as_ref()) };
+    let call = Call { rule, action: action.id.clone(), name, at: due.due, ends, subjects: Vec::new(), event };
+    Next::Look(Sweep { call, query })
+}
+
+/// Until when a call is worth making.
+fn latest(action: &Action, due: &Due, row: &Row) -> i64 {
+    if row.ends > 0 { row.ends - 1 } else { due.due + patience(action) }
+}
+
+fn patience(action: &Action) -> i64 {
+    let of_steps = action.steps.iter().map(super::plan::Step::window).max().unwrap_or_default();
+    // The doses of a day come in the course of it.
+    if action.at_doses { of_steps.max(DAY_MS) } else { of_steps }
+}
+
+fn moved(plan: &Plan, action: &Action, due: &Due, period: &Period, next: Option<Occurrence>) -> Mark {
+    next.map_or_else(|| gone(due), |next| Mark::Due(row(plan, action, due.output.clone(), period, &next)))
+}
+
+/// A page was looked at: the sweep goes on after it, or, after the last one, to its next time.
+#[must_use]
+pub fn swept(rules: &Rules, due: &Due, next: Option<Cursor>, now: i64, zone: &TimeZone) -> Mark {
+    let row = Row::read(&due.detail);
+    let Some((plan, action)) = rules.called(&due.rule, &due.step) else { return gone(due) };
+    if next.is_some() {
+        return Mark::Due(Due { detail: Row { cursor: next, ..row }.write(), ..due.clone() });
+    }
+    let Some(Caller::Calendar(period)) = &action.call else { return gone(due) };
+    // Of what lasts a late call has asked for all that came before.
+    let after = if row.ends > 0 { now.max(due.due) } else { due.due };
+    moved(plan, action, due, period, period.next(after, zone))
+}
+
+/// The sweep begins its walk again.
+#[must_use]
+pub fn swept_from_start(due: &Due) -> Mark {
+    let row = Row { cursor: None, ..Row::read(&due.detail) };
+    Mark::Due(Due { detail: row.write(), ..due.clone() })
+}
+
+/// Whom a call may be about: a search that the index answers, as far as the codes of the input are its words.
+fn population(action: &Action, event: Option<&Resource>) -> Query {
+    let trigger = action.triggers.first();
+    let kind = trigger.map_or("Patient", |trigger| trigger.kind.as_str());
+    let listed = |filter: &&Filter| filter.group.is_none() && !filter.codes.is_empty();
+    let filters = trigger.into_iter().flat_map(|trigger| &trigger.filters).filter(listed);
+    let words = |codes: &mut dyn Iterator<Item = &str>| codes.map(escaped).collect::<Vec<_>>().join(",");
+    let mut pairs: Vec<(String, String)> =
+        filters.map(|filter| (filter.path.clone(), words(&mut filter.codes.iter().map(|(_, code)| code.as_str())))).collect();
+    if let Some(event) = event {
+        pairs.push((String::from("code"), words(&mut stock::codes(&event.value).into_iter().map(|(_, code)| code))));
+    }
+    // What is no search parameter of the type is left to be seen in the resource itself.
+    Query { count: PAGE, ..parse(kind, &pairs, 0).query }
+}
+
+/// A code as it stands in a search.
+fn escaped(code: &str) -> String {
+    let special = |letter: char| matches!(letter, ',' | '|' | '$' | '\\');
+    code.chars().flat_map(|letter| special(letter).then_some('\\').into_iter().chain([letter])).collect()
+}
+
+impl Sweep {
+    /// Whether the call may come to anything for a resource of the page: who does not pass costs no story.
+    #[must_use]
+    pub fn may_call(&self, rules: &Rules, tenant: &Arc<str>, resource: &Resource, zone: &TimeZone) -> bool {
+        let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };
+        let story = Story {
+            tenant: Arc::clone(tenant),
+            person: resource.person,
+            united: Vec::new(),
+            now: self.call.at,
+            settings: Settings::default(),
+            stores: vec![Store { organization: String::new(), zone: zone.clone() }],
+            resources: vec![resource.clone()],
+            supplies: Vec::new(),
+            dues: Vec::new(),
+            decisions: Vec::new(),
+            stopped: Vec::new(),
+            halts: Vec::new(),
+        };
+        !resource.deleted && called::may_be_about(rules, action, &story, resource, &self.call)
+    }
+
+    /// The call for these.
+    #[must_use]
+    pub fn call_for(&self, subjects: Vec<String>) -> Call {
+        Call { subjects, ..self.call.clone() }
+    }
+}

@@ -1,0 +1,136 @@
+//! Rules that the calendar calls, as a sweep sees them: what is timely, what is skipped, what begins and what ends.
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::at;
+use crate::fhir::search::query::Cursor;
+use crate::ledger::{Due, Mark, Person};
+use crate::react::{Artefact, Next, Rules, calendar, shipped, sweep, swept};
+
+const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
+const SEASON: &str = "https://signa.example/fhir/PlanDefinition/vaccination";
+
+/// The rules with one plan alone, changed, and active since then.
+fn rules(plan: &str, since: &str, change: impl Fn(&mut Value)) -> Rules {
+    let mut artefacts = Vec::new();
+    for mut value in shipped() {
+        let is_plan = value["resourceType"] == "PlanDefinition";
+        if is_plan && value["url"] != plan {
+            continue;
+        }
+        if is_plan {
+            change(&mut value);
+        }
+        artefacts.push(Artefact { since: if is_plan && !since.is_empty() { at(since) } else { 0 }, value: value.into() });
+    }
+    let (rules, issues) = Rules::of(&artefacts);
+    assert_eq!(issues, []);
+    rules
+}
+
+fn planned(rules: &Rules, kept: &[Due], now: &str) -> Vec<Mark> {
+    calendar(rules, "t", kept, at(now), &TimeZone::UTC)
+}
+
+fn only(marks: &[Mark]) -> Due {
+    match marks {
+        [Mark::Due(due)] => due.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Period and time of a row.
+fn told(due: &Due) -> (String, String) {
+    (due.episode.clone(), jiff::Timestamp::from_millisecond(due.due).unwrap().to_string())
+}
+
+fn row(period: &str, time: &str) -> (String, String) {
+    (period.to_owned(), time.to_owned())
+}
+
+/// What a row comes to now: its period when a page is to be looked at, else where it moved.
+fn look(rules: &Rules, due: &Due, now: &str) -> Result<String, Option<(String, String)>> {
+    match sweep(rules, due, at(now), &TimeZone::UTC, None) {
+        Next::Look(sweep) => Ok(sweep.call.name),
+        Next::Moved(Mark::Due(due)) => Err(Some(told(&due))),
+        Next::Moved(_) => Err(None),
+    }
+}
+
+#[test]
+fn a_rule_begins_with_the_first_period_after_its_activation() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    assert_eq!(told(&only(&planned(&plain, &[], "2026-06-01T10:00:00Z"))), row("2026-06-02", "2026-06-02T08:00:00Z"));
+    // It was activated at seven and is heard of at ten: this morning is its first.
+    let sent = rules(BIRTHDAY, "2026-06-01T07:00:00Z", |_| {});
+    assert_eq!(told(&only(&planned(&sent, &[], "2026-06-01T10:00:00Z"))), row("2026-06-01", "2026-06-01T08:00:00Z"));
+    let later = rules(BIRTHDAY, "2026-06-01T09:00:00Z", |_| {});
+    assert_eq!(told(&only(&planned(&later, &[], "2026-06-01T10:00:00Z"))), row("2026-06-02", "2026-06-02T08:00:00Z"));
+}
+
+#[test]
+fn a_season_that_lasts_is_asked_for_each_week_until_it_is_over() {
+    let season = rules(SEASON, "", |_| {});
+    let due = only(&planned(&season, &[], "2026-11-26T10:00:00Z"));
+    assert_eq!(told(&due), row("2026-10-01", "2026-12-03T08:00:00Z"));
+    let next = |due: &Due, now: &str| only(&[swept(&season, due, None, at(now), &TimeZone::UTC)]);
+    let again = next(&due, "2026-12-03T08:05:00Z");
+    assert_eq!(told(&again), row("2026-10-01", "2026-12-10T08:00:00Z"));
+    // What was missed while it lasts is asked for once, and late.
+    assert_eq!(look(&season, &again, "2026-12-25T10:00:00Z"), Ok(String::from("2026-10-01")));
+    assert_eq!(told(&next(&again, "2026-12-25T10:00:00Z")), row("2026-10-01", "2026-12-31T08:00:00Z"));
+    assert_eq!(look(&season, &again, "2027-03-01T00:00:00Z"), Err(Some(row("2027-10-01", "2027-10-01T08:00:00Z"))));
+}
+
+#[test]
+fn a_clock_that_jumps_acts_only_for_what_is_still_timely() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let due = only(&planned(&plain, &[], "2026-06-01T10:00:00Z"));
+    assert_eq!(look(&plain, &due, "2026-06-02T08:00:00Z"), Ok(String::from("2026-06-02")));
+    assert_eq!(look(&plain, &due, "2026-06-02T20:00:00Z"), Ok(String::from("2026-06-02")));
+    // The greeting is worth twelve hours: five days later the last of them is still timely, in the evening only the next.
+    assert_eq!(look(&plain, &due, "2026-06-07T09:00:00Z"), Err(Some(row("2026-06-07", "2026-06-07T08:00:00Z"))));
+    assert_eq!(look(&plain, &due, "2026-06-07T23:00:00Z"), Err(Some(row("2026-06-08", "2026-06-08T08:00:00Z"))));
+}
+
+#[test]
+fn a_sweep_goes_on_where_it_stood() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let due = only(&planned(&plain, &[], "2026-06-01T10:00:00Z"));
+    let now = at("2026-06-02T08:00:00Z");
+    let cursor = Cursor { key: String::from("i:7"), number: 7 };
+    let half = only(&[swept(&plain, &due, Some(cursor.clone()), now, &TimeZone::UTC)]);
+    assert_eq!(told(&half), told(&due));
+    let Next::Look(sweep) = sweep(&plain, &half, now, &TimeZone::UTC, None) else { panic!("{half:?}") };
+    assert_eq!(sweep.query.after, Some(cursor));
+    // A restart leaves the row as it is.
+    assert!(planned(&plain, std::slice::from_ref(&half), "2026-06-02T08:00:01Z").is_empty());
+    let done = only(&[swept(&plain, &half, None, now, &TimeZone::UTC)]);
+    assert_eq!(told(&done), row("2026-06-03", "2026-06-03T08:00:00Z"));
+}
+
+#[test]
+fn a_changed_time_is_planned_anew_and_a_retired_rule_stops() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let due = only(&planned(&plain, &[], "2026-06-01T10:00:00Z"));
+    let noon = rules(BIRTHDAY, "2026-06-01T10:00:00Z", |plan| {
+        plan["action"][0]["trigger"][0]["timingTiming"]["repeat"]["timeOfDay"] = json!(["12:00:00"]);
+    });
+    let moved = only(&planned(&noon, std::slice::from_ref(&due), "2026-06-01T11:00:00Z"));
+    assert_eq!((told(&moved), &moved.output), (row("2026-06-01", "2026-06-01T12:00:00Z"), &due.output));
+    let retired = rules(BIRTHDAY, "", |plan| plan["status"] = json!("retired"));
+    let marks = planned(&retired, std::slice::from_ref(&due), "2026-06-01T11:00:00Z");
+    assert!(matches!(marks.as_slice(), [Mark::DueGone { person: Person::NOBODY, output }] if *output == due.output), "{marks:?}");
+    assert_eq!(look(&retired, &due, "2026-06-02T08:00:00Z"), Err(None));
+}
+
+#[test]
+fn what_comes_once_comes_once() {
+    let once =
+        rules(BIRTHDAY, "", |plan| plan["action"][0]["trigger"][0] = json!({"type": "periodic", "timingDate": "2026-06-05"}));
+    let due = only(&planned(&once, &[], "2026-06-01T10:00:00Z"));
+    assert_eq!(told(&due), row("2026-06-05", "2026-06-05T08:00:00Z"));
+    assert!(matches!(swept(&once, &due, None, at("2026-06-05T08:00:00Z"), &TimeZone::UTC), Mark::DueGone { .. }));
+    assert!(planned(&once, &[], "2026-06-06T10:00:00Z").is_empty());
+}
