@@ -11,6 +11,9 @@ pub(crate) const MESSAGE: &str = "https://signa.example/fhir/StructureDefinition
 /// The extension that says that a Task is work inside the house: STOP and consent are about speaking to the patient.
 const INWARD: &str = "https://signa.example/fhir/StructureDefinition/inward";
 
+/// The extension that says that a message is said in the words of the request that set it off, and is based on that.
+const RELAY: &str = "https://signa.example/fhir/StructureDefinition/relay";
+
 /// The extension that names the Questionnaire which goes with a Task.
 const FORM: &str = "https://signa.example/fhir/StructureDefinition/form";
 
@@ -27,6 +30,8 @@ pub(crate) struct Activity {
     pub(crate) priority: String,
     /// Whether it is work inside the house, for which nobody speaks to the patient.
     pub(crate) inward: bool,
+    /// Whether it says what the CommunicationRequest that set it off asks to be said.
+    pub(crate) relays: bool,
     /// The Questionnaire that goes with a Task, as `url|version`.
     pub(crate) form: Option<String>,
     /// The product it suggests, which the recorded allergies may forbid.
@@ -65,7 +70,8 @@ impl Activity {
         };
         let extensions = each(value, "extension").iter().filter(|extension| text(extension, "url") == Some(MESSAGE));
         let messages: Vec<Message> = extensions.filter_map(message).collect();
-        if messages.is_empty() {
+        let relays = act == Act::Speak && extension(value, RELAY).and_then(Value::as_bool) == Some(true);
+        if messages.is_empty() && !relays {
             return Err(String::from("it has no message extension with a language and a text"));
         }
         let code = value.get("code").cloned().ok_or("code is missing: the category of a message or the code of a Task")?;
@@ -75,6 +81,7 @@ impl Activity {
             topic: each(value, "topic").first().cloned(),
             priority: text(value, "priority").unwrap_or("routine").to_owned(),
             inward: act == Act::Work && extension(value, INWARD).and_then(Value::as_bool) == Some(true),
+            relays,
             form: extension(value, FORM).and_then(Value::as_str).map(str::to_owned),
             product: value.get("productCodeableConcept").cloned(),
             messages,

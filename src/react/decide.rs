@@ -106,7 +106,7 @@ fn fire(turn: &mut Turn, candidate: &Candidate) {
                 return turn.drop_due(&candidate.output);
             }
             let message = outputs::message(turn, candidate, "completed");
-            turn.record("CommunicationRequest", outputs::request(turn, candidate, "completed"));
+            request(turn, candidate, "completed");
             turn.record("Communication", message);
             format!("Communication/{}", candidate.output)
         }
@@ -127,6 +127,14 @@ fn fire(turn: &mut Turn, candidate: &Candidate) {
     follow(turn, candidate, edges);
 }
 
+/// Records what is intended; where somebody else asked for it, their own request says so.
+fn request(turn: &mut Turn, candidate: &Candidate, status: &str) {
+    if !candidate.step.activity.relays {
+        let request = outputs::request(turn, candidate, status);
+        turn.record("CommunicationRequest", request);
+    }
+}
+
 fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &str) {
     let mut held = candidate.clone();
     held.detail.held = true;
@@ -144,7 +152,7 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
         return;
     }
     if candidate.step.activity.act == Act::Speak && decision.recorded.is_empty() {
-        turn.record("CommunicationRequest", outputs::request(turn, candidate, "active"));
+        request(turn, candidate, "active");
         let message = outputs::message(turn, candidate, "preparation");
         turn.record("Communication", message);
         decision.recorded = format!("Communication/{}", candidate.output);

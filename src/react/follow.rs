@@ -71,6 +71,7 @@ fn edges(value: &Value) -> (Option<Base>, Option<Base>) {
             let whole = at("performedDateTime");
             (whole.or_else(|| of("performedPeriod", "start")), whole.or_else(|| of("performedPeriod", "end")))
         }
+        Some("CommunicationRequest") => (at("occurrenceDateTime").or_else(|| of("occurrencePeriod", "start")), None),
         Some("Encounter") => (of("period", "start"), of("period", "end")),
         Some("Appointment") => (at("start"), at("end").or_else(|| at("start"))),
         // One that is not handed over yet waits from when it was made ready.

@@ -10,7 +10,7 @@ use super::json::text;
 use super::person::{self, Recipient};
 use super::supply::{self, written};
 use super::turn::{Candidate, Turn};
-use super::{Store, pharmacist, zones};
+use super::{Resource, Store, pharmacist, zones};
 use crate::fhir::time::instant;
 
 /// The identifier system of our outputs.
@@ -37,6 +37,9 @@ fn resource(members: Vec<(&str, Option<Value>)>) -> Value {
 /// The Communication of a candidate, in this status.
 pub(crate) fn message(turn: &Turn, candidate: &Candidate, status: &str) -> Value {
     let story = turn.story;
+    if let Some(asked) = candidate.trigger.filter(|_| candidate.step.activity.relays) {
+        return relayed(turn, candidate, asked, status);
+    }
     let common = Common::of(turn, candidate);
     let activity = &candidate.step.activity;
     let request = companion(&candidate.output, "request");
@@ -58,6 +61,32 @@ pub(crate) fn message(turn: &Turn, candidate: &Candidate, status: &str) -> Value
         ("reasonCode", Some(common.reason_code)),
         ("reasonReference", common.reason),
         ("payload", Some(common.payload)),
+    ])
+}
+
+/// What a CommunicationRequest of others asks to be said, in its words.
+fn relayed(turn: &Turn, candidate: &Candidate, asked: &Resource, status: &str) -> Value {
+    let common = Common::of(turn, candidate);
+    let taken = |name: &str| asked.value.get(name).cloned();
+    resource(vec![
+        ("resourceType", Some(json!("Communication"))),
+        ("id", Some(json!(candidate.output))),
+        ("identifier", Some(json!([{"system": OUTPUT, "value": candidate.output}]))),
+        ("instantiatesCanonical", Some(json!([candidate.plan.canonical()]))),
+        ("basedOn", Some(json!([{"reference": asked.reference()}]))),
+        ("status", Some(json!(status))),
+        ("category", taken("category")),
+        ("priority", taken("priority").or_else(|| Some(json!(candidate.step.activity.priority)))),
+        ("subject", common.subject),
+        ("topic", candidate.step.activity.topic.clone()),
+        ("about", taken("about")),
+        ("encounter", taken("encounter")),
+        ("sent", (status == "completed").then(|| json!(instant(turn.story.now)))),
+        ("recipient", common.recipient),
+        ("sender", taken("sender").or_else(|| taken("requester")).or(Some(common.sender))),
+        ("reasonCode", taken("reasonCode").or_else(|| Some(json!([{"coding": [{"system": EPISODES, "code": "alert"}]}])))),
+        ("reasonReference", taken("reasonReference")),
+        ("payload", taken("payload")),
     ])
 }
 

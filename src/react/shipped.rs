@@ -29,6 +29,8 @@ const SHIPPED: &[&str] = &[
     include_str!("../../mappings/plans/adherence-talk.json"),
     include_str!("../../mappings/plans/adherence-word.json"),
     include_str!("../../mappings/plans/adherence.json"),
+    include_str!("../../mappings/plans/alert-relay.json"),
+    include_str!("../../mappings/plans/alert.json"),
     include_str!("../../mappings/plans/anticoagulant-call.json"),
     include_str!("../../mappings/plans/anticoagulant-word.json"),
     include_str!("../../mappings/plans/anticoagulant.json"),

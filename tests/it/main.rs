@@ -22,6 +22,8 @@ mod adherence;
 #[cfg(test)]
 mod advertised;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod beside;
 #[cfg(test)]
 mod bounds;

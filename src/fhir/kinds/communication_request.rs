@@ -5,7 +5,8 @@ use super::Kind;
 
 pub(super) const KIND: Kind = Kind {
     name: "CommunicationRequest",
-    subject: &["subject"],
+    // Whose it is says the subject; else to whom it is to be said.
+    subject: &["subject", "recipient"],
     happened: &["occurrenceDateTime", "occurrencePeriod", "authoredOn"],
     store: &["sender"],
 };
