@@ -11,11 +11,12 @@ const ARMS: &str = "SELECT a.person, a.episode, a.arm, a.day, a.since, a.product
     WHERE b.tenant = a.tenant AND b.rule = a.rule AND b.person = a.person AND b.day >= $4
     AND (b.day < a.day OR (b.day = a.day AND b.episode < a.episode))) ORDER BY a.person LIMIT $6";
 const SUPPLIED: &str =
-    "SELECT o.person, s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
-    FROM (SELECT DISTINCT a.person FROM arms a WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.person <= $4) o
-    JOIN people q ON q.tenant = $1 AND q.person = o.person
+    "SELECT DISTINCT a.person, s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
+    FROM arms a JOIN people q ON q.tenant = $1 AND q.person = a.person
     JOIN people p ON p.tenant = $1 AND p.survivor = q.survivor
-    JOIN supplies s ON s.tenant = $1 AND s.person = p.person ORDER BY o.person, s.product, s.handed, s.dispense";
+    JOIN supplies s ON s.tenant = $1 AND s.person = p.person
+    WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.person <= $4
+    ORDER BY a.person, s.product, s.handed, s.dispense";
 
 /// Persons that are read at once.
 pub(super) const ARMS_MAX: usize = 500;
