@@ -147,9 +147,11 @@ pub(super) fn to_xml(text: &str) -> String {
 fn as_xml(text: &str) -> Option<String> {
     let mut reader = Reader::from_str(text);
     let mut out = String::with_capacity(text.len() + 48);
-    let (mut open, mut roots) = (0_usize, 0);
+    let (mut open, mut roots, mut at) = (0_usize, 0, 0);
     loop {
-        match reader.read_event().ok()? {
+        let event = reader.read_event().ok()?;
+        let from = std::mem::replace(&mut at, usize::try_from(reader.buffer_position()).ok()?);
+        match event {
             Event::Start(tag) => {
                 roots += usize::from(open == 0);
                 open += 1;
@@ -159,9 +161,10 @@ fn as_xml(text: &str) -> Option<String> {
                 roots += usize::from(open == 0);
                 xml_tag(&mut out, &tag, "/>")?;
             }
-            Event::End(tag) => {
+            Event::End(_) => {
                 open = open.checked_sub(1)?;
-                push(&mut out, &["</", tag.name().into_inner(), ">"]);
+                // As it was written: spaces may stand behind the name.
+                out.push_str(text.get(from..at)?);
             }
             Event::Text(words) => push_text(&mut out, &words),
             Event::CData(words) => push(&mut out, &["<![CDATA[", &sayable(&words), "]]>"]),

@@ -63,6 +63,7 @@ fn a_narrative_returns_letter_by_letter() {
         "<div xmlns=\"http://www.w3.org/1999/xhtml\">(Zithromax) <span>a</span> b\n\t <br/> c&#160;&lt;&amp; <!-- d --></div>",
         "<div xmlns=\"http://www.w3.org/1999/xhtml\"><pre>  a\n  b </pre><![CDATA[ < ]]> </div>",
         "<div xmlns=\"http://www.w3.org/1999/xhtml\" id=\"x\" lang=\"de\">&#xE4;\u{fc}</div>",
+        "<div xmlns=\"http://www.w3.org/1999/xhtml\"><a >b</a  > c</div\n>",
     ] {
         returns(&json!({"resourceType": "Basic", "text": {"status": "generated", "div": div}}));
     }
