@@ -263,8 +263,8 @@ impl Beat {
         if event.kind == "Subscription" {
             self.subscribe(&scope, &event).await?;
         }
-        // An import contacts nobody, also not those who listen.
-        let is_news = !event.told && event.line != Line::Deleted && event.how != How::Import;
+        // An import contacts nobody, also not those who listen; that persons were united is told beside the change that did it.
+        let is_news = !event.told && !matches!(event.line, Line::Deleted | Line::Linked) && event.how != How::Import;
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         let rules = self.flow.rules.of(&scope.tenant);
         if !listened && !rules.hears(&event.kind) {

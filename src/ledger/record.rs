@@ -30,6 +30,8 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) stamp: i64,
     heads: HashMap<(Arc<str>, Person), Head>,
     reaches: Reaches,
+    /// Whether the Patient that is being written united persons.
+    links: bool,
     /// Whether an event was added.
     pub(super) stirred: bool,
     /// What was recorded, by number of its event; to be kept once the batch is committed.
@@ -39,7 +41,16 @@ pub(super) struct Batch<'b, 'c> {
 impl<'b, 'c> Batch<'b, 'c> {
     /// An empty batch in an open transaction.
     pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, stamp: i64) -> Self {
-        Self { transaction, numbers, stamp, heads: HashMap::new(), reaches: Reaches::new(), stirred: false, fresh: Vec::new() }
+        Self {
+            transaction,
+            numbers,
+            stamp,
+            heads: HashMap::new(),
+            reaches: Reaches::new(),
+            links: false,
+            stirred: false,
+            fresh: Vec::new(),
+        }
     }
 
     /// Decides and writes one unit.
@@ -229,6 +240,10 @@ impl<'b, 'c> Batch<'b, 'c> {
             learned: self.stamp,
         };
         events::add(&mut self.transaction, &event).await?;
+        if std::mem::take(&mut self.links) {
+            let number = self.numbers.event(&mut self.transaction).await?;
+            events::add(&mut self.transaction, &Event { number, line: Line::Linked, ..event.clone() }).await?;
+        }
         self.stirred = true;
         let accepted = draft.and_then(|draft| draft.accepted.as_ref());
         if let Some(accepted) = accepted.filter(|_| fresh::is_kept(written.meta.len() + written.body.len())) {
@@ -331,6 +346,7 @@ impl<'b, 'c> Batch<'b, 'c> {
     /// Unites two persons: both chains say so, nothing is rewritten.
     async fn unite(&mut self, unit: &Unit, survivor: Person, other: Person) -> Result<(), Error> {
         people::unite(&mut self.transaction, &unit.scope.tenant, survivor, other).await?;
+        self.links = true;
         for (person, id) in [(survivor, other), (other, survivor)] {
             let id = id.0.to_string();
             let statement = Statement {

@@ -7,6 +7,7 @@ use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hyperte
 use crate::database::Database;
 use crate::diary::diary;
 use crate::house::House;
+use crate::rules::{message, rule};
 
 /// The record that is given up: it says by whom it is replaced.
 fn replaced(old: &str, new: &str) -> Value {
@@ -167,4 +168,27 @@ async fn a_claimed_task_goes_over_as_it_is() {
     house.put(&replaced("old", "new").with("gender", "other")).await.is(200);
     house.beat().await;
     assert_eq!(calls(&house, "new", "accepted").await, [moved]);
+}
+
+// A rule that names a merge is set off by it, once, and by no other change of a Patient.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_names_a_merge_is_set_off_by_it() {
+    let house = House::new().await;
+    let mut united = rule("united", "1", "hello");
+    united["action"][0]["trigger"] = json!([{"type": "named-event", "name": "patient-merged"}]);
+    let entries = [
+        ("PUT", "PlanDefinition/united", united),
+        ("PUT", "ActivityDefinition/hello", message("hello", "Hello.")),
+    ];
+    house.bundle(&bundle("transaction", &entries)).await.is(200);
+    house.beat().await;
+    for id in ["new", "old"] {
+        house.put(&patient(id)).await.is(201);
+        house.put(&consent(&format!("yes-{id}"), id, &[Purpose::Treatment])).await.is(201);
+    }
+    house.days(2).await;
+    assert_eq!(house.count("Communication").await, 0);
+    house.put(&replaced("old", "new")).await.is(200);
+    house.days(2).await;
+    assert_eq!(house.count("Communication?status=completed").await, 1, "{:?}", diary(&house, "new").await);
 }

@@ -103,6 +103,8 @@ pub struct Rehearsal<'r> {
     pub faults: usize,
     stops: Stops<'r>,
     heard: Vec<Claimed>,
+    /// Whether persons were united, of which the rules hear with the Patient that did it.
+    links: bool,
     number: i64,
 }
 
@@ -128,6 +130,7 @@ impl<'r> Rehearsal<'r> {
             faults: 0,
             stops: Stops::default(),
             heard: Vec::new(),
+            links: false,
             number: OURS,
         }
     }
@@ -171,10 +174,11 @@ impl<'r> Rehearsal<'r> {
         self.settle();
     }
 
-    /// Two persons are one from now on.
+    /// Two persons are one from now on; the rules hear of it with the next Patient.
     pub fn unite(&mut self, one: Person, other: Person) {
         let (one, other) = (self.survivor(one), self.survivor(other));
         let (survivor, other) = (one.min(other), one.max(other));
+        self.links |= survivor != other;
         self.survivors.entry(survivor).or_insert(survivor);
         self.survivors.entry(other).or_insert(other);
         for known_as in self.survivors.values_mut().filter(|known_as| **known_as == other) {
@@ -185,18 +189,14 @@ impl<'r> Rehearsal<'r> {
     /// All that was learned at one moment, together: what fell due until then was looked at before.
     pub fn tell(&mut self, at: i64, learned: impl IntoIterator<Item = Learned>) {
         self.advance(at);
-        let mut facts = Vec::new();
         for one in learned {
             match one {
                 Learned::United(one, other) => self.unite(one, other),
-                Learned::Fact(fact) => facts.push(*fact),
+                Learned::Fact(fact) => self.take(*fact, 0),
                 Learned::Left(fact) => {
                     self.known.put(*fact, |_| false);
                 }
             }
-        }
-        for fact in facts {
-            self.take(fact, 0);
         }
         self.settle();
     }
@@ -311,10 +311,13 @@ impl<'r> Rehearsal<'r> {
         if !is_heard {
             return;
         }
-        let concern = rules.concerns(&resource.kind, line, &resource.value);
-        if concern != Concern::Nothing {
-            let heard = Heard { line, resource, react: how == How::Live, depth };
-            self.heard.push(Claimed { heard, person, concern });
+        let links = resource.kind == "Patient" && std::mem::take(&mut self.links);
+        for line in std::iter::once(line).chain(links.then_some(Line::Linked)) {
+            let concern = rules.concerns(&resource.kind, line, &resource.value);
+            if concern != Concern::Nothing {
+                let heard = Heard { line, resource: resource.clone(), react: how == How::Live, depth };
+                self.heard.push(Claimed { heard, person, concern });
+            }
         }
     }
 
