@@ -39,6 +39,9 @@ pub struct Rules {
     asked: BTreeSet<&'static str>,
     /// Whether an arrival of stock calls for anything.
     hears_stock: bool,
+    /// The gate that is not asked, to see that it is missed. There is none in the program.
+    #[cfg(test)]
+    pub(super) unguarded: &'static str,
 }
 
 /// A resource that rules are made of, and from when it counts.

@@ -176,10 +176,7 @@ async fn a_rule_that_names_a_merge_is_set_off_by_it() {
     let house = House::new().await;
     let mut united = rule("united", "1", "hello");
     united["action"][0]["trigger"] = json!([{"type": "named-event", "name": "patient-merged"}]);
-    let entries = [
-        ("PUT", "PlanDefinition/united", united),
-        ("PUT", "ActivityDefinition/hello", message("hello", "Hello.")),
-    ];
+    let entries = [("PUT", "PlanDefinition/united", united), ("PUT", "ActivityDefinition/hello", message("hello", "Hello."))];
     house.bundle(&bundle("transaction", &entries)).await.is(200);
     house.beat().await;
     for id in ["new", "old"] {

@@ -83,6 +83,10 @@ pub(crate) fn ask(turn: &Turn, candidate: &Candidate) -> (&'static str, Verdict)
     let asked = Asked { turn, candidate, recipient: person::recipient(turn.story), store };
     let mut held: Option<(&'static str, i64, Cow<'static, str>)> = None;
     for gate in GATES {
+        #[cfg(test)]
+        if gate.name == turn.rules.unguarded {
+            continue;
+        }
         match (gate.ask)(&asked) {
             Verdict::Pass => {}
             Verdict::Stop(why) => return (gate.name, Verdict::Stop(why)),

@@ -6,9 +6,11 @@ mod diagnosis;
 mod engine;
 mod interlock;
 mod lint;
+mod never;
 mod refill;
 mod tasks;
 mod versions;
+mod world;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
