@@ -198,6 +198,14 @@ proptest! {
     }
 }
 
+// Histories in which an imported fill and a live one were of the same product and day.
+#[test]
+fn an_imported_fill_carries_on_what_a_live_one_set_off() {
+    for seed in [13_497_957_165_995_049_801, 14_142_023_640_247_265_361] {
+        assert!(history(&RULES, seed).is_ok(), "{seed}: {:?}", history(&RULES, seed));
+    }
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.

@@ -214,18 +214,20 @@ impl<'r> World<'r> {
             }
         }
         let how = if self.dice.one_in(10) { How::Import } else { How::Live };
-        if how == How::Live {
-            self.carry(&fill);
-        }
-        self.tell(at, fill, how, how == How::Live);
+        let is_carried = self.carry(&fill, how == How::Live);
+        self.tell(at, fill, how, how == How::Live || is_carried);
     }
 
-    /// An imported fill of the same product and day is one with a live one, and carries on what that set off.
-    fn carry(&mut self, fill: &Value) {
-        for fact in self.facts.values_mut() {
+    /// An imported fill of the same product and day is one with a live one, whichever came first, and carries on what that set off.
+    /// Whether there is another of the same.
+    fn carry(&mut self, fill: &Value, is_live: bool) -> bool {
+        let mut any = false;
+        for (_, fact) in self.facts.iter_mut().filter(|(name, _)| name.starts_with("MedicationDispense/")) {
             let same = ["medicationCodeableConcept", "whenHandedOver"].iter().all(|name| fact.value[*name] == fill[*name]);
-            fact.stands |= same && fact.value["status"] == "completed";
+            fact.stands |= same && is_live && fact.value["status"] == "completed";
+            any |= same;
         }
+        any
     }
 
     /// A fact becomes known, or changes.
