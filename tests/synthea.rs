@@ -149,7 +149,9 @@ fn a_year_of_synthea_is_explained_and_says_nothing_twice() {
         let mut house = Rehearsal::new(&rules, settings, store, from);
         let (before, within) = told(resources);
         facts += before.len() + within.len();
-        before.into_iter().for_each(|resource| house.hear_from(resource, How::Import, "synthea"));
+        for resource in before {
+            house.hear_from(resource, How::Import, "synthea");
+        }
         assert!(house.journal.is_empty(), "{id}: something was decided on what was imported");
         let mut died = i64::MAX;
         for (at, resource) in within {

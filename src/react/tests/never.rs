@@ -48,16 +48,16 @@ struct Said {
 fn history(rules: &Rules, seed: u64) -> Result<usize, String> {
     let mut world = World::new(rules, seed);
     let mut said = Said::default();
-    let mut seen = 0;
+    let mut judged = 0;
     for _ in 0..STEPS {
         world.step();
-        let journal: Vec<Decision> = world.house.journal[seen..].to_vec();
-        seen += journal.len();
+        let journal: Vec<Decision> = world.house.journal[judged..].to_vec();
+        judged += journal.len();
         for decision in &journal {
             judge(&world, &mut said, decision).map_err(|why| format!("{why}: {decision:#?}"))?;
         }
     }
-    if world.house.faults > 0 { Err(format!("{} faults", world.house.faults)) } else { Ok(seen) }
+    if world.house.faults > 0 { Err(format!("{} faults", world.house.faults)) } else { Ok(judged) }
 }
 
 fn judge(world: &World, said: &mut Said, decision: &Decision) -> Result<(), String> {

@@ -42,6 +42,8 @@ impl Dice {
 
 /// What is known of one record of a person.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "an onlooker knows several things that are so or not so")]
+#[expect(clippy::option_option, reason = "there is no guardian, or one without a telephone")]
 pub(super) struct Record {
     pub(super) is_known: bool,
     pub(super) is_dead: bool,
@@ -205,11 +207,11 @@ impl<'r> World<'r> {
             fill.as_object_mut().unwrap().shift_remove("daysSupply");
         }
         if self.dice.one_in(3) {
-            let orders = self
+            let mut orders = self
                 .facts
                 .iter()
                 .filter(|(name, fact)| name.starts_with("MedicationRequest/") && fact.of.0 - 1 == i64::try_from(at).unwrap());
-            if let Some((order, _)) = orders.last() {
+            if let Some((order, _)) = orders.next_back() {
                 fill["authorizingPrescription"] = json!([{"reference": order}]);
             }
         }
@@ -252,7 +254,8 @@ impl<'r> World<'r> {
             }
             1 | 2 => value["status"] = json!(self.dice.of(&["entered-in-error", "cancelled", "stopped"])),
             3 => {
-                value["daysSupply"] = json!({"value": 1 + self.dice.roll(60), "code": "d", "system": "http://unitsofmeasure.org"})
+                value["daysSupply"] =
+                    json!({"value": 1 + self.dice.roll(60), "code": "d", "system": "http://unitsofmeasure.org"});
             }
             _ => value["status"] = json!("completed"),
         }
@@ -302,7 +305,9 @@ impl<'r> World<'r> {
         if is_stop {
             self.records[at].refuses = Some(phones);
         } else {
-            all.into_iter().for_each(|other| self.records[other].refuses = None);
+            for other in all {
+                self.records[other].refuses = None;
+            }
         }
         let said = json!({"resourceType": "Communication", "id": id, "status": "completed", "subject": Self::subject(at),
             "sender": Self::subject(at), "payload": [{"contentString": if is_stop { "Stop!" } else { "start" }}]});
