@@ -10,6 +10,7 @@ use super::decide::is_settled;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
+use super::handed::Handed;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
@@ -61,7 +62,8 @@ fn subjects<'a>(story: &'a Story, call: &Call) -> Vec<&'a Resource> {
 
 /// Whether an action that is called is about this resource, and its conditions hold.
 pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource, call: &Call) -> bool {
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
+    let supplies = Handed::of(&story.supplies);
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &supplies, rules };
     suits(rules, action, resource, call)
         && call.event.as_ref().is_none_or(|event| stock::is_there(story, &resource.value, &event.value))
         && action.conditions.iter().all(|condition| condition.holds(&ask))
@@ -69,7 +71,8 @@ pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: 
 
 /// Whether a call may come to anything for this resource, as far as it tells itself: what does not pass costs no story.
 pub(super) fn may_be_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource, call: &Call) -> bool {
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &[], rules };
+    let supplies = Handed::default();
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &supplies, rules };
     let mut told = action.conditions.iter().filter(|condition| condition.is_of_one(&resource.kind));
     suits(rules, action, resource, call) && told.all(|condition| condition.holds(&ask))
 }

@@ -154,7 +154,7 @@ pub(super) fn follow_task(turn: &mut Turn, decision: &Decision) {
     if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
         (detail.product, detail.first) = (product.to_owned(), super::zones::number(day));
     }
-    let fill = turn.fills(&detail.product).into_iter().find(|fill| detail.is_about(fill));
+    let fill = turn.fills(&detail.product).iter().find(|fill| detail.is_about(fill)).cloned();
     let candidate = Candidate {
         plan,
         step,

@@ -119,8 +119,8 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, "diagnosis", "The diagnosis is not current any more.");
     }
-    let of_it = |decision: &&Decision| decision.episode == episode && turn.is_of(&decision.rule, plan);
-    let decided: Vec<Decision> = turn.decisions.values().filter(of_it).cloned().collect();
+    let of_it = |decision: &&Decision| turn.is_of(&decision.rule, plan);
+    let decided: Vec<Decision> = turn.decisions.of_episode(&episode).filter(of_it).cloned().collect();
     if !decided.iter().any(|decision| !decision.recorded.is_empty()) {
         return;
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
 use super::decide::{because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
+use super::decided::dispenses;
 use super::detail::Detail;
 use super::episode::CLOSED;
 use super::facts::Ask;
@@ -75,20 +76,17 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
 
 /// Replaces the row of a dispense; the products that it concerned and concerns are noted.
 fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BTreeSet<String>) {
-    let known: Vec<Supply> = turn.supplies.iter().filter(|known| known.dispense == dispense).cloned().collect();
+    let known: Vec<Supply> = turn.supplies.rows().iter().filter(|known| known.dispense == dispense).cloned().collect();
     products.extend(known.iter().map(|known| known.product.clone()));
     products.extend(row.map(|row| row.product.clone()));
-    turn.supplies.retain(|known| known.dispense != dispense);
     let moved = known.iter().find(|known| row.is_none_or(|row| row.product != known.product || row.person != known.person));
     if let Some(moved) = moved {
         turn.reaction.marks.push(Mark::SupplyGone { person: moved.person, dispense: dispense.to_owned() });
     }
-    if let Some(row) = row {
-        if known.first() != Some(row) {
-            turn.reaction.marks.push(Mark::Supplied(row.clone()));
-        }
-        turn.supplies.push(row.clone());
+    if let Some(row) = row.filter(|row| known.first() != Some(*row)) {
+        turn.reaction.marks.push(Mark::Supplied(row.clone()));
     }
+    turn.supplies.replace(dispense, row);
 }
 
 /// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as entered
@@ -100,7 +98,7 @@ fn taken_back(turn: &Turn, resource: &Resource) -> Vec<String> {
     if resource.version != 1 || resource.fact == 0 || resource.deleted || !never_was {
         return Vec::new();
     }
-    let stated = turn.supplies.iter().filter(|row| row.fact == resource.fact);
+    let stated = turn.supplies.rows().iter().filter(|row| row.fact == resource.fact);
     stated.map(|row| row.dispense.clone()).collect()
 }
 
@@ -168,7 +166,7 @@ enum Role<'a> {
 
 impl<'a> Arranging<'a, '_> {
     fn arrange(&self, turn: &mut Turn<'a>) -> Vec<Candidate<'a>> {
-        let fills = turn.fills(self.product);
+        let fills = turn.fills(self.product).to_vec();
         // Every (step, episode) that may stand; what is due and not among them is taken back.
         let mut standing: BTreeMap<(String, String), &'static str> = BTreeMap::new();
         let mut now = Vec::new();
@@ -230,14 +228,13 @@ impl<'a> Arranging<'a, '_> {
         if let Some(event) = fresh {
             return Role::Fresh(event);
         }
-        let mut dues = turn.dues.values().filter(|due| turn.carries(&due.rule, self.plan));
-        let known = dues.find_map(|due| {
-            let detail = Detail::read(&due.detail);
-            (detail.is_about(fill) && !silenced.contains(&detail.trigger)).then_some((detail.trigger, detail.needed))
-        });
+        let carried = turn.dues_about(fill).filter(|(due, _)| turn.carries(&due.rule, self.plan));
+        let mut known =
+            carried.map(|(_, detail)| (detail.trigger, detail.needed)).filter(|(trigger, _)| !silenced.contains(trigger));
+        let known = known.next();
         let decided = || {
             let counts = |decision: &&Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
-            let facts = turn.decisions.values().filter(counts).flat_map(|decision| &decision.facts);
+            let facts = turn.decisions.resting_on(&fill.dispenses).filter(counts).flat_map(|decision| &decision.facts);
             let named = facts.filter_map(|fact| fact.split("/_history/").next()).find(|fact| {
                 let id = fact.strip_prefix("MedicationDispense/");
                 id.is_some_and(|id| fill.dispenses.iter().any(|known| known == id)) && !silenced.iter().any(|one| one == fact)
@@ -249,14 +246,10 @@ impl<'a> Arranging<'a, '_> {
 
     /// The version of this rule that has begun with the fill.
     fn began(&self, turn: &Turn<'a>, fill: &Fill) -> Option<&'a Plan> {
-        let due = turn.dues.values().find(|due| turn.is_of(&due.rule, self.plan) && Detail::read(&due.detail).is_about(fill));
+        let due = turn.dues_about(fill).map(|(due, _)| due).find(|due| turn.is_of(&due.rule, self.plan));
         let decided = || {
-            let mut decisions = turn.decisions.values();
-            decisions.find(|decision| {
-                turn.is_of(&decision.rule, self.plan)
-                    && decision.gate != because::CONDITION
-                    && dispenses(&decision.facts).any(|id| fill.dispenses.iter().any(|known| known == id))
-            })
+            let mut decisions = turn.decisions.resting_on(&fill.dispenses);
+            decisions.find(|decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION)
         };
         let rule = due.map(|due| due.rule.as_str()).or_else(|| decided().map(|decision| decision.rule.as_str()))?;
         turn.rules.plan(rule)
@@ -276,7 +269,7 @@ impl<'a> Arranging<'a, '_> {
             Role::Known(trigger, needed) => (trigger.clone(), needed.clone(), None),
             Role::Silent => return None,
         };
-        let versions = turn.supplies.iter().filter(|row| fill.dispenses.contains(&row.dispense));
+        let versions = turn.supplies.rows().iter().filter(|row| fill.dispenses.contains(&row.dispense));
         let mut facts: Vec<String> =
             versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
         facts.extend(needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
@@ -354,12 +347,7 @@ pub(super) fn uncounted(step: &Step, fill: &Fill) -> Option<&'static str> {
 
 /// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
 fn is_gone(turn: &Turn, decision: &Decision) -> bool {
-    !dispenses(&decision.facts).any(|id| turn.supplies.iter().any(|row| row.dispense == id))
-}
-
-/// Ids of the dispenses among facts.
-fn dispenses(facts: &[String]) -> impl Iterator<Item = &str> {
-    facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next())
+    !dispenses(&decision.facts).any(|id| turn.supplies.rows().iter().any(|row| row.dispense == id))
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
@@ -412,8 +400,7 @@ fn is_same_fill(candidate: &Candidate, known: &Decision) -> bool {
 /// Whether this step was said for one of the fill's dispenses before its first day moved.
 fn was_said(turn: &Turn, candidate: &Candidate) -> bool {
     let Some(fill) = &candidate.fill else { return false };
-    let said = turn.decisions.values().filter(|decision| {
+    turn.decisions.resting_on(&fill.dispenses).any(|decision| {
         decision.outcome == Outcome::Fired && decision.step == candidate.step.id && turn.is_of(&decision.rule, candidate.plan)
-    });
-    said.flat_map(|decision| dispenses(&decision.facts)).any(|id| fill.dispenses.iter().any(|known| known == id))
+    })
 }

@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cover::{Fill, fills};
+use super::cover::Fill;
+use super::decided::Decided;
 use super::detail::Detail;
 use super::facts::Ask;
+use super::handed::Handed;
 use super::plan::{Plan, Step};
 use super::{Output, Reaction, Resource, Rules, Story, episode};
-use crate::ledger::{Decision, Due, Mark, Outcome, Precondition, Supply};
+use crate::ledger::{Decision, Due, Mark, Outcome, Precondition};
 
 /// One reaction in the making.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) story: &'a Story,
+    pub(crate) decisions: Decided,
     /// By output id; ordered, so that the same story gives the same reaction.
-    pub(crate) decisions: BTreeMap<String, Decision>,
-    /// By output id.
     pub(crate) dues: BTreeMap<String, Due>,
-    pub(crate) supplies: Vec<Supply>,
+    pub(crate) supplies: Handed,
     /// Addresses for which somebody said STOP.
     pub(crate) stopped: Vec<String>,
     pub(crate) reaction: Reaction,
@@ -45,9 +46,9 @@ impl<'a> Turn<'a> {
         Self {
             rules,
             story,
-            decisions: story.decisions.iter().map(|decision| (decision.output.clone(), decision.clone())).collect(),
+            decisions: Decided::of(&story.decisions),
             dues: story.dues.iter().map(|due| (due.output.clone(), due.clone())).collect(),
-            supplies: story.supplies.clone(),
+            supplies: Handed::of(&story.supplies),
             stopped: story.stopped.clone(),
             reaction: Reaction::default(),
         }
@@ -72,9 +73,8 @@ impl<'a> Turn<'a> {
 
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
-        let same =
-            |decision: &&Decision| decision.step == step && decision.episode == episode && self.is_of(&decision.rule, plan);
-        self.decisions.values().filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
+        let same = |decision: &&Decision| decision.step == step && self.is_of(&decision.rule, plan);
+        self.decisions.of_episode(episode).filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
     }
 
     /// The dues of which this is true, in the order in which they would come.
@@ -84,6 +84,13 @@ impl<'a> Turn<'a> {
             (a.due, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.due, b.priority, &b.rule, &b.step, &b.output))
         });
         dues
+    }
+
+    /// The dues that a dispense of this fill has set off, with what they remember.
+    pub(crate) fn dues_about<'b>(&'b self, fill: &'b Fill) -> impl Iterator<Item = (&'b Due, Detail)> {
+        // Only what names one of the dispenses at all is read.
+        let named = self.dues.values().filter(|due| fill.dispenses.iter().any(|id| due.detail.contains(id.as_str())));
+        named.map(|due| (due, Detail::read(&due.detail))).filter(|(_, detail)| detail.is_about(fill))
     }
 
     /// What was said or done, of which this is true, in the order in which it was.
@@ -97,14 +104,13 @@ impl<'a> Turn<'a> {
     }
 
     /// The fills of a product, as they are known now.
-    pub(crate) fn fills(&self, product: &str) -> Vec<Fill> {
-        let rows: Vec<&Supply> = self.supplies.iter().filter(|row| row.product == product).collect();
-        fills(&rows)
+    pub(crate) fn fills(&self, product: &str) -> &[Fill] {
+        self.supplies.fills(product)
     }
 
     /// Writes down what a candidate came to.
     pub(crate) fn decide(&mut self, decision: Decision) {
-        self.decisions.insert(decision.output.clone(), decision.clone());
+        self.decisions.keep(decision.clone());
         self.reaction.marks.push(Mark::Decided(decision));
     }
 
@@ -187,7 +193,7 @@ impl<'a> Turn<'a> {
         let plan = self.rules.plan(&due.rule)?;
         let (_, step) = plan.step(&due.step)?;
         let detail = Detail::read(&due.detail);
-        let fill = self.fills(&detail.product).into_iter().find(|fill| detail.is_about(fill));
+        let fill = self.fills(&detail.product).iter().find(|fill| detail.is_about(fill)).cloned();
         Some(Candidate {
             plan,
             step,

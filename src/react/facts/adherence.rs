@@ -24,7 +24,7 @@ pub(super) const FACT: Fact = Fact {
         for (product, fills) in ask.by_product() {
             let groups = ask.groups(product);
             let own = json!({"product": product, "ingredient": ingredients(product), "group": groups});
-            found.extend(counted(ask, std::slice::from_ref(&fills), own));
+            found.extend(counted(ask, std::slice::from_ref(fills), own));
             for group in groups {
                 classes.entry(group).or_default().push(fills.clone());
             }

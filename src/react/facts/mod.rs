@@ -22,9 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::cover::{Fill, fills};
+use super::cover::Fill;
+use super::handed::Handed;
 use super::{Rules, Story, zones};
-use crate::ledger::Supply;
 use crate::react::supply as rows;
 
 /// A fact that rules may ask for by name.
@@ -47,19 +47,15 @@ pub(crate) struct Ask<'a> {
     /// The fill it belongs to, where it is a dispense.
     pub(crate) fill: Option<&'a Fill>,
     /// All that was handed over to the person, as it is known now.
-    pub(crate) supplies: &'a [Supply],
+    pub(crate) supplies: &'a Handed,
     /// What products and groups of them are known.
     pub(crate) rules: &'a Rules,
 }
 
 impl Ask<'_> {
     /// The fills of every product group, in order of the groups.
-    fn by_product(&self) -> BTreeMap<&str, Vec<Fill>> {
-        let mut rows: BTreeMap<&str, Vec<&Supply>> = BTreeMap::new();
-        for row in self.supplies {
-            rows.entry(row.product.as_str()).or_default().push(row);
-        }
-        rows.into_iter().map(|(product, rows)| (product, fills(&rows))).collect()
+    fn by_product(&self) -> &BTreeMap<String, Vec<Fill>> {
+        self.supplies.by_product()
     }
 
     /// Today, in days since 1970, where the resource belongs.

@@ -1,0 +1,136 @@
+//! The latest decision of each output of a story, found without looking at all of them: by its episode, and by the dispenses that
+//! it rests on. What a fill costs does not grow with what was ever decided of its person.
+
+use std::collections::{BTreeMap, HashMap};
+use std::vec::IntoIter;
+
+use crate::ledger::Decision;
+
+/// The latest decision of each output.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    all: Vec<Decision>,
+    /// By output id; ordered, so that the same story gives the same reaction.
+    outputs: BTreeMap<String, usize>,
+    episodes: HashMap<String, Vec<usize>>,
+    /// By the id of a dispense among the facts.
+    dispenses: HashMap<String, Vec<usize>>,
+}
+
+impl Decided {
+    /// What was decided, in the order in which it was.
+    pub(crate) fn of(decisions: &[Decision]) -> Self {
+        let mut decided = Self::default();
+        for decision in decisions {
+            decided.keep(decision.clone());
+        }
+        decided
+    }
+
+    /// Keeps the latest decision of its output.
+    pub(crate) fn keep(&mut self, decision: Decision) {
+        let at = self.outputs.get(&decision.output).copied().unwrap_or(self.all.len());
+        enter(&mut self.episodes, &decision.episode, at);
+        for dispense in dispenses(&decision.facts) {
+            enter(&mut self.dispenses, dispense, at);
+        }
+        if at == self.all.len() {
+            self.outputs.insert(decision.output.clone(), at);
+            self.all.push(decision);
+        } else if let Some(known) = self.all.get_mut(at) {
+            *known = decision;
+        }
+    }
+
+    /// The latest about this output.
+    pub(crate) fn get(&self, output: &str) -> Option<&Decision> {
+        self.all.get(*self.outputs.get(output)?)
+    }
+
+    /// All, in the order of their outputs.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Decision> {
+        self.outputs.values().filter_map(|at| self.all.get(*at))
+    }
+
+    /// Those of an episode, in the order of their outputs.
+    pub(crate) fn of_episode<'a>(&'a self, episode: &str) -> IntoIter<&'a Decision> {
+        let found = self.episodes.get(episode).into_iter().flatten().filter_map(|at| self.all.get(*at));
+        in_order(found.filter(|decision| decision.episode == episode))
+    }
+
+    /// Those that rest on one of these dispenses, in the order of their outputs.
+    pub(crate) fn resting_on<'a>(&'a self, ids: &[String]) -> IntoIter<&'a Decision> {
+        let found = ids.iter().filter_map(|id| self.dispenses.get(id)).flatten().filter_map(|at| self.all.get(*at));
+        in_order(found.filter(|decision| dispenses(&decision.facts).any(|fact| ids.iter().any(|id| id == fact))))
+    }
+}
+
+/// Ids of the dispenses among facts.
+pub(crate) fn dispenses(facts: &[String]) -> impl Iterator<Item = &str> {
+    facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next())
+}
+
+fn enter(index: &mut HashMap<String, Vec<usize>>, key: &str, at: usize) {
+    match index.get_mut(key) {
+        Some(places) if places.contains(&at) => {}
+        Some(places) => places.push(at),
+        None => {
+            index.insert(key.to_owned(), vec![at]);
+        }
+    }
+}
+
+fn in_order<'a>(found: impl Iterator<Item = &'a Decision>) -> IntoIter<&'a Decision> {
+    let mut found: Vec<&Decision> = found.collect();
+    found.sort_by(|one, other| one.output.cmp(&other.output));
+    found.dedup_by(|one, other| one.output == other.output);
+    found.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Outcome, Person};
+
+    fn decision(output: &str, episode: &str, at: i64, facts: &[&str]) -> Decision {
+        Decision {
+            person: Person(1),
+            output: output.to_owned(),
+            at,
+            outcome: Outcome::Fired,
+            gate: String::new(),
+            until: 0,
+            rule: String::from("r|1"),
+            step: String::from("s"),
+            episode: episode.to_owned(),
+            priority: 1,
+            spoken: false,
+            reason: String::new(),
+            facts: facts.iter().map(|fact| (*fact).to_owned()).collect(),
+            recorded: String::new(),
+        }
+    }
+
+    fn outputs<'a>(found: impl Iterator<Item = &'a Decision>) -> Vec<(&'a str, i64)> {
+        found.map(|decision| (decision.output.as_str(), decision.at)).collect()
+    }
+
+    // Whatever is asked, the answer is that of a look at all of them: the latest of each output, in the order of the outputs.
+    #[test]
+    fn what_is_found_is_what_a_look_at_all_would_find() {
+        let all = [
+            decision("b", "e", 1, &["MedicationDispense/1/_history/1"]),
+            decision("a", "e", 2, &["MedicationDispense/2/_history/1", "MedicationDispense/1/_history/1"]),
+            decision("c", "f", 3, &["Condition/1/_history/1"]),
+            decision("b", "g", 4, &["MedicationDispense/3/_history/2"]),
+        ];
+        let decided = Decided::of(&all);
+        assert_eq!(outputs(decided.values()), [("a", 2), ("b", 4), ("c", 3)]);
+        assert_eq!(decided.get("b").map(|known| known.at), Some(4));
+        assert_eq!(outputs(decided.of_episode("e")), [("a", 2)]);
+        assert_eq!(outputs(decided.of_episode("g")), [("b", 4)]);
+        assert_eq!(outputs(decided.resting_on(&[String::from("1"), String::from("2")])), [("a", 2)]);
+        assert_eq!(outputs(decided.resting_on(&[String::from("3")])), [("b", 4)]);
+        assert_eq!(outputs(decided.resting_on(&[])), []);
+    }
+}
