@@ -312,13 +312,13 @@ impl Way {
             Self::Dates { parameter, whens, descending } => {
                 for wide in 0..3 {
                     let range = low_ranges(whens, wide, lanes.ground.now);
-                    lanes.lows("spans", *parameter, wide, Some(range), *descending);
+                    lanes.lows("spans", (*parameter, wide), Some(range), whens, *descending);
                 }
             }
             Self::Amounts { parameter, much, descending } => {
                 for wide in 0..2 {
                     let range = much.as_ref().map(|much| amount_range(much, wide));
-                    lanes.lows("amounts", *parameter, wide, range, *descending);
+                    lanes.lows("amounts", (*parameter, wide), range, &[], *descending);
                 }
             }
             Self::Updated { whens, descending } => lanes.updated(whens, *descending),
@@ -367,6 +367,9 @@ fn in_ranges(sql: &mut Sql, name: &str, whens: &[When], now: i64) {
         sql.push(" AND ").push(name).push(".low >= ").int(low).push(" AND ").push(name).push(".low < ").int(high).push(")");
     }
     sql.push(")");
+    for when in whens {
+        sql.push(" AND ").compare(&format!("{name}.low"), &format!("{name}.high"), when, now);
+    }
 }
 
 /// Writes the lanes of a way into its statement.
@@ -424,8 +427,9 @@ impl Lanes<'_, '_> {
         self.close(if descending { "i.word DESC, i.number DESC" } else { "i.word, i.number" });
     }
 
-    /// One width of spans or amounts, by their lower ends.
-    fn lows(&mut self, table: &str, parameter: u32, wide: i64, range: Option<(i64, i64)>, descending: bool) {
+    /// One width of spans or amounts, by their lower ends. The range lets in some that begin too early: they fail the comparisons
+    /// here, in the index, and are not looked at one by one.
+    fn lows(&mut self, table: &str, (parameter, wide): (u32, i64), range: Option<(i64, i64)>, whens: &[When], descending: bool) {
         self.open("i.low", table);
         self.sql.push(" AND i.parameter = ").int(i64::from(parameter)).push(" AND i.wide = ").int(wide);
         if let Some((low, high)) = range {
@@ -436,6 +440,9 @@ impl Lanes<'_, '_> {
             if high != i64::MAX {
                 self.sql.push(" AND i.low < ").int(high);
             }
+        }
+        for when in whens {
+            self.sql.push(" AND ").compare("i.low", "i.high", when, self.ground.now);
         }
         self.behind("i.low", descending);
         self.close(if descending { "i.low DESC, i.number DESC" } else { "i.low, i.number" });
