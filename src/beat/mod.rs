@@ -48,6 +48,11 @@ const CROWDED: usize = 256;
 const BREATH_MAX: Duration = Duration::from_millis(1_500);
 /// A reaction that found its story changed is decided anew so often.
 pub const RETRIES_MAX: usize = 5;
+/// The next look at what was recorded comes so much later for each event that was just heard, and at most [`PACE_MAX`] later (real
+/// time): in a storm events are heard by the handful, since each look has its price, and so has the commit of what it says.
+const PACE: Duration = Duration::from_micros(500);
+/// The longest pause between two looks in a storm (real time).
+const PACE_MAX: Duration = Duration::from_millis(10);
 /// After a failure of the database, the loop rests so long before it tries again (real time).
 const REST: Duration = Duration::from_secs(1);
 
@@ -88,7 +93,10 @@ impl Beat {
             committed.borrow_and_update();
             let pause = match self.round(&mut crowded_until).await {
                 Ok(0) => None,
-                Ok(_) => continue,
+                Ok(done) => {
+                    self.clock().passes((PACE.saturating_mul(u32::try_from(done).unwrap_or(u32::MAX))).min(PACE_MAX)).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(%error, "the beat could not reach the ledger; it tries again");
                     Some(REST)

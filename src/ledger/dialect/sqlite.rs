@@ -28,7 +28,7 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // Not larger: at nearly every commit SQLite walks the whole cache of a file below 1 GiB, since balancing a tree moves pages
     // through a number beyond the file's end.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 201326592;
          PRAGMA cache_size = -12288; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
     )?;
     settle_plans(&connection)?;
