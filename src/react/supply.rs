@@ -81,7 +81,7 @@ pub(crate) fn is_reversed(resource: &Resource) -> bool {
 
 /// Whether its status undoes a resource.
 pub(crate) fn is_undone(resource: &Value) -> bool {
-    matches!(text(resource, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined" | "revoked"))
+    matches!(text(resource, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
 }
 
 /// Whether its status says that a resource was corrected.
