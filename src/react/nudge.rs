@@ -172,7 +172,8 @@ fn take_back(turn: &mut Turn, event: &Heard) {
 }
 
 /// A fact was corrected. What was asked for because of what it said before, and is not the rule's matter any more, is taken back,
-/// whoever is at it. A product that is only referred to and not loaded tells nothing.
+/// whoever is at it; what was said stays as it is, since it may have been true then. A product that is only referred to and not
+/// loaded tells nothing.
 fn correct(turn: &mut Turn, event: &Heard) {
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
     let subject = Subject::of(kind, value, turn.story);
@@ -185,7 +186,6 @@ fn correct(turn: &mut Turn, event: &Heard) {
         if !subject.refers() && !action.is_about(&turn.rules.concepts, &turn.rules.products, subject) {
             let why = "What it rests on was corrected: it is nothing any more that the rule is about.";
             cancel_task(turn, &decision, because::REVERSED, why);
-            mark_said(turn, &decision);
         }
     }
 }
