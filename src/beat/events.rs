@@ -1,7 +1,7 @@
 //! One turn of the loop: what was recorded is heard in order, and whoever listens is told at once; what the rules must look at
 //! waits for its person's turn; then what has come due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
@@ -370,38 +370,32 @@ impl Beat {
         mut read: Option<Story>,
     ) -> Result<bool, Error> {
         let Question { occasion, depth, marks } = question;
-        let mut halts = Vec::new();
-        for _ in 0..RETRIES_MAX {
+        let (mut halts, mut stopped, mut tries) = (Vec::new(), BTreeSet::new(), 0);
+        while tries < RETRIES_MAX {
             let mut story = match read.take() {
                 Some(story) => story,
                 None => self.ledger().together(self.story(scope, person, occasion)).await?,
             };
             story.halts.clone_from(&halts);
             let Some(reaction) = self.reaction(&story, occasion) else { return Ok(false) };
-            let mut all = marks.clone();
-            all.extend(reaction.marks);
-            let derived = Derived {
-                scope: scope.clone(),
-                person,
-                depth: depth + 1,
-                outputs: reaction
-                    .outputs
-                    .into_iter()
-                    .map(|output| Output { resource: output.value, when: output.when })
-                    .collect(),
-                marks: all,
-                expects: Vec::new(),
-            };
-            match self.flow.record_derived(derived).await {
+            match self.flow.record_derived(derived(scope, person, depth + 1, marks, reaction)).await {
                 Ok(recorded) => {
                     self.tell(scope, recorded);
                     return Ok(true);
                 }
                 Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
-                    halts.clear();
+                    tries += 1;
+                    // A person may have said meanwhile what becomes of a rule.
+                    if !halts.is_empty() {
+                        halts = self.ledger().halts(scope).await?;
+                    }
                     tracing::debug!("a reaction is decided anew");
                 }
-                Err(Refused::Beyond(beyond)) => halts = self.halt(scope, &beyond).await?,
+                // However many rules an occasion sets off: each of them is stopped once, and the others are heard.
+                Err(Refused::Beyond(beyond)) => {
+                    halts = self.halt(scope, &beyond).await?;
+                    tries += usize::from(!stopped.insert(beyond.rule));
+                }
                 Err(Refused::Broken(why)) => return Err(Error::Broken(why)),
                 // What its issues say may speak of a patient: their keys must do.
                 Err(Refused::Rule(issues)) => {
@@ -427,6 +421,19 @@ impl Beat {
     fn reaction(&self, story: &react::Story, occasion: &Occasion) -> Option<Reaction> {
         let rules = self.flow.rules.of(&story.tenant);
         catch_unwind(AssertUnwindSafe(|| react::react(&rules, story, occasion))).ok()
+    }
+}
+
+/// What a reaction came to, with what becomes true beside it.
+fn derived(scope: &Scope, person: Person, depth: u8, marks: &[Mark], reaction: Reaction) -> Derived {
+    let outputs = reaction.outputs.into_iter().map(|output| Output { resource: output.value, when: output.when });
+    Derived {
+        scope: scope.clone(),
+        person,
+        depth,
+        outputs: outputs.collect(),
+        marks: marks.iter().cloned().chain(reaction.marks).collect(),
+        expects: Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::fhir::outcome::Issue;
 use crate::fhir::time;
 use crate::identify;
 use crate::identify::references::Links;
-use crate::ledger::{Expect, Precondition};
+use crate::ledger::{Expect, HaltState, Precondition};
 
 /// What an interaction is aimed at.
 #[derive(Debug)]
@@ -110,12 +110,21 @@ impl Flow {
                 self.patched(sender, wish, &id).await
             }
             (Act::Delete, Some([])) => Ok(Aim::Nothing),
-            (Act::Delete, Some([id])) => Ok(Aim::Write { id: id.clone(), when: precondition(wish), guarded: false }),
-            (Act::Delete, None) => {
-                let id = wish.id.clone().unwrap_or_default();
-                Ok(Aim::Write { id, when: precondition(wish), guarded: false })
+            (Act::Delete, Some([id])) => self.remove(sender, wish, id.clone()).await,
+            (Act::Delete, None) => self.remove(sender, wish, wish.id.clone().unwrap_or_default()).await,
+        }
+    }
+
+    /// A deletion of this resource. A Task that a stopped rule waits for is answered, not deleted: nobody else would be asked.
+    async fn remove(&self, sender: &Sender, wish: &Interaction, id: String) -> Result<Aim, Refused> {
+        if wish.kind == "Task" {
+            let halts = self.ledger.halts(&sender.scope).await.map_err(super::broken)?;
+            if halts.iter().any(|halt| halt.task == id && halt.state == HaltState::Stopped) {
+                let words = "A rule waits for what this Task comes to: complete it with its output, or cancel it.";
+                return Err(Refused::Rule(vec![Issue::error("business-rule", "task-awaited", wish.place(), words)]));
             }
         }
+        Ok(Aim::Write { id, when: precondition(wish), guarded: false })
     }
 
     /// The id under which an update whose criteria found nothing creates: the sender's own, unless another resource has it.

@@ -53,6 +53,10 @@ impl Flow {
             ledger::Error::Refused(Refusal::Version { current, .. }) => Refused::VersionConflict { current },
             ledger::Error::Refused(Refusal::Exists { .. }) => Refused::Exists,
             ledger::Error::Refused(Refusal::Beyond(beyond)) => Refused::Beyond(beyond),
+            ledger::Error::Refused(Refusal::Twice { .. }) => {
+                let words = "A reaction says two things of one resource.";
+                Refused::Rule(vec![Issue::error("business-rule", "same-resource-twice", "", words)])
+            }
             error => broken(error),
         })
     }

@@ -175,8 +175,8 @@ fn failed(error: ledger::Error, wishes: &[Interaction], plan: &Plan, origins: &[
         Refusal::Stale => return Ok(None),
         Refusal::Version { change, current } => (change, Refused::VersionConflict { current }),
         Refusal::Exists { change } => (change, Refused::Exists),
-        // Nothing fires in what senders write.
-        Refusal::Beyond(_) => return Err(broken(ledger::Error::Refused(refusal))),
+        // Nothing fires in what senders write, and what names a resource twice was refused when it was aimed.
+        Refusal::Beyond(_) | Refusal::Twice { .. } => return Err(broken(ledger::Error::Refused(refusal))),
     };
     let Some(&index) = origins.get(change) else { return Err(cause) };
     match plan.aims.get(index) {

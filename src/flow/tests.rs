@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Answer, Done, Flow, Reader, Refused, Sender, Telling, Wanted};
+use super::{Answer, Derived, Done, Flow, Output, Reader, Refused, Sender, Telling, Wanted};
 use crate::clock::Clock;
 use crate::identify::references::Links;
-use crate::ledger::{How, Ledger, Scope, Settings};
+use crate::ledger::{How, Ledger, Person, Precondition, Scope, Settings};
 
 const NOON: i64 = 1_767_268_800_000;
 
@@ -387,4 +387,24 @@ async fn another_gateway_learns_a_profile_from_the_ledger() {
     assert!(other.look(&house.sender.scope).await.unwrap().profile(url).is_none());
     let knowing = Flow::new(house.flow.ledger.clone(), house.flow.clock.clone()).knowing(&[structure]);
     assert!(knowing.canon(&stranger).await.unwrap().profile(url).is_some());
+}
+
+// A reaction that writes one resource twice is refused as a fault of ours, and nothing of it is written; two resources are fine.
+#[tokio::test]
+async fn a_unit_names_each_resource_once() {
+    let house = house().await;
+    let output = |id: &str| Output {
+        resource: json!({"resourceType": "Basic", "id": id, "code": {"text": "x"}}),
+        when: Precondition::Absent,
+    };
+    let derived = |ids: [&str; 2]| Derived {
+        scope: house.sender.scope.clone(),
+        person: Person::NOBODY,
+        depth: 1,
+        outputs: ids.map(output).into(),
+        marks: Vec::new(),
+        expects: Vec::new(),
+    };
+    assert!(matches!(house.flow.record_derived(derived(["a", "a"])).await, Err(Refused::Rule(_))));
+    house.flow.record_derived(derived(["a", "b"])).await.unwrap();
 }

@@ -6,16 +6,20 @@ use super::{Error, Ledger, Person, Scope, Supply, radius};
 
 const ASSIGN: &str = "INSERT INTO arms (tenant, rule, person, episode, arm, day, since, product)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+// Of records that turned out to be one person's, one row counts: the first. Who belongs to both parts tells nothing of either.
 const ARMS: &str = "SELECT a.person, a.episode, a.arm, a.day, a.since, a.product FROM arms a
-    WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.day >= $4 AND a.day <= $5 AND NOT EXISTS (SELECT 1 FROM arms b
-    WHERE b.tenant = a.tenant AND b.rule = a.rule AND b.person = a.person AND b.day >= $4
-    AND (b.day < a.day OR (b.day = a.day AND b.episode < a.episode))) ORDER BY a.person LIMIT $6";
+    WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.day >= $4 AND a.day <= $5 AND NOT EXISTS (SELECT 1 FROM people q
+    JOIN people p ON p.tenant = q.tenant AND p.survivor = q.survivor
+    JOIN arms b ON b.tenant = p.tenant AND b.rule = a.rule AND b.person = p.person
+    WHERE q.tenant = a.tenant AND q.person = a.person AND b.day >= $4 AND b.day <= $5 AND (b.arm <> a.arm OR b.day < a.day
+    OR (b.day = a.day AND (b.person < a.person OR (b.person = a.person AND b.episode < a.episode)))))
+    ORDER BY a.person LIMIT $6";
 const SUPPLIED: &str =
     "SELECT DISTINCT a.person, s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
     FROM arms a JOIN people q ON q.tenant = $1 AND q.person = a.person
     JOIN people p ON p.tenant = $1 AND p.survivor = q.survivor
     JOIN supplies s ON s.tenant = $1 AND s.person = p.person
-    WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.person <= $4
+    WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.person <= $4 AND a.day >= $5 AND a.day <= $6
     ORDER BY a.person, s.product, s.handed, s.dispense";
 
 /// Persons that are read at once.
@@ -75,7 +79,7 @@ impl Ledger {
         let arms = rows.iter_mut().map(|row| arm_row(row, rule)).collect::<Result<Vec<Arm>, Error>>()?;
         let Some(last) = arms.last().map(|arm| arm.person.0) else { return Ok(Vec::new()) };
         let mut found: Vec<(Arm, Vec<Supply>)> = arms.into_iter().map(|arm| (arm, Vec::new())).collect();
-        let cells = [tenant, Cell::Text(rule), Cell::Int(after.0), Cell::Int(last)];
+        let cells = [tenant, Cell::Text(rule), Cell::Int(after.0), Cell::Int(last), Cell::Int(from), Cell::Int(to)];
         for mut row in self.reader.rows(SUPPLIED, &cells).await? {
             let of = Person(row.int()?);
             let supply = supply_row(&mut row)?;

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_how"),
     migration!(10, "0010_radius"),
     migration!(11, "0011_arms"),
+    migration!(12, "0012_versions"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -95,6 +95,11 @@ pub enum Refusal {
     },
     /// A rule would have fired more often than it may, or was stopped.
     Beyond(Beyond),
+    /// It is named by an earlier change of its unit too: both would be written over the same version.
+    Twice {
+        /// Index of the change in its unit.
+        change: usize,
+    },
     /// A search has another answer now than the unit was built on: build it again.
     Stale,
 }

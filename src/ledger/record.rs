@@ -3,7 +3,7 @@
 //! A unit is first decided as a whole without writing, then written; a refused unit has touched nothing.
 //! The same code runs on both databases; on SQLite none of its awaits ever waits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::arms;
@@ -11,7 +11,7 @@ use super::chain::{self, Statement};
 use super::dialect::Transaction;
 use super::numbers::Numbers;
 use super::people::{self, Head};
-use super::radius::{self, Reach, Reaches};
+use super::radius::{self, Reach, Reaches, Withheld};
 use super::resources::{self, Written};
 use super::search;
 use super::subscriptions::{self, Refused};
@@ -32,6 +32,7 @@ pub(super) struct Batch<'b, 'c> {
     reaches: Reaches,
     /// Whether the Patient that is being written united persons.
     links: bool,
+    withheld: Withheld,
     /// Whether an event was added.
     pub(super) stirred: bool,
     /// What was recorded, by number of its event; to be kept once the batch is committed.
@@ -48,6 +49,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             heads: HashMap::new(),
             reaches: Reaches::new(),
             links: false,
+            withheld: Withheld::new(),
             stirred: false,
             fresh: Vec::new(),
         }
@@ -55,6 +57,9 @@ impl<'b, 'c> Batch<'b, 'c> {
 
     /// Decides and writes one unit.
     pub(super) async fn record(&mut self, unit: &Unit) -> Result<Recorded, Error> {
+        if let Some(change) = named_twice(&unit.changes) {
+            return Err(Error::Refused(Refusal::Twice { change }));
+        }
         for expect in &unit.expects {
             let found = search::find(&mut self.transaction, &unit.scope, &expect.query, expect.most, self.stamp).await?;
             if found != expect.found {
@@ -95,17 +100,17 @@ impl<'b, 'c> Batch<'b, 'c> {
         let mut counts: HashMap<&str, i64> = HashMap::new();
         for mark in &unit.marks {
             let (Mark::Fired(Firing { rule, .. }) | Mark::Withheld { rule, .. }) = mark else { continue };
-            let key = (Arc::clone(&unit.scope.tenant), radius::url(rule).to_owned());
+            let key = (Arc::clone(&unit.scope.tenant), rule.clone());
             if !self.reaches.contains_key(&key) {
-                let reach = Reach::read(&mut self.transaction, &key.0, &key.1, self.stamp).await?;
+                let reach = Reach::read(&mut self.transaction, &key.0, rule, self.stamp).await?;
                 self.reaches.insert(key.clone(), reach);
             }
             let Some(reach) = self.reaches.get(&key) else { continue };
             if let Mark::Fired(firing) = mark {
-                let count = counts.entry(radius::url(rule)).or_default();
+                let count = counts.entry(rule).or_default();
                 *count += 1;
                 reach.admit(firing, *count, self.stamp)?;
-            } else if reach.halt.as_ref().is_none_or(|halt| !halt.holds(rule)) {
+            } else if !reach.is_held(rule) {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }
@@ -378,34 +383,34 @@ impl<'b, 'c> Batch<'b, 'c> {
                     people::add(transaction, tenant, due.person, self.stamp).await?;
                 }
                 reaction::set_due(transaction, tenant, due).await?;
+                radius::let_go(transaction, &mut self.withheld, &scope.tenant, due.person, &due.output).await?;
             }
-            Mark::DueGone { person, output } => reaction::drop_due(transaction, tenant, *person, output).await?,
+            Mark::DueGone { person, output } => {
+                reaction::drop_due(transaction, tenant, *person, output).await?;
+                radius::let_go(transaction, &mut self.withheld, &scope.tenant, *person, output).await?;
+            }
             Mark::Supplied(supply) => reaction::set_supply(transaction, tenant, supply).await?,
             Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,
             Mark::Told { event } => events::tell(transaction, *event).await?,
             Mark::Settled { event } => events::settle(transaction, *event).await?,
             Mark::Fired(firing) => {
-                let key = (Arc::clone(&scope.tenant), radius::url(&firing.rule).to_owned());
-                if let Some(reach) = self.reaches.get_mut(&key) {
+                if let Some(reach) = self.reaches.get_mut(&(Arc::clone(&scope.tenant), firing.rule.clone())) {
                     reach.count();
                 }
             }
             Mark::Assigned(arm) => arms::assign(transaction, tenant, arm).await?,
             Mark::Halted(halt) => {
                 radius::halt(transaction, tenant, halt).await?;
-                let key = (Arc::clone(&scope.tenant), radius::url(&halt.rule).to_owned());
-                if let Some(reach) = self.reaches.get_mut(&key) {
-                    reach.halt = Some(halt.clone());
-                }
+                radius::halted(&mut self.reaches, tenant, halt);
             }
             Mark::Answered { task, state } => {
                 radius::answer(transaction, tenant, task, *state, self.stamp).await?;
-                let asked = |halt: &&mut radius::Halt| halt.task == *task;
-                for halt in self.reaches.values_mut().filter_map(|reach| reach.halt.as_mut()).filter(asked) {
-                    (halt.state, halt.at) = (*state, self.stamp);
-                }
+                radius::answered(&mut self.reaches, tenant, task, *state, self.stamp);
             }
-            Mark::Withheld { person, rule, output } => radius::withhold(transaction, tenant, rule, *person, output).await?,
+            Mark::Withheld { person, rule, output } => {
+                radius::withhold(transaction, tenant, rule, *person, output).await?;
+                self.withheld.insert(Arc::clone(&scope.tenant), true);
+            }
             Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
             Mark::Started { address, person } => reaction::start(transaction, tenant, address, *person).await?,
             Mark::Subscribed(subscription) => subscriptions::set(transaction, tenant, subscription).await?,
@@ -426,6 +431,12 @@ impl<'b, 'c> Batch<'b, 'c> {
         }
         Ok(None)
     }
+}
+
+/// The first change of a resource that an earlier one changes too.
+fn named_twice(changes: &[Change]) -> Option<usize> {
+    let mut named = HashSet::with_capacity(changes.len());
+    changes.iter().position(|change| !named.insert((&change.kind, &change.id)))
 }
 
 /// The version that an event tells of, without its body.

@@ -35,7 +35,10 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
     let tells_who = |event: &Heard| event.line == Line::Linked || event.resource.kind == "Patient";
     if events.iter().any(tells_who) && turn.story.united.len() > 1 {
         merged::once(turn);
-        merged::move_tasks(turn);
+        // What was asked for the dead goes over to nobody: it ends below.
+        if !person::has_died(turn.story) {
+            merged::move_tasks(turn);
+        }
     }
     let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
     nudge::drop_pointless(turn, &kinds);

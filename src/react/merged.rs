@@ -63,7 +63,72 @@ fn moved(task: &Value, patient: &str, now: i64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::ledger::{How, Line, Outcome, Person};
+    use crate::react::{Heard, Occasion, Resource, Rules, Settings, Story, react};
+
+    fn resource(person: i64, version: i64, value: Value) -> Resource {
+        Resource {
+            kind: text(&value, "resourceType").unwrap().to_owned(),
+            id: text(&value, "id").unwrap().to_owned(),
+            version,
+            fact: person,
+            source: String::from("s"),
+            how: How::Live,
+            learned: 0,
+            person: Person(person),
+            deleted: false,
+            value: Arc::new(value),
+        }
+    }
+
+    // The record that stands may say that the person is dead: then an open Task of the other is ended, in one step.
+    #[test]
+    fn a_task_of_one_who_turns_out_to_be_dead_ends_and_goes_over_to_nobody() {
+        for (is_dead, status, whose) in [(true, "cancelled", "Patient/b"), (false, "requested", "Patient/a")] {
+            let link = json!([{"other": {"reference": "Patient/a"}, "type": "replaced-by"}]);
+            let replaced = resource(2, 2, json!({"resourceType": "Patient", "id": "b", "link": link}));
+            let task = json!({"resourceType": "Task", "id": "t", "status": "requested", "intent": "order", "for": {"reference": "Patient/b"}});
+            let stands = json!({"resourceType": "Patient", "id": "a", "deceasedBoolean": is_dead});
+            let decision = Decision {
+                person: Person(2),
+                output: String::from("t"),
+                at: 0,
+                outcome: Outcome::Fired,
+                gate: String::new(),
+                until: 0,
+                rule: String::from("u|1"),
+                step: String::from("call"),
+                episode: String::from("e"),
+                priority: 1,
+                spoken: false,
+                reason: String::new(),
+                facts: Vec::new(),
+                recorded: String::from("Task/t"),
+            };
+            let story = Story {
+                tenant: "t".into(),
+                person: Person(1),
+                united: vec![Person(1), Person(2)],
+                now: 1,
+                settings: Settings::default(),
+                stores: Vec::new(),
+                resources: vec![resource(1, 1, stands), replaced.clone(), resource(2, 7, task)],
+                supplies: Vec::new(),
+                dues: Vec::new(),
+                decisions: vec![decision],
+                stopped: Vec::new(),
+                halts: Vec::new(),
+            };
+            let heard = Heard { line: Line::Updated, resource: replaced, react: true, depth: 0 };
+            let outputs = react(&Rules::default(), &story, &Occasion::Heard(vec![heard])).outputs;
+            let said: Vec<(&Value, &Value)> =
+                outputs.iter().map(|output| (&output.value["status"], &output.value["for"]["reference"])).collect();
+            assert_eq!(said, [(&json!(status), &json!(whose))]);
+        }
+    }
 
     #[test]
     fn a_moved_task_says_for_whom_it_was_and_keeps_its_order() {

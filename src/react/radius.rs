@@ -40,11 +40,14 @@ const TASKS: &str = "https://signa.example/fhir/CodeSystem/task";
 const DAY_MS: i64 = 86_400_000;
 
 /// The Task about a rule that was stopped. `focus` is the PlanDefinition where it is kept here; a rule that came with the program is
-/// named by its url. Asked twice on one day it has the same id.
+/// named by its url. Asked twice on one day it has the same id, unless it is one more after so many that were answered `before`.
 #[must_use]
-pub fn question(tenant: &str, beyond: &Beyond, is_clinical: bool, focus: Option<&str>, now: i64) -> Value {
+pub fn question(tenant: &str, beyond: &Beyond, is_clinical: bool, focus: Option<&str>, now: i64, before: usize) -> Value {
     let (url, version) = beyond.rule.split_once('|').unwrap_or((&beyond.rule, ""));
-    let name = [tenant, &beyond.rule, CODE, &now.div_euclid(DAY_MS).to_string()].join("\n");
+    let mut name = [tenant, &beyond.rule, CODE, &now.div_euclid(DAY_MS).to_string()].join("\n");
+    if before > 0 {
+        name = format!("{name}\n{before}");
+    }
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string();
     let tenant = json!({"type": "Organization", "identifier": {"system": "https://signa.example/fhir/NamingSystem/tenant", "value": tenant}});
     let focus = focus.map_or_else(
@@ -110,26 +113,27 @@ mod tests {
 
     #[test]
     fn the_question_names_the_rule_and_the_numbers_and_is_one_a_day() {
-        let asked = question("t", &beyond(), true, None, 0);
+        let asked = question("t", &beyond(), true, None, 0, 0);
         assert_eq!(
             (text(&asked, "priority"), &asked["focus"]["identifier"]["value"]),
             (Some("stat"), &json!("https://x.example/rule"))
         );
         assert_eq!((&asked["input"][0]["valueInteger"], &asked["input"][1]["valueInteger"]), (&json!(200), &json!(200)));
         assert!(crate::react::outputs::OUTPUT == asked["identifier"][0]["system"]);
-        let kept = question("t", &beyond(), false, Some("PlanDefinition/x"), 1);
+        let kept = question("t", &beyond(), false, Some("PlanDefinition/x"), 1, 0);
         assert_eq!(
             (&kept["id"], &kept["priority"], &kept["focus"]["reference"]),
             (&asked["id"], &json!("urgent"), &json!("PlanDefinition/x"))
         );
-        assert_ne!(question("t", &beyond(), true, None, DAY_MS)["id"], asked["id"]);
-        assert_ne!(question("u", &beyond(), true, None, 0)["id"], asked["id"]);
+        assert_ne!(question("t", &beyond(), true, None, DAY_MS, 0)["id"], asked["id"]);
+        assert_ne!(question("t", &beyond(), true, None, 0, 1)["id"], asked["id"]);
+        assert_ne!(question("u", &beyond(), true, None, 0, 0)["id"], asked["id"]);
     }
 
     #[test]
     fn only_who_says_go_on_lets_the_rule() {
         let told = |status: &str, output: Value| {
-            let mut task = question("t", &beyond(), false, None, 0);
+            let mut task = question("t", &beyond(), false, None, 0, 0);
             task["status"] = json!(status);
             task["output"] = json!([output]);
             answer(&task).map(|mark| match mark {

@@ -131,12 +131,18 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A resource to record: new, or in place of the version that is loaded.
+    /// A resource to record: new, or in place of the version that is loaded. What was to be recorded of it before is so no more: a
+    /// version is followed by one other.
     pub(crate) fn record(&mut self, kind: &'static str, value: Value) {
         let id = value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let stored = self.story.find(&format!("{kind}/{id}"));
         let when = stored.map_or(Precondition::Absent, |stored| Precondition::Version(stored.version));
-        self.reaction.outputs.push(Output { kind, id, when, value });
+        let output = Output { kind, id, when, value };
+        let outputs = &mut self.reaction.outputs;
+        match outputs.iter_mut().find(|known| (known.kind, &known.id) == (kind, &output.id)) {
+            Some(known) => *known = output,
+            None => outputs.push(output),
+        }
     }
 
     /// The decision on a candidate, with what all decisions have in common.

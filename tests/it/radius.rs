@@ -141,29 +141,74 @@ async fn a_busy_day_stops_nothing() {
     assert_eq!((said(&house).await, house.count(ASKED).await), (34, 0));
 }
 
-// A forecast on the rule widens its bound from the first day; one that is no number is refused.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_forecast_widens_the_bound() {
-    let house = clinic(Database::sqlite(), 9).await;
-    let profile = "https://signa.example/fhir/StructureDefinition";
-    let plan = |version: &str, forecast: Value| {
-        json!({"resourceType": "PlanDefinition", "id": "own", "url": "https://clinic.example/own", "version": version, "status": "active",
-            "meta": {"profile": [format!("{profile}/signa-plan")]},
-            "extension": [{"url": format!("{profile}/plan-priority"), "valueCode": "clinical"},
-                {"url": format!("{profile}/plan-forecast"), "valueInteger": forecast}],
-            "approvalDate": "2026-05-01", "reviewer": [{"name": "Dr. Reader"}],
-            "action": [{"id": "found", "trigger": [{"type": "data-added", "data": [{"type": "Observation"}]}],
-                "action": [{"id": "word", "definitionCanonical": "https://signa.example/fhir/ActivityDefinition/osteoporosis-report-nudge"}]}]})
-    };
-    let refused = house.put(&plan("1", json!(0))).await.is(422);
-    assert!(refused.text.contains("bad-forecast"), "{}", refused.text);
-    house.put(&plan("1", json!(4))).await.is(201);
-    for number in 0..9 {
+const PROFILE: &str = "https://signa.example/fhir/StructureDefinition";
+
+/// A rule of the clinic's own, by which it speaks at once of every finding.
+fn own(version: &str, forecast: Option<i64>) -> Value {
+    let mut plan = json!({"resourceType": "PlanDefinition", "id": "own", "url": "https://clinic.example/own", "version": version,
+        "status": "active", "meta": {"profile": [format!("{PROFILE}/signa-plan")]},
+        "extension": [{"url": format!("{PROFILE}/plan-priority"), "valueCode": "clinical"}],
+        "approvalDate": "2026-05-01", "reviewer": [{"name": "Dr. Reader"}],
+        "action": [{"id": "found", "trigger": [{"type": "data-added", "data": [{"type": "Observation"}]}],
+            "action": [{"id": "word", "definitionCanonical": "https://signa.example/fhir/ActivityDefinition/osteoporosis-report-nudge"}]}]});
+    if let Some(forecast) = forecast {
+        let extension = json!({"url": format!("{PROFILE}/plan-forecast"), "valueInteger": forecast});
+        plan["extension"].as_array_mut().unwrap().push(extension);
+    }
+    plan
+}
+
+/// A finding for each of these people.
+async fn findings(house: &House, people: std::ops::Range<usize>) {
+    for number in people {
         let value = json!({"resourceType": "Observation", "id": format!("o{number}"), "status": "final", "code": {"text": "x"},
             "subject": {"reference": format!("Patient/p{number}")}});
         house.put(&value).await.is(201);
     }
     house.beat().await;
+}
+
+async fn a_mended_version(database: Database) {
+    let mut house = clinic(database, 9).await;
+    house.put(&own("1", None)).await.is(201);
+    findings(&house, 0..4).await;
+    // Nobody else would be asked: the question is answered, not deleted.
+    let task = house.all(ASKED).await.remove(0);
+    let refused = house.delete(&format!("Task/{}", task["id"].as_str().unwrap())).await.is(422);
+    assert!(refused.text.contains("task-awaited"), "{}", refused.text);
+    answer(&house, "stay-stopped").await;
+    house.put(&own("2", None)).await.is(200);
+    findings(&house, 4..8).await;
+    assert_eq!((said(&house).await, house.count("Communication?status=preparation").await), (6, 1));
+    assert_eq!((house.count(ASKED).await, house.count(&format!("{ASKED}&status=requested")).await), (2, 1));
+    answer(&house, "go-on").await;
+    findings(&house, 8..9).await;
+    assert_eq!((said(&house).await, house.count("Communication?status=not-done").await), (8, 1));
+    // What the answered one asked for is over.
+    house.delete(&format!("Task/{}", task["id"].as_str().unwrap())).await.is(204);
+    house.stop().await;
+    house.database.drop().await;
+}
+
+// A version that mends a stopped one counts for itself, also on the same day; who lets it go on does not let the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mended_version_on_sqlite() {
+    a_mended_version(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mended_version_on_postgresql() {
+    a_mended_version(Database::postgres().await).await;
+}
+
+// A forecast on the rule widens its bound from the first day; one that is no number is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forecast_widens_the_bound() {
+    let house = clinic(Database::sqlite(), 9).await;
+    let refused = house.put(&own("1", Some(0))).await.is(422);
+    assert!(refused.text.contains("bad-forecast"), "{}", refused.text);
+    house.put(&own("1", Some(4))).await.is(201);
+    findings(&house, 0..9).await;
     assert_eq!((said(&house).await, house.count("Communication?status=preparation").await), (8, 1));
     let task = house.all(ASKED).await.remove(0);
     assert_eq!((&task["focus"]["reference"], &task["priority"]), (&json!("PlanDefinition/own"), &json!("stat")));

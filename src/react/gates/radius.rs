@@ -17,8 +17,12 @@ pub(super) const GATE: Gate = Gate {
 
 fn ask(asked: &Asked) -> Verdict {
     let rule = asked.candidate.plan.canonical();
-    let Some(halt) = asked.turn.story.halts.iter().find(|halt| halt.holds(&rule)) else { return Verdict::Pass };
-    if halt.state == HaltState::Retired {
+    let holds: Vec<HaltState> = asked.turn.story.halts.iter().filter(|halt| halt.holds(&rule)).map(|halt| halt.state).collect();
+    if holds.is_empty() {
+        return Verdict::Pass;
+    }
+    // What a person said of this version stands, although another one is asked about.
+    if holds.contains(&HaltState::Retired) {
         return stop("The rule would have fired far more often than expected, and a person said that it stays stopped.");
     }
     let why = "The rule would have fired far more often than expected; it waits for a person to say what becomes of it.";
