@@ -37,6 +37,7 @@ struct Inside<'a> {
 impl Reader for Inside<'_> {
     async fn read(&self, wanted: Wanted<'_>) -> Answer {
         match self.find(wanted).await {
+            Ok(answer) if wanted.method == "HEAD" => Answer { resource: None, ..answer },
             Ok(answer) => answer,
             Err(refusal) => {
                 let outcome = Some(refusal.told(self.call.id));
@@ -118,7 +119,7 @@ fn shown(wanted: Wanted<'_>, stored: &Stored, shape: &Shape) -> Answer {
         status: line(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }),
         etag: Some(format!("W/\"{}\"", stored.version)),
         last_modified: Some(instant(stored.updated)),
-        resource: (!known && wanted.method != "HEAD").then(|| read::text(stored, shape)),
+        resource: (!known).then(|| read::text(stored, shape)),
         ..Answer::default()
     }
 }

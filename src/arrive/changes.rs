@@ -44,7 +44,7 @@ fn place_of(cursor: &Cursor) -> Option<(Version, Option<i64>)> {
     let mut parts = cursor.key.splitn(4, '.');
     let (updated, total) = (parts.next()?.parse().ok().filter(|updated| *updated < i64::MAX)?, parts.next()?);
     let (kind, id) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-    let total = if total.is_empty() { None } else { Some(total.parse().ok()?) };
+    let total = if total.is_empty() { None } else { Some(total.parse().ok().filter(|total| *total >= 0)?) };
     Some((Version { updated, kind, id, version: cursor.number }, total))
 }
 
@@ -58,7 +58,7 @@ mod tests {
         for total in [None, Some(0), Some(12)] {
             assert_eq!(place_of(&place(&last, total)), Some((last.clone(), total)));
         }
-        for key in ["", "x", "1.2.Patient", "1.x.Patient.i", &format!("{}.1.P.i", i64::MAX)] {
+        for key in ["", "x", "1.2.Patient", "1.x.Patient.i", "1.-1.Patient.i", &format!("{}.1.P.i", i64::MAX)] {
             assert_eq!(place_of(&Cursor { key: key.to_owned(), number: 1 }), None, "{key}");
         }
     }

@@ -179,16 +179,16 @@ fn push(text: &mut String, base: &str, found: &[Found], is_first: bool) {
 }
 
 /// A place as links hold it; among the references with the number under which they are kept.
-fn cursor(at: &At, keep: impl FnOnce() -> u32) -> Cursor {
+fn cursor(at: &At, keep: impl FnOnce() -> u64) -> Cursor {
     match at {
         At::Own(place) => Cursor { key: format!("{}.{}", place.person.0, place.kind), number: place.number },
-        At::Other(key) => Cursor { key: key.clone(), number: -i64::from(keep()) },
+        At::Other(key) => Cursor { key: key.clone(), number: i64::try_from(keep()).unwrap_or(i64::MAX).saturating_neg() },
     }
 }
 
-fn place(cursor: &Cursor) -> Option<(At, u32)> {
+fn place(cursor: &Cursor) -> Option<(At, u64)> {
     if cursor.number < 0 {
-        return Some((At::Other(cursor.key.clone()), u32::try_from(cursor.number.checked_neg()?).ok()?));
+        return Some((At::Other(cursor.key.clone()), u64::try_from(cursor.number.checked_neg()?).ok()?));
     }
     let (person, kind) = cursor.key.split_once('.')?;
     Some((At::Own(Place { person: Person(person.parse().ok()?), kind: kind.to_owned(), number: cursor.number }), 0))

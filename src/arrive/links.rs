@@ -95,7 +95,8 @@ pub(super) fn place(cursor: &Cursor, search: &str) -> String {
 pub(super) fn place_of(text: &str, search: &str) -> Option<Cursor> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (sum, rest) = plain.split_at_checked(8)?;
-    let (number, key) = rest.split_once('.')?;
+    // No text in the store has a NUL in it, and PostgreSQL takes none.
+    let (number, key) = rest.split_once('.').filter(|(_, key)| !key.contains('\0'))?;
     let number = number.parse().ok()?;
     (u32::from_str_radix(sum, 16).ok()? == check_sum(key, number, search)).then(|| Cursor { key: key.to_owned(), number })
 }
@@ -158,6 +159,8 @@ mod tests {
         let place = place(&cursor, "Patient?a=1");
         assert_eq!(place_of(&place, "Patient?a=1"), Some(cursor));
         assert_eq!(place_of(&place, "Patient?a=2"), None);
+        let hostile = Cursor { key: String::from("a\0b"), number: 1 };
+        assert_eq!(place_of(&super::place(&hostile, "Patient?a=1"), "Patient?a=1"), None);
         for text in ["", "x", "AAAA", "éé"] {
             assert_eq!(place_of(text, "Patient?a=1"), None, "{text}");
         }

@@ -23,12 +23,14 @@ use super::Door;
 
 /// Connections that are open at a time; who comes later waits to be taken in.
 const CONNECTIONS_MAX: usize = 16_384;
+/// How long a stop waits for the open requests; who takes longer to send or to read is hung up on.
+const FAREWELL_MAX: Duration = Duration::from_secs(30);
 
 /// The address a request came from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Answers what comes to this listener until `stop` is ready and the open requests are answered.
+/// Answers what comes to this listener until `stop` is ready and the open requests are answered, or had the time for it.
 pub async fn serve(mut listener: TcpListener, door: Arc<Door>, stop: impl Future<Output = ()>) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(door.settings.head_ms_max));
@@ -64,5 +66,7 @@ pub async fn serve(mut listener: TcpListener, door: Arc<Door>, stop: impl Future
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    if tokio::time::timeout(FAREWELL_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were not answered to their end before the stop");
+    }
 }

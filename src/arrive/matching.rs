@@ -33,6 +33,8 @@ pub(super) const OPERATION: Operation = Operation {
 const CANDIDATES: &str = "200";
 /// Values of one element that are asked for.
 const VALUES_MAX: usize = 10;
+/// Patients of one person that are looked at for one that stands.
+const PATIENTS_MAX: i64 = 1_000;
 /// Matches that are shown when nothing was asked, and at most.
 const COUNT_DEFAULT: i64 = 50;
 const COUNT_MAX: i64 = 200;
@@ -63,7 +65,8 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     let mut found: Vec<(Likeness, Stored)> = Vec::new();
     for stored in known.into_values() {
         let value = stored.value();
-        if let Some(likeness) = likeness(patient, &value).filter(|_| kinds::stands(&value)) {
+        let Some(likeness) = likeness(patient, &value) else { continue };
+        if kinds::stands(&value) || !is_replaced(call, &stored).await? {
             found.push((likeness, stored));
         }
     }
@@ -77,6 +80,12 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     }
     found.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     Ok(json(StatusCode::OK, searchset(&call.base(), horizon, &found)))
+}
+
+/// Whether another Patient of the same person stands, who is found instead of one that was replaced.
+async fn is_replaced(call: &Call<'_>, stored: &Stored) -> Result<bool, Refusal> {
+    let held = call.door.flow.ledger.held(call.scope(), stored.person, &["Patient"], PATIENTS_MAX).await?;
+    Ok(held.iter().any(|other| kinds::stands(&other.value())))
 }
 
 /// What the index is asked: each question alone brings up a few, and none of them all.

@@ -10,6 +10,7 @@ use super::given::{Given, wrong};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use crate::fhir::kinds;
+use crate::ledger::Stored;
 
 /// `GET Patient/$ihe-pix?sourceIdentifier=`
 pub(super) const OPERATION: Operation = Operation {
@@ -61,14 +62,16 @@ async fn pix(call: &Call<'_>, _: Asked<'_>) -> Result<Response, Refusal> {
     }
     let mut identifiers: Vec<(String, String)> = Vec::new();
     let mut parameter = Vec::new();
-    for stored in &patients {
-        let patient = stored.value();
-        let own = kinds::identifiers(&patient);
+    let patients: Vec<(&Stored, Value)> = patients.iter().map(|stored| (stored, stored.value())).collect();
+    let one_stands = patients.iter().any(|(_, patient)| kinds::stands(patient));
+    for (stored, patient) in &patients {
+        let own = kinds::identifiers(patient);
         let wanted = |system: &str| targets.is_empty() || targets.contains(&system);
         let meant: Vec<(String, String)> =
             own.into_iter().filter(|one| wanted(&one.0) && one != &(system.to_owned(), value.to_owned())).collect();
-        // A Patient is named where it has something in the domains asked for; who was replaced leaves that to the one that stands.
-        if kinds::stands(&patient) && (targets.is_empty() || !meant.is_empty()) {
+        // A Patient is named where it has something in the domains asked for; who was replaced leaves that to the one that
+        // stands, if one does.
+        if (kinds::stands(patient) || !one_stands) && (targets.is_empty() || !meant.is_empty()) {
             parameter.push(json!({"name": "targetId", "valueReference": {"reference": format!("Patient/{}", stored.id)}}));
         }
         identifiers.extend(meant);

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::fhir::definitions::is_resource;
 use crate::fhir::kinds;
@@ -61,14 +62,20 @@ pub struct Found {
 /// All that is known of a patient, or of all patients, from a place on.
 pub struct Everything {
     ledger: Ledger,
+    question: Question,
+    at: At,
+    others: Arc<Others>,
+    /// Under which number the shelf has these references.
+    kept: Option<u64>,
+}
+
+/// What is asked: only who asks the same may go on with what was gathered for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Question {
     scope: Scope,
     /// Those who are one person, sorted; empty means all persons.
     persons: Vec<Person>,
     range: Range,
-    at: At,
-    others: Arc<Others>,
-    /// Under which number the shelf has these references.
-    kept: Option<u32>,
 }
 
 /// References to what belongs to nobody, in order.
@@ -84,29 +91,33 @@ struct Others {
 
 /// What was gathered for readers of pages, so that nobody's next page looks through everything again.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<Kept>);
+pub struct Shelf(Mutex<VecDeque<Kept>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
-    last: u32,
-    others: VecDeque<(u32, Arc<Others>)>,
+    number: u64,
+    question: Question,
+    others: Arc<Others>,
 }
 
 impl Shelf {
-    fn keep(&self, others: &Arc<Others>) -> u32 {
+    /// The number is drawn, so that a link from before a restart, or of another gateway, leads to nothing.
+    fn keep(&self, question: &Question, others: &Arc<Others>) -> u64 {
+        // Half of the numbers, and not 0: links hold them as what is below 0.
+        let number = (Uuid::new_v4().as_u64_pair().1 >> 1).max(1);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = kept.last.wrapping_add(1).max(1);
-        kept.last = number;
-        kept.others.push_back((number, Arc::clone(others)));
-        if kept.others.len() > READERS_MAX {
-            kept.others.pop_front();
+        kept.push_back(Kept { number, question: question.clone(), others: Arc::clone(others) });
+        if kept.len() > READERS_MAX {
+            kept.pop_front();
         }
         number
     }
 
-    fn find(&self, number: u32) -> Option<Arc<Others>> {
+    /// What is kept under this number, if it was gathered for the same question.
+    fn find(&self, number: u64, question: &Question) -> Option<Arc<Others>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.others.iter().find(|(own, _)| *own == number).map(|(_, others)| Arc::clone(others))
+        let found = kept.iter().find(|kept| kept.number == number && kept.question == *question)?;
+        Some(Arc::clone(&found.others))
     }
 }
 
@@ -135,22 +146,23 @@ impl Everything {
         persons.sort_unstable();
         let first = Place::before(persons.first().copied().unwrap_or(Person(1)));
         let others = Arc::new(Others { is_whole: after.is_none(), ..Others::default() });
-        Self { ledger, scope, persons, range, at: after.unwrap_or(At::Own(first)), others, kept: None }
+        let question = Question { scope, persons, range };
+        Self { ledger, question, at: after.unwrap_or(At::Own(first)), others, kept: None }
     }
 
-    /// Goes on with what the shelf has under this number. It must have been kept for the same question.
-    pub fn resume(&mut self, from: &Shelf, number: u32) {
+    /// Goes on with what the shelf has for this question under this number; without it, the references are looked for again.
+    pub fn resume(&mut self, from: &Shelf, number: u64) {
         let At::Other(after) = &self.at else { return };
-        if let Some(others) = from.find(number).filter(|others| others.after <= *after) {
+        if let Some(others) = from.find(number, &self.question).filter(|others| others.after <= *after) {
             self.others = others;
             self.kept = Some(number);
         }
     }
 
     /// Puts what was gathered on the shelf, where the next page goes on.
-    pub fn keep(&mut self, on: &Shelf) -> u32 {
-        let others = &self.others;
-        *self.kept.get_or_insert_with(|| on.keep(others))
+    pub fn keep(&mut self, on: &Shelf) -> u64 {
+        let (question, others) = (&self.question, &self.others);
+        *self.kept.get_or_insert_with(|| on.keep(question, others))
     }
 
     /// The next resources, up to so many; none when all were given.
@@ -206,7 +218,7 @@ impl Everything {
     async fn gather(&mut self, after: &str) -> Result<(), Error> {
         self.others = Arc::new(Others { after: after.to_owned(), is_whole: true, ..Others::default() });
         self.kept = None;
-        let mut place = Place::before(self.persons.first().copied().unwrap_or(Person(1)));
+        let mut place = Place::before(self.question.persons.first().copied().unwrap_or(Person(1)));
         loop {
             let rows = self.rows(&place, PIECE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
@@ -220,21 +232,22 @@ impl Everything {
     /// What belongs to the person after a place, of the wanted types.
     async fn rows(&self, place: &Place, count: usize) -> Result<Vec<Stored>, Error> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        if self.persons.is_empty() {
-            return self.ledger.of_all(&self.scope, place, count).await;
+        let Question { scope, persons, range } = &self.question;
+        if persons.is_empty() {
+            return self.ledger.of_all(scope, place, count).await;
         }
-        for person in self.persons.iter().filter(|person| **person >= place.person) {
+        for person in persons.iter().filter(|person| **person >= place.person) {
             let after = if *person == place.person { place.clone() } else { Place::before(*person) };
-            if self.range.kinds.is_empty() {
-                let rows = self.ledger.of_person(&self.scope, &after, count).await?;
+            if range.kinds.is_empty() {
+                let rows = self.ledger.of_person(scope, &after, count).await?;
                 if !rows.is_empty() {
                     return Ok(rows);
                 }
             }
-            for kind in self.range.kinds.iter().filter(|kind| **kind >= after.kind) {
+            for kind in range.kinds.iter().filter(|kind| **kind >= after.kind) {
                 let number = if *kind == after.kind { after.number } else { 0 };
                 let from = Place { person: *person, kind: kind.clone(), number };
-                let mut rows = self.ledger.of_person(&self.scope, &from, count).await?;
+                let mut rows = self.ledger.of_person(scope, &from, count).await?;
                 rows.retain(|stored| stored.kind == *kind);
                 if !rows.is_empty() {
                     return Ok(rows);
@@ -245,7 +258,7 @@ impl Everything {
     }
 
     fn keeps(&self, stored: &Stored) -> bool {
-        let range = &self.range;
+        let range = &self.question.range;
         let wanted = range.kinds.is_empty() || range.kinds.contains(&stored.kind);
         let news = range.since.is_none_or(|since| stored.updated >= since);
         let timed = || (range.start.is_some() || range.end.is_some()) && !TIMELESS.contains(&stored.kind.as_str());
@@ -257,7 +270,8 @@ impl Everything {
         for reference in references(&stored.body) {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             let id = id.split_once("/_history/").map_or(id, |(id, _)| id);
-            let wanted = self.range.kinds.is_empty() || self.range.kinds.iter().any(|known| known == kind);
+            let kinds = &self.question.range.kinds;
+            let wanted = kinds.is_empty() || kinds.iter().any(|known| known == kind);
             if wanted && is_id(id) && is_resource(kind) && is_nobodys(kind) {
                 Arc::make_mut(&mut self.others).add(&format!("{kind}/{id}"));
             }
@@ -266,7 +280,7 @@ impl Everything {
 
     async fn other(&self, key: &str) -> Result<Option<Stored>, Error> {
         let Some((kind, id)) = key.split_once('/') else { return Ok(None) };
-        let stored = self.ledger.read(&self.scope, kind, id).await?;
+        let stored = self.ledger.read(&self.question.scope, kind, id).await?;
         Ok(stored.filter(|stored| !stored.deleted && stored.person == Person::NOBODY))
     }
 }
@@ -327,6 +341,28 @@ mod tests {
         let value = json!({"performer": [{"reference": "Practitioner/1"}], "note": [{"text": "he said \"reference\":\"Practitioner/2\""}],
             "subject": {"reference": "Patient/1/_history/2"}});
         assert_eq!(references(&value.to_string()).collect::<Vec<_>>(), ["Practitioner/1", "Patient/1/_history/2"]);
+    }
+
+    #[test]
+    fn only_who_asks_the_same_goes_on_with_what_was_gathered() {
+        let scope = |tenant: &str| Scope { tenant: Arc::from(tenant) };
+        let asked = |tenant: &str, persons: &[i64], kinds: &[&str]| Question {
+            scope: scope(tenant),
+            persons: persons.iter().copied().map(Person).collect(),
+            range: Range { kinds: kinds.iter().copied().map(String::from).collect(), ..Range::default() },
+        };
+        let (shelf, own) = (Shelf::default(), asked("a", &[7], &["Location"]));
+        let number = shelf.keep(&own, &Arc::default());
+        assert!(shelf.find(number, &own).is_some() && shelf.find(number ^ 1, &own).is_none());
+        for other in [asked("b", &[7], &["Location"]), asked("a", &[8], &["Location"]), asked("a", &[7], &[])] {
+            assert!(shelf.find(number, &other).is_none(), "{other:?}");
+        }
+        // A number leads to nothing once another reader's took its place, nor on another shelf.
+        assert!(Shelf::default().find(number, &own).is_none());
+        for _ in 0..READERS_MAX {
+            shelf.keep(&own, &Arc::default());
+        }
+        assert!(shelf.find(number, &own).is_none());
     }
 
     #[test]

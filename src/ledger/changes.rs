@@ -9,6 +9,8 @@ use super::{Error, Scope, Stored, resources};
 
 /// Keys that one page looks at; it may stop there with fewer versions than were asked for.
 const LOOKED_AT_MAX: usize = 10_000;
+/// Keys that are read together where only some of them will be wanted: those that were current at a time may lie far apart.
+const SIFTED_AT_ONCE: usize = 256;
 /// Versions that are counted at most; of more, the number stays unsaid.
 const COUNTED_MAX: usize = 100_000;
 
@@ -67,7 +69,8 @@ pub(super) async fn page(
     let mut looked_at = 0;
     // One more than is wanted tells whether there is another page.
     while found.len() <= count && count > 0 {
-        let step = count + 1 - found.len();
+        let missing = count + 1 - found.len();
+        let step = if during.at.is_some() { missing.max(SIFTED_AT_ONCE) } else { missing };
         let keys = keys(reader, scope, &kinds, during, before.as_ref(), step).await?;
         before = keys.last().map(|(key, _)| key.clone());
         looked_at += keys.len();

@@ -158,25 +158,25 @@ impl<'b, 'c> Batch<'b, 'c> {
         }
         let person = self.person(unit, change, draft).await?;
         let fact = self.fact(&unit.scope, change, draft, person).await?.map_or(current.number, |fact| fact.min(current.number));
-        let version = current.version + 1;
+        let (version, stamp) = (current.version + 1, self.stamp_after(current));
         let salt = chain::salt()?;
-        let written = Written { version, ..written(unit, draft, current.number, self.stamp, person, fact, &salt) };
+        let written = Written { version, ..written(unit, draft, current.number, stamp, person, fact, &salt) };
         resources::change(&mut self.transaction, &written).await?;
         let old = search::lines_of(current);
         search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &draft.rows).await?;
         let line = if current.deleted { Line::Created } else { Line::Updated };
         self.enter(unit, change, &written, line, Some(draft)).await?;
-        Ok(self.receipt(change, version, person, current.deleted))
+        Ok(Receipt { updated: stamp, ..self.receipt(change, version, person, current.deleted) })
     }
 
     async fn delete(&mut self, unit: &Unit, change: &Change, current: &Stored) -> Result<Receipt, Error> {
-        let version = current.version + 1;
+        let (version, stamp) = (current.version + 1, self.stamp_after(current));
         let salt = chain::salt()?;
         let gone = Written {
             salt: &salt,
             number: current.number,
             version,
-            updated: self.stamp,
+            updated: stamp,
             deleted: true,
             person: current.person,
             store: "",
@@ -190,7 +190,13 @@ impl<'b, 'c> Batch<'b, 'c> {
         let old = search::lines_of(current);
         search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &[]).await?;
         self.enter(unit, change, &gone, Line::Deleted, None).await?;
-        Ok(self.receipt(change, version, current.person, false))
+        Ok(Receipt { updated: stamp, ..self.receipt(change, version, current.person, false) })
+    }
+
+    /// The stamp of the version that follows this one. Stamps of one resource never fall, also when the machine's clock was set
+    /// back: histories are searched by halving.
+    fn stamp_after(&self, current: &Stored) -> i64 {
+        self.stamp.max(current.updated)
     }
 
     fn receipt(&self, change: &Change, version: i64, person: Person, created: bool) -> Receipt {

@@ -137,6 +137,19 @@ async fn operations_that_read_are_answered_inside_a_bundle() {
     assert_eq!(answer.at("/entry/2/resource/resourceType"), "Parameters");
 }
 
+// HEAD is answered as GET is, without the resource: of a resource, a search, and an operation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_inside_a_bundle_has_no_resource() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    for url in ["Patient/ada", "Patient?_id=ada", "Patient/ada/_history", "Patient/ada/$everything"] {
+        let entries = [("HEAD", url, Value::Null), ("GET", url, Value::Null)];
+        let answer = house.bundle(&bundle("batch", &entries)).await.is(200);
+        assert_eq!(answer.statuses(), ["200", "200"], "{url}");
+        assert_eq!((answer.at("/entry/0/resource"), answer.at("/entry/1/resource").is_object()), (Value::Null, true), "{url}");
+    }
+}
+
 // What is no transaction and no batch is not taken at the base.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_batch_and_transaction_are_taken_at_the_base() {

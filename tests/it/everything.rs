@@ -119,6 +119,24 @@ async fn pages_hold_the_same() {
     house.get("Patient/ada/$everything?_count=0").await.is(400);
 }
 
+// A link goes on with its own patient's references, whoever else asks meanwhile, and also after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_shows_nobody_elses_references() {
+    let mut house = two_patients().await;
+    let stranger = json!([{"reference": "Practitioner/stranger"}]);
+    house.put(&observation("bob-s", "bob", "2026-02-16").with("performer", stranger)).await.is(201);
+    let base = house.base();
+    let link = house.get("Patient/ada/$everything?_count=7").await.is(200).link("next");
+    house.restart().await;
+    let link = link.replace(&base, &house.base());
+    let rest = ["Organization/store-1", "Practitioner/doctor"];
+    for _ in 0..10 {
+        let bob = house.get("Patient/bob/$everything?_count=5").await.is(200).link("next");
+        assert_eq!(names(&house.get(&link).await.is(200)), rest);
+        assert_eq!(names(&house.get(&bob).await.is(200)), ["Practitioner/stranger"]);
+    }
+}
+
 // By the time it happened, the time it was recorded, and by type.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_can_be_narrowed() {

@@ -189,3 +189,19 @@ async fn a_rule_that_names_a_merge_is_set_off_by_it() {
     house.days(2).await;
     assert_eq!(house.count("Communication?status=completed").await, 1, "{:?}", diary(&house, "new").await);
 }
+
+// A record that was replaced is told where the one that replaces it is not there, and only there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_record_is_found_until_the_other_stands() {
+    let house = House::new().await;
+    house.put(&patient("old")).await.is(201);
+    house.put(&replaced("old", "new")).await.is(200);
+    let meant = json!({"resourceType": "Patient", "identifier": [{"system": MEMBERS, "value": "old"}]});
+    let pix = format!("Patient/$ihe-pix?sourceIdentifier={MEMBERS}|old");
+    let told = house.get(&pix).await.is(200).at("/parameter");
+    assert_eq!(told, json!([{"name": "targetId", "valueReference": {"reference": "Patient/old"}}]));
+    assert_eq!(house.ask("POST", "Patient/$match").json(&meant).await.is(200).ids(), ["old"]);
+    house.put(&patient("new")).await.is(201);
+    assert_eq!(house.get(&pix).await.is(200).at("/parameter/1/valueReference/reference"), "Patient/new");
+    assert_eq!(house.ask("POST", "Patient/$match").json(&meant).await.is(200).ids(), Vec::<String>::new());
+}

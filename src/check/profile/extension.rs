@@ -6,6 +6,7 @@ use std::cell::Cell;
 use serde_json::Value;
 
 use super::compile::STANDARD;
+use super::say_spent;
 use super::surroundings::Surroundings;
 use super::walk::{Inspector, LOOKS_A_VALUE, VALUES_MAX};
 use crate::check::canon::Canon;
@@ -81,6 +82,9 @@ fn one<'v>(
         let left = Cell::new(VALUES_MAX * LOOKS_A_VALUE);
         let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
         inspector.inspect(node, place, findings);
+        if left.get() == 0 {
+            say_spent(url, place, findings);
+        }
         let fits = |(sort, expression): &(String, String)| may_stand(sort, expression, parent, standing);
         if !profile.contexts.is_empty() && !profile.contexts.iter().any(fits) {
             let named: Vec<&str> = profile.contexts.iter().map(|(_, expression)| expression.as_str()).collect();

@@ -120,14 +120,19 @@ fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_
     } else if profile.is_whole {
         inspector.inspect(Node::resource(around.resource), place, findings);
         if left.get() == 0 {
-            let words = format!("The profile {address} asks for more work than is done for one resource; the rest was not held.");
-            findings.push(Issue::warning("too-costly", "profile-too-costly", place.to_string(), words));
+            say_spent(address, place, findings);
         }
     } else {
         let words = format!("The profile {address} has no snapshot, so nothing was held against it; store it with one.");
         findings.push(Issue::warning("incomplete", "profile-without-snapshot", place.to_string(), words));
     }
     true
+}
+
+/// Says that a profile was not held to its end.
+fn say_spent(address: &str, place: &Place<'_>, findings: &mut Findings) {
+    let words = format!("The profile {address} asks for more work than is done for one resource; the rest was not held.");
+    findings.push(Issue::warning("too-costly", "profile-too-costly", place.to_string(), words));
 }
 
 fn profiles_of(resource: &Value) -> impl Iterator<Item = &str> {

@@ -329,6 +329,25 @@ fn slices_take_so_many_looks_and_no_more() {
     assert_eq!(found("Patient", &sliced(500, "open"), &identifiers(2_000)), ["profile-too-costly Patient"]);
 }
 
+/// The same of an extension, which is held for itself.
+#[test]
+fn an_extension_that_was_not_held_to_its_end_is_named() {
+    let url = "http://example.org/StructureDefinition/e";
+    let mut rules = vec![json!({"id": "extension", "min": 0, "max": "*",
+        "slicing": {"discriminator": [{"type": "value", "path": "url"}], "rules": "open"}})];
+    for slice in 0..500 {
+        rules.push(json!({"id": format!("extension:s{slice}"), "sliceName": format!("s{slice}"), "min": 0, "max": "*"}));
+        rules.push(json!({"id": format!("extension:s{slice}.url"), "min": 1, "max": "1", "fixedUri": format!("urn:s{slice}")}));
+    }
+    let mut canon = Canon::default();
+    canon.learn("e", &structure(url, "Extension", &Value::from(rules)));
+    canon.learn("p", &structure(URL, "Patient", &json!([])));
+    let inner = |count: usize| vec![json!({"url": "urn:none", "valueString": "x"}); count];
+    let extended = |count: usize| patient(&json!({"extension": [{"url": url, "extension": inner(count)}]}));
+    assert_eq!(told(&canon, &extended(50)), Vec::<String>::new());
+    assert_eq!(told(&canon, &extended(2_000)), ["profile-too-costly Patient.extension[0]"]);
+}
+
 /// A chain without end would take the whole stack, when it is made into rules as when it is let go: such a profile is known,
 /// and holds nothing.
 #[test]

@@ -57,8 +57,13 @@ pub enum Unexpandable {
 impl Terms {
     /// The codes of a set.
     pub fn expand(&self, set: &Set) -> Result<Expansion, Unexpandable> {
+        self.expand_within(set, STEPS_MAX)
+    }
+
+    /// The codes of a set, if it takes no more steps to list them.
+    pub(super) fn expand_within(&self, set: &Set, steps: usize) -> Result<Expansion, Unexpandable> {
         let mut expansion = Expansion::default();
-        self.expand_into(set, &mut expansion, &mut HashSet::new(), Walk::new(&Cell::new(STEPS_MAX)))?;
+        self.expand_into(set, &mut expansion, &mut HashSet::new(), Walk::new(&Cell::new(steps)))?;
         Ok(expansion)
     }
 
