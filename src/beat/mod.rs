@@ -93,10 +93,7 @@ impl Beat {
             committed.borrow_and_update();
             let pause = match self.round(&mut crowded_until).await {
                 Ok(0) => None,
-                Ok(done) => {
-                    self.clock().passes((PACE.saturating_mul(u32::try_from(done).unwrap_or(u32::MAX))).min(PACE_MAX)).await;
-                    continue;
-                }
+                Ok(done) => Some(PACE.saturating_mul(u32::try_from(done).unwrap_or(u32::MAX)).min(PACE_MAX)),
                 Err(error) => {
                     tracing::error!(%error, "the beat could not reach the ledger; it tries again");
                     Some(REST)
@@ -130,7 +127,8 @@ impl Beat {
             }
             return Ok(heard + decided + self.look_at_dues().await?);
         }
-        if heard > 0 { Ok(heard) } else { self.look_at_dues().await }
+        // Also while much is heard of which no rule asks: a reminder has its window.
+        Ok(heard + self.look_at_dues().await?)
     }
 
     async fn seal(&self) {
