@@ -17,7 +17,7 @@ pub(super) const STORIES_AT_ONCE: usize = 32;
 /// Events that are looked at in one state of the store.
 const HEARD_AT_ONCE: usize = 256;
 /// Events whose resource stays in memory until their turn; that of others is read again, so that a long queue stays small.
-const KEPT_MAX: usize = 2_048;
+const KEPT_MAX: usize = 1_024;
 /// Rows about heard events that are recorded together.
 const MARKS_MAX: usize = 256;
 

@@ -98,8 +98,7 @@ impl Flow {
     /// nobody, and neither does it change or end what runs.
     async fn versions(&self, scope: &Scope, newest: &Stored) -> Result<Option<Kept>, ledger::Error> {
         let mut versions: Vec<Artefact> = Vec::new();
-        let mut history = self.ledger.history(scope, &newest.kind, &newest.id, VERSIONS_MAX).await?;
-        history.retain(|version| version.how != How::Import);
+        let mut history = self.ledger.acting(scope, newest, VERSIONS_MAX).await?;
         history.reverse();
         let is_gone = history.last().is_some_and(|version| version.deleted);
         for stored in history {

@@ -13,7 +13,8 @@ use super::fresh::Shelf;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
-    Decision, Due, Entry, Error, Event, Fresh, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription, Supply,
+    Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription,
+    Supply,
 };
 use super::{
     Place, Told, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay, resources, search,
@@ -135,6 +136,14 @@ impl Ledger {
             Some(_) => resources::version(&self.reader, scope, kind, id, version).await,
             None => Ok(None),
         }
+    }
+
+    /// The newest of the versions that were not imported, newest first, at most `count` and `HISTORY_MAX`.
+    pub async fn acting(&self, scope: &Scope, current: &Stored, count: i64) -> Result<Vec<Stored>, Error> {
+        let mut versions = Vec::from_iter((current.how != How::Import).then(|| current.clone()));
+        let (count, id) = (count.clamp(1, HISTORY_MAX), &current.id);
+        versions.extend(resources::acting(&self.reader, scope, &current.kind, id, count - 1).await?);
+        Ok(versions)
     }
 
     /// The newest versions, newest first, at most `count` and `HISTORY_MAX`.

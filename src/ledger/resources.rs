@@ -18,6 +18,10 @@ const HISTORY: &str =
     "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
     FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
     WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 ORDER BY v.version DESC LIMIT $4";
+const ACTING: &str =
+    "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
+    FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
+    WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.how <> 'import' ORDER BY v.version DESC LIMIT $4";
 const HELD: &str =
     "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
     FROM resources r WHERE r.tenant = $1 AND r.person IN (SELECT p.person FROM people p
@@ -113,6 +117,12 @@ pub(super) async fn version(reader: &Reader, scope: &Scope, kind: &str, id: &str
 pub(super) async fn history(reader: &Reader, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(count)];
     reader.rows(HISTORY, &cells).await?.iter_mut().map(stored).collect()
+}
+
+/// Past versions that were not imported, newest first.
+pub(super) async fn acting(reader: &Reader, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(count)];
+    reader.rows(ACTING, &cells).await?.iter_mut().map(stored).collect()
 }
 
 /// What a person (and all who were united with them) has of one type, latest first.
