@@ -315,7 +315,11 @@ impl Beat {
             return Ok(true);
         }
         let scope = Scope { tenant: Arc::clone(tenant) };
-        Ok(!self.ledger().dues(&scope, person).await?.is_empty())
+        if !self.ledger().dues(&scope, person).await?.is_empty() {
+            return Ok(true);
+        }
+        let now = self.clock().now();
+        Ok(self.ledger().decisions(&scope, person).await?.iter().any(|decision| react::may_be_open(decision, now)))
     }
 
     async fn decide_heard(

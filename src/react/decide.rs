@@ -151,7 +151,8 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
     if known.is_some_and(|known| known.gate == decision.gate && known.until == until) {
         return;
     }
-    if candidate.step.activity.act == Act::Speak && decision.recorded.is_empty() {
+    // Of whom the lot leaves out, nothing is said: also not that something would be.
+    if candidate.step.activity.act == Act::Speak && decision.recorded.is_empty() && !holdout::leaves_out(turn, candidate) {
         request(turn, candidate, "active");
         let message = outputs::message(turn, candidate, "preparation");
         turn.record("Communication", message);

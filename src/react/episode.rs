@@ -2,10 +2,12 @@
 
 use uuid::Uuid;
 
+use super::Resource;
+use super::decide::because;
 use super::plan::{Action, Plan};
-use super::supply::written;
+use super::supply::{is_reversed, written};
 use super::turn::Turn;
-use crate::ledger::Person;
+use crate::ledger::{Outcome, Person};
 
 /// The namespace of output ids. It may never change: ids already given hang on it.
 const NAMESPACE: Uuid = Uuid::from_u128(0x51c7_0a0e_9d5b_4b7c_8f2e_6a1d_3c94_e0b7);
@@ -66,6 +68,28 @@ pub(crate) fn of_diagnosis(turn: &Turn, plan: &Plan, action: &Action, is_current
         if is_over && is_current { newest.number + 1 } else { newest.number }
     });
     format!("{group}|{number}")
+}
+
+/// The episode of any other fact: the fact itself. When something that was asked for because of it was taken back, since it was
+/// corrected or reversed, and the fact is the rule's matter again, that is a new episode.
+pub(crate) fn of_fact(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource) -> String {
+    let reference = fact.reference();
+    let mut episode = reference.clone();
+    let mut number = 1;
+    let stands = !fact.deleted && !is_reversed(fact);
+    while stands && is_taken_back(turn, plan, action, &episode) {
+        number += 1;
+        episode = format!("{reference}|{number}");
+    }
+    episode
+}
+
+fn is_taken_back(turn: &Turn, plan: &Plan, action: &Action, episode: &str) -> bool {
+    turn.decisions.of_episode(episode).any(|decision| {
+        let is_of_action = turn.is_of(&decision.rule, plan) && action.steps.iter().any(|step| step.id == decision.step);
+        let is_settled = decision.outcome == Outcome::Withdrawn && !decision.recorded.is_empty();
+        is_of_action && is_settled && decision.gate == because::REVERSED
+    })
 }
 
 /// The running episode of a diagnosis, if there is one that is not closed.

@@ -1,6 +1,6 @@
 //! What an occasion asks: events are taken in by their kind, and what must be decided at once is decided in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
@@ -14,10 +14,13 @@ const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "Me
 
 /// Takes in events of one person.
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
-    let dispenses: Vec<&Heard> = events.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
+    let newest: HashMap<(&str, &str), &'a Resource> =
+        events.iter().map(|event| (key(&event.resource), &event.resource)).collect();
+    let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(&event.resource);
+    let dispenses: Vec<&'a Heard> = events.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
     let mut now: Vec<Candidate<'a>> = refill::hear(turn, &dispenses);
-    for event in &dispenses {
-        now.extend(nudge::hear(turn, event));
+    for event in dispenses {
+        now.extend(nudge::hear(turn, event, newest(event)));
     }
     let mut looks_again = false;
     for event in events.iter().filter(|event| event.resource.kind != "MedicationDispense") {
@@ -30,7 +33,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
             refill::end_order(turn, event);
         }
         overdue::ended(turn, event);
-        now.extend(nudge::hear(turn, event));
+        now.extend(nudge::hear(turn, event, newest(event)));
     }
     let tells_who = |event: &Heard| event.line == Line::Linked || event.resource.kind == "Patient";
     if events.iter().any(tells_who) && turn.story.united.len() > 1 {
@@ -48,6 +51,10 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
         now.extend(nudge::held(turn));
     }
     in_order(turn, now);
+}
+
+fn key(resource: &Resource) -> (&str, &str) {
+    (&resource.kind, &resource.id)
 }
 
 /// An action is called for the person.

@@ -54,14 +54,14 @@ impl Holdout {
 /// Whether a candidate that could be said now is left out; where its rule leaves out anybody, it is kept to which part the person
 /// belongs. Only who passed every gate takes part, so that the parts differ by the lot alone.
 pub(super) fn is_held_out(turn: &mut Turn, candidate: &Candidate) -> bool {
-    let Plan { url, holdout: Some(holdout), .. } = candidate.plan else { return false };
+    if candidate.plan.holdout.is_none() {
+        return false;
+    }
     let story = turn.story;
-    // Whoever was united is one person, under whichever record they are looked at.
-    let person = story.united.iter().copied().fold(story.person, Person::min);
-    let is_held_out = holdout.leaves_out(url, &story.tenant, person);
+    let is_held_out = leaves_out(turn, candidate);
     let day = zones::day(story.now, &outputs::store(turn, candidate).zone);
     let arm = Arm {
-        person,
+        person: known_as(turn),
         rule: candidate.plan.canonical(),
         episode: candidate.episode.clone(),
         is_contacted: !is_held_out,
@@ -71,6 +71,17 @@ pub(super) fn is_held_out(turn: &mut Turn, candidate: &Candidate) -> bool {
     };
     turn.reaction.marks.push(Mark::Assigned(arm));
     is_held_out
+}
+
+/// Whether the lot leaves the person out.
+pub(super) fn leaves_out(turn: &Turn, candidate: &Candidate) -> bool {
+    let Plan { url, holdout: Some(holdout), .. } = candidate.plan else { return false };
+    holdout.leaves_out(url, &turn.story.tenant, known_as(turn))
+}
+
+/// Whoever was united is one person, under whichever record they are looked at.
+fn known_as(turn: &Turn) -> Person {
+    turn.story.united.iter().copied().fold(turn.story.person, Person::min)
 }
 
 #[cfg(test)]

@@ -263,7 +263,7 @@ pub struct Heard {
 pub enum Concern {
     /// Nothing: it needs no story.
     Nothing,
-    /// It may change what is pending: it needs a story only when the person has dues.
+    /// It may change what is pending: it needs a story only when the person has dues, or Tasks that may be open.
     Pending,
     /// It needs a story.
     Rules,
@@ -340,12 +340,17 @@ pub fn pending(dues: &[Due], decisions: &[Decision], now: i64) -> Vec<String> {
             references.extend(detail.needed);
         }
     }
-    let recent = decisions.iter().filter(|decision| decision.outcome == Outcome::Fired && decision.at > now - PENDING_MS);
-    references.extend(recent.filter(|decision| decision.recorded.starts_with("Task/")).map(|decision| decision.recorded.clone()));
+    references.extend(decisions.iter().filter(|decision| may_be_open(decision, now)).map(|decision| decision.recorded.clone()));
     references.retain(|reference| !reference.is_empty());
     references.sort();
     references.dedup();
     references
+}
+
+/// Whether a decision asked for a Task that may still be taken back.
+#[must_use]
+pub fn may_be_open(decision: &Decision, now: i64) -> bool {
+    decision.outcome == Outcome::Fired && decision.at > now - PENDING_MS && decision.recorded.starts_with("Task/")
 }
 
 /// How long a Task that we asked for may still be taken back.

@@ -12,14 +12,14 @@ use super::gates::diagnosis::{Standing, standing};
 use super::offset::Base;
 use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, refill, supply};
+use super::{Heard, Resource, refill, supply};
 use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
 const DEPTH_MAX: u8 = 3;
 
-/// Takes in one event, and returns what is to be decided at once.
-pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'a>> {
+/// Takes in one event, and returns what is to be decided at once. `newest` is the resource as it is after all that was heard with it.
+pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resource) -> Vec<Candidate<'a>> {
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
     let mut now = Vec::new();
     let subject = Subject::of(kind, value, turn.story);
@@ -42,8 +42,11 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
         let episode = match standing {
             _ if plan.once => format!("{}|once", action.id),
             Some(standing) => episode::of_diagnosis(turn, plan, action, standing == Standing::Current),
-            None => event.resource.reference(),
+            None => episode::of_fact(turn, plan, action, newest),
         };
+        if standing.is_none() && !plan.once {
+            forget_earlier(turn, plan, action, newest, &episode);
+        }
         for step in &action.steps {
             let output = turn.output(plan, &step.id, &episode);
             // What another version of the rule has planned stays with that version.
@@ -62,8 +65,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
                 let known = Detail::read(&known.detail);
                 (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
             }
-            let trigger = Some(&event.resource);
-            let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger, fill: None, detail };
+            let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
             if holds(turn, &step.conditions) {
                 let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
                 // Nothing is planned for a diagnosis that is over.
@@ -74,12 +76,25 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard) -> Vec<Candidate<'
             }
         }
     }
-    if event.line == Line::Deleted || supply::is_reversed(&event.resource) {
-        take_back(turn, event);
+    if newest.deleted || supply::is_reversed(newest) {
+        take_back(turn, newest);
     } else if event.line == Line::Updated {
-        correct(turn, event);
+        correct(turn, newest);
     }
     now
+}
+
+/// What waits of an earlier episode of a fact is taken back when the fact begins a new one: it would be said twice.
+fn forget_earlier(turn: &mut Turn, plan: &Plan, action: &Action, fact: &Resource, episode: &str) {
+    let reference = fact.reference();
+    if episode == reference {
+        return;
+    }
+    let is_earlier = |due: &Due| due.episode != episode && Detail::read(&due.detail).trigger == reference;
+    let of_action = |due: &Due| turn.is_of(&due.rule, plan) && action.steps.iter().any(|step| step.id == due.step);
+    for due in turn.dues_where(|due| of_action(due) && is_earlier(due)) {
+        withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was corrected, and begins anew.");
+    }
 }
 
 /// Plans a step that has its day later; one without is handed back, to be decided at once.
@@ -147,12 +162,12 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
 }
 
 /// A fact is gone: what rests on it and was not said is taken back.
-fn take_back(turn: &mut Turn, event: &Heard) {
-    let reference = event.resource.reference();
+fn take_back(turn: &mut Turn, fact: &Resource) {
+    let reference = fact.reference();
     // What hangs on fills is counted anew from all that was handed over.
     let of_fills = |rule: &str, step: &str| {
         let step = turn.rules.plan(rule).and_then(|plan| plan.step(step));
-        event.resource.kind == "MedicationDispense" && step.is_none_or(|(action, _)| action.is_of_fills())
+        fact.kind == "MedicationDispense" && step.is_none_or(|(action, _)| action.is_of_fills())
     };
     let ours = |due: &Due| Detail::read(&due.detail).trigger == reference && !of_fills(&due.rule, &due.step);
     let dues = turn.dues_where(ours);
@@ -174,10 +189,10 @@ fn take_back(turn: &mut Turn, event: &Heard) {
 /// A fact was corrected. What was asked for because of what it said before, and is not the rule's matter any more, is taken back,
 /// whoever is at it; what was said stays as it is, since it may have been true then. A product that is only referred to and not
 /// loaded tells nothing.
-fn correct(turn: &mut Turn, event: &Heard) {
-    let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
+fn correct(turn: &mut Turn, fact: &Resource) {
+    let (kind, value) = (fact.kind.as_str(), fact.value.as_ref());
     let subject = Subject::of(kind, value, turn.story);
-    let prefix = format!("{}/_history/", event.resource.reference());
+    let prefix = format!("{}/_history/", fact.reference());
     for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
         let step = turn.rules.plan(&decision.rule).and_then(|plan| plan.step(&decision.step));
         let Some((action, _)) = step.filter(|(action, _)| action.triggers.iter().any(|trigger| trigger.kind == kind)) else {

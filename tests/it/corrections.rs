@@ -49,3 +49,21 @@ async fn a_result_that_stays_critical_keeps_its_review() {
     house.beat().await;
     assert_eq!(house.all("Task?patient=ada&code=report-review").await, [task]);
 }
+
+// What is corrected several times before it is heard counts as it is at last: critical, it keeps its Task; normal, it never had one.
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_heard_together_count_as_the_last_of_them() {
+    let (house, task) = with_critical().await;
+    house.put(&result("corrected", "N")).await.is(200);
+    house.put(&result("corrected", "HH")).await.is(200);
+    house.beat().await;
+    assert_eq!(house.all("Task?patient=ada&code=report-review").await, [task]);
+    house.put(&patient("bob")).await.is(201);
+    for (status, interpretation) in [("final", "HH"), ("corrected", "N")] {
+        let mut of_bob = result(status, interpretation).with("id", "b");
+        of_bob["subject"]["reference"] = json!("Patient/bob");
+        house.put(&of_bob).await;
+    }
+    house.beat().await;
+    assert!(house.all("Task?patient=bob").await.is_empty());
+}

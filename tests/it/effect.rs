@@ -52,6 +52,9 @@ async fn is_contacted(house: &House, number: usize) -> bool {
     let own = |one: &Value| one["instantiatesCanonical"][0] == "https://clinic.example/own|1" && one["status"] == "completed";
     let told = house.get(&format!("Patient/p{number}/$why-not?plan=own")).await.is(200).text;
     let is_contacted = said.iter().any(own);
+    // Of whom was left out nothing was announced, also not while it was too late in the day or somebody else's turn.
+    let announced = said.iter().any(|one| one["instantiatesCanonical"][0] == "https://clinic.example/own|1");
+    assert_eq!(announced, is_contacted, "{said:?}");
     assert_ne!(is_contacted, told.contains(r#""held-out""#), "{told}");
     is_contacted
 }
@@ -106,6 +109,29 @@ async fn the_effect_is_told_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_effect_is_told_on_postgresql() {
     the_effect_is_told(Database::postgres().await).await;
+}
+
+// Records of one person count once; a person in both parts counts in neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_turns_out_to_be_one_counts_once() {
+    let house = followed(Database::sqlite()).await;
+    let (mut contacted, mut held_out) = (Vec::new(), Vec::new());
+    for number in 0..PEOPLE {
+        if is_contacted(&house, number).await { contacted.push(number) } else { held_out.push(number) }
+    }
+    let all = (contacted.len(), held_out.len());
+    for (one, other, counted) in
+        [(contacted[0], contacted[1], (all.0 - 1, all.1)), (contacted[2], held_out[0], (all.0 - 2, all.1 - 1))]
+    {
+        let link = json!([{"other": {"reference": format!("Patient/p{one}")}, "type": "replaced-by"}]);
+        let mut replaced = patient(&format!("p{other}"));
+        replaced["link"] = link;
+        house.put(&replaced).await.is(200);
+        house.beat().await;
+        let report = house.get("PlanDefinition/own/$effect?start=2026-06&end=2026-06").await.is(200).json();
+        let strata = &report["group"][0]["stratifier"][0]["stratum"];
+        assert_eq!((count(&strata[0], "initial-population"), count(&strata[1], "initial-population")), counted);
+    }
 }
 
 // The report reads pages: a page of people costs two statements, however many they are.

@@ -25,7 +25,7 @@ use serde_json::Value;
 use super::json::text;
 use super::words::{self, Wish};
 use super::{
-    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, members,
+    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members,
     organizations, overdue, pending, products, react, stoppable,
 };
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
@@ -345,7 +345,9 @@ impl<'r> Rehearsal<'r> {
         }
         let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
         for (person, claimed) in people {
-            let is_pending = || self.dues.values().any(|due| self.survivor(due.person) == self.survivor(person));
+            let is_one = |other: Person| self.survivor(other) == self.survivor(person);
+            let is_open = |decision: &Decision| is_one(decision.person) && may_be_open(decision, self.now);
+            let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.decisions.values().any(is_open);
             if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
                 known.entry(self.survivor(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
             }
