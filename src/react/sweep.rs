@@ -150,7 +150,7 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
     match &action.call {
         Some(Caller::Stock) if stands && !is_late => {}
         Some(Caller::Calendar(period)) if is_late => {
-            return Next::Moved(moved(plan, action, due, period, period.next(now - patience(action) - 1, zone)));
+            return Next::Moved(moved(plan, action, due, period, timely(period, action, now, zone)));
         }
         Some(Caller::Calendar(_)) => {}
         _ => return Next::Moved(gone(due)),
@@ -165,6 +165,16 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
 /// Until when a call is worth making.
 fn latest(action: &Action, due: &Due, row: &Row) -> i64 {
     if row.ends > 0 { row.ends - 1 } else { due.due + patience(action) }
+}
+
+/// The first call that is worth making now or later. The last one of a season may be near and the season over: it is stepped over,
+/// or a row would move to where it stands.
+fn timely(period: &Period, action: &Action, now: i64, zone: &TimeZone) -> Option<Occurrence> {
+    let mut found = period.next(now - patience(action) - 1, zone)?;
+    while let Some(ends) = found.ends.filter(|ends| *ends <= now) {
+        found = period.next(ends - 1, zone)?;
+    }
+    Some(found)
 }
 
 fn patience(action: &Action) -> i64 {

@@ -37,6 +37,11 @@ impl Rehearsal<'_> {
         let rows = self.sweeps.values().filter(|row| row.due <= self.now);
         if let Some(row) = rows.min_by_key(|row| (row.due, row.priority, &row.rule, &row.output)).cloned() {
             self.sweep(&row);
+            // A row that its own sweep neither ends nor moves would be looked at for ever.
+            if self.sweeps.get(&row.output) == Some(&row) {
+                self.sweeps.remove(&row.output);
+                self.faults += 1;
+            }
         }
     }
 

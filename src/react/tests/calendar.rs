@@ -81,6 +81,10 @@ fn a_season_that_lasts_is_asked_for_each_week_until_it_is_over() {
     assert_eq!(look(&season, &again, "2026-12-25T10:00:00Z"), Ok(String::from("2026-10-01")));
     assert_eq!(told(&next(&again, "2026-12-25T10:00:00Z")), row("2026-10-01", "2026-12-31T08:00:00Z"));
     assert_eq!(look(&season, &again, "2027-03-01T00:00:00Z"), Err(Some(row("2027-10-01", "2027-10-01T08:00:00Z"))));
+    // The last call is younger than a step is worth doing, and yet the season is over: it does not move to itself.
+    let last = next(&again, "2026-12-25T10:00:00Z");
+    assert_eq!(look(&season, &last, "2026-12-31T23:59:59Z"), Ok(String::from("2026-10-01")));
+    assert_eq!(look(&season, &last, "2027-01-02T10:00:00Z"), Err(Some(row("2027-10-01", "2027-10-01T08:00:00Z"))));
 }
 
 #[test]
