@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
 
 use super::decide::is_settled;
 use super::detail::Detail;
@@ -16,6 +15,8 @@ use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Call, Resource, Rules, Story, doses, nudge, person, products, stock, zones};
 use crate::ledger::Outcome;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Takes in a call, and returns what is to be decided at once.
 pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
@@ -98,17 +99,17 @@ fn episodes(turn: &Turn, plan: &Plan, action: &Action, resource: &Resource, call
         let of_person = resource.kind == "Patient";
         return vec![(call.at, if of_person { call.name.clone() } else { format!("{}|{}", call.name, resource.reference()) })];
     }
-    let zone = zone(turn);
-    let of = |at: i64| Timestamp::from_millisecond(at).map(|at| zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M").to_string());
-    let times = doses::of_next_day(turn.story, &resource.value, call.at, &zone);
-    times.into_iter().filter_map(|at| Some((at, format!("{}|{}", of(at).ok()?, resource.reference())))).collect()
+    let zone = doses::zone(turn.story, turn.rules);
+    let times = doses::between(turn.story, &resource.value, (call.at, next(turn.story, action, call.at)), &zone);
+    let named = |local: DateTime| format!("{}|{}", local.strftime("%Y-%m-%dT%H:%M"), resource.reference());
+    times.into_iter().map(|(at, local)| (at, named(local))).collect()
 }
 
-/// Where the one lives who is reminded.
-fn zone(turn: &Turn) -> TimeZone {
-    let store = super::supply::store(turn.story, &serde_json::Value::Null).zone;
-    let recipient = person::recipient(turn.story);
-    recipient.and_then(|recipient| recipient.zones(turn.rules, &store).into_iter().next()).unwrap_or(store)
+/// When it is called next; a day later where the calendar does not tell.
+fn next(story: &Story, action: &Action, at: i64) -> i64 {
+    let zone = &super::supply::store(story, &serde_json::Value::Null).zone;
+    let next = if let Some(Caller::Calendar(period)) = &action.call { period.next(at, zone) } else { None };
+    next.map_or(at + DAY_MS, |next| next.at)
 }
 
 fn candidate<'a>(

@@ -1,20 +1,26 @@
 //! At which times of day somebody takes what was ordered, as far as the order says so in words that can be counted.
 //! Follows <https://hl7.org/fhir/R4/datatypes.html#Timing>.
 
-use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::gates::therapy;
-use super::json::{each, local, number, text};
-use super::{Story, zones};
+use super::json::{coded, each, local, number, text};
+use super::{Rules, Story, person, supply, zones};
 use crate::fhir::time::Moment;
 
-const DAY_MS: i64 = 86_400_000;
+/// Days whose doses are planned at once, at most.
+const DAYS_MAX: i64 = 8;
 
 /// Times that stand for so many doses a day, where the order names none: between eight and nine in the evening.
 const EVENLY: &[&[i8]] = &[&[9], &[9, 20], &[8, 14, 20], &[8, 12, 16, 20]];
+
+/// Members of a timing by which it goes on for an unknown time, or no two days need be alike.
+const UNCOUNTED: &[&str] = &["count", "countMax", "boundsDuration", "boundsRange", "periodMax", "frequencyMax"];
+
+/// Codes of a timing that mean every day.
+const DAILY: &[&str] = &["QD", "BID", "TID", "QID", "AM", "PM", "BED"];
 
 /// What a wish to be reminded, or an order, is about: `MedicationRequest/id`.
 pub(crate) fn orders(resource: &Value) -> Vec<String> {
@@ -22,20 +28,33 @@ pub(crate) fn orders(resource: &Value) -> Vec<String> {
     about.filter(|order| order.starts_with("MedicationRequest/")).collect()
 }
 
-/// The moments of the doses in the day that begins then.
-pub(crate) fn of_next_day(story: &Story, resource: &Value, from: i64, zone: &TimeZone) -> Vec<i64> {
-    let Ok(start) = Timestamp::from_millisecond(from) else { return Vec::new() };
-    let today = zone.to_datetime(start).date();
-    let mut moments = Vec::new();
-    for day in [Some(today), today.tomorrow().ok()].into_iter().flatten() {
-        for time in of_day(story, resource, day) {
-            let at = zone.to_timestamp(day.to_datetime(time)).map(Timestamp::as_millisecond);
-            moments.extend(at.ok().filter(|at| (from..from + DAY_MS).contains(at)));
-        }
-    }
+/// The moments of the doses from one moment to another, with what clocks show then where the person is. A day is longer or shorter
+/// where the clocks are changed.
+pub(crate) fn between(story: &Story, resource: &Value, (from, to): (i64, i64), zone: &TimeZone) -> Vec<(i64, DateTime)> {
+    let (first, last) = (zones::day(from, zone), zones::day(to, zone));
+    let days = (first..=last.min(first + DAYS_MAX)).map(zones::date);
+    let of = |day: Date| of_day(story, resource, day).into_iter().filter_map(move |time| shown(day, time, zone));
+    let mut moments: Vec<(i64, DateTime)> = days.flat_map(of).filter(|(at, _)| (from..to).contains(at)).collect();
     moments.sort_unstable();
     moments.dedup();
     moments
+}
+
+/// When a day's clock shows this time, and what it shows then: an hour that is left out in spring is the next one.
+fn shown(day: Date, time: Time, zone: &TimeZone) -> Option<(i64, DateTime)> {
+    let at = zone.to_timestamp(day.to_datetime(time)).ok()?;
+    Some((at.as_millisecond(), zone.to_datetime(at)))
+}
+
+/// Whether a dose is still taken at the time that its episode names: the order may have been stopped, or moved to other hours. An
+/// episode that names no time is about no single dose.
+pub(crate) fn is_still_taken(story: &Story, rules: &Rules, resource: &Value, episode: &str) -> bool {
+    let named = episode.split('|').next().filter(|named| named.contains('T'));
+    let Some(named) = named.and_then(|named| named.parse::<DateTime>().ok()) else { return true };
+    let zone = zone(story, rules);
+    let minute = |local: DateTime| (local.date(), local.hour(), local.minute());
+    let times = of_day(story, resource, named.date());
+    times.into_iter().filter_map(|time| shown(named.date(), time, &zone)).any(|(_, local)| minute(local) == minute(named))
 }
 
 /// The times of the doses of a day: of the orders that a resource is about, or of the order that it is.
@@ -44,7 +63,9 @@ pub(crate) fn of_day(story: &Story, resource: &Value, day: Date) -> Vec<Time> {
     let named = orders(resource);
     let named =
         named.iter().filter_map(|order| story.find(order)).filter(|order| !order.deleted).map(|order| order.value.as_ref());
+    let is_forbidden = |order: &Value| order.get("doNotPerform").and_then(Value::as_bool) == Some(true);
     let going = named.chain(own).filter(|order| text(order, "status") == Some("active") && !therapy::has_ended(order));
+    let going = going.filter(|order| !is_forbidden(order));
     let mut times: Vec<Time> =
         going.flat_map(|order| each(order, "dosageInstruction")).flat_map(|dosage| of_dosage(dosage, day)).collect();
     times.sort();
@@ -52,9 +73,16 @@ pub(crate) fn of_day(story: &Story, resource: &Value, day: Date) -> Vec<Time> {
     times
 }
 
-/// Today, where the store is.
-pub(crate) fn today(story: &Story) -> Date {
-    zones::date(zones::day(story.now, &super::supply::store(story, &Value::Null).zone))
+/// Today, where the one lives who is reminded.
+pub(crate) fn today(story: &Story, rules: &Rules) -> Date {
+    zones::date(zones::day(story.now, &zone(story, rules)))
+}
+
+/// Where the one lives who is reminded.
+pub(crate) fn zone(story: &Story, rules: &Rules) -> TimeZone {
+    let usual = supply::store(story, &Value::Null).zone;
+    let recipient = person::recipient(story);
+    recipient.and_then(|recipient| recipient.zones(rules, &usual).into_iter().next()).unwrap_or(usual)
 }
 
 fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {
@@ -62,7 +90,8 @@ fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {
     if dosage.get("asNeededBoolean").and_then(Value::as_bool) == Some(true) || dosage.get("asNeededCodeableConcept").is_some() {
         return Vec::new();
     }
-    let Some(repeat) = dosage.get("timing").and_then(|timing| timing.get("repeat")) else { return Vec::new() };
+    let Some(timing) = dosage.get("timing") else { return Vec::new() };
+    let Some(repeat) = timing.get("repeat").filter(|repeat| is_countable(timing, repeat)) else { return Vec::new() };
     let edge = |name| repeat.get("boundsPeriod").and_then(|bounds| text(bounds, name)).and_then(Moment::parse);
     let is_over = edge("end").is_some_and(|end| end.day() < day) || edge("start").is_some_and(|start| start.day() > day);
     let weekday =
@@ -73,17 +102,36 @@ fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {
         return Vec::new();
     }
     let stated: Vec<Time> = each(repeat, "timeOfDay").iter().filter_map(|time| time.as_str()?.parse().ok()).collect();
-    if !stated.is_empty() {
-        return stated;
+    let when = || each(repeat, "when").iter().filter_map(Value::as_str).flat_map(of_when).copied().map(hour).collect();
+    let named: Vec<Time> = if stated.is_empty() { when() } else { stated };
+    let a_day = a_day(repeat, days.len());
+    if !named.is_empty() {
+        // Who says twice a day and names three times contradicts themselves: one dose too many may be said.
+        return if repeat.get("frequency").is_none() || a_day == Some(named.len()) { named } else { Vec::new() };
     }
-    let when: Vec<Time> = each(repeat, "when").iter().filter_map(Value::as_str).flat_map(of_when).copied().map(hour).collect();
-    if !when.is_empty() {
-        return when;
-    }
-    let is_daily = repeat.get("period").and_then(number) == Some(1.0) && text(repeat, "periodUnit") == Some("d");
-    let count = repeat.get("frequency").map_or(Some(1), Value::as_u64).and_then(|count| usize::try_from(count).ok());
-    let evenly = count.filter(|_| is_daily).and_then(|count| EVENLY.get(count.checked_sub(1)?));
+    let evenly = a_day.filter(|_| repeat.get("period").is_some()).and_then(|count| EVENLY.get(count.checked_sub(1)?));
     evenly.copied().unwrap_or_default().iter().copied().map(hour).collect()
+}
+
+/// Whether the days of a timing can be told from it alone: it is for every day, or for named days of every week. What is taken each
+/// week on a day that nobody named, so often and no more, or at least so often, would be reminded of too often.
+fn is_countable(timing: &Value, repeat: &Value) -> bool {
+    if UNCOUNTED.iter().any(|member| repeat.get(member).is_some()) {
+        return false;
+    }
+    match (repeat.get("period"), text(repeat, "periodUnit")) {
+        (None, None) => timing.get("code").is_none_or(|code| DAILY.iter().any(|daily| coded(Some(code), daily))),
+        (Some(period), Some("d")) => number(period) == Some(1.0),
+        (Some(period), Some("wk")) => number(period) == Some(1.0) && !each(repeat, "dayOfWeek").is_empty(),
+        _ => false,
+    }
+}
+
+/// How many doses a day it comes to; of so many a week, where the named days share them evenly.
+fn a_day(repeat: &Value, days: usize) -> Option<usize> {
+    let Some(stated) = repeat.get("frequency") else { return Some(1) };
+    let count = stated.as_u64().and_then(|count| usize::try_from(count).ok())?;
+    if text(repeat, "periodUnit") == Some("wk") { (count % days.max(1) == 0).then(|| count / days.max(1)) } else { Some(count) }
 }
 
 fn hour(hour: i8) -> Time {
@@ -105,10 +153,54 @@ fn of_when(code: &str) -> &'static [i8] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
     use jiff::civil::date;
     use serde_json::json;
 
     use super::*;
+    use crate::ledger::Person;
+    use crate::react::{Settings, Store};
+
+    fn story(zone: &TimeZone) -> Story {
+        Story {
+            tenant: Arc::from("t"),
+            person: Person(1),
+            united: Vec::new(),
+            now: 0,
+            settings: Settings::default(),
+            stores: vec![Store { organization: String::new(), zone: zone.clone() }],
+            resources: Vec::new(),
+            supplies: Vec::new(),
+            dues: Vec::new(),
+            decisions: Vec::new(),
+            stopped: Vec::new(),
+            halts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn no_dose_is_lost_or_said_twice_where_the_clocks_are_changed() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let at = |local: &str| zone.to_timestamp(local.parse::<DateTime>().unwrap()).unwrap().as_millisecond();
+        let order = json!({"resourceType": "MedicationRequest", "status": "active",
+            "dosageInstruction": [{"timing": {"repeat": {"timeOfDay": ["02:30:00"]}}}]});
+        let told = |from: &str, to: &str| {
+            let found = between(&story(&zone), &order, (at(from), at(to)), &zone);
+            found.into_iter().map(|(at, local)| (Timestamp::from_millisecond(at).unwrap().to_string(), local.to_string()))
+        };
+        // Twenty-five hours, from three to three.
+        let autumn: Vec<_> = told("2026-10-31T03:00:00", "2026-11-01T03:00:00").collect();
+        assert_eq!(autumn, [(String::from("2026-11-01T07:30:00Z"), String::from("2026-11-01T02:30:00"))]);
+        // Half past two is left out in spring.
+        let spring: Vec<_> = told("2026-03-07T03:00:00", "2026-03-08T12:00:00").collect();
+        assert_eq!(spring, [(String::from("2026-03-08T07:30:00Z"), String::from("2026-03-08T03:30:00"))]);
+        let is_still = |episode: &str| is_still_taken(&story(&zone), &Rules::default(), &order, episode);
+        assert!(is_still("2026-03-08T03:30|CommunicationRequest/w") && is_still("2026-06-01T02:30|CommunicationRequest/w"));
+        assert!(!is_still("2026-06-01T03:30|CommunicationRequest/w"));
+        assert!(is_still("2026-06-01|Patient/p") && is_still("day|once"), "they name no dose");
+    }
 
     fn times(repeat: &Value) -> Vec<String> {
         // 1 June 2026 is a Monday.
@@ -134,6 +226,52 @@ mod tests {
         ] {
             assert_eq!(times(&repeat), expected, "{repeat}");
         }
+    }
+
+    #[test]
+    fn what_is_taken_each_week_is_never_reminded_of_each_day() {
+        let weekly = |mut repeat: Value| {
+            (repeat["period"], repeat["periodUnit"]) = (json!(1), json!("wk"));
+            times(&repeat)
+        };
+        for (repeat, expected) in [
+            (json!({"frequency": 1, "timeOfDay": ["08:00:00"]}), &[][..]),
+            (json!({"frequency": 1, "when": ["MORN"]}), &[]),
+            (json!({"frequency": 1, "timeOfDay": ["08:00:00"], "dayOfWeek": ["mon"]}), &["08:00"]),
+            (json!({"frequency": 1, "timeOfDay": ["08:00:00"], "dayOfWeek": ["tue"]}), &[]),
+            (json!({"timeOfDay": ["08:00:00"], "dayOfWeek": ["mon", "thu"]}), &["08:00"]),
+            // Once a week, on one of two days.
+            (json!({"frequency": 1, "timeOfDay": ["08:00:00"], "dayOfWeek": ["mon", "thu"]}), &[]),
+            (json!({"frequency": 2, "dayOfWeek": ["mon", "thu"]}), &["09:00"]),
+        ] {
+            assert_eq!(weekly(repeat.clone()), expected, "{repeat}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_not_reminded_of() {
+        for (member, value) in [
+            ("period", json!(2)),
+            ("period", json!(0.5)),
+            ("periodUnit", json!("h")),
+            ("periodUnit", json!("mo")),
+            ("count", json!(10)),
+            ("boundsDuration", json!({"value": 7, "code": "d"})),
+            ("boundsRange", json!({"low": {"value": 7}})),
+            ("periodMax", json!(2)),
+            ("frequencyMax", json!(2)),
+            ("frequency", json!(2)),
+        ] {
+            let mut repeat = json!({"frequency": 1, "period": 1, "periodUnit": "d", "timeOfDay": ["08:00:00"]});
+            assert_eq!(times(&repeat), ["08:00"]);
+            repeat[member] = value;
+            assert_eq!(times(&repeat), [""; 0], "{repeat}");
+        }
+        let of = |code: &str| {
+            let code = json!({"coding": [{"code": code}]});
+            of_dosage(&json!({"timing": {"code": code, "repeat": {"timeOfDay": ["08:00:00"]}}}), date(2026, 6, 1)).len()
+        };
+        assert_eq!((of("QD"), of("QOD")), (1, 0));
     }
 
     #[test]

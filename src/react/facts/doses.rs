@@ -1,4 +1,5 @@
-//! `%doses`: the times at which what the resource is about is taken today, where the order still goes on and says so: `time`.
+//! `%doses`: the times at which what the resource is about is taken today, where the order still goes on and says so: `time`. It is
+//! the day of the one who is reminded, not that of the store.
 //! Follows <https://hl7.org/fhir/R4/datatypes.html#Timing>.
 
 use std::borrow::Cow;
@@ -6,13 +7,13 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::Fact;
-use crate::react::{doses, zones};
+use crate::react::doses;
 
 pub(super) const FACT: Fact = Fact {
     name: "doses",
     kinds: &["MedicationRequest"],
     value: |ask| {
-        let times = doses::of_day(ask.story, ask.resource, zones::date(ask.today()));
+        let times = doses::of_day(ask.story, ask.resource, doses::today(ask.story, ask.rules));
         times.into_iter().map(|time| Cow::Owned(json!({"time": time.strftime("%H:%M").to_string()}))).collect()
     },
 };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Asked, Gate, Verdict, stop};
 use crate::fhir::time::Moment;
 use crate::react::json::text;
-use crate::react::{products, zones};
+use crate::react::{Resource, doses, products, zones};
 
 pub(super) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
 
@@ -19,7 +19,13 @@ pub(crate) fn has_ended(order: &Value) -> bool {
     matches!(text(order, "status"), Some("stopped" | "cancelled" | "entered-in-error"))
 }
 
+/// The reason why a dose is not reminded of that was planned.
+const MOVED: &str = "The order says no such dose any more.";
+
 fn ask(asked: &Asked) -> Verdict {
+    if !says_dose(asked) {
+        return stop(MOVED);
+    }
     // Advice on what was handed over is as good without an order; only what asks for the next fill needs one that goes on.
     if !asked.candidate.step.follows_end {
         return Verdict::Pass;
@@ -36,6 +42,14 @@ fn ask(asked: &Asked) -> Verdict {
         _ if asked.speaks() && is_used_up(asked, order) => stop("The order allows no further fill."),
         _ => Verdict::Pass,
     }
+}
+
+/// Whether the order still says the dose that the step is about, if it is about one.
+fn says_dose(asked: &Asked) -> bool {
+    let (turn, candidate) = (asked.turn, asked.candidate);
+    let is_of_doses = candidate.plan.step(&candidate.step.id).is_some_and(|(action, _)| action.at_doses);
+    let says = |wish: &Resource| doses::is_still_taken(turn.story, turn.rules, &wish.value, &candidate.episode);
+    !is_of_doses || candidate.trigger.is_none_or(says)
 }
 
 fn is_expired(order: &Value, now: i64) -> bool {
