@@ -192,9 +192,10 @@ impl Flow {
         if let Some(&index) = plan.asked.get(&condition.text) {
             return Ok(plan.expects[index].found.clone());
         }
+        let since = self.ledger.horizon();
         let found = self.ledger.find(&sender.scope, &condition.query).await.map_err(super::broken)?;
         plan.asked.insert(condition.text.clone(), plan.expects.len());
-        plan.expects.push(Expect { query: condition.query.clone(), most: 2, found: found.clone() });
+        plan.expects.push(Expect { query: condition.query.clone(), most: 2, found: found.clone(), since });
         Ok(found)
     }
 
@@ -218,8 +219,9 @@ impl Flow {
     ) -> Result<Vec<String>, Refused> {
         if found.len() > 1 && found.iter().any(|id| not(id)) {
             let count = u32::try_from(count.saturating_add(2)).unwrap_or(u32::MAX);
+            let since = self.ledger.horizon();
             found = self.ledger.find_many(&sender.scope, &condition.query, count).await.map_err(super::broken)?;
-            expects.push(Expect { query: condition.query.clone(), most: count, found: found.clone() });
+            expects.push(Expect { query: condition.query.clone(), most: count, found: found.clone(), since });
         }
         found.retain(|id| !not(id));
         Ok(found)

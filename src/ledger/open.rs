@@ -76,8 +76,15 @@ impl Ledger {
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let seal = Seal::open(&settings.key_path())?;
         let ((committed, _), (written, _)) = (watch::channel(0), watch::channel(0));
-        let shared =
-            Arc::new(Shared { clock, open: AtomicI64::new(NONE_OPEN), committed, written, seal, fresh: Shelf::default() });
+        let shared = Arc::new(Shared {
+            clock,
+            open: AtomicI64::new(NONE_OPEN),
+            told: AtomicI64::new(0),
+            committed,
+            written,
+            seal,
+            fresh: Shelf::default(),
+        });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => open_file(&path)?,
             None => {
@@ -102,7 +109,11 @@ impl Ledger {
         };
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
         let (open, seal, fresh) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default());
-        Ok(Self { reader, jobs, shared: Arc::new(Shared { clock, open, committed, written, seal, fresh }) })
+        Ok(Self {
+            reader,
+            jobs,
+            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh }),
+        })
     }
 
     /// Records a unit durably, or refuses it; nothing in between.
@@ -214,6 +225,7 @@ impl Ledger {
     pub fn horizon(&self) -> i64 {
         // The time is read before the open batch is looked at: see `writer::Writer::batch`.
         let now = self.shared.clock.now();
+        self.shared.told.fetch_max(now, Ordering::SeqCst);
         now.min(self.shared.open.load(Ordering::SeqCst))
     }
 

@@ -61,8 +61,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             return Err(Error::Refused(Refusal::Twice { change }));
         }
         for expect in &unit.expects {
-            let found = search::find(&mut self.transaction, &unit.scope, &expect.query, expect.most, self.stamp).await?;
-            if found != expect.found {
+            if !search::still(&mut self.transaction, &unit.scope, expect, self.stamp).await? {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }

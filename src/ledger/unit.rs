@@ -68,6 +68,8 @@ pub struct Expect {
     pub most: u32,
     /// What was found: ids, at most so many.
     pub found: Vec<String>,
+    /// The horizon before it was searched: all that was stamped earlier could be seen then, UTC milliseconds.
+    pub since: i64,
 }
 
 /// One write of one resource.

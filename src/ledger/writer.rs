@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     /// Stamp of the open batch, or [`NONE_OPEN`].
     pub(super) open: AtomicI64,
+    /// The latest horizon that a reader was told; no later batch is stamped earlier, also when the clock is set back.
+    pub(super) told: AtomicI64,
     /// Changes at each commit that added events.
     pub(super) committed: watch::Sender<u64>,
     /// Changes at each commit.
@@ -128,8 +130,9 @@ impl Writer {
     /// Decides and writes units in one transaction. An error means that nothing of it was written.
     fn batch(&mut self, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {
         // The open batch is announced before its stamp is read, so that no reader's horizon lies after it.
-        self.shared.open.store(self.shared.clock.now().max(self.last_stamp), Ordering::SeqCst);
-        let stamp = self.shared.clock.now().max(self.last_stamp);
+        let opened = self.shared.clock.now().max(self.last_stamp);
+        self.shared.open.store(opened, Ordering::SeqCst);
+        let stamp = self.shared.clock.now().max(opened).max(self.shared.told.load(Ordering::SeqCst));
         self.is_unsure = false;
         let result = self.transact(units, stamp);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);

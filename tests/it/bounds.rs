@@ -6,18 +6,30 @@ use crate::builders::{MEMBERS, With, bundle, patient};
 use crate::database::Database;
 use crate::house::House;
 
-/// Makes so many copies of Ada's resource, as a large store would have them.
-async fn crowd(house: &House, copies: u64) {
+/// Makes so many copies of a resource, as a large store would have them.
+async fn crowd(house: &House, (kind, id): (&str, &str), copies: u64) {
     let grow = format!(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {copies})
         INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
         SELECT r.number + 1000000 + n.n, r.tenant, r.kind, r.id || '-' || n.n, r.version, r.updated, r.deleted, r.person, r.store,
-        r.fact, r.source, r.how, r.salt, r.meta, r.body FROM resources r, n WHERE r.kind = 'Patient' AND r.id = 'ada'"
+        r.fact, r.source, r.how, r.salt, r.meta, r.body FROM resources r, n WHERE r.kind = '{kind}' AND r.id = '{id}'"
     );
     assert_eq!(house.database.tamper(&grow).await, copies);
-    let index = "INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word, c.number FROM words w
-        JOIN resources r ON r.number = w.number AND r.kind = 'Patient' AND r.id = 'ada' JOIN resources c ON c.number > 1000000";
-    assert!(house.database.tamper(index).await > copies);
+    let index = format!(
+        "INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word, c.number FROM words w
+        JOIN resources r ON r.number = w.number AND r.kind = '{kind}' AND r.id = '{id}' JOIN resources c ON c.number > 1000000"
+    );
+    assert!(house.database.tamper(&index).await > copies);
+}
+
+/// Makes so many rows by which Ada could be found, as a very large store would have them.
+async fn index(house: &House, rows: u64) {
+    let grow = format!(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
+        INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word, w.number + 1000000 + n.n
+        FROM words w JOIN resources r ON r.number = w.number AND r.kind = 'Patient' AND r.id = 'ada', n"
+    );
+    assert!(house.database.tamper(&grow).await >= rows);
 }
 
 async fn a_condition_looks_at_few(database: Database) {
@@ -27,7 +39,7 @@ async fn a_condition_looks_at_few(database: Database) {
         house.ask("POST", "Patient").header("If-None-Exist", criteria).json(&patient(name).with("id", Value::Null)).await
     };
     create("bob", "name:contains=nobody").await.is(201);
-    crowd(&house, 2_100).await;
+    index(&house, 100_001).await;
     let refused = create("eve", "name:contains=nobody").await.is(400);
     assert_eq!(refused.codes(), ["too-costly"]);
     assert!(refused.text.contains("name an identifier"), "{}", refused.text);
@@ -46,6 +58,45 @@ async fn a_condition_looks_at_few(database: Database) {
     assert_eq!(house.bundle(&batch).await.is(200).statuses(), ["201", "400", "201"]);
     let House { database, .. } = house;
     database.drop().await;
+}
+
+/// A patient with far more than a batch looks at; what is found must still be so while it is written.
+async fn a_rich_patient_is_written_to(database: Database) {
+    let house = House::over(database).await;
+    house.put(&patient("ada")).await.is(201);
+    let pulse = |day: &str| {
+        serde_json::json!({"resourceType": "Observation", "status": "final", "code": {"coding": [{"system": "urn:c", "code": "pulse"}]},
+            "effectiveDateTime": day, "subject": {"reference": "Patient/ada"}})
+    };
+    house.put(&pulse("2026-01-01").with("id", "first")).await.is(201);
+    crowd(&house, ("Observation", "first"), 5_000).await;
+    house.clock.advance(std::time::Duration::from_mins(1));
+    let create = async |criteria: &str, day: &str| {
+        house.ask("POST", "Observation").header("If-None-Exist", criteria).json(&pulse(day)).await
+    };
+    for criteria in ["patient=ada&code=urn:c|pulse&date=", "patient=ada&date="] {
+        let day = if criteria.contains("code") { "2026-02-01" } else { "2026-02-02" };
+        create(&format!("{criteria}{day}"), day).await.is(201);
+        create(&format!("{criteria}{day}"), day).await.is(200);
+    }
+    // Of many at once one makes it.
+    let all = futures_util::future::join_all((0..8).map(|_| create("patient=ada&date=2026-02-03", "2026-02-03"))).await;
+    assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert_eq!(house.count("Observation?date=2026-02-03").await, 1);
+    let House { database, .. } = house;
+    database.drop().await;
+}
+
+// Who has many resources is written to under conditions as anybody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rich_patient_is_written_to_on_sqlite() {
+    a_rich_patient_is_written_to(Database::sqlite()).await;
+}
+
+// The same on PostgreSQL.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rich_patient_is_written_to_on_postgres() {
+    a_rich_patient_is_written_to(Database::postgres().await).await;
 }
 
 // Criteria that no index answers are refused in a large store, and not asked while all other writes wait.

@@ -18,7 +18,7 @@ mod way;
 
 pub use beside::Beside;
 pub use page::Page;
-pub(super) use page::{find, page};
+pub(super) use page::{find, page, still};
 
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};

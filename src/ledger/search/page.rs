@@ -6,16 +6,21 @@
 use super::asker::Asker;
 use super::test::{Form, Test, ready};
 use super::walk::{Ground, Met, Spot, Way};
-use super::way::{again, choose};
+use super::way::{again, choose, updated};
 use super::{chain, order};
-use crate::fhir::search::query::{Criterion, Cursor, Query, Sort};
-use crate::ledger::{Error, Scope, Stored};
+use crate::fhir::search::query::{Compare, Criterion, Cursor, Query, Sort, When};
+use crate::fhir::time::Span;
+use crate::ledger::{Error, Expect, Scope, Stored};
 
 /// Rows that one page looks at, at most.
 pub(super) const EXAMINED_MAX: usize = 10_000;
-/// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused. It asks once more while it
-/// is written, and all other writes wait meanwhile.
-const SURE_MAX: usize = 2_000;
+/// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused.
+const SURE_MAX: usize = 100_000;
+/// Rows that it looks at once more while it is written, and all other writes wait: beyond them, only at what changed meanwhile.
+const SURE_WRITING_MAX: usize = 2_000;
+const TOO_MANY: Error = Error::TooCostly(
+    "To answer these criteria too many resources would have to be looked at; name an identifier, or a subject with few.",
+);
 /// Rows of a lane that one statement reads, at most.
 const DEPTH_MAX: usize = 2_048;
 
@@ -49,7 +54,7 @@ pub(super) struct Stage {
     pub(super) extra: Option<Test>,
 }
 
-/// At most so many ids that match, as conditional interactions need them; runs inside the batch.
+/// At most so many ids that match, as conditional interactions need them.
 pub(in crate::ledger) async fn find(
     asker: &mut impl Asker,
     scope: &Scope,
@@ -57,15 +62,63 @@ pub(in crate::ledger) async fn find(
     most: u32,
     now: i64,
 ) -> Result<Vec<String>, Error> {
+    sure(asker, scope, query, most, SURE_MAX, now).await?.ok_or(TOO_MANY)
+}
+
+/// Whether a search would still find what it found; runs inside the batch. Where that takes too many looks, what was found is
+/// looked at once more, and what was stamped since: nothing else can have changed.
+pub(in crate::ledger) async fn still(asker: &mut impl Asker, scope: &Scope, expect: &Expect, now: i64) -> Result<bool, Error> {
+    let Expect { query, most, found, since } = expect;
+    if let Some(again) = sure(asker, scope, query, *most, SURE_WRITING_MAX, now).await? {
+        return Ok(again == *found);
+    }
+    if query.criteria.iter().any(is_chained) {
+        // What a chain finds may change without its first resource.
+        return Err(TOO_MANY);
+    }
+    let and = |more: Criterion| Query { criteria: query.criteria.iter().cloned().chain([more]).collect(), ..query.clone() };
+    if !found.is_empty() {
+        let again = sure(asker, scope, &and(Criterion::Id(found.clone())), *most, SURE_WRITING_MAX, now).await?;
+        if again.is_none_or(|again| again.len() != found.len()) {
+            return Ok(false);
+        }
+    }
+    let newer = When { compare: Compare::Equal, span: Span { low: *since, high: i64::MAX } };
+    let Some(tests) = prepare(asker, scope, &and(Criterion::Updated(vec![newer])).criteria, false).await? else {
+        return Ok(true);
+    };
+    let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
+    let way = Way::Updated { whens: updated(&ground), descending: false };
+    let stage = Stage { way, prefix: String::new(), extra: None };
+    let newer = through(asker, &ground, vec![stage], None, found.len() + 1, SURE_WRITING_MAX).await?;
+    if newer.stopped.is_some() {
+        return Err(TOO_MANY);
+    }
+    Ok(newer.rows.iter().all(|(stored, _)| found.contains(&stored.id)))
+}
+
+/// At most so many ids that match; `None` when that would take more looks than are allowed.
+async fn sure(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    query: &Query,
+    most: u32,
+    examined_max: usize,
+    now: i64,
+) -> Result<Option<Vec<String>>, Error> {
     let wanted = usize::try_from(most).unwrap_or(usize::MAX);
     let query = Query { after: None, count: most, total: false, sort: Sort::Natural, ..query.clone() };
-    let found = run(asker, scope, &query, wanted, SURE_MAX, now).await?;
-    if found.stopped.is_some() {
-        return Err(Error::TooCostly(
-            "To answer these criteria too many resources would have to be looked at; name an identifier, or a subject with few.",
-        ));
+    let found = run(asker, scope, &query, wanted, examined_max, now).await?;
+    Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|(stored, _)| stored.id).collect()))
+}
+
+fn is_chained(criterion: &Criterion) -> bool {
+    match criterion {
+        Criterion::Chain(_) => true,
+        Criterion::Either(any) => any.iter().any(is_chained),
+        Criterion::Not(inner) => is_chained(inner),
+        _ => false,
     }
-    Ok(found.rows.into_iter().map(|(stored, _)| stored.id).collect())
 }
 
 /// One page.
