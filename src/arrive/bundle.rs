@@ -51,6 +51,10 @@ impl Reader for Inside<'_> {
         (line(refusal.status), refusal.told(self.call.id))
     }
 
+    fn bytes_max(&self) -> usize {
+        self.call.door.settings.bundle_bytes_max
+    }
+
     fn base(&self) -> &str {
         &self.base
     }

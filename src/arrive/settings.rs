@@ -13,7 +13,7 @@ pub struct Settings {
     pub tenant: String,
     /// Bytes of one resource at most.
     pub resource_bytes_max: usize,
-    /// Bytes of a Bundle at most.
+    /// Bytes of a Bundle at most; as many may the resources have that answer one.
     pub bundle_bytes_max: usize,
     /// Milliseconds that a client may take from one answer, or from its connection, to the end of its next request's head.
     pub head_ms_max: u64,

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
@@ -13,10 +14,12 @@ use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
 use crate::fhir::time;
 use crate::identify::bundle::{Method, Request, is_transaction, request};
-use crate::ledger::{Receipt, Stored};
+use crate::ledger::Receipt;
 
 /// So many entries of a batch are on their way at once, so that one commit can take them together.
 const BATCH_ABREAST: usize = 32;
+/// So many of its reads: each holds a whole answer before it is counted.
+const READS_ABREAST: usize = 4;
 
 /// The entries of a Bundle, read.
 pub(super) struct Sheet {
@@ -78,11 +81,36 @@ pub trait Reader: Sync {
     /// The status line (`412 Precondition Failed`) and the OperationOutcome of a refusal.
     fn refusal(&self, refused: &Refused) -> (String, Value);
 
+    /// Bytes of resources that the answer to one Bundle may hold.
+    fn bytes_max(&self) -> usize;
+
     /// The address put before locations, without a slash at its end; may be empty.
     fn base(&self) -> &str;
 
     /// What is told of entries that wrote, beside status and version.
     fn told(&self) -> Telling;
+}
+
+/// Bytes of resources that the answer to a Bundle may still hold. Once something does not fit, nothing more does.
+struct Budget(AtomicUsize);
+
+impl Budget {
+    fn of(reader: &impl Reader) -> Self {
+        Self(AtomicUsize::new(reader.bytes_max()))
+    }
+
+    /// Whether so many bytes still fit in; then they are taken.
+    fn takes(&self, bytes: usize) -> bool {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        if taken.is_err() {
+            self.0.store(0, Ordering::Relaxed);
+        }
+        taken.is_ok()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
 }
 
 /// What is told of entries that wrote, beside status and version.
@@ -160,27 +188,32 @@ impl Flow {
             let named = |(index, wish): (usize, Result<_, _>)| wish.map_err(|cause| in_entry(index, cause));
             writes.into_iter().map(wish).map(named).collect()
         };
+        let trial = Budget::of(reader);
         for line in &reads {
-            line.readable(&targets, reader).await?;
+            line.readable(&targets, reader, &trial).await?;
         }
         let done = if order.is_empty() { Vec::new() } else { self.settle(sender, build).await? };
-        for ((index, deletes), mut done) in order.into_iter().zip(done) {
-            self.fetch(sender, &mut done, deletes, reader.told()).await;
-            answers[index] = written(&done, deletes, reader.told());
-        }
+        // What was asked for comes before what is only told.
+        let budget = Budget::of(reader);
         for line in reads {
-            answers[line.index] = line.read(reader).await;
+            answers[line.index] = line.read(reader, &budget).await;
+        }
+        for ((index, deletes), done) in order.into_iter().zip(done) {
+            answers[index] = self.tell(sender, done, deletes, (reader.told(), &budget)).await;
         }
         Ok(answers)
     }
 
-    /// Gets the resource as it is kept now, where it is to be told. What cannot be read is left out: the unit is recorded, and a
-    /// refusal now would have its sender do all of it twice.
-    async fn fetch(&self, sender: &Sender, done: &mut Done, deletes: bool, telling: Telling) {
-        if telling == Telling::Resource && !deletes && done.stored.is_none() {
+    /// The answer to an entry that wrote, with the resource as it is kept now where it is to be told. What cannot be read, or does
+    /// not fit in, is left out: the unit is recorded, and a refusal now would have its sender do all of it twice.
+    async fn tell(&self, sender: &Sender, mut done: Done, deletes: bool, (telling, budget): (Telling, &Budget)) -> Answer {
+        let is_told = telling == Telling::Resource && !deletes && !budget.is_spent();
+        if is_told && done.stored.is_none() {
             let Receipt { kind, id, version, .. } = &done.receipt;
             done.stored = self.ledger.version(&sender.scope, kind, id, *version).await.ok().flatten();
         }
+        let resource = done.stored.take().filter(|_| is_told).map(|stored| stored.text());
+        Answer { resource: resource.filter(|text| budget.takes(text.len())), ..written(&done, deletes, telling) }
     }
 
     /// What an entry that writes asks for.
@@ -219,10 +252,11 @@ impl Flow {
     /// Each entry alone, in the order of the standard; one failure leaves the others.
     async fn batch(&self, sender: &Sender, sheet: Sheet, reader: &impl Reader) -> Vec<Answer> {
         let mut answers: Vec<Answer> = sheet.lines.iter().map(|_| Answer::default()).collect();
+        let budget = &Budget::of(reader);
         let (reads, writes) = sheet.split();
         let mut rest = writes.into_iter().chain(reads).peekable();
         while let Some(first) = rest.next() {
-            let turn = first.turn();
+            let (turn, abreast) = (first.turn(), if first.reads() { READS_ABREAST } else { BATCH_ABREAST });
             // Entries about the same resource are not on their way at once: the later one must find what the earlier one did.
             let mut targets: HashSet<String> = first.target().into_iter().collect();
             let mut together = vec![first];
@@ -232,9 +266,9 @@ impl Flow {
             }
             let answered = stream::iter(together).map(|line| async move {
                 let index = line.index;
-                (index, self.alone(sender, line, reader).await)
+                (index, self.alone(sender, line, reader, budget).await)
             });
-            let answered: Vec<(usize, Answer)> = answered.buffer_unordered(BATCH_ABREAST).collect().await;
+            let answered: Vec<(usize, Answer)> = answered.buffer_unordered(abreast).collect().await;
             for (index, answer) in answered {
                 answers[index] = answer;
             }
@@ -242,9 +276,9 @@ impl Flow {
         answers
     }
 
-    async fn alone(&self, sender: &Sender, line: Line, reader: &impl Reader) -> Answer {
+    async fn alone(&self, sender: &Sender, line: Line, reader: &impl Reader, budget: &Budget) -> Answer {
         if line.reads() {
-            return line.read(reader).await;
+            return line.read(reader, budget).await;
         }
         let (index, deletes) = (line.index, line.deletes());
         let done = match self.line_wish(line, false) {
@@ -252,10 +286,7 @@ impl Flow {
             Err(refused) => Err(in_entry(index, refused)),
         };
         match done {
-            Ok(mut done) => {
-                self.fetch(sender, &mut done, deletes, reader.told()).await;
-                written(&done, deletes, reader.told())
-            }
+            Ok(done) => self.tell(sender, done, deletes, (reader.told(), budget)).await,
             Err(refused) => {
                 let (status, outcome) = reader.refusal(&refused);
                 Answer { status, outcome: Some(outcome), ..Answer::default() }
@@ -295,15 +326,21 @@ impl Line {
 
     /// Whether a read in a transaction will be answered: one that fails refuses the whole, so this is asked before anything is
     /// written. `targets` is what the unit writes, and whether it deletes it.
-    async fn readable(&self, targets: &HashMap<String, bool>, reader: &impl Reader) -> Result<(), Refused> {
+    async fn readable(&self, targets: &HashMap<String, bool>, reader: &impl Reader, budget: &Budget) -> Result<(), Refused> {
         let Ok(request) = &self.request else { return Ok(()) };
         let path = request.url.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let owner = path.rsplit_once('/').filter(|(_, last)| last.starts_with('$') || *last == "_history");
+        let of_written = owner.and_then(|(owner, last)| Some((*targets.get(owner)?, last)));
         let cause = match targets.get(path) {
             Some(false) => return Ok(()),
             Some(true) => Refused::Gone,
+            None if of_written.is_some_and(|(deletes, last)| deletes && last != "_history") => Refused::Gone,
             None => {
-                let answer = self.read(reader).await;
+                let answer = self.read(reader, budget).await;
                 match answer.status.get(..3).unwrap_or_default() {
+                    _ if budget.is_spent() => self.too_large(),
+                    // It will be there once the unit has made it.
+                    "404" | "410" if of_written.is_some() => return Ok(()),
                     "404" => Refused::NotFound,
                     "410" => Refused::Gone,
                     status if status.starts_with(['2', '3']) => return Ok(()),
@@ -323,7 +360,7 @@ impl Line {
         self.request.as_ref().map_or((Method::Read, true), |request| (request.method, request.kind != "Patient"))
     }
 
-    async fn read(&self, reader: &impl Reader) -> Answer {
+    async fn read(&self, reader: &impl Reader, budget: &Budget) -> Answer {
         let Ok(request) = &self.request else { return Answer::default() };
         let wanted = Wanted {
             method: if request.head { "HEAD" } else { "GET" },
@@ -331,7 +368,20 @@ impl Line {
             if_none_match: self.if_none_match.as_deref(),
             if_modified_since: self.if_modified_since.as_deref(),
         };
-        reader.read(wanted).await
+        if !budget.is_spent() {
+            let answer = reader.read(wanted).await;
+            if answer.resource.as_ref().is_none_or(|text| budget.takes(text.len())) {
+                return answer;
+            }
+        }
+        let (status, outcome) = reader.refusal(&self.too_large());
+        Answer { status, outcome: Some(outcome), ..Answer::default() }
+    }
+
+    fn too_large(&self) -> Refused {
+        let words =
+            "The answers to this Bundle are larger together than a Bundle may be: ask for the rest alone, or for less of it.";
+        refuse(Issue::error("too-costly", "answer-too-large", format!("Bundle.entry[{}].request.url", self.index), words))
     }
 }
 
@@ -339,7 +389,7 @@ pub(super) fn in_entry(index: usize, cause: Refused) -> Refused {
     Refused::Entry { index, cause: Box::new(cause) }
 }
 
-/// The answer to an entry that wrote.
+/// The answer to an entry that wrote, without its resource.
 fn written(done: &Done, deletes: bool, telling: Telling) -> Answer {
     let receipt = &done.receipt;
     let told = !done.issues.is_empty() || telling == Telling::Outcome;
@@ -355,8 +405,8 @@ fn written(done: &Done, deletes: bool, telling: Telling) -> Answer {
             .then(|| format!("{}/{}/_history/{}", receipt.kind, receipt.id, receipt.version)),
         etag: known.then(|| format!("W/\"{}\"", receipt.version)),
         last_modified: known.then(|| time::instant(receipt.updated)),
-        resource: done.stored.as_ref().filter(|_| telling == Telling::Resource).map(Stored::text),
         outcome: told.then(|| outcome::operation_outcome(&done.issues)),
+        resource: None,
     }
 }
 

@@ -30,6 +30,10 @@ impl Reader for Reads {
         )
     }
 
+    fn bytes_max(&self) -> usize {
+        1 << 20
+    }
+
     fn base(&self) -> &'static str {
         "http://here/fhir"
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::builders::{MEMBERS, With, bundle, hypertension, patient, store};
+use crate::database::Database;
 use crate::house::House;
 
 const URN: &str = "urn:uuid:0a1b2c3d-0000-4000-8000-000000000001";
@@ -148,6 +149,49 @@ async fn a_head_inside_a_bundle_has_no_resource() {
         assert_eq!(answer.statuses(), ["200", "200"], "{url}");
         assert_eq!((answer.at("/entry/0/resource"), answer.at("/entry/1/resource").is_object()), (Value::Null, true), "{url}");
     }
+}
+
+// The answers of one Bundle are bounded together: beyond, a batch says so entry by entry, and a transaction is refused whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_to_a_bundle_are_bounded_together() {
+    let house = House::set(Database::sqlite(), |config| config.arrive.bundle_bytes_max = 8_000).await;
+    house.put(&patient("ada")).await.is(201);
+    let reads = |kind: &str, count: usize| bundle(kind, &vec![("GET", "Patient/ada", Value::Null); count]);
+    assert!(house.bundle(&reads("batch", 5)).await.is(200).statuses().iter().all(|status| status == "200"));
+    let told = house.bundle(&reads("batch", 60)).await.is(200);
+    let resources: usize = told.resources().iter().map(|resource| resource.to_string().len()).sum();
+    assert!((1..=8_000).contains(&resources), "{resources}");
+    assert_eq!((told.statuses()[0].as_str(), told.statuses()[59].as_str()), ("200", "400"));
+    assert_eq!(told.at("/entry/59/response/outcome/issue/0/code"), "too-costly");
+    let transaction = |count: usize| {
+        let mut whole = reads("transaction", count);
+        whole["entry"]
+            .as_array_mut()
+            .unwrap()
+            .push(bundle("batch", &[("PUT", "Patient/bob", patient("bob"))])["entry"][0].take());
+        whole
+    };
+    assert_eq!(house.bundle(&transaction(60)).await.is(400).codes(), ["too-costly"]);
+    house.get("Patient/bob").await.is(404);
+    assert_eq!(house.bundle(&transaction(5)).await.is(200).statuses()[5], "201");
+}
+
+// What a transaction makes can be asked in it for all there is, and what it deletes cannot.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_on_what_a_transaction_makes_is_answered() {
+    let house = House::new().await;
+    let with = |method: &str, id: &str, asked: &str| {
+        let (own, asked) = (format!("Patient/{id}"), format!("Patient/{asked}"));
+        let resource = if method == "PUT" { patient(id) } else { Value::Null };
+        bundle("transaction", &[(method, own.as_str(), resource), ("GET", asked.as_str(), Value::Null)])
+    };
+    let told = house.bundle(&with("PUT", "n", "n/$everything")).await.is(200);
+    assert_eq!(told.at("/entry/1/resource/entry/0/resource/id"), "n");
+    assert_eq!(house.bundle(&with("PUT", "m", "m/_history")).await.is(200).at("/entry/1/resource/total"), 1);
+    house.bundle(&with("PUT", "o", "none/$everything")).await.is(404);
+    house.get("Patient/o").await.is(404);
+    house.bundle(&with("DELETE", "n", "n/$everything")).await.is(410);
+    house.get("Patient/n").await.is(200);
 }
 
 // What is no transaction and no batch is not taken at the base.
