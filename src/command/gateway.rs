@@ -41,7 +41,11 @@ pub struct Gateway {
 impl Gateway {
     /// Opens the ledger, reads the rules, and listens. Requests are answered from now on; the beat does not run yet.
     pub async fn open(config: &Config, clock: Clock, mappings: Option<&Path>) -> Result<Self> {
-        let artefacts = artefacts(mappings)?;
+        Self::open_with(config, clock, artefacts(mappings)?).await
+    }
+
+    /// As [`Gateway::open`], with these artefacts.
+    pub(super) async fn open_with(config: &Config, clock: Clock, artefacts: Vec<serde_json::Value>) -> Result<Self> {
         let rules = rules(&artefacts)?;
         let ledger = Ledger::open(&config.ledger, clock.clone()).await.context("the ledger cannot be opened")?;
         let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;

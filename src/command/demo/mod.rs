@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::Demo;
 use super::gateway::Gateway;
@@ -19,7 +20,7 @@ use super::serve::{on_loopback, until_told};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::Scope;
-use crate::react::Unasked;
+use crate::react::{self, Unasked};
 use month::Month;
 use play::Play;
 use tell::Teller;
@@ -33,7 +34,9 @@ pub async fn run(arguments: &Demo) -> Result<ExitCode> {
     let now = clock.now();
     clock.set(month.calendar(now)?.begin()?);
     let config = config(&arguments.listen, &folder.0, month.calendar(now)?.zone)?;
-    let mut gateway = Gateway::open(&config, clock.clone(), None).await.map_err(|error| explained(error, &arguments.listen))?;
+    let mut gateway = Gateway::open_with(&config, clock.clone(), uncalled(react::shipped()))
+        .await
+        .map_err(|error| explained(error, &arguments.listen))?;
     let scope = Scope { tenant: config.arrive.tenant.as_str().into() };
     let mut teller = Teller::new(std::io::stdout(), month.calendar(now)?);
     teller.open(&gateway.base())?;
@@ -53,6 +56,16 @@ pub async fn run(arguments: &Demo) -> Result<ExitCode> {
     }
     gateway.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without what the calendar calls: a season or a birthday that falls into the month would tell another story each time.
+fn uncalled(mut artefacts: Vec<Value>) -> Vec<Value> {
+    let is_called = |action: &Value| action.pointer("/trigger/0/type").and_then(Value::as_str) == Some("periodic");
+    for actions in artefacts.iter_mut().filter_map(|artefact| artefact.get_mut("action")?.as_array_mut()) {
+        actions.retain(|action| !is_called(action));
+    }
+    artefacts.retain(|artefact| artefact.get("action").and_then(Value::as_array).is_none_or(|actions| !actions.is_empty()));
+    artefacts
 }
 
 /// The settings of a demo: a database of its own, and what the story of the month rests on.

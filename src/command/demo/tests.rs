@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::month::{Calendar, Month};
 use super::play::Play;
 use super::tell::Teller;
-use super::{Folder, config};
+use super::{Folder, config, uncalled};
 use crate::clock::Clock;
 use crate::command::gateway::Gateway;
 use crate::ledger::{Decision, Ledger, Scope};
@@ -30,7 +30,7 @@ impl Played {
         let folder = Folder::new().unwrap();
         let config = config("127.0.0.1:0", &folder.0, calendar.zone.clone()).unwrap();
         let clock = Clock::stopped(calendar.begin().unwrap());
-        let gateway = Gateway::open(&config, clock, None).await.unwrap();
+        let gateway = Gateway::open_with(&config, clock, uncalled(react::shipped())).await.unwrap();
         let scope = Scope { tenant: config.arrive.tenant.as_str().into() };
         let mut teller = Teller::new(std::io::sink(), calendar.clone());
         Play::new(&gateway.beat, scope.clone(), &month, end, &mut teller).unwrap().run().await.unwrap();
