@@ -194,7 +194,7 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
 // Who reads a long answer slowly keeps nobody from being answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_keeps_nobody_waiting() {
-    let house = House::crowded(1, 50).await;
+    let house = House::crowded(1, 5_000).await;
     house.put(&patient("ada")).await.is(201);
     let note = "n".repeat(20_000);
     for piece in 0..3 {

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use signa::clock::Clock;
 
 use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store};
 use crate::diary::{diary, texts};
@@ -91,10 +92,12 @@ async fn an_imported_rule_rests_until_it_is_sent() {
     house.put(&message("drink", "Drink.")).await.is(201);
     house.stop().await;
     assert!(import(&house, "rule.ndjson", &rule("gout", "1", "drink").to_string()).status.success());
+    // Imported was by the real clock, and stamps of a resource never fall: what follows is later.
+    house.clock.set(Clock::running().now() + 86_400_000);
     house.restart().await;
     house.put(&gout("c", "ada")).await.is(201);
     house.days(2).await;
-    assert!(texts(&house, "ada").await.is_empty());
+    assert!(!texts(&house, "ada").await.contains(&String::from("Drink.")));
 
     assert_eq!(house.put(&rule("gout", "1", "drink")).await.is(200).at("/meta/versionId"), "2");
     assert_eq!(house.put(&rule("gout", "1", "drink")).await.is(200).at("/meta/versionId"), "2");
@@ -102,5 +105,5 @@ async fn an_imported_rule_rests_until_it_is_sent() {
     house.restart().await;
     house.put(&gout("d", "bob")).await.is(201);
     house.days(2).await;
-    assert_eq!(texts(&house, "bob").await, ["Drink."]);
+    assert!(texts(&house, "bob").await.contains(&String::from("Drink.")));
 }
