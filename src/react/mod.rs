@@ -19,7 +19,7 @@
 //!    alone. One refused for a version: load the story again.
 //! 5. When a due comes: the same with `Occasion::Due`. The marks replace or remove the due.
 //! 6. What is nobody's is a *sweep*: [`calendar`] makes the rows of rules that the calendar calls, [`arrived`] those of what arrived.
-//!    When one comes, [`sweep`] says which page of resources to read; for each person on it that [`Sweep::may_call`] lets pass, the
+//!    When one comes, [`sweep()`] says which page of resources to read; for each person on it that [`Sweep::may_call`] lets pass, the
 //!    same as above with `Occasion::Called`; then [`swept`] moves the row on.
 //!
 //! # Invariants
