@@ -3,7 +3,6 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Unit;
 
 use super::call::{Call, json};
 use super::drain::drained;
@@ -41,15 +40,7 @@ async fn adherence(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
 }
 
 fn question(given: &Given) -> Result<Question, Refusal> {
-    given.needed("start", "the first day of the window, for example 2026-01-01")?;
-    given.needed("end", "the last day of the window, for example 2026-03-31")?;
-    let (Some((from, _)), Some((_, to))) = (given.days("start")?, given.days("end")?) else {
-        return Err(wrong("start", "must be a date"));
-    };
-    let days = from.until((Unit::Day, to)).map_or(-1, |span| span.get_days());
-    if !(0..WINDOW_DAYS_MAX).contains(&days) {
-        return Err(wrong("end", &format!("must not lie before start, nor more than {WINDOW_DAYS_MAX} days after it")));
-    }
+    let (from, to) = given.window(WINDOW_DAYS_MAX)?;
     let treatment = match given.one("denominator") {
         None | Some("window") => false,
         Some("treatment") => true,

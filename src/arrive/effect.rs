@@ -3,11 +3,10 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Unit;
 use jiff::tz::TimeZone;
 
 use super::call::{Call, json};
-use super::given::{Given, wrong};
+use super::given::Given;
 use super::operations::{Level, Methods, Operation};
 use super::outcome::Refusal;
 use crate::ledger::Person;
@@ -39,15 +38,7 @@ async fn effect(call: &Call<'_>, id: Option<&str>) -> Result<Response, Refusal> 
         None => given.needed("plan", "the canonical of the rule")?,
     };
     let rule = rule(call, named).await?;
-    given.needed("start", "the first day of the window, for example 2026-01-01")?;
-    given.needed("end", "the last day of the window, for example 2026-03-31")?;
-    let (Some((from, _)), Some((_, to))) = (given.days("start")?, given.days("end")?) else {
-        return Err(wrong("start", "must be a date"));
-    };
-    let days = from.until((Unit::Day, to)).map_or(-1, |span| span.get_days());
-    if !(0..WINDOW_DAYS_MAX).contains(&days) {
-        return Err(wrong("end", &format!("must not lie before start, nor more than {WINDOW_DAYS_MAX} days after it")));
-    }
+    let (from, to) = given.window(WINDOW_DAYS_MAX)?;
     let days = given.count("days", 1, FOLLOWED_DAYS_MAX)?.unwrap_or(FOLLOWED_DAYS);
     let now = call.door.flow.clock.now();
     let mut effect = Effect::new(Trial { rule: rule.clone(), from, to, days, today: day(now, &TimeZone::UTC) });

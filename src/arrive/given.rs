@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
+use jiff::Unit;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -137,6 +138,20 @@ impl Given {
         Ok(Some((first, last)))
     }
 
+    /// The window from the first day of `start` to the last of `end`, both needed, of at most `days_max` days.
+    pub(super) fn window(&self, days_max: i32) -> Result<(Date, Date), Refusal> {
+        self.needed("start", "the first day of the window, for example 2026-01-01")?;
+        self.needed("end", "the last day of the window, for example 2026-03-31")?;
+        let (Some((from, _)), Some((_, to))) = (self.days("start")?, self.days("end")?) else {
+            return Err(wrong("start", "must be a date"));
+        };
+        let days = from.until((Unit::Day, to)).map_or(-1, |span| span.get_days());
+        if !(0..days_max).contains(&days) {
+            return Err(wrong("end", &format!("must not lie before start, nor more than {days_max} days after it")));
+        }
+        Ok((from, to))
+    }
+
     /// The stretch of time that a date means; where it names no zone, in UTC.
     pub(super) fn span(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
         let Some(value) = self.one(name) else { return Ok(None) };
@@ -184,7 +199,13 @@ mod tests {
         assert_eq!(given.instant("e").ok().unwrap(), Some(1_709_197_200_000));
         assert_eq!(given.count("a", 1, 10).ok().unwrap(), Some(1));
         assert!(given.flag("f").ok().unwrap());
+        let window = |query: &str| Given::of(Some(query)).ok().unwrap().window(31);
+        let (from, to) = window("start=2024-02&end=2024-02").ok().unwrap();
+        assert_eq!((from.to_string(), to.to_string()), (String::from("2024-02-01"), String::from("2024-02-29")));
         for refusal in [
+            window("start=2024-02-01").err(),
+            window("start=2024-02-02&end=2024-02-01").err(),
+            window("start=2024-02-01&end=2024-03-03").err(),
             given.needed("z", "it says why").err(),
             given.count("b", 1, 2).err(),
             given.days("b").err(),

@@ -1,7 +1,7 @@
 //! The unified patient ledger: entries in chains, and a person's story read from them.
 
 use super::chain::{self, Statement};
-use super::dialect::{Cell, Reader, Transaction};
+use super::dialect::{Cell, Reader, Row, Transaction};
 use super::people::Head;
 use super::resources;
 use super::{Entry, Error, How, Line, Person, Scope, Stored};
@@ -56,20 +56,8 @@ pub(super) async fn story(
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(count), Cell::Int(skip)];
     let mut told = Vec::new();
     for mut row in reader.rows(STORY, &cells).await? {
-        let entry = Entry {
-            person: Person(row.int()?),
-            ordinal: row.int()?,
-            line: Line::of(&row.text()?),
-            happened: row.int()?,
-            learned: row.int()?,
-            how: How::of(&row.text()?),
-            source: row.text()?,
-            store: row.text()?,
-            kind: row.text()?,
-            id: row.text()?,
-            version: row.int()?,
-            hash: row.text()?,
-        };
+        let person = Person(row.int()?);
+        let entry = entry(&mut row, person)?;
         let stored = match resources::read(reader, scope, &entry.kind, &entry.id).await? {
             Some(current) if current.version == entry.version => Some(current),
             Some(_) => resources::version(reader, scope, &entry.kind, &entry.id, entry.version).await?,
@@ -78,4 +66,22 @@ pub(super) async fn story(
         told.push((entry, stored));
     }
     Ok(told)
+}
+
+/// A row that begins with the columns of an entry, from its ordinal to its hash.
+pub(super) fn entry(row: &mut Row, person: Person) -> Result<Entry, Error> {
+    Ok(Entry {
+        person,
+        ordinal: row.int()?,
+        line: Line::of(&row.text()?),
+        happened: row.int()?,
+        learned: row.int()?,
+        how: How::of(&row.text()?),
+        source: row.text()?,
+        store: row.text()?,
+        kind: row.text()?,
+        id: row.text()?,
+        version: row.int()?,
+        hash: row.text()?,
+    })
 }

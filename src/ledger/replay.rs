@@ -1,7 +1,7 @@
 //! The ledger read again as it was learned: persons page by page, and of each the chain, every entry with the version it tells of.
 
 use super::dialect::{Cell, Reader, Row};
-use super::{Entry, Error, How, Line, Person, Scope, Stored, resources};
+use super::{Entry, Error, Line, Person, Scope, Stored, entries, resources};
 
 const SURVIVORS: &str = "SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.person > $2 AND p.survivor = p.person ORDER BY p.person LIMIT $3";
@@ -48,20 +48,7 @@ pub(super) async fn written(reader: &Reader, scope: &Scope, kind: &str, after: &
 }
 
 fn told(row: &mut Row, person: Person) -> Result<Told, Error> {
-    let entry = Entry {
-        person,
-        ordinal: row.int()?,
-        line: Line::of(&row.text()?),
-        happened: row.int()?,
-        learned: row.int()?,
-        how: How::of(&row.text()?),
-        source: row.text()?,
-        store: row.text()?,
-        kind: row.text()?,
-        id: row.text()?,
-        version: row.int()?,
-        hash: row.text()?,
-    };
+    let entry = entries::entry(row, person)?;
     let (number, current) = (row.int()?, (row.int()?, Person(row.int()?)));
     let stored = Stored {
         number,
