@@ -6,41 +6,52 @@ use std::sync::{Arc, PoisonError};
 use futures_util::stream::{self, StreamExt};
 
 use super::events::{Question, STORIES_AT_ONCE};
-use super::{Beat, DUES_MAX};
+use super::{Beat, DUES_MAX, SWEEPS_MAX};
 use crate::ledger::{Due, Error, Person, Scope};
 use crate::react::Occasion;
 
 impl Beat {
     /// What has come due; tells how much. Who has something unheard or undecided comes later: a STOP may be among it.
+    ///
+    /// Each round has a part for what is due of persons and a part for sweeps, and a failure in one does not keep the other from
+    /// being looked at. What is due of persons comes first, and one sweep is walked to its end before the next: that is the order
+    /// of decisions.
     pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
         if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind {
             return Ok(0);
         }
         self.keep_calendars().await?;
-        let dues = self.ledger().due(self.clock().now(), DUES_MAX).await?;
-        let dues: Vec<_> = {
+        let now = self.clock().now();
+        let mut dues = self.ledger().due(now, DUES_MAX).await?;
+        // Where more is due of persons than is looked at now, only those sweeps have their turn that come before the rest.
+        let is_cut = i64::try_from(dues.len()).is_ok_and(|read| read >= DUES_MAX);
+        let last = dues.last().filter(|_| is_cut).map(|(.., due)| (due.due, due.priority, due.rule.clone()));
+        let is_idle = {
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // A sweep may concern anybody.
-            let is_clear = |(scope, known_as, due): &(Scope, Person, Due)| match due.person {
-                Person::NOBODY => waiting.people.is_empty(),
-                _ => !waiting.people.contains_key(&(Arc::clone(&scope.tenant), *known_as)),
-            };
-            dues.into_iter().filter(is_clear).collect()
+            dues.retain(|(scope, known_as, _)| !waiting.people.contains_key(&(Arc::clone(&scope.tenant), *known_as)));
+            waiting.people.is_empty()
         };
-        let (sweeps, dues): (Vec<_>, Vec<_>) = dues.into_iter().partition(|(.., due)| due.person == Person::NOBODY);
-        // What is due of persons comes first, and one sweep is walked to its end before the next: that is the order of decisions.
-        if !dues.is_empty() {
-            let count = dues.len();
-            self.look_again(dues).await?;
-            return Ok(count);
-        }
+        let count = dues.len();
+        let looked = self.look_again(dues).await;
+        // A sweep may concern anybody.
+        let swept = if is_idle { self.sweep_all(now, last).await } else { Ok(0) };
+        looked?;
+        Ok(count + swept?)
+    }
+
+    /// A page of the first sweep of each tenant; tells how many there were.
+    async fn sweep_all(&self, now: i64, before: Option<(i64, i64, String)>) -> Result<usize, Error> {
+        let mut sweeps = self.ledger().sweeps(now, SWEEPS_MAX).await?;
+        sweeps
+            .retain(|(_, due)| before.as_ref().is_none_or(|last| (due.due, due.priority, &due.rule) < (last.0, last.1, &last.2)));
         let mut tenants = BTreeSet::new();
-        let first = sweeps.iter().filter(|(scope, ..)| tenants.insert(Arc::clone(&scope.tenant)));
-        let first: Vec<&(Scope, Person, Due)> = first.collect();
-        for (scope, _, due) in &first {
-            self.sweep(scope, due).await?;
+        sweeps.retain(|(scope, _)| tenants.insert(Arc::clone(&scope.tenant)));
+        for (scope, due) in &sweeps {
+            if let Err(error) = self.sweep(scope, due).await {
+                self.put_off_sweep(scope, due, &error).await?;
+            }
         }
-        Ok(first.len())
+        Ok(sweeps.len())
     }
 
     /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.

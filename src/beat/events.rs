@@ -19,7 +19,7 @@ const HEARD_AT_ONCE: usize = 256;
 /// Events whose resource stays in memory until their turn; that of others is read again, so that a long queue stays small.
 const KEPT_MAX: usize = 1_024;
 /// Rows about heard events that are recorded together.
-const MARKS_MAX: usize = 256;
+pub(super) const MARKS_MAX: usize = 256;
 
 /// An event with what it sets off.
 pub(super) struct Claimed {

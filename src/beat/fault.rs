@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Beat;
 use crate::ledger::{self, Decision, Due, Error, Event, Mark, Outcome, Person, Scope};
-use crate::react::Call;
+use crate::react::{self, Call};
 
 /// The gate that such decisions name.
 const FAULT: &str = "fault";
@@ -57,6 +57,13 @@ impl Beat {
             recorded: String::new(),
         };
         self.ledger().record_all(ledger::Unit::marks(scope.clone(), vec![Mark::Decided(decision)])).await.map(|_| ())
+    }
+
+    /// The sweep goes on later where it stood: it keeps no other from being walked.
+    pub(super) async fn put_off_sweep(&self, scope: &Scope, due: &Due, error: &Error) -> Result<(), Error> {
+        tracing::error!(%error, rule = due.rule, step = due.step, "a sweep failed; it is tried again later");
+        let mark = react::swept_again(due, self.clock().now());
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), vec![mark])).await.map(|_| ())
     }
 
     /// The due is looked at again later.

@@ -37,8 +37,10 @@ pub struct Settings {
 
 /// Events that are taken together; those of one person are decided on in one story, so a backlog costs less per event.
 pub const EVENTS_MAX: i64 = 8_192;
-/// Dues that are looked at at once.
+/// Dues of persons that are looked at at once.
 pub const DUES_MAX: i64 = 256;
+/// Sweeps among which each tenant's first is looked for in a round.
+pub const SWEEPS_MAX: i64 = 256;
 /// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
 pub const WAITING_MAX: usize = 65_536;
 /// After deciding on so many events the rules rest three times as long as they took, so that a storm of writes is answered first and decided

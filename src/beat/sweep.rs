@@ -1,18 +1,19 @@
 //! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
 use super::Beat;
-use super::events::{Question, STORIES_AT_ONCE};
+use super::events::{MARKS_MAX, Question, STORIES_AT_ONCE};
 use crate::flow;
 use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
 use crate::react::{self, Next, Occasion, Rules, Sweep};
 
-/// So many rows of nobody's are read at once; with more waiting, the calendar is looked at again when there are fewer.
-const ROWS_MAX: usize = 1_000;
+/// So many rows of nobody's are read at once.
+const ROWS_MAX: i64 = 1_000;
 
 /// For which rules the calendar of each tenant was made.
 #[derive(Default)]
@@ -50,15 +51,27 @@ impl Beat {
         };
         for (tenant, rules) in changed {
             let scope = Scope { tenant: Arc::clone(&tenant) };
-            let kept = self.ledger().dues(&scope, Person::NOBODY).await?;
-            if kept.len() >= ROWS_MAX {
-                continue;
-            }
+            let kept = self.kept(&scope).await?;
             let marks = react::calendar(&rules, &tenant, &kept, self.clock().now(), &self.settings.zone);
-            self.keep(&scope, marks).await?;
+            for marks in marks.chunks(MARKS_MAX) {
+                self.keep(&scope, marks.to_vec()).await?;
+            }
             self.calendar.lock().unwrap_or_else(PoisonError::into_inner).tenants.insert(tenant, Some(rules));
         }
         Ok(())
+    }
+
+    /// All rows of a tenant's nobody.
+    async fn kept(&self, scope: &Scope) -> Result<Vec<Due>, Error> {
+        let mut kept: Vec<Due> = Vec::new();
+        loop {
+            let after = kept.last().map_or("", |due| due.output.as_str());
+            let page = self.ledger().kept_sweeps(scope, after, ROWS_MAX).await?;
+            if page.is_empty() {
+                return Ok(kept);
+            }
+            kept.extend(page);
+        }
     }
 
     /// Looks at the next page of a sweep, and moves it on. A crash in between looks at the page again: what was decided of it is.
@@ -93,7 +106,10 @@ impl Beat {
         let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
-            if sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone) {
+            let may_call = || sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone);
+            // A condition that panics must not stop the house.
+            let may_call = catch_unwind(AssertUnwindSafe(may_call));
+            if may_call.map_err(|_| Error::Broken(String::from("a condition of the rule panicked")))? {
                 let known_as = self.ledger().united(scope, stored.person).await?.first().copied().unwrap_or(stored.person);
                 people.entry(known_as).or_default().push(resource.reference());
             }

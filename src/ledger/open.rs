@@ -349,12 +349,22 @@ impl Ledger {
         self.shared.committed.subscribe()
     }
 
-    /// What is due by now, in the fixed order of decisions.
+    /// What is due of persons by now, in the fixed order of decisions.
     pub async fn due(&self, now: i64, count: i64) -> Result<Vec<(Scope, Person, Due)>, Error> {
         reaction::due(&self.reader, now, count).await
     }
 
-    /// When the next one is due.
+    /// The sweeps of nobody that are due by now, in the fixed order of decisions.
+    pub async fn sweeps(&self, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+        reaction::sweeps(&self.reader, now, count).await
+    }
+
+    /// The sweeps that are kept, due or not, in the order of their outputs after one.
+    pub async fn kept_sweeps(&self, scope: &Scope, after: &str, count: i64) -> Result<Vec<Due>, Error> {
+        reaction::kept_sweeps(&self.reader, scope, after, count).await
+    }
+
+    /// When the next one is due, of a person or of nobody.
     pub async fn next_due(&self) -> Result<Option<i64>, Error> {
         reaction::next_due(&self.reader).await
     }

@@ -13,8 +13,14 @@ const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND o
 // What is due at one time comes in one order, down to the last tie: caps let the first pass and hold the next, here as when it is decided again.
 const DUE: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail, p.survivor
     FROM dues d JOIN people p ON p.tenant = d.tenant AND p.person = d.person
-    WHERE d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.person, d.output LIMIT $2";
-const NEXT_DUE: &str = "SELECT due FROM dues ORDER BY due LIMIT 1";
+    WHERE d.person <> 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.person, d.output LIMIT $2";
+const SWEEPS: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
+    WHERE d.person = 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.output LIMIT $2";
+const NEXT_DUE: &str = "SELECT due FROM dues WHERE person <> 0 ORDER BY due LIMIT 1";
+const NEXT_SWEEP: &str = "SELECT due FROM dues WHERE person = 0 ORDER BY due LIMIT 1";
+const KEPT_SWEEPS: &str =
+    "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
+    WHERE d.tenant = $1 AND d.person = 0 AND d.output > $2 ORDER BY d.output LIMIT $3";
 const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
@@ -67,7 +73,7 @@ pub(super) async fn drop_due(transaction: &mut Transaction<'_>, tenant: &str, pe
     transaction.run(DROP_DUE, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Text(output)]).await
 }
 
-/// What is due by now, in the fixed order of decisions, each with the person that its own is known as after all unions.
+/// What is due of persons by now, in the fixed order of decisions, each with the person that its own is known as after all unions.
 pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Person, Due)>, Error> {
     let mut rows = reader.rows(DUE, &[Cell::Int(now), Cell::Int(count)]).await?;
     let due = |row: &mut Row| {
@@ -77,9 +83,26 @@ pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Sc
     rows.iter_mut().map(due).collect()
 }
 
-/// When the next one is due.
+/// The sweeps that are due by now, in the fixed order of decisions.
+pub(super) async fn sweeps(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+    reader.rows(SWEEPS, &[Cell::Int(now), Cell::Int(count)]).await?.iter_mut().map(due_row).collect()
+}
+
+/// When the next one is due, of a person or of nobody.
 pub(super) async fn next_due(reader: &Reader) -> Result<Option<i64>, Error> {
-    reader.row(NEXT_DUE, &[]).await?.map(|mut row| row.int()).transpose()
+    let mut next = None;
+    for sql in [NEXT_DUE, NEXT_SWEEP] {
+        let due = reader.row(sql, &[]).await?.map(|mut row| row.int()).transpose()?;
+        next = next.into_iter().chain(due).min();
+    }
+    Ok(next)
+}
+
+/// The sweeps that are kept, due or not, in the order of their outputs after one.
+pub(super) async fn kept_sweeps(reader: &Reader, scope: &Scope, after: &str, count: i64) -> Result<Vec<Due>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(after), Cell::Int(count)];
+    let mut rows = reader.rows(KEPT_SWEEPS, &cells).await?;
+    rows.iter_mut().map(|row| due_row(row).map(|(_, due)| due)).collect()
 }
 
 /// The dues of a person.

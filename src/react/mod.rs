@@ -98,7 +98,7 @@ pub use report::{Question, adherence};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
 pub use stores::organizations;
-pub use sweep::{Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_from_start};
+pub use sweep::{Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_again, swept_from_start};
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub(crate) use words::{Wish, wish};

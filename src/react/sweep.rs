@@ -19,6 +19,9 @@ pub(crate) const PAGE: u32 = 256;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// A sweep that failed is looked at again after as long as it failed already, but not before this and not later than that.
+const AGAIN_MS: std::ops::RangeInclusive<i64> = 60_000..=3_600_000;
+
 /// What the output ids of sweeps end with; no step is called so.
 const SWEEP: &str = "sweep";
 
@@ -51,6 +54,8 @@ struct Row {
     event: String,
     /// The last row that was looked at.
     cursor: Option<Cursor>,
+    /// When the call was to be made, where the row was put off since; 0 where it is due at that time.
+    at: i64,
 }
 
 impl Row {
@@ -59,7 +64,7 @@ impl Row {
         let word = |name| text(&value, name).unwrap_or_default().to_owned();
         let number = |name| value.get(name).and_then(Value::as_i64).unwrap_or_default();
         let cursor = text(&value, "key").map(|key| Cursor { key: key.to_owned(), number: number("number") });
-        Self { written: word("written"), ends: number("ends"), event: word("event"), cursor }
+        Self { written: word("written"), ends: number("ends"), event: word("event"), cursor, at: number("at") }
     }
 
     fn write(&self) -> String {
@@ -67,7 +72,15 @@ impl Row {
         if let Some(cursor) = &self.cursor {
             (value["key"], value["number"]) = (json!(cursor.key), json!(cursor.number));
         }
+        if self.at > 0 {
+            value["at"] = json!(self.at);
+        }
         value.to_string()
+    }
+
+    /// When the call of this due was to be made.
+    fn called(&self, due: &Due) -> i64 {
+        if self.at > 0 { self.at } else { due.due }
     }
 }
 
@@ -156,15 +169,15 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
         _ => return Next::Moved(gone(due)),
     }
     let ends = (row.ends > 0).then_some(row.ends);
-    let (rule, name) = (plan.url.clone(), due.episode.clone());
+    let (rule, name, at) = (plan.url.clone(), due.episode.clone(), row.called(due));
     let query = Query { after: row.cursor, ..population(action, event.as_ref()) };
-    let call = Call { rule, action: action.id.clone(), name, at: due.due, ends, subjects: Vec::new(), event };
+    let call = Call { rule, action: action.id.clone(), name, at, ends, subjects: Vec::new(), event };
     Next::Look(Sweep { call, query })
 }
 
 /// Until when a call is worth making.
 fn latest(action: &Action, due: &Due, row: &Row) -> i64 {
-    if row.ends > 0 { row.ends - 1 } else { due.due + patience(action) }
+    if row.ends > 0 { row.ends - 1 } else { row.called(due) + patience(action) }
 }
 
 /// The first call that is worth making now or later. The last one of a season may be near and the season over: it is stepped over,
@@ -197,8 +210,17 @@ pub fn swept(rules: &Rules, due: &Due, next: Option<Cursor>, now: i64, zone: &Ti
     }
     let Some(Caller::Calendar(period)) = &action.call else { return gone(due) };
     // Of what lasts a late call has asked for all that came before.
-    let after = if row.ends > 0 { now.max(due.due) } else { due.due };
+    let after = if row.ends > 0 { now.max(row.called(due)) } else { row.called(due) };
     moved(plan, action, due, period, period.next(after, zone))
+}
+
+/// The sweep failed: it goes on later where it stood, and its call is as it was.
+#[must_use]
+pub fn swept_again(due: &Due, now: i64) -> Mark {
+    let row = Row::read(&due.detail);
+    let at = row.called(due);
+    let later = now + (now - at).clamp(*AGAIN_MS.start(), *AGAIN_MS.end());
+    Mark::Due(Due { due: later, detail: Row { at, ..row }.write(), ..due.clone() })
 }
 
 /// The sweep begins its walk again.

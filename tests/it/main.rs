@@ -115,6 +115,7 @@ mod simulate;
 mod start;
 #[cfg(test)]
 mod subscriptions;
+mod sweeps;
 #[cfg(test)]
 mod terminology;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::at;
 use crate::fhir::search::query::Cursor;
 use crate::ledger::{Due, Mark, Person};
-use crate::react::{Artefact, Next, Rules, calendar, shipped, sweep, swept};
+use crate::react::{Artefact, Next, Rules, calendar, shipped, sweep, swept, swept_again};
 
 const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
 const SEASON: &str = "https://signa.example/fhir/PlanDefinition/vaccination";
@@ -137,4 +137,27 @@ fn what_comes_once_comes_once() {
     assert_eq!(told(&due), row("2026-06-05", "2026-06-05T08:00:00Z"));
     assert!(matches!(swept(&once, &due, None, at("2026-06-05T08:00:00Z"), &TimeZone::UTC), Mark::DueGone { .. }));
     assert!(planned(&once, &[], "2026-06-06T10:00:00Z").is_empty());
+}
+
+#[test]
+fn a_sweep_that_failed_comes_back_and_its_call_is_as_it_was() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let first = only(&planned(&plain, &[], "2026-06-01T10:00:00Z"));
+    let called = |due: &Due, now: &str| match sweep(&plain, due, at(now), &TimeZone::UTC, None) {
+        Next::Look(sweep) => sweep.call.at,
+        Next::Moved(mark) => panic!("{mark:?}"),
+    };
+    let mut due = first.clone();
+    for (now, later) in [
+        ("2026-06-02T08:00:00Z", "2026-06-02T08:01:00Z"),
+        ("2026-06-02T08:10:00Z", "2026-06-02T08:20:00Z"),
+        ("2026-06-02T12:00:00Z", "2026-06-02T13:00:00Z"),
+    ] {
+        due = only(&[swept_again(&due, at(now))]);
+        assert_eq!((told(&due), called(&due, later)), (row("2026-06-02", later), first.due));
+    }
+    // Its next call is the one that it would have been, at its own time.
+    let next = only(&[swept(&plain, &due, None, at("2026-06-02T13:00:00Z"), &TimeZone::UTC)]);
+    assert_eq!(next, only(&[swept(&plain, &first, None, first.due, &TimeZone::UTC)]));
+    assert_eq!(look(&plain, &due, "2026-06-09T08:00:00Z"), Err(Some(row("2026-06-09", "2026-06-09T08:00:00Z"))));
 }
