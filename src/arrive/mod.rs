@@ -72,7 +72,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METH
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use futures_util::FutureExt;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use call::Call;
 use capability::{Capability, is_kept};
@@ -102,6 +102,8 @@ pub struct Door {
     capability: Capability,
     counters: Counters,
     crowd: Arc<Crowd>,
+    /// Places for trials of rules, which take long.
+    trials: Arc<Semaphore>,
     pace: Pace,
     /// What readers of `$everything` go on with.
     gathered: Shelf,
@@ -132,9 +134,10 @@ impl Door {
         let opened = format!("{:x}", flow.clock.now());
         let (capability, counters) = (Capability::of_this_house(), Counters::default());
         let crowd = Arc::new(Crowd::new(settings.requests_max, Duration::from_millis(settings.turn_ms_max)));
+        let trials = Arc::new(Semaphore::new(settings.simulations_max.min(Semaphore::MAX_PERMITS)));
         let pace = Pace::new(settings.requests_per_minute);
         let (gathered, requests) = (Shelf::default(), AtomicU64::new(0));
-        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, pace, gathered, opened, requests })
+        Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, trials, pace, gathered, opened, requests })
     }
 
     /// Answers one request. It never fails: every fault is an answer.

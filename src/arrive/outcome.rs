@@ -74,6 +74,11 @@ impl Refusal {
         Self { retry_after: Some(1), ..Self::one(StatusCode::SERVICE_UNAVAILABLE, "transient", "busy", words) }
     }
 
+    /// So many ask for something that takes long that no place is left for it.
+    pub(super) fn no_place(words: &str) -> Self {
+        Self { retry_after: Some(5), ..Self::one(StatusCode::TOO_MANY_REQUESTS, "throttled", "no-place", words) }
+    }
+
     /// This client asks too often.
     pub(super) fn throttled(wait: Duration) -> Self {
         let words = "More requests came from this address than one client may send; come again later.";

@@ -27,6 +27,10 @@ pub struct Settings {
     pub turn_ms_max: u64,
     /// Milliseconds that a person's story waits for what is still to be reacted to.
     pub drain_ms_max: u64,
+    /// Rules that are tried on the ledger at a time; who comes above is asked to come again.
+    pub simulations_max: usize,
+    /// What one trial may cost: entries that are told, questions to the rules, and resources that are looked at for them.
+    pub simulation_steps_max: usize,
 }
 
 impl Default for Settings {
@@ -44,6 +48,8 @@ impl Default for Settings {
             requests_max: 1_024,
             turn_ms_max: 5_000,
             drain_ms_max: 2_000,
+            simulations_max: 2,
+            simulation_steps_max: 10_000_000,
         }
     }
 }

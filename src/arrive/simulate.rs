@@ -9,6 +9,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::call::{Call, json as answer};
 use super::given::{Given, wrong};
@@ -16,8 +17,8 @@ use super::operations::{Asked as Request, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
 use crate::fhir::outcome::Issue;
-use crate::flow::{Order, Rehearser, Stage};
-use crate::ledger::Person;
+use crate::flow::{Order, Rehearser, Stage, Teller};
+use crate::ledger::{self, Person, Scope};
 use crate::react::rehearsal::{Asked, Tally, person};
 
 /// `GET|POST PlanDefinition/[id]/$simulate?start=&end=`, and `POST PlanDefinition/$simulate` with a draft.
@@ -56,10 +57,38 @@ async fn simulate(call: &Call<'_>, request: Request<'_>) -> Result<Response, Ref
         Some("happened") => Order::Happened,
         Some(_) => return Err(wrong("order", "must be learned or happened")),
     };
-    let stage = Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1 };
+    let steps_max = call.door.settings.simulation_steps_max;
+    let stage = Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1, steps_max };
     let asked = Asked { from, to, rules: vec![url], zone: call.door.teller.zone.clone() };
-    let told = told(call, &given, stage, &asked).await?;
+    let trial = Trial {
+        teller: call.door.teller.clone(),
+        scope: call.scope().clone(),
+        stage,
+        asked,
+        subject: match given.one("subject") {
+            Some(subject) => Some(subject_of(call, subject).await?),
+            None => None,
+        },
+        after: Person(given.count("after", 0, i64::MAX)?.unwrap_or_default()),
+        count: given.count("_count", 1, PERSONS_MAX)?.unwrap_or(PERSONS),
+        is_named: given.flag("persons")?,
+    };
+    let told = aside(call, trial).await?;
     Ok(answer(StatusCode::OK, json!({"resourceType": "Parameters", "parameter": told}).to_string()))
+}
+
+/// Tries it on a thread of its own, so that whoever asks for little is answered beside it.
+async fn aside(call: &Call<'_>, trial: Trial) -> Result<Vec<Value>, Refusal> {
+    let Ok(place) = Arc::clone(&call.door.trials).try_acquire_owned() else {
+        return Err(Refusal::no_place("As many rules are being tried as may be at a time; come again in some seconds."));
+    };
+    let runtime = Handle::current();
+    let told = tokio::task::spawn_blocking(move || {
+        // Kept until the end, also when nobody waits for the answer any more.
+        let _place = place;
+        runtime.block_on(trial.told())
+    });
+    Ok(told.await.map_err(|error| Refusal::ours(format!("a trial did not come to its end: {error}")))??)
 }
 
 /// The rule that is tried: the one that is kept under this id, or the one that was sent, with what was sent beside it.
@@ -96,39 +125,51 @@ fn window(given: &Given, zone: &TimeZone) -> Result<(i64, i64), Refusal> {
     times.ok_or_else(|| wrong("end", &format!("must not lie before start, nor more than {DAYS_MAX} days after it")))
 }
 
-/// One person, or a page of all of them.
-async fn told(call: &Call<'_>, given: &Given, stage: Stage, asked: &Asked) -> Result<Vec<Value>, Refusal> {
-    let mut rehearser = Rehearser::new(&call.door.teller, call.scope(), stage).await?;
-    let count = given.count("_count", 1, PERSONS_MAX)?.unwrap_or(PERSONS);
-    let after = Person(given.count("after", 0, i64::MAX)?.unwrap_or_default());
-    let (page, is_named) = match given.one("subject") {
-        Some(subject) => (vec![subject_of(call, subject).await?], true),
-        None => (rehearser.persons(after, count + 1).await?, given.flag("persons")?),
-    };
-    let is_cut = page.len() > usize::try_from(count).unwrap_or(usize::MAX);
-    let page = page.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX));
-    let (mut tally, mut passed_over, mut persons, mut last) = (Tally::default(), 0_u64, Vec::new(), after);
-    for known_as in page {
-        // Others are answered in between.
-        tokio::task::yield_now().await;
-        last = known_as;
-        let Some(trial) = rehearser.trial(known_as).await? else {
-            passed_over += 1;
-            continue;
+/// What is tried, and on whom: one person, or a page of all of them.
+struct Trial {
+    teller: Teller,
+    scope: Scope,
+    stage: Stage,
+    asked: Asked,
+    subject: Option<Person>,
+    after: Person,
+    count: i64,
+    /// Whether each person is told of.
+    is_named: bool,
+}
+
+impl Trial {
+    async fn told(self) -> Result<Vec<Value>, ledger::Error> {
+        let (after, asked) = (self.after, &self.asked);
+        let mut rehearser = Rehearser::new(&self.teller, &self.scope, self.stage);
+        let page = match self.subject {
+            Some(subject) => vec![subject],
+            None => rehearser.persons(after, self.count + 1).await?,
         };
-        tally.add(asked, &trial);
-        if is_named {
-            persons.extend(person(asked, &trial));
+        let is_named = self.is_named || self.subject.is_some();
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let is_cut = page.len() > count;
+        let (mut tally, mut passed_over, mut persons, mut last) = (Tally::default(), 0_u64, Vec::new(), after);
+        for known_as in page.into_iter().take(count) {
+            last = known_as;
+            let Some(trial) = rehearser.trial(known_as).await? else {
+                passed_over += 1;
+                continue;
+            };
+            tally.add(asked, &trial);
+            if is_named {
+                persons.extend(person(asked, &trial));
+            }
         }
+        let mut parameters = tally.parameters(asked);
+        parameters.push(json!({"name": "passed-over", "valueUnsignedInt": passed_over}));
+        parameters.push(json!({"name": "cut", "valueBoolean": is_cut}));
+        if is_cut {
+            parameters.push(json!({"name": "next", "valueString": last.0.to_string()}));
+        }
+        parameters.extend(persons);
+        Ok(parameters)
     }
-    let mut parameters = tally.parameters(asked);
-    parameters.push(json!({"name": "passed-over", "valueUnsignedInt": passed_over}));
-    parameters.push(json!({"name": "cut", "valueBoolean": is_cut}));
-    if is_cut {
-        parameters.push(json!({"name": "next", "valueString": last.0.to_string()}));
-    }
-    parameters.extend(persons);
-    Ok(parameters)
 }
 
 /// The person of `Patient/id`, as they are known.

@@ -101,7 +101,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let scope = Scope { tenant: config.arrive.tenant.as_str().into() };
     let (stage, asked) = stage(arguments, &teller, &scope)?;
     let begun = clock.elapsed();
-    let rehearser = Rehearser::new(&teller, &scope, stage).await?;
+    let rehearser = Rehearser::new(&teller, &scope, stage);
     let mut asking = Asking { rehearser, asked, clock };
     let mut out = std::io::stdout().lock();
     if arguments.replay { asking.replay(&mut out, begun).await } else { asking.simulate(&mut out, arguments, begun).await }
@@ -113,7 +113,7 @@ fn stage(arguments: &Arguments, teller: &Teller, scope: &Scope) -> Result<(Stage
         let (rules, later) = teller.rules.ages(&scope.tenant);
         let until = teller.clock.now();
         let asked = Asked { from: 0, to: until, rules: Vec::new(), zone: teller.zone.clone() };
-        return Ok((Stage { rules, later, order: Order::Learned, until }, asked));
+        return Ok((Stage { rules, later, order: Order::Learned, until, steps_max: usize::MAX }, asked));
     };
     let from = midnight(first, &teller.zone)?;
     let to = midnight(last.checked_add(1.day()).context("the last day")?, &teller.zone)?;
@@ -138,7 +138,7 @@ fn stage(arguments: &Arguments, teller: &Teller, scope: &Scope) -> Result<(Stage
     }
     let order = if arguments.by == By::Happened { Order::Happened } else { Order::Learned };
     let asked = Asked { from, to, rules: urls, zone: teller.zone.clone() };
-    Ok((Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1 }, asked))
+    Ok((Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1, steps_max: usize::MAX }, asked))
 }
 
 fn midnight(day: Date, zone: &TimeZone) -> Result<i64> {

@@ -11,17 +11,21 @@ use serde_json::Value;
 use super::Teller;
 use super::story::resource;
 use crate::ledger::{Error, How, Ledger, Line, Person, Scope, Stored, Told};
-use crate::react::rehearsal::{Difference, Elsewhere, Fact, Learned, Refusals, Rehearsal, Trial, differences, referred};
-use crate::react::{self, Resource, Rules, Settings, Store, Wish, wish};
+use crate::react::rehearsal::{Difference, Elsewhere, Fact, Learned, Refusals, Rehearsal, Said, Trial, differences, referred};
+use crate::react::{self, Resource, Rules, Settings, Store};
 
 /// The most entries of one person that are told; who has more is passed over, and counted.
 pub const PERSON_ENTRIES_MAX: usize = 50_000;
-/// Entries and messages that are read at once.
+/// Entries that are read at once.
 const PAGE: i64 = 500;
 /// Versions of a resource of others that are remembered.
 const VERSIONS_MAX: i64 = 1_000;
 /// So many resources of others stay in memory from one person to the next.
 const ELSEWHERE_MAX: usize = 4_096;
+/// What is said where a trial would cost more than it may.
+const TOO_MUCH: Error = Error::TooCostly(
+    "More would have to be decided than is bearable at once: try a shorter time (start, end), fewer persons (_count), or one (subject).",
+);
 /// What Signa records itself when it decides: it is decided anew.
 const OUTPUTS: [&str; 3] = ["Communication", "CommunicationRequest", "Task"];
 
@@ -46,16 +50,21 @@ pub struct Stage {
     pub order: Order,
     /// Where the simulated clock ends, UTC milliseconds; what was learned later is not told.
     pub until: i64,
+    /// What all of it may cost: entries that are told, questions to the rules, and resources that are looked at for them.
+    pub steps_max: usize,
 }
 
 /// Tells the ledger of a tenant again.
 pub struct Rehearser {
     ledger: Ledger,
     scope: Scope,
-    stage: Stage,
+    stage: Arc<Stage>,
     settings: Settings,
     zone: TimeZone,
-    refusals: Refusals,
+    /// What may still be spent.
+    steps_left: usize,
+    /// What others said of being spoken to, as they are known.
+    said: HashMap<Person, Vec<Said>>,
     /// Resources that stories refer to, of nobody or of others, all their versions.
     elsewhere: Elsewhere,
 }
@@ -67,39 +76,18 @@ struct Entered {
 }
 
 impl Rehearser {
-    /// Gets ready: whoever said STOP at any time is heard first, since it binds all who share an address.
-    pub async fn new(teller: &Teller, scope: &Scope, stage: Stage) -> Result<Self, Error> {
-        let mut rehearser = Self {
+    /// Gets ready. Nothing is read yet.
+    #[must_use]
+    pub fn new(teller: &Teller, scope: &Scope, stage: Stage) -> Self {
+        Self {
             ledger: teller.ledger.clone(),
             scope: scope.clone(),
-            stage,
+            steps_left: stage.steps_max,
+            stage: Arc::new(stage),
             settings: teller.settings,
             zone: teller.zone.clone(),
-            refusals: Refusals::default(),
+            said: HashMap::new(),
             elsewhere: Elsewhere::new(),
-        };
-        let mut said = Vec::new();
-        for person in rehearser.refusers().await? {
-            if let Some(told) = rehearser.told(person).await? {
-                said.extend(rehearser.play(&told).said().iter().cloned());
-            }
-        }
-        rehearser.refusals = Refusals::of(said);
-        Ok(rehearser)
-    }
-
-    /// Whoever wrote STOP, or wrote something that was changed since, as they are known.
-    async fn refusers(&self) -> Result<BTreeSet<Person>, Error> {
-        let (mut found, mut after) = (BTreeSet::new(), String::new());
-        loop {
-            let page = self.ledger.of_others(&self.scope, "Communication", &after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after.clone_from(&last.id);
-            for stored in page {
-                if stored.person != Person::NOBODY && (stored.version > 1 || wish(&stored.value()) == Some(Wish::Stop)) {
-                    found.extend(self.ledger.united(&self.scope, stored.person).await?.first());
-                }
-            }
         }
     }
 
@@ -112,19 +100,52 @@ impl Rehearser {
     pub async fn trial(&mut self, person: Person) -> Result<Option<Trial>, Error> {
         let Some(told) = self.told(person).await? else { return Ok(None) };
         let mut trial = Trial { persons: told.persons.clone(), entries: told.entries, ..Trial::default() };
-        // A rule that panics must not stop the others.
-        match catch_unwind(AssertUnwindSafe(|| self.play(&told))) {
-            Ok(mut rehearsal) => {
-                trial.decisions = std::mem::take(&mut rehearsal.journal);
-                trial.faults = rehearsal.faults;
-                let stands = |resource: &&Resource| resource.kind == "Patient" && !resource.deleted;
-                trial.patient = rehearsal.resources().find(stands).map(Resource::reference).unwrap_or_default();
-                let ours = rehearsal.resources().filter(|resource| resource.how == How::Derived);
-                trial.outputs = ours.map(|resource| resource.value.as_ref().clone()).collect();
-            }
-            Err(_) => trial.faults = 1,
+        let (stage, nobody) = (Arc::clone(&self.stage), Refusals::default());
+        let Some(mut rehearsal) = self.play(&stage, &told, &nobody)? else { return Ok(Some(Trial { faults: 1, ..trial })) };
+        // STOP binds all who share an address. Where somebody else ever said it for one of these, all is told again, with that in mind.
+        let refusals = self.refusals(rehearsal.asked(), &told.persons).await?;
+        if !refusals.is_empty() {
+            let Some(again) = self.play(&stage, &told, &refusals)? else { return Ok(Some(Trial { faults: 1, ..trial })) };
+            rehearsal = again;
         }
+        trial.decisions = std::mem::take(&mut rehearsal.journal);
+        trial.faults = rehearsal.faults;
+        let stands = |resource: &&Resource| resource.kind == "Patient" && !resource.deleted;
+        trial.patient = rehearsal.resources().find(stands).map(Resource::reference).unwrap_or_default();
+        let ours = rehearsal.resources().filter(|resource| resource.how == How::Derived);
+        trial.outputs = ours.map(|resource| resource.value.as_ref().clone()).collect();
         Ok(Some(trial))
+    }
+
+    /// What others said who ever refused for one of these addresses, as their own story tells it.
+    async fn refusals(&mut self, addresses: &BTreeSet<String>, own: &[Person]) -> Result<Refusals, Error> {
+        let mut others: BTreeSet<Person> = BTreeSet::new();
+        for address in addresses {
+            for person in self.ledger.refusers(&self.scope, address).await? {
+                if !own.contains(&person) {
+                    others.extend(self.ledger.united(&self.scope, person).await?.first());
+                }
+            }
+        }
+        let mut said = Vec::new();
+        for other in others.into_iter().filter(|other| !own.contains(other)) {
+            if !self.said.contains_key(&other) {
+                let (stage, nobody) = (Arc::clone(&self.stage), Refusals::default());
+                let theirs = match self.told(other).await? {
+                    Some(told) => self.play(&stage, &told, &nobody)?.map(|rehearsal| rehearsal.said().to_vec()),
+                    None => None,
+                };
+                self.said.insert(other, theirs.unwrap_or_default());
+            }
+            said.extend(self.said.get(&other).into_iter().flatten().cloned());
+        }
+        Ok(Refusals::of(said))
+    }
+
+    /// Something was done; an error where it was more than may be.
+    fn spend(&mut self, steps: usize, is_spent: bool) -> Result<(), Error> {
+        self.steps_left = self.steps_left.checked_sub(steps).filter(|_| !is_spent).ok_or(TOO_MUCH)?;
+        Ok(())
     }
 
     /// Decides again what was decided of a person; `None` where more is known than is told.
@@ -150,19 +171,25 @@ impl Rehearser {
         Ok(Some(Again { trial, decisions, outputs: outputs.into_keys().collect() }))
     }
 
-    /// Plays what was told.
-    fn play(&self, told: &Account) -> Rehearsal<'_> {
-        let later = self.stage.later.iter().map(|(since, rules)| (*since, rules.as_ref())).collect();
-        let store = Store { organization: String::new(), zone: self.zone.clone() };
-        let mut rehearsal = Rehearsal::new(&self.stage.rules, self.settings, store, i64::MIN)
-            .of(&self.scope.tenant, later)
-            .among(told.elsewhere.clone(), &self.refusals);
-        for together in told.lines.chunk_by(|one, other| one.at == other.at) {
-            let Some(first) = together.first() else { continue };
-            rehearsal.tell(first.at, together.iter().map(|line| line.learned.clone()));
-        }
-        rehearsal.advance(self.stage.until);
-        rehearsal
+    /// Plays what was told; `None` where a rule panicked, which must not stop the others.
+    fn play<'a>(&mut self, stage: &'a Stage, told: &Account, refusals: &'a Refusals) -> Result<Option<Rehearsal<'a>>, Error> {
+        let play = || {
+            let later = stage.later.iter().map(|(since, rules)| (*since, rules.as_ref())).collect();
+            let store = Store { organization: String::new(), zone: self.zone.clone() };
+            let mut rehearsal = Rehearsal::new(&stage.rules, self.settings, store, i64::MIN)
+                .of(&self.scope.tenant, later)
+                .among(told.elsewhere.clone(), refusals)
+                .within(self.steps_left);
+            for together in told.lines.chunk_by(|one, other| one.at == other.at) {
+                let Some(first) = together.first() else { continue };
+                rehearsal.tell(first.at, together.iter().map(|line| line.learned.clone()));
+            }
+            rehearsal.advance(stage.until);
+            rehearsal
+        };
+        let Ok(rehearsal) = catch_unwind(AssertUnwindSafe(play)) else { return Ok(None) };
+        self.spend(rehearsal.steps, rehearsal.is_spent())?;
+        Ok(Some(rehearsal))
     }
 }
 
@@ -190,6 +217,7 @@ impl Rehearser {
         let persons = self.ledger.united(&self.scope, person).await?;
         let Some(told) = self.entries(&persons).await? else { return Ok(None) };
         let entries = told.len();
+        self.spend(entries, false)?;
         let mut own: HashMap<String, i64> = HashMap::new();
         let mut left: BTreeSet<String> = BTreeSet::new();
         for one in &told {

@@ -306,9 +306,9 @@ impl Ledger {
         replay::chain(&self.reader, scope, person, after, count.clamp(1, HELD_MAX)).await
     }
 
-    /// What others wrote of a type, and not Signa itself, in the order of ids after one, deletions too.
-    pub async fn of_others(&self, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
-        replay::written(&self.reader, scope, kind, after, count.clamp(1, HELD_MAX)).await
+    /// Who ever said STOP for an address, also where they took it back.
+    pub async fn refusers(&self, scope: &Scope, address: &str) -> Result<Vec<Person>, Error> {
+        reaction::refusers(&self.reader, scope, address).await
     }
 
     /// What was recorded and not yet reacted to, oldest first, after a number.

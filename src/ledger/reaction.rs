@@ -46,11 +46,15 @@ const SUPPLIES: &str = "SELECT s.person, s.product, s.dispense, s.version, s.fac
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY s.product, s.handed, s.dispense";
 const STOP: &str = "INSERT INTO stops (tenant, address, person, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const REFUSE: &str = "INSERT INTO refusers (tenant, address, person) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const REFUSERS: &str = "SELECT person FROM refusers WHERE tenant = $1 AND address = $2 ORDER BY person LIMIT $3";
 const START: &str = "DELETE FROM stops WHERE tenant = $1 AND address = $2 AND person = $3";
 const STOPPED: &str = "SELECT person FROM stops WHERE tenant = $1 AND address = $2 LIMIT 1";
 
 /// The most dues of one person that are looked at together.
 const DUES_MAX: i64 = 1_000;
+/// The most persons whose STOP for one address is told again.
+const REFUSERS_MAX: i64 = 100;
 
 /// Sets a due, in the place of what stood there for the same output.
 pub(super) async fn set_due(transaction: &mut Transaction<'_>, tenant: &str, due: &Due) -> Result<(), Error> {
@@ -238,7 +242,14 @@ pub(super) async fn stop(
     person: Person,
     at: i64,
 ) -> Result<(), Error> {
-    transaction.run(STOP, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0), Cell::Int(at)]).await
+    transaction.run(STOP, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0), Cell::Int(at)]).await?;
+    transaction.run(REFUSE, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0)]).await
+}
+
+/// Who ever said STOP for an address, also where they took it back.
+pub(super) async fn refusers(reader: &Reader, scope: &Scope, address: &str) -> Result<Vec<Person>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(address), Cell::Int(REFUSERS_MAX)];
+    reader.rows(REFUSERS, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
 }
 
 /// A person took their own STOP back.

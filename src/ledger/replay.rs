@@ -1,7 +1,7 @@
 //! The ledger read again as it was learned: persons page by page, and of each the chain, every entry with the version it tells of.
 
 use super::dialect::{Cell, Reader, Row};
-use super::{Entry, Error, Line, Person, Scope, Stored, entries, resources};
+use super::{Entry, Error, Line, Person, Scope, Stored, entries};
 
 const SURVIVORS: &str = "SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.person > $2 AND p.survivor = p.person ORDER BY p.person LIMIT $3";
@@ -13,10 +13,6 @@ const CHAIN: &str = "SELECT e.ordinal, e.line, e.happened, e.learned, e.how, e.s
     FROM entries e LEFT JOIN resources r ON r.tenant = e.tenant AND r.kind = e.kind AND r.id = e.id
     LEFT JOIN versions v ON v.tenant = e.tenant AND v.kind = e.kind AND v.id = e.id AND v.version = e.version
     WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3 ORDER BY e.ordinal LIMIT $4";
-
-const WRITTEN: &str =
-    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
-    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id > $3 AND r.how <> 'derived' ORDER BY r.id LIMIT $4";
 
 /// An entry with the version that it tells of.
 #[derive(Debug, Clone)]
@@ -39,12 +35,6 @@ pub(super) async fn survivors(reader: &Reader, scope: &Scope, after: Person, cou
 pub(super) async fn chain(reader: &Reader, scope: &Scope, person: Person, after: i64, count: i64) -> Result<Vec<Told>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(after), Cell::Int(count)];
     reader.rows(CHAIN, &cells).await?.iter_mut().map(|row| told(row, person)).collect()
-}
-
-/// What others wrote of a type, in the order of ids after one, deletions too.
-pub(super) async fn written(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
-    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
-    reader.rows(WRITTEN, &cells).await?.iter_mut().map(resources::stored).collect()
 }
 
 fn told(row: &mut Row, person: Person) -> Result<Told, Error> {

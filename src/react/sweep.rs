@@ -256,6 +256,9 @@ impl Sweep {
     /// Whether the call may come to anything for a resource of the page: who does not pass costs no story.
     #[must_use]
     pub fn may_call(&self, rules: &Rules, tenant: &Arc<str>, resource: &Resource, zone: &TimeZone) -> bool {
+        if resource.kind != self.query.kind || resource.deleted {
+            return false;
+        }
         let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };
         let story = Story {
             tenant: Arc::clone(tenant),
@@ -271,7 +274,7 @@ impl Sweep {
             stopped: Vec::new(),
             halts: Vec::new(),
         };
-        !resource.deleted && called::may_be_about(rules, action, &story, resource, &self.call)
+        called::may_be_about(rules, action, &story, resource, &self.call)
     }
 
     /// The call for these.

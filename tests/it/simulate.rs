@@ -3,8 +3,10 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use signa::config::Config;
 
 use crate::builders::{Purpose, With, condition, consent, dispense, patient, reply, store};
+use crate::database::Database;
 use crate::house::House;
 use crate::rules::{keys, message, rule};
 
@@ -12,7 +14,11 @@ const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 
 /// Three who have gout: one agreed, one said STOP, one was never asked.
 async fn clinic() -> House {
-    let house = House::new().await;
+    clinic_with(|_| {}).await
+}
+
+async fn clinic_with(change: fn(&mut Config)) -> House {
+    let house = House::set(Database::sqlite(), change).await;
     house.put(&store("store-1")).await.is(201);
     for name in ["ada", "bob", "cy"] {
         house.put(&patient(name)).await.is(201);
@@ -160,4 +166,55 @@ async fn the_program_tries_a_file_beside_the_gateway_and_decides_again() {
     // The clock of the house stands in June and the program's does not; what is due since then is decided by the program alone.
     let (_, said) = simulate(&house, &["--replay"]);
     assert!(said.contains("decisions were made again"), "{said}");
+}
+
+// A trial has a bound of its own, whatever the ledger holds: what would cost more is refused with what to narrow, and one person alone is
+// told. Nobody waits for a trial: where no place is left, the next is asked to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_costs_too_much_is_refused() {
+    let ask = async |house: &House, more: &[(&str, Value)]| {
+        let answer = house.ask("POST", "PlanDefinition/$simulate").json(&asked(more)).await;
+        let code = answer.at("/issue/0/code").as_str().unwrap_or_default().to_owned();
+        (answer.status, code, answer.text)
+    };
+    let one = [("subject", json!("Patient/ada"))];
+    let house = clinic_with(|config| config.arrive.simulation_steps_max = 1_000).await;
+    let gout = json!({"coding": [{"system": ICD, "code": "M10.9"}]});
+    for number in 0..50 {
+        house.put(&condition(&format!("again-{number}"), "bob", &gout)).await.is(201);
+        house.clock.advance(std::time::Duration::from_secs(1));
+    }
+    house.beat().await;
+    let (status, code, text) = ask(&house, &[]).await;
+    assert_eq!((status, code.as_str()), (400, "too-costly"), "{text}");
+    assert!(text.contains("try a shorter time"), "{text}");
+    assert_eq!(ask(&house, &one).await.0, 200);
+    let house = clinic_with(|config| config.arrive.simulations_max = 0).await;
+    let answer = house.ask("POST", "PlanDefinition/$simulate").json(&asked(&one)).await.is(429);
+    assert_eq!((keys(&answer), answer.at("/issue/0/code")), (vec![String::from("no-place")], json!("throttled")));
+    assert_eq!(answer.header("Retry-After"), "5");
+}
+
+// Who took their STOP back binds nobody from then on, and before that everybody who shares the address: also in a trial.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_knows_who_refused_and_until_when() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    for name in ["ada", "bob"] {
+        let phone = json!([{"system": "phone", "value": "+1 212 555 0142"}]);
+        house.put(&patient(name).with("telecom", phone)).await.is(201);
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment])).await.is(201);
+    }
+    house.beat().await;
+    let gout = json!({"coding": [{"system": ICD, "code": "M10.9"}]});
+    house.put(&reply("no", "bob", "STOP")).await.is(201);
+    house.days(1).await;
+    house.put(&condition("first", "ada", &gout)).await.is(201);
+    house.days(5).await;
+    house.put(&reply("yes", "bob", "START")).await.is(201);
+    house.days(1).await;
+    house.put(&condition("second", "bob", &gout)).await.is(201);
+    house.days(5).await;
+    let told = house.ask("POST", "PlanDefinition/$simulate").json(&asked(&[])).await.is(200).json();
+    assert_eq!(step(&told, "word"), ["fired 1", "stopped stop 1"], "{told:#}");
 }

@@ -59,7 +59,9 @@ impl Rehearsal<'_> {
             Next::Moved(mark) => mark,
             Next::Look(sweep) => {
                 let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
-                for resource in self.known.all().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
+                let found = self.known.of_kind(&sweep.query.kind);
+                self.steps += found.len();
+                for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
                     people.entry(self.survivor(resource.person)).or_default().push(resource.reference());
                 }
                 for (person, subjects) in people {

@@ -59,6 +59,14 @@ impl Known {
         names.into_iter().filter_map(|(_, at)| self.kept.get(*at).map(|kept| &kept.resource))
     }
 
+    /// All of a kind, in order of their names.
+    pub(super) fn of_kind(&self, kind: &str) -> Vec<&Resource> {
+        let places = self.of_kind.get(kind).map(Vec::as_slice).unwrap_or_default();
+        let mut found: Vec<&Resource> = places.iter().filter_map(|at| self.kept.get(*at)).map(|kept| &kept.resource).collect();
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        found
+    }
+
     /// What persons have of a kind, the latest first, as many as go into a story.
     pub(super) fn held(&mut self, kind: &str, is_one: impl Fn(Person) -> bool, into: &mut Vec<Resource>) {
         let Some(places) = self.of_kind.get(kind) else { return };

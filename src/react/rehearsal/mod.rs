@@ -9,6 +9,7 @@
 mod calendar;
 mod compare;
 mod known;
+mod record;
 mod refusals;
 mod tally;
 
@@ -17,7 +18,7 @@ pub use known::Elsewhere;
 pub use refusals::{Refusals, Said};
 pub use tally::{Asked, Counts, Tally, Trial, person};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -25,10 +26,10 @@ use serde_json::Value;
 use super::json::text;
 use super::words::{self, Wish};
 use super::{
-    Concern, Heard, Occasion, Output, Reaction, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members,
-    organizations, overdue, pending, products, react, stoppable,
+    Concern, Heard, Occasion, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members, organizations,
+    overdue, pending, products, react, stoppable,
 };
-use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person, Precondition, Supply};
+use crate::ledger::{Decision, Due, How, Line, Outcome, Person, Supply};
 use known::Known;
 use refusals::Stops;
 
@@ -101,6 +102,9 @@ pub struct Rehearsal<'r> {
     pub journal: Vec<Decision>,
     /// How often a ledger would have refused what was decided, or a due would have been looked at for ever. It is to be 0.
     pub faults: usize,
+    /// What it cost so far: questions to the rules, and resources that were looked at for them.
+    pub steps: usize,
+    steps_max: usize,
     stops: Stops<'r>,
     heard: Vec<Claimed>,
     /// Whether persons were united, of which the rules hear with the Patient that did it.
@@ -128,6 +132,8 @@ impl<'r> Rehearsal<'r> {
             decisions: BTreeMap::new(),
             journal: Vec::new(),
             faults: 0,
+            steps: 0,
+            steps_max: usize::MAX,
             stops: Stops::default(),
             heard: Vec::new(),
             links: false,
@@ -147,6 +153,18 @@ impl<'r> Rehearsal<'r> {
         self.known.elsewhere = elsewhere;
         self.stops.others = Some(refusals);
         self
+    }
+
+    /// The same, which ends when it has cost so much.
+    #[must_use]
+    pub fn within(self, steps_max: usize) -> Self {
+        Self { steps_max, ..self }
+    }
+
+    /// Whether it ended because it cost too much: then what it tells is not the whole.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.steps >= self.steps_max
     }
 
     /// A resource arrives now.
@@ -204,7 +222,7 @@ impl<'r> Rehearsal<'r> {
     /// Time goes on; what falls due is looked at when its time comes.
     pub fn advance(&mut self, to: i64) {
         self.keep_calendar();
-        while let Some(first) = self.next_moment().filter(|first| *first <= to) {
+        while let Some(first) = self.next_moment().filter(|first| *first <= to && !self.is_spent()) {
             self.now = self.now.max(first);
             self.keep_calendar();
             let mut dues: Vec<Due> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
@@ -256,6 +274,12 @@ impl<'r> Rehearsal<'r> {
     #[must_use]
     pub fn said(&self) -> &[Said] {
         &self.stops.said
+    }
+
+    /// The addresses of which it was asked whether somebody refuses for them.
+    #[must_use]
+    pub fn asked(&self) -> &BTreeSet<String> {
+        &self.stops.asked
     }
 
     /// What was decided of this step last.
@@ -360,12 +384,16 @@ impl<'r> Rehearsal<'r> {
     }
 
     fn turn(&mut self, person: Person, occasion: &Occasion, depth: u8) {
+        if self.is_spent() {
+            return;
+        }
         let (rules, survivor) = (self.rules(), self.survivor(person));
         let mut dues: Vec<Due> = self.dues.values().filter(|due| self.survivor(due.person) == survivor).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
         let wants = rules.wants(occasion, &dues);
         let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
         let story = self.story(person, &wants, heard, dues);
+        self.steps += 1 + story.resources.len();
         let reaction = react(rules, &story, occasion);
         self.record(person, reaction, depth + 1);
     }
@@ -396,6 +424,7 @@ impl<'r> Rehearsal<'r> {
             united.push(person);
         }
         let mut stopped = stoppable(person, &united, &resources);
+        self.stops.ask(&stopped);
         stopped.retain(|address| self.stops.binds(address, self.now, is_one));
         let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
         let stores = self.stores(heard, &resources);
@@ -412,59 +441,6 @@ impl<'r> Rehearsal<'r> {
             stores.push(Store::of(self.rules(), id, &told.unwrap_or_default(), &self.store.zone));
         }
         stores
-    }
-
-    /// Records what was decided, all of it or nothing, as the ledger does.
-    fn record(&mut self, person: Person, reaction: Reaction, depth: u8) {
-        if !reaction.outputs.iter().all(|output| self.may_be_recorded(output)) {
-            self.faults += 1;
-            return;
-        }
-        for mark in reaction.marks {
-            self.mark(mark);
-        }
-        for output in reaction.outputs {
-            let known = self.known.own(&format!("{}/{}", output.kind, output.id));
-            // The same content again is no new version.
-            if known.is_none_or(|known| known.deleted || *known.value != output.value) {
-                let fact = self.fact(output.value, person, How::Derived, "signa");
-                self.take(fact, depth);
-            }
-        }
-    }
-
-    fn may_be_recorded(&self, output: &Output) -> bool {
-        let known = self.known.own(&format!("{}/{}", output.kind, output.id));
-        match output.when {
-            Precondition::None => true,
-            Precondition::Absent => known.is_none(),
-            Precondition::Version(version) => known.is_some_and(|known| known.version == version),
-        }
-    }
-
-    fn mark(&mut self, mark: Mark) {
-        let at = self.now;
-        match mark {
-            Mark::Decided(decision) => {
-                self.journal.push(decision.clone());
-                self.decisions.insert(decision.output.clone(), decision);
-            }
-            Mark::Due(due) => {
-                self.rows(due.person).insert(due.output.clone(), due);
-            }
-            Mark::DueGone { person, output } => {
-                self.rows(person).remove(&output);
-            }
-            Mark::Supplied(supply) => {
-                self.supplies.insert(supply.dispense.clone(), supply);
-            }
-            Mark::SupplyGone { dispense, .. } => {
-                self.supplies.remove(&dispense);
-            }
-            Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }),
-            Mark::Started { address, person } => self.stops.say(Said { at, address, person, is_stop: false }),
-            _ => {}
-        }
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Stops<'r> {
     pub(super) others: Option<&'r Refusals>,
     /// All that was said in the rehearsal.
     pub(super) said: Vec<Said>,
+    /// All addresses that were asked for.
+    pub(super) asked: BTreeSet<String>,
 }
 
 impl Stops<'_> {
@@ -76,6 +78,15 @@ impl Stops<'_> {
             self.own.remove(&key);
         }
         self.said.push(said);
+    }
+
+    /// Notes that these addresses are asked for.
+    pub(super) fn ask(&mut self, addresses: &[String]) {
+        for address in addresses {
+            if !self.asked.contains(address) {
+                self.asked.insert(address.clone());
+            }
+        }
     }
 
     /// Whether anybody refuses for this address now.

@@ -1,0 +1,61 @@
+//! What was decided becomes true in a rehearsal: rows and resources, all of it or nothing.
+
+use super::Rehearsal;
+use super::refusals::Said;
+use crate::ledger::{How, Mark, Person, Precondition};
+use crate::react::{Output, Reaction};
+
+impl Rehearsal<'_> {
+    /// Records what was decided, all of it or nothing, as the ledger does.
+    pub(super) fn record(&mut self, person: Person, reaction: Reaction, depth: u8) {
+        if !reaction.outputs.iter().all(|output| self.may_be_recorded(output)) {
+            self.faults += 1;
+            return;
+        }
+        for mark in reaction.marks {
+            self.mark(mark);
+        }
+        for output in reaction.outputs {
+            let known = self.known.own(&format!("{}/{}", output.kind, output.id));
+            // The same content again is no new version.
+            if known.is_none_or(|known| known.deleted || *known.value != output.value) {
+                let fact = self.fact(output.value, person, How::Derived, "signa");
+                self.take(fact, depth);
+            }
+        }
+    }
+
+    fn may_be_recorded(&self, output: &Output) -> bool {
+        let known = self.known.own(&format!("{}/{}", output.kind, output.id));
+        match output.when {
+            Precondition::None => true,
+            Precondition::Absent => known.is_none(),
+            Precondition::Version(version) => known.is_some_and(|known| known.version == version),
+        }
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let at = self.now;
+        match mark {
+            Mark::Decided(decision) => {
+                self.journal.push(decision.clone());
+                self.decisions.insert(decision.output.clone(), decision);
+            }
+            Mark::Due(due) => {
+                self.rows(due.person).insert(due.output.clone(), due);
+            }
+            Mark::DueGone { person, output } => {
+                self.rows(person).remove(&output);
+            }
+            Mark::Supplied(supply) => {
+                self.supplies.insert(supply.dispense.clone(), supply);
+            }
+            Mark::SupplyGone { dispense, .. } => {
+                self.supplies.remove(&dispense);
+            }
+            Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }),
+            Mark::Started { address, person } => self.stops.say(Said { at, address, person, is_stop: false }),
+            _ => {}
+        }
+    }
+}
