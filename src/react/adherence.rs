@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::cover::{Fill, MEDIAN};
+use super::runs::Runs;
 
 /// A fraction whose parts are shown beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,22 +66,23 @@ pub(crate) fn is_counted(fill: &Fill) -> bool {
 }
 
 /// The days that these fills cover, early ones carried over; on days away nothing is used up.
-pub(crate) fn covered(fills: &[Fill], away: &BTreeSet<i64>) -> BTreeSet<i64> {
-    let mut days = BTreeSet::new();
+pub(crate) fn covered(fills: &[Fill], away: &BTreeSet<i64>) -> Runs {
+    let mut runs = Vec::with_capacity(fills.len());
     let mut free = i64::MIN;
     for fill in fills.iter().filter(|fill| is_counted(fill)) {
-        let mut day = fill.handed.max(free);
-        let mut left = fill.days;
-        while left > 0 {
-            if !away.contains(&day) {
-                days.insert(day);
-                left -= 1;
+        let (mut day, mut left) = (fill.handed.max(free), fill.days);
+        for gone in away.range(day..) {
+            if left <= gone - day {
+                break;
             }
-            day += 1;
+            runs.push((day, gone - 1));
+            left -= gone - day;
+            day = gone + 1;
         }
-        free = day;
+        runs.push((day, day + left - 1));
+        free = day + left;
     }
-    days
+    runs.into_iter().collect()
 }
 
 /// Days of the window that count at all.
@@ -90,8 +92,8 @@ pub(crate) fn days(window: &Window) -> i64 {
 }
 
 /// Days of the window that are among these.
-pub(crate) fn within(covered: &BTreeSet<i64>, window: &Window) -> i64 {
-    i64::try_from(covered.range(window.from..=window.to).count()).unwrap_or(i64::MAX)
+pub(crate) fn within(covered: &Runs, window: &Window) -> i64 {
+    covered.within(window.from, window.to)
 }
 
 /// What the fills of one product group come to in a window.
@@ -108,20 +110,25 @@ pub(crate) fn figures(fills: &[Fill], window: &Window) -> Figures {
         mpr: Ratio::of(sum(but_last), span),
         mpr_to_end: Ratio::of(sum(&inside), to_end),
         fills: fills.iter().filter(|fill| (window.from..=window.to).contains(&fill.handed)).count(),
-        runs_out: covered.last().copied(),
+        runs_out: covered.last(),
     }
 }
 
 /// Days of the window on which any of these products was in hand, through its days; different products do not shift each other.
 /// Nothing when the days of no fill are known.
-pub(crate) fn covered_by_any(products: &[Vec<Fill>], window: &Window) -> Option<Ratio> {
-    let days_covered: BTreeSet<i64> = products.iter().flat_map(|fills| covered(fills, &window.away)).collect();
-    let is_known = products.iter().flatten().any(is_counted);
-    Ratio::of(within(&days_covered, window), days(window)).filter(|_| is_known)
+pub(crate) fn covered_by_any(products: &[impl AsRef<[Fill]>], window: &Window) -> Option<Ratio> {
+    let covered = any_of(products, &window.away);
+    let is_known = products.iter().flat_map(AsRef::as_ref).any(is_counted);
+    Ratio::of(within(&covered, window), days(window)).filter(|_| is_known)
+}
+
+/// The days on which any of these products was in hand.
+pub(crate) fn any_of(products: &[impl AsRef<[Fill]>], away: &BTreeSet<i64>) -> Runs {
+    products.iter().flat_map(|fills| covered(fills.as_ref(), away).iter().collect::<Vec<_>>()).collect()
 }
 
 /// Whether a fill was handed over in the window, or covers a day of it.
-pub(crate) fn reaches(covered: &BTreeSet<i64>, fills: &[Fill], window: &Window) -> bool {
+pub(crate) fn reaches(covered: &Runs, fills: &[Fill], window: &Window) -> bool {
     within(covered, window) > 0 || fills.iter().any(|fill| (window.from..=window.to).contains(&fill.handed))
 }
 
@@ -267,6 +274,7 @@ mod tests {
                 prop_assert!(pdc.over <= list.iter().map(|(_, days)| days).sum::<i64>());
             }
             let all = covered(&fills, &window.away);
+            let all: BTreeSet<i64> = all.iter().flat_map(|(first, last)| first..=last).collect();
             prop_assert_eq!(i64::try_from(all.len()).unwrap(), list.iter().map(|(_, days)| days).sum::<i64>());
             prop_assert!(all.is_disjoint(&window.away));
         }

@@ -1,7 +1,10 @@
 //! All that was handed over to a person, and the fills that it makes, counted once for all who ask.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::cover::{Fill, fills};
 use crate::ledger::Supply;
@@ -11,12 +14,28 @@ use crate::ledger::Supply;
 pub(crate) struct Handed {
     rows: Vec<Supply>,
     fills: OnceCell<BTreeMap<String, Vec<Fill>>>,
+    /// What `%supplies` is.
+    pub(super) supplies: Told,
+    /// What `%adherence` is.
+    pub(super) adherence: Told,
+}
+
+/// What conditions are told of all that was handed over, counted once for the rules that ask on the same day.
+#[derive(Debug, Default)]
+pub(super) struct Told(OnceCell<(i64, Vec<Value>)>);
+
+impl Told {
+    /// What was counted for this day, or is counted now.
+    pub(super) fn on(&self, day: i64, count: impl Fn() -> Vec<Value>) -> Vec<Cow<'_, Value>> {
+        let (of, told) = self.0.get_or_init(|| (day, count()));
+        if *of == day { told.iter().map(Cow::Borrowed).collect() } else { count().into_iter().map(Cow::Owned).collect() }
+    }
 }
 
 impl Handed {
     /// These rows.
     pub(crate) fn of(rows: &[Supply]) -> Self {
-        Self { rows: rows.to_vec(), fills: OnceCell::new() }
+        Self { rows: rows.to_vec(), ..Self::default() }
     }
 
     /// The rows, as they stand.
@@ -28,7 +47,7 @@ impl Handed {
     pub(crate) fn replace(&mut self, dispense: &str, row: Option<&Supply>) {
         self.rows.retain(|known| known.dispense != dispense);
         self.rows.extend(row.cloned());
-        self.fills = OnceCell::new();
+        (self.fills, self.supplies, self.adherence) = Default::default();
     }
 
     /// The fills of every product group, in the order of the groups.
@@ -78,5 +97,20 @@ mod tests {
         handed.replace("a", None);
         assert_eq!(days(&handed), [20]);
         assert!(handed.fills("q").is_empty());
+    }
+
+    #[test]
+    fn what_is_told_is_of_its_day_and_of_what_stands() {
+        let mut handed = Handed::of(&[row("a", 0)]);
+        let told = |handed: &Handed, day: i64| {
+            let count = || vec![Value::from(day + i64::try_from(handed.rows().len()).unwrap())];
+            handed.adherence.on(day, count).into_iter().map(Cow::into_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (told(&handed, 10), told(&handed, 20), told(&handed, 10)),
+            (vec![11.into()], vec![21.into()], vec![11.into()])
+        );
+        handed.replace("a", None);
+        assert_eq!(told(&handed, 10), [Value::from(10)]);
     }
 }

@@ -71,6 +71,7 @@ mod refills;
 pub mod rehearsal;
 mod report;
 mod rules;
+mod runs;
 mod shipped;
 mod stock;
 mod stores;

@@ -128,14 +128,14 @@ impl Known<'_> {
         let mut all: Vec<Fill> = members.iter().flat_map(|fills| fills.iter().cloned()).collect();
         all.sort_by_key(|fill| fill.handed);
         let window = self.treated(&all);
-        let covered: BTreeSet<i64> = members.iter().flat_map(|fills| adherence::covered(fills, &window.away)).collect();
+        let covered = adherence::any_of(&members, &window.away);
         let figures = Figures {
             pdc: adherence::covered_by_any(&members, &window),
             mpr: None,
             mpr_to_end: None,
             ..adherence::figures(&all, &window)
         };
-        let figures = Figures { runs_out: covered.last().copied(), ..figures };
+        let figures = Figures { runs_out: covered.last(), ..figures };
         let code = json!({"coding": [{"system": PRODUCTS, "code": format!("class|{class}")}], "text": class});
         let group = group(&code, &figures, &window, Vec::new());
         let used = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).flatten();

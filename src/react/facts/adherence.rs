@@ -3,7 +3,6 @@
 //! (`pdc`). After them one for each `class`, a group of ingredients of which several products are known: a day is covered when any of
 //! them is in hand, and none shifts another. Counted as `$adherence` counts.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -15,32 +14,31 @@ use crate::react::cover::Fill;
 /// How far back adherence is looked at.
 const WINDOW_DAYS: i64 = 180;
 
-pub(super) const FACT: Fact = Fact {
-    name: "adherence",
-    kinds: &[],
-    value: |ask| {
-        let mut found = Vec::new();
-        let mut classes: BTreeMap<&str, Vec<Vec<Fill>>> = BTreeMap::new();
-        for (product, fills) in ask.by_product() {
-            let groups = ask.groups(product);
-            let own = json!({"product": product, "ingredient": ingredients(product), "group": groups});
-            found.extend(counted(ask, std::slice::from_ref(fills), own));
-            for group in groups {
-                classes.entry(group).or_default().push(fills.clone());
-            }
+pub(super) const FACT: Fact =
+    Fact { name: "adherence", kinds: &[], value: |ask| ask.supplies.adherence.on(ask.today(), || told(ask)) };
+
+fn told(ask: &Ask) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut classes: BTreeMap<&str, Vec<&[Fill]>> = BTreeMap::new();
+    for (product, fills) in ask.by_product() {
+        let groups = ask.groups(product);
+        let own = json!({"product": product, "ingredient": ingredients(product), "group": groups});
+        found.extend(counted(ask, &[fills], own));
+        for group in groups {
+            classes.entry(group).or_default().push(fills);
         }
-        let several = classes.into_iter().filter(|(_, products)| products.len() > 1);
-        found.extend(several.filter_map(|(class, products)| counted(ask, &products, json!({"class": class}))));
-        found.into_iter().map(Cow::Owned).collect()
-    },
-};
+    }
+    let several = classes.into_iter().filter(|(_, products)| products.len() > 1);
+    found.extend(several.filter_map(|(class, products)| counted(ask, &products, json!({"class": class}))));
+    found
+}
 
 /// What these products together come to. A fill of days that nobody told leaves open what was covered: nothing is said then.
-fn counted(ask: &Ask, products: &[Vec<Fill>], mut found: Value) -> Option<Value> {
+fn counted(ask: &Ask, products: &[&[Fill]], mut found: Value) -> Option<Value> {
     let today = ask.today();
-    let first = products.iter().flatten().map(|fill| fill.first).min()?;
+    let first = products.iter().copied().flatten().map(|fill| fill.first).min()?;
     let window = Window { from: first.max(today - WINDOW_DAYS), to: today - 1, away: BTreeSet::new() };
-    if window.from > window.to || !products.iter().flatten().all(is_counted) {
+    if window.from > window.to || !products.iter().copied().flatten().all(is_counted) {
         return None;
     }
     let pdc = covered_by_any(products, &window)?;
