@@ -18,6 +18,8 @@ use crate::fhir::outcome::Issue;
 pub const DEPTH_MAX: usize = 64;
 /// A number may have so many characters; FHIR asks for 18 digits.
 const NUMBER_BYTES_MAX: usize = 256;
+/// Most objects of FHIR have no more members.
+const MEMBERS_USUAL: usize = 3;
 /// Names that serde_json keeps for itself.
 const PRIVATE: &str = "$serde_json::private";
 
@@ -66,7 +68,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, place: &Place<'_>, depth: usize) -> Result<Value, Stop> {
         self.enter(depth)?;
-        let mut map = Map::new();
+        let mut map = Map::with_capacity(MEMBERS_USUAL);
         if self.take(b'}') {
             return Ok(Value::Object(map));
         }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::Stored;
 
-/// So many are kept until they are heard of; of more, the oldest are let go.
+/// So many are kept until they are heard of; while there is no room, what is recorded is left to the store. They are heard of in
+/// order: of a queue that grows, the oldest are the next that somebody asks for.
 const KEPT_MAX: usize = 1_024;
 /// What is longer than this is left to the store: with the bound above, all that is kept is bounded, whoever hears of it or not.
 const BYTES_MAX: usize = 64 << 10;
@@ -35,15 +36,17 @@ impl Shelf {
     /// Keeps what a committed batch recorded.
     pub(super) fn keep(&self, recorded: Vec<(i64, Fresh)>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(recorded);
-        while kept.len() > KEPT_MAX {
-            kept.pop_first();
-        }
+        let room = KEPT_MAX.saturating_sub(kept.len());
+        kept.extend(recorded.into_iter().take(room));
     }
 
-    /// Takes what this event told of.
+    /// Takes what this event told of. What earlier events told of was heard of elsewhere, and is let go.
     pub(super) fn take(&self, event: i64) -> Option<Fresh> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&event)
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while kept.first_key_value().is_some_and(|(number, _)| *number < event) {
+            kept.pop_first();
+        }
+        kept.remove(&event)
     }
 }
 
@@ -103,12 +106,23 @@ mod tests {
     }
 
     #[test]
-    fn the_shelf_lets_the_oldest_go_and_gives_each_once() {
+    fn a_full_shelf_keeps_the_oldest_and_gives_each_once() {
         let shelf = Shelf::default();
         let one = fresh(json!({}), "{}", "");
         shelf.keep((0..).take(KEPT_MAX + 1).map(|number| (number, one.clone())).collect());
-        assert!(shelf.take(0).is_none());
-        assert!(shelf.take(1).is_some() && shelf.take(1).is_none());
+        let last = i64::try_from(KEPT_MAX).unwrap();
+        assert!(shelf.take(0).is_some() && shelf.take(0).is_none());
+        shelf.keep(vec![(last + 1, one.clone()), (last + 2, one.clone())]);
+        assert!(shelf.take(last).is_none() && shelf.take(last + 1).is_some() && shelf.take(last + 2).is_none());
+    }
+
+    #[test]
+    fn what_was_heard_of_elsewhere_takes_no_room() {
+        let shelf = Shelf::default();
+        let one = fresh(json!({}), "{}", "");
+        shelf.keep(vec![(1, one.clone()), (2, one.clone()), (4, one.clone())]);
+        assert!(shelf.take(3).is_none());
+        assert!(shelf.take(2).is_none() && shelf.take(4).is_some());
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub struct Node {
     pub invariants: Vec<u16>,
     /// One bit for each element that must be there, the first element lowest.
     pub required: u128,
-    /// Positions in `keys` by the bytes of the key.
-    sorted: Vec<u16>,
+    /// The marks of the keys with their positions in `keys`, in order.
+    marks: Vec<(u64, u16)>,
 }
 
 /// An element of a node.
@@ -93,8 +93,10 @@ impl Node {
     /// The key of this name.
     #[must_use]
     pub fn key(&'static self, name: &str) -> Option<&'static Key> {
-        let found = self.sorted.binary_search_by(|&position| self.keys[usize::from(position)].name.cmp(name)).ok()?;
-        Some(&self.keys[usize::from(self.sorted[found])])
+        let mark = mark(name);
+        let first = self.marks.partition_point(|(known, _)| *known < mark);
+        let alike = self.marks[first..].iter().take_while(|(known, _)| *known == mark);
+        alike.map(|(_, position)| &self.keys[usize::from(*position)]).find(|key| key.name == name)
     }
 
     /// The element of this FHIRPath name.
@@ -167,8 +169,8 @@ pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         for key in keys.iter_mut() {
             key.node = by_name.get(key.kind).copied().unwrap_or_default();
         }
-        node.sorted = (0..narrow(keys.len())).collect();
-        node.sorted.sort_by_key(|&position| keys[usize::from(position)].name);
+        node.marks = keys.iter().enumerate().map(|(position, key)| (mark(key.name), narrow(position))).collect();
+        node.marks.sort_unstable();
     }
     Tables { nodes, by_name, invariants, codes }
 });
@@ -199,7 +201,7 @@ fn read_node(head: &'static str) -> Node {
     };
     let invariants = numbers(fields.next().unwrap_or_default());
     let primitive = Primitive::named(name).filter(|_| flavour == Flavour::Primitive);
-    Node { name, flavour, primitive, elements: Vec::new(), keys: Vec::new(), invariants, required: 0, sorted: Vec::new() }
+    Node { name, flavour, primitive, elements: Vec::new(), keys: Vec::new(), invariants, required: 0, marks: Vec::new() }
 }
 
 fn read_element(node: &mut Node, line: &'static str) {
@@ -241,6 +243,14 @@ fn numbers(field: &str) -> Vec<u16> {
 /// Positions in our tables: a few thousand at most.
 fn narrow(position: usize) -> u16 {
     u16::try_from(position).unwrap_or(u16::MAX)
+}
+
+/// What tells most names apart without reading them whole: how they begin, how they end, how long they are.
+fn mark(name: &str) -> u64 {
+    let four = |bytes: &[u8]| bytes.iter().fold(0, |mark, byte| mark << 8 | u64::from(*byte));
+    let bytes = name.as_bytes();
+    let (begin, end) = (&bytes[..bytes.len().min(4)], &bytes[bytes.len().saturating_sub(4)..]);
+    (four(begin) << 32 | four(end)).wrapping_add((bytes.len() as u64) << 56)
 }
 
 /// A quick hash for names of our own; nothing a sender chooses is ever stored in the map.
