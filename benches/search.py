@@ -3,9 +3,10 @@
 
 For each size a new SQLite file is filled by `signa import` with 16 resources a patient (from the load data of `--data`, a folder
 with gen.py), a gateway is started on it, and the same mix of searches is asked one after the other over one connection: by
-id, patient, code, name, date, order, chain, `_has`, include, compartment, modifier, and pages. Told are p50 and p99 of each
-and of all. Ends with 1 when the p99 of all at the large size is more than twice that at the small one, or a search fails.
-Databases are kept in `--work` and used again, since filling the large one takes a while.
+id, patient, code, name, date, order, chain, `_has`, include, compartment, modifier, and pages. Each file is read once before.
+Told are p50 and p99 of each kind and of all. Ends with 1 when the p99 of all at the large size is more than twice that at the
+small one, or a search fails. Databases are kept in `--work` and used again, since filling the large one takes a while; one that
+an older program filled is brought up to date when the gateway starts.
 """
 import argparse, http.client, json, os, random, socket, subprocess, sys, tempfile, time, urllib.parse
 
@@ -76,11 +77,15 @@ def measured(patients):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    # What is measured is the program and not the disk: the system has the file in memory if there is room for it.
+    with open(path, "rb") as database:
+        while database.read(1 << 24):
+            pass
     log = open(os.path.join(chosen.work, "serve.log"), "w")
     gateway = subprocess.Popen([signa, "serve", "--auth", "off", "--listen", f"127.0.0.1:{port}", "--database", f"sqlite:{path}"], stdout=log, stderr=log)
     taken = {}
     try:
-        for _ in range(1_200):
+        for _ in range(12_000):
             try:
                 http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/health/live")
                 break

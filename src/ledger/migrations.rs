@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012_versions"),
     migration!(13, "0013_sweeps"),
     migration!(14, "0014_refusers"),
+    migration!(15, "0015_moments"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -69,6 +69,11 @@ pub(crate) async fn furnished(house: &House) {
         task_of("t1", "ada"),
         unowned,
         plan,
+        // What must have a status, and does not tell it.
+        json!({"resourceType": "Goal", "id": "g1", "description": {"text": "Walk"}, "subject": {"reference": "Organization/store-1"},
+            "_lifecycleStatus": {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}}),
+        json!({"resourceType": "Goal", "id": "g2", "description": {"text": "Run"}, "subject": {"reference": "Organization/store-1"},
+            "lifecycleStatus": "active"}),
     ];
     for resource in &resources {
         house.put(resource).await.is(201);
@@ -87,6 +92,13 @@ const FINDS: &[(&str, &[&str])] = &[
     ("Patient?gender:not=male", &["ada", "bob"]),
     ("Patient?gender:not=female", &["bob"]),
     ("Patient?gender:missing=true", &["bob"]),
+    ("Goal?lifecycle-status:not=active", &["g1"]),
+    ("Goal?lifecycle-status:not=active,proposed", &["g1"]),
+    ("Goal?lifecycle-status:not=proposed", &["g1", "g2"]),
+    ("Goal?lifecycle-status:missing=true", &["g1"]),
+    ("Goal?lifecycle-status=active", &["g2"]),
+    ("Observation?status:not=final", &[]),
+    ("Observation?status:not=amended&code=29463-7", &["w1", "w2"]),
     ("Patient?gender:missing=false", &["ada"]),
     ("Observation?code:text=weight", &["w1", "w2"]),
     ("Observation?code:text=body", &["w1", "w2"]),
@@ -101,6 +113,8 @@ const FINDS: &[(&str, &[&str])] = &[
     ("Patient?name:contains=berg", &["ada"]),
     ("Patient?name:contains=der%20b", &["ada"]),
     ("Patient?name:contains=xyz", &[]),
+    ("Patient?name:contains=n%20", &["ada"]),
+    ("Patient?name:contains=龍,berg", &["ada", "bob"]),
     ("Patient?given:exact=José", &["ada"]),
     ("Patient?given:exact=Jose", &[]),
     ("Patient?name:exact=van der Berg", &["ada"]),

@@ -45,6 +45,14 @@ impl Route {
         first.single && routes.all(|route| route.single && route.element == first.element)
     }
 
+    /// Whether the standard demands that there is something at its end.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        let (parent, name) = self.element;
+        let element = definitions::node(parent).and_then(|node| node.element(name));
+        self.hops.len() == 1 && element.is_some_and(|element| element.required)
+    }
+
     /// Hands over each value that it leads to; what is `null` or absent is passed by.
     pub fn each<'a>(&self, value: &'a Value, take: &mut impl FnMut(&'a Value)) {
         walk(value, &self.hops, take);

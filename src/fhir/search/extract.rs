@@ -8,6 +8,7 @@ use crate::fhir::path::{Context, Expression, Item};
 use super::amount::Amount;
 use super::leaf::Leaf;
 use super::table::{Parameter, ParameterKind, Plan, parameters};
+use super::word::NONE;
 
 /// What one search parameter sees of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +42,13 @@ impl Parameter {
         let mut rows = Vec::new();
         of_parameter(self, resource, &mut rows);
         rows.into_iter().map(|row| row.value).collect()
+    }
+
+    /// What its rows hold of a resource: its values, or the mark that one is missing.
+    #[must_use]
+    pub fn kept(&self, resource: &Json) -> Vec<Value> {
+        let values = self.values(resource);
+        if values.is_empty() && self.is_required { vec![Value::Word(NONE.to_owned())] } else { values }
     }
 
     /// Hands over the elements that it looks at, with how each is read.
@@ -90,7 +98,11 @@ pub fn extract(kind: &str, resource: &Json) -> Vec<Row> {
         // A composite is asked of the resource itself: its components have the rows.
         let has_rows = parameter.alias_of.is_none() && !parameter.is_column && parameter.kind != ParameterKind::Composite;
         if parameter.supported && has_rows {
+            let start = rows.len();
             of_parameter(parameter, resource, &mut rows);
+            if parameter.is_required && rows.len() == start {
+                rows.push(Row { parameter: parameter.number, value: Value::Word(NONE.to_owned()) });
+            }
         }
     }
     rows

@@ -39,5 +39,5 @@ pub use subject::Subject;
 pub use table::{Component, Parameter, ParameterKind, numbered, parameter, parameters, unsupported};
 pub use value::is_id;
 pub use word::{
-    STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,
+    NONE, STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,
 };

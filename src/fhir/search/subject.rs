@@ -54,6 +54,12 @@ impl Subject<'_> {
         numbered(self.kind, number).map(|parameter| parameter.values(self.value)).unwrap_or_default()
     }
 
+    /// What the rows of one of its parameters hold.
+    #[must_use]
+    pub fn kept(&self, number: u32) -> Vec<Value> {
+        numbered(self.kind, number).map(|parameter| parameter.kept(self.value)).unwrap_or_default()
+    }
+
     fn falls(&self, any: &[When], found: Span) -> bool {
         any.iter().any(|when| when.holds(found, self.now))
     }

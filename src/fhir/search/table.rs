@@ -58,6 +58,11 @@ pub struct Parameter {
     pub is_systemless: bool,
     /// Whether a resource has one value of it at most.
     pub is_single: bool,
+    /// Whether it is a token that every resource of the type must have. One without it has the row [`NONE`] instead, so that
+    /// the rows of a parameter like this lead to all resources.
+    ///
+    /// [`NONE`]: super::NONE
+    pub is_required: bool,
     /// The parameter whose rows it shares; a query asks that one with [`Self::targets`] as types.
     pub alias_of: Option<u32>,
     /// The parameters that a composite joins.
@@ -189,6 +194,8 @@ fn parameter_of(kind: &'static str, line: &Line) -> Parameter {
     let is_column = matches!(line.code, "_id" | "_lastUpdated");
     let plan = if is_column { Plan::None } else { plan(kind, line) };
     let is_single = matches!(&plan, Plan::Routes(routes) if Route::are_single(routes.iter().map(|(route, _)| route)));
+    let is_required = line.kind == ParameterKind::Token
+        && matches!(&plan, Plan::Routes(routes) if routes.iter().any(|(route, _)| route.is_required()));
     let is_systemless = matches!(&plan, Plan::Routes(routes) if routes.iter().all(|(_, leaf)| leaf.is_systemless()));
     Parameter {
         code: line.code,
@@ -199,6 +206,7 @@ fn parameter_of(kind: &'static str, line: &Line) -> Parameter {
         supported: is_column || !matches!(plan, Plan::None),
         is_column,
         is_single,
+        is_required,
         is_systemless: is_systemless && line.kind == ParameterKind::Token,
         alias_of: None,
         components: line.components.split(';').filter_map(|part| part.split_once('=')).map(component).collect(),

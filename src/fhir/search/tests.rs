@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::Plan;
 use super::{
-    Amount, COMPARTMENTS, Parameter, Value, code_range, compartment, extract, identifier_reference, parameter, parameters, token,
-    unsupported, within,
+    Amount, COMPARTMENTS, NONE, Parameter, Value, code_range, compartment, extract, identifier_reference, parameter, parameters,
+    token, unsupported, within,
 };
 use crate::fhir::definitions;
 use crate::fhir::path::Expression;
@@ -86,6 +86,29 @@ fn only_these_parameters_cannot_be_searched_by() {
     assert!(parameter("Task", "banana").is_none());
     assert!(parameters("Banana").is_empty());
     assert!(extract("Banana", &json!({})).is_empty());
+}
+
+/// A token that every resource of the type must have leaves a mark where it is missing; others leave nothing.
+#[test]
+fn what_must_be_there_is_marked_where_it_is_not() {
+    let unsaid = json!({"resourceType": "Observation", "_status": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}});
+    assert_eq!(words(&unsaid, "status"), [NONE]);
+    assert_eq!(words(&unsaid, "code"), [NONE]);
+    assert_eq!(words(&unsaid, "category"), Vec::<String>::new());
+    let said = json!({"resourceType": "Observation", "status": "final"});
+    assert_eq!(words(&said, "status"), ["final|"]);
+    assert!(of("Observation", "status").values(&unsaid).is_empty());
+    for (kind, code, is_required) in [
+        ("Task", "status", true),
+        ("Encounter", "class", true),
+        ("Condition", "clinical-status", false),
+        ("Patient", "gender", false),
+        ("Observation", "combo-code", true),
+        ("Observation", "subject", false),
+        ("Patient", "link", false),
+    ] {
+        assert_eq!(of(kind, code).is_required, is_required, "{kind}.{code}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! | reference by identifier | `#id\|value\|h` | the same |
 //! | string | lower case, without accents | the range of the prefix |
 //! | uri | as it is | the same |
+//! | a required token that is not there | [`NONE`] | `:not` |
 //!
 //! `h` is the hash of the system, empty where there is none.
 
@@ -20,6 +21,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+/// The word of a resource that has no value for a parameter that it must have; no value makes it.
+pub const NONE: &str = "";
 
 /// How many characters of a string are kept.
 pub const STRING_MAX: usize = 100;

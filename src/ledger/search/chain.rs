@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::asker::Asker;
 use super::page::{EXAMINED_MAX, prepare};
-use super::test::Form;
-use super::walk::{Ground, Met};
+use super::test::{Form, Test};
+use super::walk::{Ground, Met, Way};
 use super::way::choose;
 use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
 use crate::fhir::search::{Value, numbered};
@@ -16,8 +16,8 @@ use crate::ledger::{Error, Scope, Stored};
 pub(super) const ON_THE_WAY_MAX: usize = 1_000;
 /// Resources that may be met at each step of chains that are followed from candidates.
 const FORWARD_MAX: usize = 5_000;
-/// Ids that are asked for at once.
-const AT_ONCE_MAX: usize = 256;
+/// Ids that are asked for at once, and candidates that chains are followed from at once.
+pub(super) const AT_ONCE_MAX: usize = 256;
 
 const TOO_MANY: Error =
     Error::TooCostly("A chain leads over too many resources: narrow the search by a parameter of its own type.");
@@ -84,7 +84,7 @@ async fn backward(
 ) -> Result<Option<Criterion>, Error> {
     let mut wanted = chain.last.clone();
     for (index, hop) in chain.hops.iter().enumerate().rev() {
-        let Some(found) = collect(asker, scope, hop.kind(), &wanted, now, ON_THE_WAY_MAX).await? else { return Ok(None) };
+        let Some(found) = few(asker, scope, hop.kind(), &wanted, now).await? else { return Ok(None) };
         let before = if index == 0 { kind } else { chain.hops.get(index - 1).map_or(kind, |hop| hop.kind()) };
         wanted = vec![match hop {
             Hop::To { parameter, kind } => {
@@ -114,59 +114,84 @@ fn referred(stored: &Stored, parameter: u32, kind: &str) -> Vec<String> {
     parameter.values(&stored.value()).into_iter().filter_map(id).collect()
 }
 
-/// All resources of a type that meet criteria without chains; `None` if they are more than a bound, or lie too deep.
-async fn collect(
+/// The resources of a type that meet criteria without chains; `None` if they are not few. Where an index tells all of it, its rows
+/// are counted before a resource is read.
+async fn few(
     asker: &mut impl Asker,
     scope: &Scope,
     kind: &str,
     criteria: &[Criterion],
     now: i64,
-    bound: usize,
 ) -> Result<Option<Vec<Stored>>, Error> {
     let Some(tests) = prepare(asker, scope, criteria, false).await? else { return Ok(Some(Vec::new())) };
     let ground = Ground { scope, kind, tests: &tests, now };
-    let named = choose(asker, &ground).await?;
-    let (mut found, mut spot, mut examined, mut depth) = (Vec::new(), None, 0, 128);
+    let way = choose(asker, &ground).await?.way;
+    let is_told = matches!(
+        (tests.as_slice(), &way),
+        (
+            [Test { form: Form::Words(_) | Form::Dates { .. } | Form::Updated(_), .. }],
+            Way::Words { .. } | Way::Dates { .. } | Way::Updated { .. }
+        )
+    );
+    if is_told && way.count(asker, &ground, ON_THE_WAY_MAX + 1).await? > ON_THE_WAY_MAX {
+        return Ok(None);
+    }
+    collect(asker, &ground, &way, ON_THE_WAY_MAX, &mut 0).await
+}
+
+/// All resources on a way that pass; `None` if they are more than a bound, or lie too deep.
+async fn collect(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    way: &Way,
+    bound: usize,
+    examined: &mut usize,
+) -> Result<Option<Vec<Stored>>, Error> {
+    let (mut found, mut spot, mut depth, start) = (Vec::new(), None, 128, *examined);
     loop {
-        let step = named.way.step(asker, &ground, spot.as_ref(), depth).await?;
-        examined += step.examined.max(1);
+        let step = way.step(asker, ground, spot.as_ref(), depth).await?;
+        *examined += step.examined.max(1);
         found.extend(step.met.into_iter().map(|met| met.stored));
         if found.len() > bound {
             return Ok(None);
         }
         match step.end {
             None => return Ok(Some(found)),
-            Some(_) if examined >= EXAMINED_MAX => return Ok(None),
+            Some(_) if *examined - start >= EXAMINED_MAX => return Ok(None),
             end => spot = end,
         }
         depth = (depth * 4).min(bound + 1);
     }
 }
 
-/// Of what was met, what passes the chains that could not be turned into words.
-pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, mut met: Vec<Met>) -> Result<Vec<Met>, Error> {
+/// Of what was met, what passes the chains that could not be turned into words; with how many rows were looked at for it.
+pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, mut met: Vec<Met>) -> Result<(Vec<Met>, usize), Error> {
+    let mut examined = 0;
     for test in ground.tests {
         let Form::Chains(chains) = &test.form else { continue };
         let mut passed = BTreeSet::new();
         for chain in chains {
-            let start = met.iter().map(|one| one.stored.clone()).filter(|stored| !passed.contains(&stored.number)).collect();
-            passed.extend(forward(asker, ground, chain, start).await?);
+            let start: Vec<&Stored> = met.iter().map(|one| &one.stored).filter(|one| !passed.contains(&one.number)).collect();
+            for some in start.chunks(AT_ONCE_MAX) {
+                passed.extend(forward(asker, ground, chain, some, &mut examined).await?);
+            }
         }
         met.retain(|one| passed.contains(&one.stored.number));
     }
-    Ok(met)
+    Ok((met, examined))
 }
 
 /// The numbers of those from which a chain leads to something.
-async fn forward(asker: &mut impl Asker, ground: &Ground<'_>, chain: &Chain, start: Vec<Stored>) -> Result<BTreeSet<i64>, Error> {
+async fn forward(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    chain: &Chain,
+    start: &[&Stored],
+    examined: &mut usize,
+) -> Result<BTreeSet<i64>, Error> {
     // Where each path stands, with the numbers of the candidates that it comes from.
-    let mut front: Vec<(Stored, BTreeSet<i64>)> = start
-        .into_iter()
-        .map(|stored| {
-            let number = stored.number;
-            (stored, BTreeSet::from([number]))
-        })
-        .collect();
+    let mut front: Vec<(Stored, BTreeSet<i64>)> =
+        start.iter().map(|stored| ((*stored).clone(), BTreeSet::from([stored.number]))).collect();
     for (index, hop) in chain.hops.iter().enumerate() {
         let last: &[Criterion] = if index + 1 == chain.hops.len() { &chain.last } else { &[] };
         let mut wanted: HashMap<String, BTreeSet<i64>> = HashMap::new();
@@ -190,8 +215,10 @@ async fn forward(asker: &mut impl Asker, ground: &Ground<'_>, chain: &Chain, sta
                 }
             };
             let criteria: Vec<Criterion> = std::iter::once(first).chain(last.iter().cloned()).collect();
-            let found = collect(asker, ground.scope, hop.kind(), &criteria, ground.now, FORWARD_MAX).await?.ok_or(TOO_MANY)?;
-            for stored in found {
+            let Some(tests) = prepare(asker, ground.scope, &criteria, false).await? else { continue };
+            let there = Ground { kind: hop.kind(), tests: &tests, ..*ground };
+            let way = choose(asker, &there).await?.way;
+            for stored in collect(asker, &there, &way, FORWARD_MAX, examined).await?.ok_or(TOO_MANY)? {
                 let origins = match hop {
                     Hop::To { .. } => wanted.get(&stored.id).cloned().unwrap_or_default(),
                     Hop::From { parameter, .. } => {

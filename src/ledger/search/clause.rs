@@ -112,38 +112,26 @@ impl Sql {
     }
 }
 
-/// A pattern of `LIKE` for what stands between `before` and `after`, whatever it holds; its escape is a backslash.
-pub(super) fn pattern(before: &str, text: &str, after: &str) -> String {
-    let mut pattern = String::from(before);
-    for letter in text.chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push_str(after);
-    pattern
-}
+/// A stamp is a span of one millisecond: none of them is longer.
+pub(super) const STAMP: i64 = 0;
 
-/// The range of `low` in which spans of this width can satisfy a comparison: what the index is asked for.
-pub(super) fn low_range(when: &When, wide: i64, now: i64) -> (i64, i64) {
-    let slack = match wide {
-        0 => 86_400_000,
-        1 => 366 * 86_400_000,
-        _ => i64::MAX,
-    };
+/// The range of `low` in which spans so much longer than a millisecond, at most, can satisfy a comparison: what the index is
+/// asked for.
+pub(super) fn low_range(when: &When, slack: i64, now: i64) -> (i64, i64) {
     let asked = when.span;
+    // What ends behind a moment begins so much before it at most.
+    let ends_behind = |moment: i64| moment.saturating_sub(slack);
     match when.compare {
         Compare::Equal => (asked.low, asked.high),
         Compare::NotEqual => (i64::MIN, i64::MAX),
-        Compare::Greater => (asked.high.saturating_sub(slack), i64::MAX),
-        Compare::GreaterOrEqual => (asked.low.saturating_sub(slack), i64::MAX),
+        Compare::Greater => (ends_behind(asked.high), i64::MAX),
+        Compare::GreaterOrEqual => (ends_behind(asked.high).min(asked.low), i64::MAX),
         Compare::Less | Compare::EndsBefore => (i64::MIN, asked.low),
         Compare::LessOrEqual => (i64::MIN, asked.high),
         Compare::StartsAfter => (asked.high, i64::MAX),
         Compare::Approximately => {
             let near = (now - asked.low).abs() / 10;
-            (asked.low.saturating_sub(near).saturating_sub(slack), asked.high.saturating_add(near))
+            (ends_behind(asked.low.saturating_sub(near)), asked.high.saturating_add(near))
         }
     }
 }
@@ -163,7 +151,52 @@ pub(super) fn amount_range(much: &Much, wide: i64) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{WIDTHS, width};
     use super::*;
+    use crate::fhir::time::Span;
+
+    const DAY: i64 = 86_400_000;
+
+    fn asked(compare: Compare, low: i64, high: i64) -> When {
+        When { compare, span: Span { low, high } }
+    }
+
+    /// What satisfies a comparison lies in the range of the index, whatever its width.
+    #[test]
+    fn a_range_leaves_out_nothing_that_is_meant() {
+        use Compare::{Approximately, EndsBefore, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual, StartsAfter};
+        let all = [Equal, NotEqual, Greater, Less, GreaterOrEqual, LessOrEqual, StartsAfter, EndsBefore, Approximately];
+        let mut tried = 0;
+        for compare in all {
+            for (low, high) in [(0, 1), (0, 1_000), (0, DAY), (0, 31 * DAY)] {
+                let when = asked(compare, low, high);
+                for length in [1, 999, 1_000, 1_001, DAY - 1, DAY, DAY + 1, 366 * DAY, 367 * DAY] {
+                    for at in [low - length, low, high - length, high, high - DAY, low - DAY] {
+                        for from in at - 2..=at + 2 {
+                            let found = Span { low: from, high: from + length };
+                            let slack = WIDTHS.iter().find(|(wide, _)| *wide == width(found.low, found.high)).unwrap().1;
+                            let (first, end) = low_range(&when, slack, DAY);
+                            let lies = first <= from && (from < end || end == i64::MAX);
+                            assert!(lies || !when.holds(found, DAY), "{compare:?} {low}..{high}: {from}+{length}");
+                            tried += usize::from(when.holds(found, DAY));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(tried > 1_000, "{tried}");
+    }
+
+    /// And it begins as late as it can: with the day itself for days, with the moment itself for stamps.
+    #[test]
+    fn a_range_begins_with_what_is_asked() {
+        let (day, moment) = (asked(Compare::GreaterOrEqual, DAY, 2 * DAY), asked(Compare::GreaterOrEqual, DAY, DAY + 1));
+        assert_eq!(low_range(&day, DAY - 1, 0).0, DAY);
+        assert_eq!(low_range(&asked(Compare::Greater, DAY, 2 * DAY), DAY - 1, 0).0, DAY + 1);
+        assert_eq!(low_range(&moment, STAMP, 0).0, DAY);
+        assert_eq!(low_range(&asked(Compare::Greater, DAY, DAY + 1), STAMP, 0).0, DAY + 1);
+        assert_eq!(low_range(&moment, 999, 0).0, DAY + 1 - 999);
+    }
 
     #[test]
     fn a_statement_binds_a_bounded_number_of_values() {

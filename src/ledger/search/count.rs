@@ -7,7 +7,7 @@ use super::filter::Filters;
 use super::page::prepare;
 use super::test::Form;
 use super::walk::{Ground, Mark, Spot, Way};
-use super::way::choose;
+use super::way::{all_of_kind, choose};
 use crate::fhir::search::query::Query;
 use crate::ledger::{Error, Scope};
 
@@ -26,7 +26,14 @@ pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, 
     let named = choose(asker, &ground).await?;
     let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
     let one_lane = matches!(&named.way, Way::Words { exact, .. } if exact.len() == 1) || matches!(named.way, Way::Ids { .. });
-    if looks || !one_lane { looked_at(asker, &ground, &named.way).await } else { counted(asker, &ground, &named.way).await }
+    if !looks && one_lane {
+        return counted(asker, &ground, &named.way).await;
+    }
+    // What is too much to be looked at is counted over all of the type, if indexes tell all of it.
+    if !looks && named.way.count(asker, &ground, LOOKED_AT_MAX).await? >= LOOKED_AT_MAX {
+        return counted(asker, &ground, &all_of_kind().way).await;
+    }
+    looked_at(asker, &ground, &named.way).await
 }
 
 /// One lane, counted by the database step by step.
@@ -44,8 +51,8 @@ async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Resu
         way.write(&mut sql, ground, spot.as_ref(), STEP);
         sql.push(") d");
         if !alone {
-            sql.push(" LEFT JOIN resources r ON r.number = d.number AND r.deleted = 0");
-            Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, ground.tests, way.test());
+            let filters = Filters { tenant: &ground.scope.tenant, now: ground.now };
+            filters.join(&mut sql, &way.asked(ground.tests), |_| {});
         }
         let mut rows = asker.rows(&sql.text, &sql.cells()?).await?;
         let Some(row) = rows.first_mut() else { return Ok(Some(total)) };
@@ -70,7 +77,9 @@ async fn looked_at(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Re
     while examined < LOOKED_AT_MAX {
         let step = way.step(asker, ground, spot.as_ref(), 1_024).await?;
         examined += step.examined.max(1);
-        total += chain::keep(asker, ground, step.met).await?.len();
+        let (met, looked) = chain::keep(asker, ground, step.met).await?;
+        examined += looked;
+        total += met.len();
         match step.end {
             Some(end) => spot = Some(end),
             None => return Ok(i64::try_from(total).ok()),

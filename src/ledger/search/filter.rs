@@ -1,7 +1,7 @@
 //! The conditions that a row led to by one criterion must meet for the others: each asked by its own key.
 
 use super::clause::Sql;
-use super::test::{Exact, Form, Test};
+use super::test::{Exact, Form};
 use crate::fhir::search::query::When;
 
 /// What every condition needs to know.
@@ -11,13 +11,21 @@ pub(super) struct Filters<'a> {
 }
 
 impl Filters<'_> {
-    /// Adds the conditions of all tests but one for the row `d` and its resource `r`; those that only the resource itself
-    /// shows add none.
-    pub(super) fn add(&self, sql: &mut Sql, tests: &[Test], but: Option<usize>) {
-        for (index, test) in tests.iter().enumerate() {
-            if but != Some(index) {
-                self.one(sql, &test.form);
-            }
+    /// Joins the resource `r` of each row `d` of which all of this holds; what only the resource itself shows adds nothing.
+    /// What an index tells of the row is asked first, and only who passes that is read.
+    pub(super) fn join(&self, sql: &mut Sql, asked: &[&Form], narrow: impl FnOnce(&mut Sql)) {
+        let (of_resource, of_row): (Vec<&Form>, Vec<&Form>) = asked.iter().copied().partition(|form| is_of_resource(form));
+        sql.push(" LEFT JOIN resources r ON r.number = CASE WHEN d.number > 0");
+        narrow(sql);
+        self.add(sql, &of_row);
+        sql.push(" THEN d.number END AND r.deleted = 0");
+        self.add(sql, &of_resource);
+    }
+
+    /// Adds these conditions for the row `d` and its resource `r`.
+    pub(super) fn add(&self, sql: &mut Sql, asked: &[&Form]) {
+        for form in asked {
+            self.one(sql, form);
         }
     }
 
@@ -73,5 +81,14 @@ impl Filters<'_> {
         for (index, when) in any.iter().enumerate() {
             sql.push(if index > 0 { " OR " } else { "" }).compare(low, high, when, self.now);
         }
+    }
+}
+
+/// Whether a condition is about the row of the resource itself.
+fn is_of_resource(form: &Form) -> bool {
+    match form {
+        Form::Id(_) | Form::Updated(_) => true,
+        Form::Words(exact) | Form::NoWords(exact) => !exact.ids.is_empty(),
+        Form::Dates { .. } | Form::Look | Form::Chains(_) => false,
     }
 }

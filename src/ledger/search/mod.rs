@@ -6,10 +6,14 @@ mod chain;
 mod clause;
 mod count;
 mod filter;
+#[cfg(test)]
+mod flat;
 pub(super) mod include;
+mod lane;
 mod order;
 mod page;
 pub(super) mod rebuild;
+mod scan;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -65,7 +69,8 @@ const SAME_FACT: &str = "SELECT COALESCE(MIN(r.fact), 0) FROM words w JOIN resou
     JOIN people p ON p.tenant = r.tenant AND p.person = r.person
     WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3 AND p.survivor = $4";
 
-const DAY: i64 = 86_400_000;
+const SECOND: i64 = 1_000;
+const DAY: i64 = 24 * 3_600 * SECOND;
 
 /// The search rows of a resource.
 #[must_use]
@@ -91,9 +96,14 @@ pub(super) fn lines_of(stored: &Stored) -> Vec<Line> {
     lines(&stored.kind, &stored.value())
 }
 
-/// How wide a span is, as the index has it: 0 up to a day, 1 up to 366 days, 2 longer.
+/// How wide spans are, as the index has it, each with how much longer than a millisecond they can be: a second, a day, 366 days,
+/// more than that.
+const WIDTHS: [(i64, i64); 4] = [(3, SECOND - 1), (0, DAY - 1), (1, 366 * DAY - 1), (2, i64::MAX)];
+
+/// How wide a span is, as the index has it.
 pub(super) fn width(low: i64, high: i64) -> i64 {
     match high.saturating_sub(low) {
+        width if width <= SECOND => 3,
         width if width <= DAY => 0,
         width if width <= 366 * DAY => 1,
         _ => 2,

@@ -20,7 +20,7 @@ use crate::ledger::{Error, Stored};
 /// Up to so many candidates are sorted; beyond, the index of the order is walked.
 const SORTED_MAX: usize = 4_096;
 /// Rows that are read at once when candidates are gathered.
-const GATHERED_AT_ONCE: usize = 512;
+const GATHERED_AT_ONCE: usize = 1_024;
 
 /// The matches after a cursor, in the order of the keys.
 pub(super) async fn sorted(
@@ -126,7 +126,7 @@ async fn dated(
         };
         way.write(&mut sql, ground, None, SORTED_MAX);
         sql.push(") l) d JOIN resources r ON r.number = d.number AND r.deleted = 0");
-        Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, ground.tests, way.test());
+        Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, &way.asked(ground.tests));
         sql.push(" WHERE ").push(column).push(" <> ").int(last);
         if let Some(after) = after {
             sql.push(" AND (").push(column).push(", d.number) ").push(if key.descending { "< (" } else { "> (" });
@@ -186,7 +186,7 @@ async fn gathered(
     let mut spot = None;
     loop {
         let step = way.step(asker, ground, spot.as_ref(), GATHERED_AT_ONCE).await?;
-        for met in chain::keep(asker, ground, step.met).await? {
+        for met in chain::keep(asker, ground, step.met).await?.0 {
             let value = met.stored.value();
             let subject = subject(ground, &met.stored, &value);
             let keys = keys.iter().map(|key| mark(&subject, *key)).collect();

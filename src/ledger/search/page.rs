@@ -21,8 +21,10 @@ const SURE_WRITING_MAX: usize = 2_000;
 const TOO_MANY: Error = Error::TooCostly(
     "To answer these criteria too many resources would have to be looked at; name an identifier, or a subject with few.",
 );
-/// Rows of a lane that one statement reads, at most.
+/// Rows that one statement reads, at most.
 const DEPTH_MAX: usize = 2_048;
+/// And at least, where some of them may fail.
+const DEPTH_MIN: usize = 32;
 
 /// A page of an answer.
 #[derive(Debug, Clone)]
@@ -232,11 +234,16 @@ async fn along(
 ) -> Result<Option<Spot>, Error> {
     // A single test that leads the way needs no row more than the page has.
     let is_plain = ground.tests.len() <= 1 && !ground.tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
-    let mut depth = if is_plain { limit } else { (limit * 2).clamp(32, DEPTH_MAX) };
+    let is_chained = ground.tests.iter().any(|test| matches!(test.form, Form::Chains(_)));
+    let depth_max = if is_chained { chain::AT_ONCE_MAX } else { DEPTH_MAX };
+    let mut depth = if is_plain { limit } else { (limit * 2).clamp(DEPTH_MIN, DEPTH_MAX) };
+    let (start, mut looked) = (rows.len(), 0);
     while rows.len() < limit {
         let step = stage.way.step(asker, ground, spot.as_ref(), depth.min((*left).max(1))).await?;
         *left = left.saturating_sub(step.examined.max(1));
-        let met = chain::keep(asker, ground, step.met).await?;
+        looked += step.examined;
+        let (met, examined) = chain::keep(asker, ground, step.met).await?;
+        *left = left.saturating_sub(examined);
         for Met { stored, spot } in met {
             if rows.len() == limit {
                 return Ok(None);
@@ -251,7 +258,9 @@ async fn along(
         if *left == 0 && rows.len() < limit {
             return Ok(spot);
         }
-        depth = (depth * 4).min(DEPTH_MAX);
+        // As many as are likely to hold what the page still lacks, and a few for luck.
+        let likely = (limit - rows.len()) * looked / (rows.len() - start).max(1) + DEPTH_MIN;
+        depth = likely.min(depth * 4).min(depth_max);
     }
     Ok(None)
 }

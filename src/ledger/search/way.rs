@@ -1,7 +1,7 @@
 //! Which way a search goes: by the criterion with the fewest rows, counted up to a small bound.
 
 use super::asker::Asker;
-use super::test::{Form, Test};
+use super::test::{Exact, Form, Test};
 use super::walk::{Ground, LANES_MAX, Way};
 use crate::fhir::search::numbered;
 use crate::fhir::search::query::{Criterion, When, Word};
@@ -36,11 +36,11 @@ pub(super) async fn choose(asker: &mut impl Asker, ground: &Ground<'_>) -> Resul
     let mut best = (usize::MAX, 0);
     for (at, named) in ways.iter().enumerate() {
         let rows = match &named.way {
-            // Only a part of these can be counted, and none of a range that is walked as a whole.
+            // Only a part of these can be counted, and none of what is told by a look at each word.
             Way::Many { words, .. } if words.len() > LANES_MAX => {
                 named.way.count(asker, ground, COUNTED_MAX).await?.max(COUNTED_MAX - 2)
             }
-            Way::Range { any, .. } if any.iter().any(|word| matches!(word, Word::Ends(_) | Word::Holds(_))) => COUNTED_MAX - 1,
+            Way::Scan { .. } => COUNTED_MAX - 1,
             way => way.count(asker, ground, COUNTED_MAX).await?,
         };
         if rows < best.0 {
@@ -70,7 +70,7 @@ pub(super) fn again(ground: &Ground<'_>, name: &str) -> Option<Named> {
         },
         "m" => many(index, test)?,
         "r" => match &test.criterion {
-            Criterion::Word { parameter, any } => Way::Range { test: index, parameter: *parameter, any: any.clone() },
+            Criterion::Word { parameter, any } => range(index, *parameter, any),
             _ => return None,
         },
         _ => {
@@ -87,6 +87,7 @@ fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
     let (letter, way) = match (&test.form, &test.criterion) {
         (Form::Words(exact), _) if exact.len() <= LANES_MAX => ("w", Way::Words { test: index, exact: exact.clone() }),
         (Form::Words(_), _) => ("m", many(index, test)?),
+        (Form::NoWords(exact), _) => ("o", others(ground, index, exact)?),
         (Form::Id(ids), _) => ("x", Way::Ids { ids: ids.clone(), descending: false }),
         (Form::Dates { parameter, any }, _) => match any.as_slice() {
             [when] => ("d", Way::Dates { parameter: *parameter, whens: whens(ground, *parameter, *when), descending: true }),
@@ -95,7 +96,7 @@ fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
         (Form::Updated(any), _) if any.len() == 1 => ("u", Way::Updated { whens: updated(ground), descending: false }),
         (Form::Look, Criterion::Word { parameter, any }) => match many(index, test) {
             Some(way) => ("m", way),
-            None if any.len() <= LANES_MAX => ("r", Way::Range { test: index, parameter: *parameter, any: any.clone() }),
+            None if any.len() <= LANES_MAX => ("r", range(index, *parameter, any)),
             None => return None,
         },
         (Form::Look, Criterion::Amount { parameter, any }) => match any.as_slice() {
@@ -105,6 +106,31 @@ fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
         _ => return None,
     };
     Some(Named { way, name: format!("{letter}{index}") })
+}
+
+/// All words but these: where a resource has a row in any case, nobody is left out.
+fn others(ground: &Ground<'_>, test: usize, exact: &Exact) -> Option<Way> {
+    let [(parameter, words)] = exact.words.as_slice() else { return None };
+    let is_complete = exact.ids.is_empty() && numbered(ground.kind, *parameter)?.is_required;
+    if !is_complete || words.len() >= LANES_MAX {
+        return None;
+    }
+    let (mut any, mut low) = (Vec::with_capacity(words.len() + 1), String::new());
+    for word in words {
+        any.push(Word::Between { low, high: word.clone() });
+        low = format!("{word}\u{1}");
+    }
+    any.push(Word::Between { low, high: char::MAX.to_string() });
+    Some(Way::Range { test, parameter: *parameter, any })
+}
+
+/// Words that lie in ranges, or are told by a look at each.
+fn range(test: usize, parameter: u32, any: &[Word]) -> Way {
+    let any = any.to_vec();
+    if any.iter().any(|word| matches!(word, Word::Ends(_) | Word::Holds(_))) {
+        return Way::Scan { test, parameter, any, stretches: Vec::new() };
+    }
+    Way::Range { test, parameter, any }
 }
 
 /// The words of a test, one after the other; `None` if they are not known one by one or of several parameters.
