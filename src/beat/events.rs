@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::{Beat, EVENTS_MAX, RETRIES_MAX, WAITING_MAX};
-use crate::flow::{self, Derived, Output, Refused};
+use super::{Beat, EVENTS_MAX, RETRIES_MAX, WAITING_MAX, asked};
+use crate::flow::{self, Derived, Output, Refused, Seen};
 use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
@@ -60,6 +60,14 @@ pub(super) struct Question {
     pub(super) occasion: Occasion,
     pub(super) depth: u8,
     pub(super) marks: Vec<Mark>,
+    /// When the first and the last of what was heard were learned.
+    pub(super) learned: (i64, i64),
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self { occasion: Occasion::Heard(Vec::new()), depth: 0, marks: Vec::new(), learned: (0, 0) }
+    }
 }
 
 /// The events of one person.
@@ -132,7 +140,8 @@ impl Beat {
         let mut marks: BTreeMap<Arc<str>, Vec<Vec<Mark>>> = BTreeMap::new();
         let mut stories: ByPerson = BTreeMap::new();
         for ((tenant, person), claimed) in people {
-            let story = self.needs_story(&tenant, person, &claimed).await?;
+            // What is heard of somebody who waits already is decided on with what waits.
+            let story = self.waits(&tenant, person) || self.needs_story(&tenant, person, &claimed).await?;
             self.meet(&tenant);
             let sheets = marks.entry(Arc::clone(&tenant)).or_default();
             for claimed in &claimed {
@@ -208,8 +217,8 @@ impl Beat {
             for ((tenant, person), mut claimed) in people {
                 let scope = Scope { tenant };
                 let question = self.question(&mut claimed).await?;
-                let story = self.story(&scope, person, &question.occasion).await?;
-                read.push((scope, person, claimed, question, story));
+                let told = self.story(&scope, person, &question.occasion).await?;
+                read.push((scope, person, claimed, question, told));
             }
             Ok(())
         };
@@ -217,8 +226,8 @@ impl Beat {
             return vec![Err(error)];
         }
         stream::iter(read)
-            .map(|(scope, person, claimed, question, story)| async move {
-                self.decide_heard(&scope, person, claimed, question, story).await
+            .map(|(scope, person, claimed, question, told)| async move {
+                self.decide_heard(&scope, person, claimed, question, told).await
             })
             .buffer_unordered(STORIES_AT_ONCE)
             .collect()
@@ -307,6 +316,11 @@ impl Beat {
         Ok(())
     }
 
+    fn waits(&self, tenant: &Arc<str>, person: Person) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.people.contains_key(&(Arc::clone(tenant), person))
+    }
+
     async fn needs_story(&self, tenant: &Arc<str>, person: Person, claimed: &[Claimed]) -> Result<bool, Error> {
         if person == Person::NOBODY || claimed.iter().all(|claimed| claimed.concern == Concern::Nothing) {
             return Ok(false);
@@ -328,9 +342,9 @@ impl Beat {
         person: Person,
         claimed: Vec<Claimed>,
         question: Question,
-        story: Story,
+        told: (Story, Seen),
     ) -> Result<(), Error> {
-        if self.decide(scope, person, &question, Some(story)).await? {
+        if self.decide(scope, person, &question, Some(told)).await? {
             return Ok(());
         }
         // One of them may be at fault: alone, it cannot take the others with it.
@@ -349,6 +363,7 @@ impl Beat {
         let marks: Vec<Mark> = claimed.iter().map(|claimed| Mark::Settled { event: claimed.event.number }).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
         let mut heard = Vec::with_capacity(claimed.len());
+        let mut learned: Option<(i64, i64)> = None;
         for Claimed { event, concern, resource, .. } in claimed {
             if *concern == Concern::Nothing {
                 continue;
@@ -358,10 +373,11 @@ impl Beat {
                 None => self.resource_of(event, None).await?,
             };
             if let Some(resource) = resource {
+                learned = Some((learned.map_or(event.learned, |(first, _)| first), event.learned));
                 heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });
             }
         }
-        Ok(Question { occasion: Occasion::Heard(heard), depth, marks })
+        Ok(Question { occasion: Occasion::Heard(heard), depth, marks, learned: learned.unwrap_or_default() })
     }
 
     /// Decides on a question, over the story that was read for it or one that is read now, and records what came of it; anew when
@@ -371,17 +387,18 @@ impl Beat {
         scope: &Scope,
         person: Person,
         question: &Question,
-        mut read: Option<Story>,
+        mut read: Option<(Story, Seen)>,
     ) -> Result<bool, Error> {
-        let Question { occasion, depth, marks } = question;
+        let Question { occasion, depth, marks, .. } = question;
         let (mut halts, mut stopped, mut tries) = (Vec::new(), BTreeSet::new(), 0);
         while tries < RETRIES_MAX {
-            let mut story = match read.take() {
-                Some(story) => story,
+            let (mut story, seen) = match read.take() {
+                Some(told) => told,
                 None => self.ledger().together(self.story(scope, person, occasion)).await?,
             };
             story.halts.clone_from(&halts);
-            let Some(reaction) = self.reaction(&story, occasion) else { return Ok(false) };
+            let Some(mut reaction) = self.reaction(&story, occasion) else { return Ok(false) };
+            reaction.marks.extend(asked::turn(question, &story, seen, &reaction));
             match self.flow.record_derived(derived(scope, person, depth + 1, marks, reaction)).await {
                 Ok(recorded) => {
                     self.tell(scope, recorded);

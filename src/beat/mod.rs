@@ -3,6 +3,7 @@
 //! It wakes on a commit and at the next due time. What it does is in the store before and after, so a crash at any moment loses
 //! nothing: an event is settled in the same unit as everything that came of it.
 
+mod asked;
 mod dues;
 mod events;
 mod fault;

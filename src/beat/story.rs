@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Beat;
-use crate::flow::Teller;
+use crate::flow::{Seen, Teller};
 use crate::ledger::{Error, Person, Scope};
 use crate::react::{Occasion, Story};
 
@@ -21,7 +21,7 @@ impl Beat {
     }
 
     /// The story of a person, as far as the rules want it for this occasion.
-    pub(super) async fn story(&self, scope: &Scope, person: Person, occasion: &Occasion) -> Result<Story, Error> {
+    pub(super) async fn story(&self, scope: &Scope, person: Person, occasion: &Occasion) -> Result<(Story, Seen), Error> {
         let heard = match occasion {
             Occasion::Heard(events) => events.as_slice(),
             Occasion::Due(_) | Occasion::Called(_) => &[],
@@ -29,6 +29,6 @@ impl Beat {
         // What is due is perhaps decided on, too.
         let dues = self.ledger().dues(scope, person).await?;
         let wants = self.flow.rules.of(&scope.tenant).wants(occasion, &dues);
-        self.teller().story(scope, person, &wants, heard).await
+        self.teller().told(scope, person, &wants, heard).await
     }
 }

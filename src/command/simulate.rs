@@ -26,8 +26,6 @@ use crate::react::rehearsal::{Asked, Counts, Difference, Tally, Trial, person};
 const PAGE: i64 = 500;
 /// Differences that are told one by one.
 const TOLD_MAX: usize = 20;
-/// A live decision may come so much later than its fact was learned: the beat needs its time.
-const SLACK_MS: i64 = 60_000;
 
 /// What to try.
 #[derive(Debug, clap::Args)]
@@ -113,7 +111,7 @@ fn stage(arguments: &Arguments, teller: &Teller, scope: &Scope) -> Result<(Stage
         let (rules, later) = teller.rules.ages(&scope.tenant);
         let until = teller.clock.now();
         let asked = Asked { from: 0, to: until, rules: Vec::new(), zone: teller.zone.clone() };
-        return Ok((Stage { rules, later, order: Order::Learned, until, steps_max: usize::MAX }, asked));
+        return Ok((Stage { rules, later, order: Order::Asked, until, steps_max: usize::MAX }, asked));
     };
     let from = midnight(first, &teller.zone)?;
     let to = midnight(last.checked_add(1.day()).context("the last day")?, &teller.zone)?;
@@ -214,16 +212,19 @@ impl Asking {
 
     async fn replay(&mut self, out: &mut impl Write, begun: std::time::Duration) -> Result<ExitCode> {
         let (mut tally, mut exact, mut parted, mut outputs) = (Tally::default(), 0_usize, Vec::<Difference>::new(), 0);
+        let (mut unheard, mut uncompared) = (0_usize, 0_usize);
         let mut after = Person::NOBODY;
         loop {
             let page = self.rehearser.persons(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = *last;
             for person in page {
-                let Some(again) = self.rehearser.again(person, SLACK_MS).await? else { continue };
-                let Again { trial, decisions: differences, outputs: other } = again;
+                let Some(again) = self.rehearser.again(person).await? else { continue };
+                let Again { trial, decisions: differences, outputs: other, .. } = again;
                 exact += trial.decisions.len();
                 outputs += other.len();
+                unheard += again.unheard;
+                uncompared += again.uncompared;
                 let room = TOLD_MAX.saturating_sub(parted.len());
                 tally.decisions += u64::try_from(differences.len()).unwrap_or_default();
                 parted.extend(differences.into_iter().take(room));
@@ -233,6 +234,18 @@ impl Asking {
         let seconds = (self.clock.elapsed().saturating_sub(begun)).as_secs_f64();
         writeln!(out, "{} persons, {} entries of the ledger ({})", tally.persons, tally.entries, rate(tally.entries, seconds))?;
         writeln!(out, "{exact} decisions were made again; {} parted, and {outputs} outputs", tally.decisions)?;
+        if tally.faults > 0 {
+            writeln!(out, "FAULTS: {} times something could not be decided again", tally.faults)?;
+        }
+        if unheard > 0 {
+            writeln!(out, "UNHEARD: the rules were never asked about {unheard} events that concern them")?;
+        }
+        if uncompared > 0 {
+            writeln!(
+                out,
+                "not compared: {uncompared} decisions, made before it was kept when the rules were asked, or kept from being made by a fault"
+            )?;
+        }
         for difference in &parted {
             let told = |decision: &Option<crate::ledger::Decision>| {
                 decision.as_ref().map_or(String::from("nothing"), |one| {
@@ -242,7 +255,7 @@ impl Asking {
             let output = difference.live.as_ref().or(difference.again.as_ref()).map_or("", |one| one.output.as_str());
             writeln!(out, "{output}: was {}; again {}", told(&difference.live), told(&difference.again))?;
         }
-        let is_same = tally.decisions == 0 && outputs == 0 && tally.faults == 0;
+        let is_same = tally.decisions == 0 && outputs == 0 && tally.faults == 0 && unheard == 0;
         Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

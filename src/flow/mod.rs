@@ -5,6 +5,7 @@
 //! build again from scratch when the writer finds another answer ([`REBUILDS_MAX`] times, then [`Refused::Busy`]).
 
 mod admit;
+mod again;
 mod aim;
 mod bundle;
 mod criteria;
@@ -24,14 +25,15 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+pub use again::Again;
 pub use bundle::{Answer, Reader, Telling, Wanted};
 pub use criteria::listened;
 pub use derived::{Derived, Output};
 pub use everything::{At, Everything, Found, OTHERS_MAX, Range, Shelf};
 pub use library::LOOK_EVERY;
 pub use patch::Sent;
-pub use rehearse::{Again, Order, PERSON_ENTRIES_MAX, Rehearser, Stage};
-pub use story::{Teller, fresh, resource};
+pub use rehearse::{Order, PERSON_ENTRIES_MAX, Rehearser, Stage};
+pub use story::{Seen, Teller, fresh, resource};
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Tells the ledger again to rules, person by person and on a clock of its own: to try rules before they are live, and to decide
 //! again what was decided. Nothing is recorded; memory holds one person at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use serde_json::Value;
 
 use super::Teller;
 use super::story::resource;
-use crate::ledger::{Error, How, Ledger, Line, Person, Scope, Stored, Told};
-use crate::react::rehearsal::{Difference, Elsewhere, Fact, Learned, Refusals, Rehearsal, Said, Trial, differences, referred};
+use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Stored, Told, Turn};
+use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Trial, referred};
 use crate::react::{self, Resource, Rules, Settings, Store};
 
 /// The most entries of one person that are told; who has more is passed over, and counted.
 pub const PERSON_ENTRIES_MAX: usize = 50_000;
+/// So long an event may wait until the rules are asked about it (UTC milliseconds); then it is missed.
+const WAITS_MAX_MS: i64 = 60_000;
 /// Entries that are read at once.
 const PAGE: i64 = 500;
 /// Versions of a resource of others that are remembered.
@@ -26,15 +28,14 @@ const ELSEWHERE_MAX: usize = 4_096;
 const TOO_MUCH: Error = Error::TooCostly(
     "More would have to be decided than is bearable at once: try a shorter time (start, end), fewer persons (_count), or one (subject).",
 );
-/// What Signa records itself when it decides: it is decided anew.
-const OUTPUTS: [&str; 3] = ["Communication", "CommunicationRequest", "Task"];
-
 /// In which order, and as of when, the ledger is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// As it was learned: what was imported sets nothing off.
     #[default]
     Learned,
+    /// The same, and the rules are asked when they were asked, with what they could see then: to decide again what was decided.
+    Asked,
     /// As it happened, as if all of it had been learned then: for a ledger that was imported.
     Happened,
 }
@@ -56,9 +57,9 @@ pub struct Stage {
 
 /// Tells the ledger of a tenant again.
 pub struct Rehearser {
-    ledger: Ledger,
-    scope: Scope,
-    stage: Arc<Stage>,
+    pub(super) ledger: Ledger,
+    pub(super) scope: Scope,
+    pub(super) stage: Arc<Stage>,
     settings: Settings,
     zone: TimeZone,
     /// What may still be spent.
@@ -67,12 +68,6 @@ pub struct Rehearser {
     said: HashMap<Person, Vec<Said>>,
     /// Resources that stories refer to, of nobody or of others, all their versions.
     elsewhere: Elsewhere,
-}
-
-/// One entry, ready to be told.
-struct Entered {
-    at: i64,
-    learned: Learned,
 }
 
 impl Rehearser {
@@ -109,7 +104,7 @@ impl Rehearser {
             rehearsal = again;
         }
         trial.decisions = std::mem::take(&mut rehearsal.journal);
-        trial.faults = rehearsal.faults;
+        (trial.faults, trial.traced) = (rehearsal.faults, rehearsal.traced);
         let stands = |resource: &&Resource| resource.kind == "Patient" && !resource.deleted;
         trial.patient = rehearsal.resources().find(stands).map(Resource::reference).unwrap_or_default();
         let ours = rehearsal.resources().filter(|resource| resource.how == How::Derived);
@@ -148,29 +143,6 @@ impl Rehearser {
         Ok(())
     }
 
-    /// Decides again what was decided of a person; `None` where more is known than is told.
-    pub async fn again(&mut self, person: Person, slack_ms: i64) -> Result<Option<Again>, Error> {
-        let Some(trial) = self.trial(person).await? else { return Ok(None) };
-        let mut live = self.ledger.all_decisions(&self.scope, person).await?;
-        live.retain(|decision| decision.at <= self.stage.until);
-        let decisions = differences(&live, &trial.decisions, slack_ms);
-        let recorded = self.ledger.held(&self.scope, person, &OUTPUTS, i64::MAX).await?;
-        let recorded = recorded.iter().filter(|stored| stored.how == How::Derived && stored.updated <= self.stage.until);
-        let mut outputs: BTreeMap<String, Value> =
-            recorded.map(|stored| (name(&stored.value()), plain(stored.value()))).collect();
-        for output in &trial.outputs {
-            let name = name(output);
-            match outputs.remove(&name) {
-                // What was written at another time says so in its text.
-                Some(known) if slack_ms > 0 || known == plain(output.clone()) => {}
-                _ => {
-                    outputs.insert(name, Value::Null);
-                }
-            }
-        }
-        Ok(Some(Again { trial, decisions, outputs: outputs.into_keys().collect() }))
-    }
-
     /// Plays what was told; `None` where a rule panicked, which must not stop the others.
     fn play<'a>(&mut self, stage: &'a Stage, told: &Account, refusals: &'a Refusals) -> Result<Option<Rehearsal<'a>>, Error> {
         let play = || {
@@ -180,6 +152,10 @@ impl Rehearser {
                 .of(&self.scope.tenant, later)
                 .among(told.elsewhere.clone(), refusals)
                 .within(self.steps_left);
+            if stage.order == Order::Asked {
+                rehearsal.retrace(&told.turns, told.lines.clone(), stage.until - WAITS_MAX_MS);
+                return rehearsal;
+            }
             for together in told.lines.chunk_by(|one, other| one.at == other.at) {
                 let Some(first) = together.first() else { continue };
                 rehearsal.tell(first.at, together.iter().map(|line| line.learned.clone()));
@@ -193,22 +169,13 @@ impl Rehearser {
     }
 }
 
-/// What came of deciding again.
-#[derive(Debug)]
-pub struct Again {
-    /// All that came.
-    pub trial: Trial,
-    /// Decisions that came out otherwise.
-    pub decisions: Vec<Difference>,
-    /// `Type/id` of what was recorded otherwise, or once only; the latest thousand of each type are compared.
-    pub outputs: Vec<String>,
-}
-
 /// All that is told of those who are one in the end.
 struct Account {
     persons: Vec<Person>,
     entries: usize,
     lines: Vec<Entered>,
+    /// When the rules were asked, where they are asked again.
+    turns: Vec<Turn>,
     elsewhere: Elsewhere,
 }
 
@@ -234,8 +201,9 @@ impl Rehearser {
         }
         // What has one time keeps its order.
         lines.sort_by_key(|line| line.at);
-        let elsewhere = self.elsewhere(&lines, &own).await?;
-        Ok(Some(Account { persons, entries, lines, elsewhere }))
+        let turns = if self.stage.order == Order::Asked { self.turns(&persons).await? } else { Vec::new() };
+        let elsewhere = self.elsewhere(&lines, &turns, &own).await?;
+        Ok(Some(Account { persons, entries, lines, turns, elsewhere }))
     }
 
     /// The entries of these persons in the order in which they were learned, as far as the clock goes.
@@ -247,7 +215,7 @@ impl Rehearser {
                 let page = self.ledger.chain(&self.scope, *person, after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.entry.ordinal;
-                let is_over = self.stage.order == Order::Learned && last.entry.learned > self.stage.until;
+                let is_over = self.stage.order != Order::Happened && last.entry.learned > self.stage.until;
                 told.extend(page);
                 if told.len() > PERSON_ENTRIES_MAX {
                     return Ok(None);
@@ -262,9 +230,25 @@ impl Rehearser {
         Ok(Some(told))
     }
 
+    /// When the rules were asked about these persons, in order.
+    async fn turns(&self, persons: &[Person]) -> Result<Vec<Turn>, Error> {
+        let mut turns: Vec<(i64, Turn)> = Vec::new();
+        for person in persons {
+            let mut after = 0;
+            loop {
+                let page = self.ledger.turns(&self.scope, *person, after, PAGE).await?;
+                let Some((last, _)) = page.last() else { break };
+                after = *last;
+                turns.extend(page.into_iter().filter(|(_, turn)| turn.at <= self.stage.until));
+            }
+        }
+        turns.sort_by_key(|(number, turn)| (turn.stamp, turn.person, *number));
+        Ok(turns.into_iter().map(|(_, turn)| turn).collect())
+    }
+
     fn at(&self, told: &Told) -> i64 {
         match self.stage.order {
-            Order::Learned => told.entry.learned,
+            Order::Learned | Order::Asked => told.entry.learned,
             // Who is who was so before we learned it.
             Order::Happened if told.entry.line == Line::Linked => i64::MIN,
             Order::Happened => told.entry.happened,
@@ -275,9 +259,10 @@ impl Rehearser {
     fn line(&self, told: Told) -> Option<Entered> {
         let at = self.at(&told);
         let Told { entry, mut stored, .. } = told;
+        let (person, ordinal) = (entry.person, entry.ordinal);
         if entry.line == Line::Linked {
             let other = Person(entry.id.parse().ok()?);
-            return Some(Entered { at, learned: Learned::United(entry.person, other) });
+            return Some(Entered { person, ordinal, at, learned: Learned::United(entry.person, other) });
         }
         let rules = || self.stage.later.iter().map(|(_, rules)| rules).chain([&self.stage.rules]);
         if entry.how == How::Derived || !rules().any(|rules| rules.knows(&entry.kind)) {
@@ -301,7 +286,7 @@ impl Rehearser {
             value: Arc::new(value),
         };
         let fact = Fact { number: stored.number, line: entry.line, resource, text };
-        Some(Entered { at, learned: Learned::Fact(Box::new(fact)) })
+        Some(Entered { person, ordinal, at, learned: Learned::Fact(Box::new(fact)) })
     }
 
     /// The versions of a resource after it went over to somebody else.
@@ -312,19 +297,20 @@ impl Rehearser {
         let line = |stored: &Stored| {
             let line = if stored.deleted { Line::Deleted } else { Line::Updated };
             let fact = Fact { number: stored.number, line, resource: resource(stored, stored.deleted), text: None };
-            Entered { at: stored.updated, learned: Learned::Left(Box::new(fact)) }
+            Entered { person: stored.person, ordinal: 0, at: stored.updated, learned: Learned::Left(Box::new(fact)) }
         };
         Ok(after.map(line).collect())
     }
 
     /// What the facts refer to and is not the persons' own, as it was over time.
-    async fn elsewhere(&mut self, lines: &[Entered], own: &HashMap<String, i64>) -> Result<Elsewhere, Error> {
+    async fn elsewhere(&mut self, lines: &[Entered], turns: &[Turn], own: &HashMap<String, i64>) -> Result<Elsewhere, Error> {
         let mut names: HashSet<String> = HashSet::new();
         for line in lines {
             if let Learned::Fact(fact) = &line.learned {
                 names.extend(referred(&fact.resource).into_iter().filter(|name| !own.contains_key(name)));
             }
         }
+        names.extend(turns.iter().filter_map(arrived));
         let mut found = Elsewhere::new();
         for name in names {
             let known = match self.elsewhere.get(&name) {
@@ -359,16 +345,10 @@ impl Rehearser {
     }
 }
 
-/// `Type/id` of a resource.
-fn name(resource: &Value) -> String {
-    let part = |part: &str| resource.get(part).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", part("resourceType"), part("id"))
-}
-
-/// A resource without what only the store writes.
-fn plain(mut value: Value) -> Value {
-    if let Value::Object(members) = &mut value {
-        members.shift_remove("meta");
+/// `Type/id` of what arrived, where the rules were called for that.
+fn arrived(turn: &Turn) -> Option<String> {
+    match &turn.asked {
+        Asked::Called(kept) => react::called_for(kept)?.1,
+        _ => None,
     }
-    value
 }

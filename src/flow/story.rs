@@ -9,6 +9,12 @@ use crate::clock::Clock;
 use crate::ledger::{Error, Fresh, Ledger, Person, Scope, Stored};
 use crate::react::{self, Heard, Live, Store, Story, Wants};
 
+/// So often a story is read until nothing was added to it meanwhile; after that it is taken as it is.
+const READS_MAX: usize = 5;
+
+/// Chains, each with the last entry that could be seen.
+pub type Seen = Vec<(Person, i64)>;
+
 /// Tells the story of a person, as far as somebody wants it.
 #[derive(Clone)]
 pub struct Teller {
@@ -27,8 +33,25 @@ pub struct Teller {
 impl Teller {
     /// The story of a person with what is wanted of it; `heard` are resources that need not be in it, whose stores belong to it.
     pub async fn story(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<Story, Error> {
+        Ok(self.told(scope, person, wants, heard).await?.0)
+    }
+
+    /// The same, with the last entry of the chain of each who is one with the person: the story holds all up to these, and nothing
+    /// after them. Where it is not read in one state of the store, it is read again when something was added meanwhile.
+    pub async fn told(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<(Story, Seen), Error> {
+        for _ in 1..READS_MAX {
+            let told = self.read(scope, person, wants, heard).await?;
+            if self.ledger.is_one_state() || self.ledger.chains(scope, person).await? == told.1 {
+                return Ok(told);
+            }
+        }
+        self.read(scope, person, wants, heard).await
+    }
+
+    async fn read(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<(Story, Seen), Error> {
         let ledger = &self.ledger;
         let now = self.clock.now();
+        let seen = ledger.chains(scope, person).await?;
         let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
         let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
         let mut resources: Vec<react::Resource> =
@@ -36,7 +59,7 @@ impl Teller {
         let dues = ledger.dues(scope, person).await?;
         let decisions = ledger.decisions(scope, person).await?;
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
-        let united = ledger.united(scope, person).await?;
+        let united: Vec<Person> = seen.iter().map(|(person, _)| *person).collect();
         for reference in
             wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)).chain(react::members(&resources))
         {
@@ -55,7 +78,7 @@ impl Teller {
             }
         }
         let stores = self.stores(scope, heard, &resources).await?;
-        Ok(Story {
+        let story = Story {
             tenant: Arc::clone(&scope.tenant),
             person,
             united,
@@ -68,7 +91,8 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
-        })
+        };
+        Ok((story, seen))
     }
 
     /// The stores that the facts name, after the one that stands for all whose own is not known.

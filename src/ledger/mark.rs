@@ -1,6 +1,6 @@
 //! Rows of reaction and delivery: what the beat remembers beside resources.
 
-use super::{Arm, Firing, Halt, HaltState, Person};
+use super::{Arm, Firing, Halt, HaltState, Person, Turn};
 
 /// One row to be written with a [`super::Unit`].
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub enum Mark {
         /// Number of the event.
         event: i64,
     },
+    /// The rules were asked; kept, so that they can be asked again.
+    Turn(Turn),
     /// A rule fired; refuses the unit when the rule may not.
     Fired(Firing),
     /// A person belongs to those whom a rule contacts, or to those it leaves out; the first time counts.

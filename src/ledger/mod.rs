@@ -26,6 +26,7 @@ mod resources;
 pub mod search;
 mod stored;
 mod subscriptions;
+mod turns;
 mod unit;
 mod verify;
 pub mod versions;
@@ -40,6 +41,7 @@ pub use radius::{Beyond, Bound, Firing, HISTORY_DAYS, Halt, HaltState, KNOWN_DAY
 pub use replay::Told;
 pub use search::Page;
 pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
+pub use turns::{Asked, Turn};
 pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};
 pub use verify::Verdict;
 

@@ -17,8 +17,8 @@ use super::{
     Supply,
 };
 use super::{
-    Place, Told, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay, resources, search,
-    subscriptions, verify,
+    Place, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay, resources,
+    search, subscriptions, turns, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -372,6 +372,22 @@ impl Ledger {
     /// All who are one with a person, the one they are known as first.
     pub async fn united(&self, scope: &Scope, person: Person) -> Result<Vec<Person>, Error> {
         people::united(&self.reader, scope, person).await
+    }
+
+    /// Whether what is asked together is asked of one state of the store.
+    #[must_use]
+    pub fn is_one_state(&self) -> bool {
+        matches!(self.reader, Reader::Sqlite(_))
+    }
+
+    /// All who are one with a person, each with the last entry of their chain.
+    pub async fn chains(&self, scope: &Scope, person: Person) -> Result<Vec<(Person, i64)>, Error> {
+        people::chains(&self.reader, scope, person).await
+    }
+
+    /// When the rules were asked about a person, as it was known then, in order after a number, and each with its number.
+    pub async fn turns(&self, scope: &Scope, person: Person, after: i64, count: i64) -> Result<Vec<(i64, Turn)>, Error> {
+        turns::of(&self.reader, scope, person, after, count.clamp(1, HELD_MAX)).await
     }
 
     /// The person an identifier leads to, after all unions.

@@ -17,6 +17,8 @@ const HEAD: &str = "SELECT ordinal, head FROM people WHERE tenant = $1 AND perso
 const SET_HEAD: &str = "UPDATE people SET ordinal = $1, head = $2 WHERE tenant = $3 AND person = $4";
 const UNITED: &str = "SELECT p.person FROM people p WHERE p.tenant = $1
     AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
+const CHAINS: &str = "SELECT p.person, p.ordinal FROM people p WHERE p.tenant = $1
+    AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
 const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND survivor = $3";
 
 /// The last entry of a chain.
@@ -81,6 +83,12 @@ const UNITED_MAX: i64 = 1_000;
 pub(super) async fn united(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Person>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(UNITED_MAX)];
     reader.rows(UNITED, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
+}
+
+/// The same, each with the last entry of their chain.
+pub(super) async fn chains(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<(Person, i64)>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(UNITED_MAX)];
+    reader.rows(CHAINS, &cells).await?.iter_mut().map(|row| Ok((Person(row.int()?), row.int()?))).collect()
 }
 
 /// From now on `other` (and all who were united with it) is known as `survivor`; nothing is rewritten.

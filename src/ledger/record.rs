@@ -19,7 +19,7 @@ use super::{
     Change, Draft, Error, Event, Firing, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal,
     Scope,
 };
-use super::{How, Stored, Subject, Unit, entries, events, fresh, reaction};
+use super::{How, Stored, Subject, Unit, entries, events, fresh, reaction, turns};
 use crate::fhir::kinds::ARTEFACTS;
 
 /// A batch of units in one transaction.
@@ -398,6 +398,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             Mark::SupplyGone { person, dispense } => reaction::drop_supply(transaction, tenant, *person, dispense).await?,
             Mark::Told { event } => events::tell(transaction, *event).await?,
             Mark::Settled { event } => events::settle(transaction, *event).await?,
+            Mark::Turn(turn) => turns::add(transaction, tenant, turn, self.stamp).await?,
             Mark::Fired(firing) => {
                 if let Some(reach) = self.reaches.get_mut(&(Arc::clone(&scope.tenant), firing.rule.clone())) {
                     reach.count();

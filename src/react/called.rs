@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 
 use jiff::civil::DateTime;
+use serde_json::{Value, json};
 
 use super::decide::is_settled;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
 use super::handed::Handed;
+use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
@@ -17,6 +19,26 @@ use super::{Call, Resource, Rules, Story, doses, nudge, person, products, stock,
 use crate::ledger::Outcome;
 
 const DAY_MS: i64 = 86_400_000;
+
+/// A call as it is kept: what arrived is named.
+#[must_use]
+pub fn kept_call(call: &Call) -> String {
+    let event = call.event.as_ref().map(Resource::reference);
+    let Call { rule, action, name, at, ends, subjects, .. } = call;
+    json!({"rule": rule, "action": action, "name": name, "at": at, "ends": ends, "subjects": subjects, "event": event})
+        .to_string()
+}
+
+/// A call that was kept, and `Type/id` of what arrived.
+#[must_use]
+pub fn called_for(kept: &str) -> Option<(Call, Option<String>)> {
+    let value: Value = serde_json::from_str(kept).ok()?;
+    let word = |name: &str| text(&value, name).map(str::to_owned);
+    let subjects = value.get("subjects")?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let (at, ends) = (value.get("at")?.as_i64()?, value.get("ends").and_then(Value::as_i64));
+    let call = Call { rule: word("rule")?, action: word("action")?, name: word("name")?, at, ends, subjects, event: None };
+    Some((call, word("event")))
+}
 
 /// Takes in a call, and returns what is to be decided at once.
 pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {

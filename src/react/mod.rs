@@ -86,6 +86,7 @@ mod why_not;
 mod words;
 mod zones;
 
+pub use called::{called_for, kept_call};
 pub use cover::{Fill, MEDIAN, fills};
 pub use effect::{Effect, Trial};
 pub use live::{Intended, Kept, Live};

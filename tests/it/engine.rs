@@ -57,6 +57,25 @@ impl Engine {
         }
     }
 
+    /// Lets the beat run by itself.
+    pub(crate) fn start_beat(&mut self) {
+        self.gateway.start_beat();
+    }
+
+    /// Returns when a beat that runs by itself has nothing left to do now: nothing waits to be heard, and nothing is due.
+    pub(crate) async fn idle(&self) {
+        let ledger = &self.gateway.flow.ledger;
+        let mut written = ledger.written();
+        loop {
+            written.borrow_and_update();
+            let waits = !ledger.events(0, 1).await.unwrap().is_empty();
+            if !waits && ledger.next_due().await.unwrap().is_none_or(|due| due > self.gateway.flow.clock.now()) {
+                return;
+            }
+            written.changed().await.unwrap();
+        }
+    }
+
     /// When something is due next.
     pub(crate) async fn next_due(&self) -> Option<i64> {
         self.gateway.flow.ledger.next_due().await.unwrap()

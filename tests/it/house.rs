@@ -81,6 +81,11 @@ impl House {
         format!("http://{}/fhir", self.engine().address())
     }
 
+    /// Lets the beat run by itself, as in a gateway that serves.
+    pub(crate) fn start_beat(&mut self) {
+        self.engine.as_mut().unwrap().start_beat();
+    }
+
     /// Lets the beat do all that there is to do now: react, plan, deliver.
     pub(crate) async fn beat(&self) {
         self.engine().beat().await;

@@ -119,6 +119,7 @@ mod sweeps;
 #[cfg(test)]
 mod terminology;
 #[cfg(test)]
+mod traced;
 mod transactions;
 #[cfg(test)]
 mod validate;

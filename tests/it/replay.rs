@@ -72,18 +72,18 @@ async fn again(house: &House) -> (Tally, BTreeMap<String, usize>) {
     let (scope, teller) = house.engine().teller();
     let (rules, later) = teller.rules.ages(&scope.tenant);
     assert!(later.len() >= 3, "the rules changed");
-    let stage = Stage { rules, later, order: Order::Learned, until: now, steps_max: usize::MAX };
+    let stage = Stage { rules, later, order: Order::Asked, until: now, steps_max: usize::MAX };
     let mut rehearser = Rehearser::new(&teller, &scope, stage);
     let asked = Asked { from: 0, to: now + 1, rules: vec![], zone: jiff::tz::TimeZone::UTC };
     let (mut tally, mut gates) = (Tally::default(), BTreeMap::new());
     for person in rehearser.persons(Person::NOBODY, 1_000).await.unwrap() {
-        let Again { trial, decisions: parted, outputs } = rehearser.again(person, 0).await.unwrap().unwrap();
+        let Again { trial, decisions: parted, outputs, unheard, uncompared } = rehearser.again(person).await.unwrap().unwrap();
         assert!(parted.is_empty(), "{} parted of {}, the first: {:#?}", parted.len(), trial.patient, parted.first());
         if let Some(output) = outputs.first() {
             let again = trial.outputs.iter().find(|one| output.ends_with(one["id"].as_str().unwrap()));
             panic!("{} outputs parted: {}\nagain {again:#?}", outputs.len(), house.get(output).await.text);
         }
-        assert_eq!(trial.faults, 0, "{}", trial.patient);
+        assert_eq!((trial.faults, unheard, uncompared), (0, 0, 0), "{}", trial.patient);
         for decision in &trial.decisions {
             assert!(!decision.reason.is_empty());
             *gates.entry(format!("{} {}", decision.outcome.word(), decision.gate)).or_default() += 1;

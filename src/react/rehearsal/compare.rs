@@ -13,10 +13,9 @@ pub struct Difference {
     pub again: Option<Decision>,
 }
 
-/// Where two accounts of what was decided part, output by output, each in the order in which it was decided. Times may part by `slack_ms`:
-/// a live decision comes as much later as the beat took.
+/// Where two accounts of what was decided part, output by output, each in the order in which it was decided.
 #[must_use]
-pub fn differences(live: &[Decision], again: &[Decision], slack_ms: i64) -> Vec<Difference> {
+pub fn differences(live: &[Decision], again: &[Decision]) -> Vec<Difference> {
     let mut outputs: BTreeMap<&str, (Vec<&Decision>, Vec<&Decision>)> = BTreeMap::new();
     for decision in live {
         outputs.entry(&decision.output).or_default().0.push(decision);
@@ -28,18 +27,12 @@ pub fn differences(live: &[Decision], again: &[Decision], slack_ms: i64) -> Vec<
     for (live, again) in outputs.values() {
         for at in 0..live.len().max(again.len()) {
             let (live, again) = (live.get(at).copied(), again.get(at).copied());
-            if !live.zip(again).is_some_and(|(live, again)| agree(live, again, slack_ms)) {
+            if live != again {
                 found.push(Difference { live: live.cloned(), again: again.cloned() });
             }
         }
     }
     found
-}
-
-fn agree(live: &Decision, again: &Decision, slack_ms: i64) -> bool {
-    let near = |one: i64, other: i64| one.abs_diff(other) <= slack_ms.unsigned_abs();
-    let shifted = Decision { at: live.at, until: live.until, ..again.clone() };
-    near(live.at, again.at) && near(live.until, again.until) && shifted == *live
 }
 
 #[cfg(test)]
@@ -69,10 +62,9 @@ mod tests {
     #[test]
     fn only_what_parts_is_named() {
         let live = [decision("a", 1, "quiet"), decision("b", 1, "caps"), decision("b", 2, "caps")];
-        assert_eq!(differences(&live, &live, 0), []);
+        assert_eq!(differences(&live, &live), []);
         let other = [decision("a", 1, "caps"), decision("b", 1, "caps"), decision("b", 5, "caps")];
-        assert_eq!(differences(&live, &other, 0).len(), 2);
-        assert_eq!(differences(&live, &other, 3).len(), 1, "times may part, gates may not");
-        assert_eq!(differences(&live, &live[..2], 0), [Difference { live: Some(live[2].clone()), again: None }]);
+        assert_eq!(differences(&live, &other).len(), 2);
+        assert_eq!(differences(&live, &live[..2]), [Difference { live: Some(live[2].clone()), again: None }]);
     }
 }

@@ -11,11 +11,13 @@ mod compare;
 mod known;
 mod record;
 mod refusals;
+mod retrace;
 mod tally;
 
 pub use compare::{Difference, differences};
 pub use known::Elsewhere;
 pub use refusals::{Refusals, Said};
+pub use retrace::{Entered, Traced};
 pub use tally::{Asked, Counts, Tally, Trial, person};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +71,8 @@ struct Claimed {
     heard: Heard,
     person: Person,
     concern: Concern,
+    /// When it was recorded.
+    at: i64,
 }
 
 /// A story in memory.
@@ -105,11 +109,15 @@ pub struct Rehearsal<'r> {
     /// What it cost so far: questions to the rules, and resources that were looked at for them.
     pub steps: usize,
     steps_max: usize,
+    /// What came of asking again; see [`Rehearsal::retrace`].
+    pub traced: Traced,
     stops: Stops<'r>,
     heard: Vec<Claimed>,
     /// Whether persons were united, of which the rules hear with the Patient that did it.
     links: bool,
     number: i64,
+    /// The stamp of what is recorded, where it is not that of the moment.
+    stamp: Option<i64>,
 }
 
 impl<'r> Rehearsal<'r> {
@@ -134,10 +142,12 @@ impl<'r> Rehearsal<'r> {
             faults: 0,
             steps: 0,
             steps_max: usize::MAX,
+            traced: Traced::default(),
             stops: Stops::default(),
             heard: Vec::new(),
             links: false,
             number: OURS,
+            stamp: None,
         }
     }
 
@@ -314,7 +324,7 @@ impl<'r> Rehearsal<'r> {
             fact: 0,
             source: source.to_owned(),
             how,
-            learned: self.now,
+            learned: self.stamp.unwrap_or(self.now),
             person,
             deleted: false,
             value: Arc::new(value),
@@ -327,7 +337,7 @@ impl<'r> Rehearsal<'r> {
     fn take(&mut self, fact: Fact, depth: u8) {
         let rules = self.rules();
         let is_heard = rules.hears(&fact.resource.kind);
-        let (person, how) = (fact.resource.person, fact.resource.how);
+        let (person, how, at) = (fact.resource.person, fact.resource.how, fact.resource.learned);
         self.arrive(fact.line, &fact.resource);
         let survivors = &self.survivors;
         let of = |person: Person| survivors.get(&person).copied().unwrap_or(person);
@@ -340,7 +350,7 @@ impl<'r> Rehearsal<'r> {
             let concern = rules.concerns(&resource.kind, line, &resource.value);
             if concern != Concern::Nothing {
                 let heard = Heard { line, resource: resource.clone(), react: how == How::Live, depth };
-                self.heard.push(Claimed { heard, person, concern });
+                self.heard.push(Claimed { heard, person, concern, at });
             }
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::Traced;
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Outcome, Person};
 use crate::react::zones;
@@ -25,6 +26,8 @@ pub struct Trial {
     pub outputs: Vec<Value>,
     /// How often something could not be decided; it is to be 0.
     pub faults: usize,
+    /// Events of which the rules were never asked, where they were asked again what they were asked.
+    pub traced: Traced,
 }
 
 /// What is counted.
