@@ -123,7 +123,7 @@ async fn few(
     criteria: &[Criterion],
     now: i64,
 ) -> Result<Option<Vec<Stored>>, Error> {
-    let Some(tests) = prepare(asker, scope, criteria, false).await? else { return Ok(Some(Vec::new())) };
+    let Some(tests) = prepare(asker, (scope, kind), criteria, false).await? else { return Ok(Some(Vec::new())) };
     let ground = Ground { scope, kind, tests: &tests, now };
     let way = choose(asker, &ground).await?.way;
     let is_told = matches!(
@@ -215,7 +215,7 @@ async fn forward(
                 }
             };
             let criteria: Vec<Criterion> = std::iter::once(first).chain(last.iter().cloned()).collect();
-            let Some(tests) = prepare(asker, ground.scope, &criteria, false).await? else { continue };
+            let Some(tests) = prepare(asker, (ground.scope, hop.kind()), &criteria, false).await? else { continue };
             let there = Ground { kind: hop.kind(), tests: &tests, ..*ground };
             let way = choose(asker, &there).await?.way;
             for stored in collect(asker, &there, &way, FORWARD_MAX, examined).await?.ok_or(TOO_MANY)? {

@@ -21,7 +21,7 @@ const LOOKED_AT_MAX: usize = 50_000;
 /// The number of all matches; `None` if it is out of reach.
 pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Option<i64>, Error> {
     let criteria = chain::resolve(asker, scope, query, now).await?;
-    let Some(tests) = prepare(asker, scope, &criteria, false).await? else { return Ok(Some(0)) };
+    let Some(tests) = prepare(asker, (scope, &query.kind), &criteria, false).await? else { return Ok(Some(0)) };
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
     let named = choose(asker, &ground).await?;
     let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));

@@ -55,6 +55,11 @@ impl Filters<'_> {
                 self.any_of(sql, any, "s.low", "s.high");
                 sql.push("))");
             }
+            Form::Dated { parameter, is_missing } => {
+                sql.push(if *is_missing { " AND NOT EXISTS (" } else { " AND EXISTS (" });
+                sql.push("SELECT 1 FROM spans s WHERE s.tenant = ").text(self.tenant);
+                sql.push(" AND s.number = d.number AND s.parameter = ").int(i64::from(*parameter)).push(")");
+            }
             Form::Look | Form::Chains(_) => {}
         }
     }
@@ -89,6 +94,6 @@ fn is_of_resource(form: &Form) -> bool {
     match form {
         Form::Id(_) | Form::Updated(_) => true,
         Form::Words(exact) | Form::NoWords(exact) => !exact.ids.is_empty(),
-        Form::Dates { .. } | Form::Look | Form::Chains(_) => false,
+        Form::Dates { .. } | Form::Dated { .. } | Form::Look | Form::Chains(_) => false,
     }
 }

@@ -77,13 +77,14 @@ fn stages(ground: &Ground<'_>, key: Key) -> Vec<Stage> {
         ground.tests.iter().any(|test| matches!(&test.form, Form::Dates { parameter: of, .. } if *of == parameter))
     };
     if let Some(parameter) = parameter.filter(|parameter| !asked(*parameter)) {
-        stages.push(missing(parameter));
+        stages.push(missing(ground.kind, parameter));
     }
     stages
 }
 
-fn missing(parameter: u32) -> Stage {
-    let extra = Some(Test { criterion: Criterion::Missing { parameter, missing: true }, form: Form::Look });
+fn missing(kind: &str, parameter: u32) -> Stage {
+    let form = super::test::missing(kind, parameter, true);
+    let extra = Some(Test { criterion: Criterion::Missing { parameter, missing: true }, form });
     Stage { way: Way::Ids { ids: Vec::new(), descending: false }, prefix: String::from("m:"), extra }
 }
 
@@ -159,7 +160,7 @@ async fn undated(
         && all_whens(ground, parameter).is_empty()
     {
         let after = after.filter(|after| after.key.starts_with("m:"));
-        let tests: Vec<Test> = ground.tests.iter().cloned().chain(missing(parameter).extra).collect();
+        let tests: Vec<Test> = ground.tests.iter().cloned().chain(missing(ground.kind, parameter).extra).collect();
         let ground = Ground { tests: &tests, ..*ground };
         let rest = gathered(asker, &ground, way.clone(), &[key], after, limit - found.rows.len()).await?;
         found.rows.extend(rest.rows);

@@ -86,7 +86,7 @@ pub(in crate::ledger) async fn still(asker: &mut impl Asker, scope: &Scope, expe
         }
     }
     let newer = When { compare: Compare::Equal, span: Span { low: *since, high: i64::MAX } };
-    let Some(tests) = prepare(asker, scope, &and(Criterion::Updated(vec![newer])).criteria, false).await? else {
+    let Some(tests) = prepare(asker, (scope, &query.kind), &and(Criterion::Updated(vec![newer])).criteria, false).await? else {
         return Ok(true);
     };
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
@@ -144,13 +144,13 @@ pub(in crate::ledger) async fn page(
 /// All criteria of a search made ready; `None` when nothing can match.
 pub(super) async fn prepare(
     asker: &mut impl Asker,
-    scope: &Scope,
+    (scope, kind): (&Scope, &str),
     criteria: &[Criterion],
     later: bool,
 ) -> Result<Option<Vec<Test>>, Error> {
     let mut tests = Vec::with_capacity(criteria.len());
     for criterion in criteria {
-        let test = ready(asker, scope, criterion, later).await?;
+        let test = ready(asker, (scope, kind), criterion, later).await?;
         let nothing = match &test.form {
             Form::Words(exact) => exact.len() == 0,
             Form::Id(ids) => ids.is_empty(),
@@ -174,7 +174,7 @@ async fn run(
 ) -> Result<Found, Error> {
     let criteria = chain::resolve(asker, scope, query, now).await?;
     let later = query.after.is_some();
-    let Some(tests) = prepare(asker, scope, &criteria, later).await? else { return Ok(Found::default()) };
+    let Some(tests) = prepare(asker, (scope, &query.kind), &criteria, later).await? else { return Ok(Found::default()) };
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
     match &query.sort {
         Sort::Natural => {

@@ -2,6 +2,7 @@
 
 use super::asker::Asker;
 use crate::fhir::search::query::{Chain, Criterion, When, Word};
+use crate::fhir::search::{NONE, ParameterKind, numbered};
 use crate::ledger::dialect::Cell;
 use crate::ledger::{Error, Scope};
 
@@ -32,6 +33,8 @@ pub(super) enum Form {
     NoWords(Exact),
     /// By the row's spans.
     Dates { parameter: u32, any: Vec<When> },
+    /// By whether the row has any span of the parameter.
+    Dated { parameter: u32, is_missing: bool },
     /// Only the resource itself shows it.
     Look,
     /// Only the store as a whole tells: one of these chains leads to something.
@@ -63,7 +66,12 @@ impl Exact {
 }
 
 /// Makes a criterion ready; on a later page as it was on the first.
-pub(super) async fn ready(asker: &mut impl Asker, scope: &Scope, criterion: &Criterion, later: bool) -> Result<Test, Error> {
+pub(super) async fn ready(
+    asker: &mut impl Asker,
+    (scope, kind): (&Scope, &str),
+    criterion: &Criterion,
+    later: bool,
+) -> Result<Test, Error> {
     let spread_max = if later { SPREAD_LATER_MAX } else { SPREAD_MAX };
     let form = match criterion {
         Criterion::Id(ids) => Form::Id(ids.clone()),
@@ -81,9 +89,23 @@ pub(super) async fn ready(asker: &mut impl Asker, scope: &Scope, criterion: &Cri
             _ => Form::Look,
         },
         Criterion::Chain(chain) => Form::Chains(vec![chain.clone()]),
-        Criterion::Missing { .. } | Criterion::Amount { .. } | Criterion::Seen { .. } | Criterion::Composite { .. } => Form::Look,
+        Criterion::Missing { parameter, missing: is_missing } => missing(kind, *parameter, *is_missing),
+        Criterion::Amount { .. } | Criterion::Seen { .. } | Criterion::Composite { .. } => Form::Look,
     };
     Ok(Test { criterion: criterion.clone(), form })
+}
+
+/// How `:missing` is answered: by the row that a required token leaves, or by the spans of a date. All else only the resource
+/// shows.
+pub(super) fn missing(kind: &str, parameter: u32, is_missing: bool) -> Form {
+    let Some(of) = numbered(kind, parameter) else { return Form::Look };
+    let mark = || Exact { words: vec![(parameter, vec![NONE.to_owned()])], ids: Vec::new() };
+    match of.kind {
+        _ if of.is_required && is_missing => Form::Words(mark()),
+        _ if of.is_required => Form::NoWords(mark()),
+        ParameterKind::Date => Form::Dated { parameter, is_missing },
+        _ => Form::Look,
+    }
 }
 
 /// The words and ids that a criterion comes to, with its prefixes spread; `None` if they are too many or it is about others.
