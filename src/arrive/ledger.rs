@@ -97,6 +97,8 @@ fn push(text: &mut String, base: &str, entry: &Entry, stored: Option<&Stored>) {
         None => {
             let words = if entry.line == Line::Linked {
                 "Two records were united here."
+            } else if entry.line == Line::Parted {
+                "Two records that were united were parted here."
             } else if stored.is_some() {
                 "The resource was deleted here."
             } else {

@@ -273,7 +273,7 @@ impl Beat {
             self.subscribe(&scope, &event).await?;
         }
         // An import contacts nobody, also not those who listen; that persons were united is told beside the change that did it.
-        let is_news = !event.told && !matches!(event.line, Line::Deleted | Line::Linked) && event.how != How::Import;
+        let is_news = !event.told && event.line != Line::Deleted && !event.line.is_of_persons() && event.how != How::Import;
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         let rules = self.flow.rules.of(&scope.tenant);
         if !listened && !rules.hears(&event.kind) {

@@ -1,11 +1,11 @@
 //! Decides again what was decided of a person, and tells where it comes out otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Rehearser;
-use crate::ledger::{Decision, Error, How, Person};
+use crate::ledger::{Decision, Error, How, Person, Stored};
 use crate::react::rehearsal::{Difference, Trial, differences};
 
 /// What Signa records itself when it decides: it is decided anew.
@@ -34,7 +34,15 @@ impl Rehearser {
     /// are asked when they were asked.
     pub async fn again(&mut self, person: Person) -> Result<Option<Again>, Error> {
         let Some(trial) = self.trial(person).await? else { return Ok(None) };
-        let mut live = self.ledger.all_decisions(&self.scope, person).await?;
+        let (mut live, mut recorded, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for person in &trial.persons {
+            if !known.contains(person) {
+                known.extend(self.ledger.united(&self.scope, *person).await?);
+                live.extend(self.ledger.all_decisions(&self.scope, *person).await?);
+                recorded.extend(self.ledger.held(&self.scope, *person, &OUTPUTS, i64::MAX).await?);
+            }
+        }
+        live.sort_by_key(|decision| decision.at);
         live.retain(|decision| decision.at <= self.stage.until);
         if trial.traced.before > 0 {
             let uncompared = live.len();
@@ -43,14 +51,13 @@ impl Rehearser {
         }
         let (faults, live): (Vec<Decision>, Vec<Decision>) = live.into_iter().partition(|decision| decision.gate == FAULT);
         let decisions = differences(&live, &trial.decisions);
-        let outputs = self.parted(person, &trial).await?;
+        let outputs = self.parted(&recorded, &trial);
         let (unheard, uncompared) = (trial.traced.unheard, faults.len());
         Ok(Some(Again { trial, decisions, outputs, unheard, uncompared }))
     }
 
     /// What was recorded otherwise, or once only.
-    async fn parted(&self, person: Person, trial: &Trial) -> Result<Vec<String>, Error> {
-        let recorded = self.ledger.held(&self.scope, person, &OUTPUTS, i64::MAX).await?;
+    fn parted(&self, recorded: &[Stored], trial: &Trial) -> Vec<String> {
         let recorded = recorded.iter().filter(|stored| stored.how == How::Derived && stored.updated <= self.stage.until);
         let mut outputs: BTreeMap<String, Value> =
             recorded.map(|stored| (name(&stored.value()), plain(stored.value()))).collect();
@@ -60,7 +67,7 @@ impl Rehearser {
                 outputs.insert(name, Value::Null);
             }
         }
-        Ok(outputs.into_keys().collect())
+        outputs.into_keys().collect()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ledger::{self, Change, Draft, Expect, How, Mark, Person, Precondition
 pub struct Derived {
     /// Whose ledger.
     pub scope: Scope,
-    /// About whom; every output is on this person's chain.
+    /// About whom: what names no Patient is on this person's chain.
     pub person: Person,
     /// How many reactions led to it.
     pub depth: u8,
@@ -71,6 +71,10 @@ fn change(output: &Output, person: Person) -> Result<Change, Refused> {
         return Err(Refused::Rule(faults));
     }
     let draft = identify::draft(&output.resource);
-    let subject = if person == Person::NOBODY { draft.subject } else { Subject::Known(person) };
+    // Of several records that are one, it is filed under the one that it names.
+    let subject = match draft.subject {
+        Subject::Nobody | Subject::Itself if person != Person::NOBODY => Subject::Known(person),
+        named => named,
+    };
     Ok(Change { kind, id, when: output.when, resource: Some(Draft { subject, ..draft }) })
 }

@@ -91,9 +91,27 @@ impl Rehearser {
         self.ledger.survivors(&self.scope, after, count).await
     }
 
+    /// All who are, or ever were, taken for one with a person, in their order. They are told together.
+    async fn kin(&self, person: Person) -> Result<Vec<Person>, Error> {
+        let mut kin: BTreeSet<Person> = BTreeSet::new();
+        let mut next = vec![person];
+        while let Some(person) = next.pop() {
+            let united = self.ledger.united(&self.scope, person).await?;
+            let parted = self.ledger.parted(&self.scope, person).await?;
+            kin.insert(person);
+            kin.extend(united);
+            next.extend(parted.iter().map(|parting| parting.person).filter(|one| !kin.contains(one)));
+        }
+        Ok(kin.into_iter().collect())
+    }
+
     /// What comes of one person, with all who were united with them; `None` where more is known than is told.
     pub async fn trial(&mut self, person: Person) -> Result<Option<Trial>, Error> {
         let Some(told) = self.told(person).await? else { return Ok(None) };
+        // Those who were taken for one for a time are told together, under the first of them.
+        if told.persons.iter().any(|one| *one < person) {
+            return Ok(Some(Trial::default()));
+        }
         let mut trial = Trial { persons: told.persons.clone(), entries: told.entries, ..Trial::default() };
         let (stage, nobody) = (Arc::clone(&self.stage), Refusals::default());
         let Some(mut rehearsal) = self.play(&stage, &told, &nobody)? else { return Ok(Some(Trial { faults: 1, ..trial })) };
@@ -181,7 +199,7 @@ struct Account {
 
 impl Rehearser {
     async fn told(&mut self, person: Person) -> Result<Option<Account>, Error> {
-        let persons = self.ledger.united(&self.scope, person).await?;
+        let persons = self.kin(person).await?;
         let Some(told) = self.entries(&persons).await? else { return Ok(None) };
         let entries = told.len();
         self.spend(entries, false)?;
@@ -189,7 +207,7 @@ impl Rehearser {
         let mut left: BTreeSet<String> = BTreeSet::new();
         for one in &told {
             let reference = format!("{}/{}", one.entry.kind, one.entry.id);
-            if one.entry.line != Line::Linked && one.current.0 > one.entry.version && !persons.contains(&one.current.1) {
+            if !one.entry.line.is_of_persons() && one.current.0 > one.entry.version && !persons.contains(&one.current.1) {
                 left.insert(reference.clone());
             }
             let newest = own.entry(reference).or_default();
@@ -250,7 +268,7 @@ impl Rehearser {
         match self.stage.order {
             Order::Learned | Order::Asked => told.entry.learned,
             // Who is who was so before we learned it.
-            Order::Happened if told.entry.line == Line::Linked => i64::MIN,
+            Order::Happened if told.entry.line.is_of_persons() => i64::MIN,
             Order::Happened => told.entry.happened,
         }
     }
@@ -260,9 +278,10 @@ impl Rehearser {
         let at = self.at(&told);
         let Told { entry, mut stored, .. } = told;
         let (person, ordinal) = (entry.person, entry.ordinal);
-        if entry.line == Line::Linked {
+        if entry.line.is_of_persons() {
             let other = Person(entry.id.parse().ok()?);
-            return Some(Entered { person, ordinal, at, learned: Learned::United(entry.person, other) });
+            let learned = if entry.line == Line::Linked { Learned::United } else { Learned::Parted };
+            return Some(Entered { person, ordinal, at, learned: learned(entry.person, other) });
         }
         let rules = || self.stage.later.iter().map(|(_, rules)| rules).chain([&self.stage.rules]);
         if entry.how == How::Derived || !rules().any(|rules| rules.knows(&entry.kind)) {

@@ -6,8 +6,11 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::ledger::{Error, Fresh, Ledger, Person, Scope, Stored};
-use crate::react::{self, Heard, Live, Store, Story, Wants};
+use crate::ledger::{Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
+use crate::react::{self, Heard, Live, Parted, Store, Story, Wants};
+
+/// The most records of a kind that are read of one who was parted.
+const PARTED_MAX: i64 = 200;
 
 /// So often a story is read until nothing was added to it meanwhile; after that it is taken as it is.
 const READS_MAX: usize = 5;
@@ -52,17 +55,27 @@ impl Teller {
         let ledger = &self.ledger;
         let now = self.clock.now();
         let seen = ledger.chains(scope, person).await?;
+        let united: Vec<Person> = seen.iter().map(|(person, _)| *person).collect();
+        let person = united.first().copied().unwrap_or(person);
         let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
         let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
         let mut resources: Vec<react::Resource> =
             ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
         let dues = ledger.dues(scope, person).await?;
-        let decisions = ledger.decisions(scope, person).await?;
+        let partings = ledger.parted(scope, person).await?;
+        let mut decisions = Vec::new();
+        for parting in &partings {
+            decisions.extend(ledger.fired(scope, parting).await?.into_iter().map(|decision| react::shared(decision, person)));
+        }
+        decisions.extend(ledger.decisions(scope, person).await?);
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
-        let united: Vec<Person> = seen.iter().map(|(person, _)| *person).collect();
-        for reference in
-            wants.references.iter().cloned().chain(react::pending(&dues, &decisions, now)).chain(react::members(&resources))
-        {
+        let named = react::pending(&dues, &decisions, now).into_iter().chain(react::members(&resources));
+        let told = heard.iter().filter(|heard| heard.line == Line::Parted).map(|heard| heard.resource.learned).min();
+        let parted = match told {
+            Some(told) => self.parted(scope, &partings, told).await?,
+            None => Parted::default(),
+        };
+        for reference in wants.references.iter().cloned().chain(named).chain(react::told_again(&parted, &resources)) {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             if resources.iter().any(|known| known.kind == kind && known.id == id) {
                 continue;
@@ -91,8 +104,23 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
+            parted_at: partings.last().map(|last| last.until),
+            parted,
         };
         Ok((story, seen))
+    }
+
+    /// Those who were parted from a person at a time or later.
+    async fn parted(&self, scope: &Scope, partings: &[Parting], from: i64) -> Result<Parted, Error> {
+        let from = partings.last().map_or(from, |last| last.until.min(from));
+        let mut parted = Parted { since: i64::MAX, ..Parted::default() };
+        for parting in partings.iter().filter(|parting| parting.until >= from) {
+            parted.persons.push(parting.person);
+            parted.since = parted.since.min(parting.since);
+            let of_them = self.ledger.held(scope, parting.person, &["Patient", "RelatedPerson"], PARTED_MAX).await?;
+            parted.addressed.extend(of_them.iter().map(|stored| resource(stored, false)));
+        }
+        Ok(parted)
     }
 
     /// The stores that the facts name, after the one that stands for all whose own is not known.

@@ -21,16 +21,13 @@ pub fn draft(resource: &Value) -> Draft {
     let empty = Map::new();
     let members = resource.as_object().unwrap_or(&empty);
     let meta = resource.get("meta").and_then(Value::as_object).unwrap_or(&empty);
-    let mut identifiers = kinds::identifiers(resource);
-    if name == "Patient" {
-        identifiers.extend(replaced(resource));
-    }
     Draft {
         meta: text(meta.iter().filter(|(key, _)| !OWN.contains(&key.trim_start_matches('_')))),
         body: body(name, members),
         rows: search::lines(name, resource),
         subject: subject(kind, resource),
-        identifiers,
+        identifiers: kinds::identifiers(resource),
+        links: if name == "Patient" { replaced(resource) } else { Vec::new() },
         happened,
         store: kind.store(resource).unwrap_or_default().to_owned(),
         accepted: None,

@@ -16,20 +16,11 @@ pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
     stated.or_else(|| writer(kind, resource)).unwrap_or(Subject::Nobody)
 }
 
-/// What else leads to the person of a Patient: those whom it replaced or was replaced by are one person with it. A link of another
-/// kind says less. A literal reference stands without a system.
-pub(super) fn replaced(patient: &Value) -> Vec<(String, String)> {
+/// Who is one with a Patient: those whom it replaced or was replaced by. A link of another kind says less.
+pub(super) fn replaced(patient: &Value) -> Vec<Subject> {
     let links = patient.get("link").and_then(Value::as_array).into_iter().flatten();
     let unites = |link: &&Value| matches!(link.get("type").and_then(Value::as_str), Some("replaced-by" | "replaces"));
-    let others = links.filter(unites).filter_map(|link| of_reference(patient, link.get("other")?));
-    others
-        .flat_map(|other| match other {
-            Subject::Literal(literal) => vec![(String::new(), literal)],
-            Subject::Identifier(system, value) => vec![(system, value)],
-            Subject::Both(literal, system, value) => vec![(String::new(), literal), (system, value)],
-            Subject::Nobody | Subject::Itself | Subject::Known(_) => Vec::new(),
-        })
-        .collect()
+    links.filter(unites).filter_map(|link| of_reference(patient, link.get("other")?)).collect()
 }
 
 /// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on. Whose
@@ -137,7 +128,8 @@ mod tests {
             link("refer", json!({"reference": "Patient/elsewhere"})),
             link("replaces", json!({"reference": "RelatedPerson/r"})),
         ]});
-        assert_eq!(replaced(&patient), [(String::new(), "Patient/new".into()), ("urn:s".into(), "old".into())]);
+        let others = [Subject::Literal("Patient/new".into()), Subject::Identifier("urn:s".into(), "old".into())];
+        assert_eq!(replaced(&patient), others);
         assert_eq!(replaced(&json!({"resourceType": "Patient"})), []);
     }
 

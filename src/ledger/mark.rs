@@ -66,12 +66,14 @@ pub enum Mark {
         /// Who said it.
         person: Person,
     },
-    /// A person said START for an address; only their own STOP ends.
+    /// A person said START for an address; only their own STOP ends. So does what was said in the name of somebody else.
     Started {
         /// Normalized number or address.
         address: String,
-        /// Who said it.
+        /// Whose STOP ends.
         person: Person,
+        /// Only if it was said then or later, UTC milliseconds.
+        since: i64,
     },
     /// A subscription is (again) as its resource says.
     Subscribed(Subscription),

@@ -27,9 +27,11 @@ pub mod search;
 mod stored;
 mod subscriptions;
 mod turns;
+mod unions;
 mod unit;
 mod verify;
 pub mod versions;
+mod whose;
 mod writer;
 
 pub use arms::Arm;
@@ -42,6 +44,7 @@ pub use replay::Told;
 pub use search::Page;
 pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
 pub use turns::{Asked, Turn};
+pub use unions::Parting;
 pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};
 pub use verify::Verdict;
 

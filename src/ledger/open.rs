@@ -17,8 +17,8 @@ use super::{
     Supply,
 };
 use super::{
-    Place, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay, resources,
-    search, subscriptions, turns, verify,
+    Parting, Place, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay,
+    resources, search, subscriptions, turns, unions, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -390,6 +390,16 @@ impl Ledger {
         turns::of(&self.reader, scope, person, after, count.clamp(1, HELD_MAX)).await
     }
 
+    /// Who was taken for one with a person and is not now, in the order in which they were parted.
+    pub async fn parted(&self, scope: &Scope, person: Person) -> Result<Vec<Parting>, Error> {
+        unions::parted(&self.reader, scope, person).await
+    }
+
+    /// What was said or done to somebody while they were taken for one with others: the last of each output.
+    pub async fn fired(&self, scope: &Scope, parting: &Parting) -> Result<Vec<Decision>, Error> {
+        reaction::fired(&self.reader, scope, parting.person, (parting.since, parting.until)).await
+    }
+
     /// The person an identifier leads to, after all unions.
     pub async fn identified(&self, scope: &Scope, system: &str, value: &str) -> Result<Option<Person>, Error> {
         people::identified(&self.reader, scope, system, value).await
@@ -407,14 +417,7 @@ impl Ledger {
 
     /// The latest decision about each output of a person.
     pub async fn decisions(&self, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
-        let mut latest: Vec<Decision> = Vec::new();
-        for decision in reaction::decisions(&self.reader, scope, person).await? {
-            match latest.last_mut() {
-                Some(last) if last.output == decision.output => *last = decision,
-                _ => latest.push(decision),
-            }
-        }
-        Ok(latest)
+        Ok(reaction::latest(reaction::decisions(&self.reader, scope, person).await?))
     }
 
     /// All decisions about a person, per output in the order they were made.

@@ -8,6 +8,10 @@ pub(super) const LITERAL: &str = "";
 
 const BY_IDENTIFIER: &str = "SELECT p.survivor FROM identifiers i JOIN people p ON p.tenant = i.tenant AND p.person = i.person
     WHERE i.tenant = $1 AND i.system = $2 AND i.value = $3";
+const NAMED: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 AND value = $3";
+const KNOWN_AS: &str = "SELECT survivor FROM people WHERE tenant = $1 AND person = $2";
+const KNOW_AS: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND person = $3";
+const ALL_KNOWN_AS: &str = "SELECT person FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
 const KNOWS_SYSTEM: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 LIMIT 1";
 const KEEP_IDENTIFIER: &str =
     "INSERT INTO identifiers (tenant, system, value, person) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -28,18 +32,47 @@ pub(super) struct Head {
     pub(super) hash: String,
 }
 
-/// The person an identifier leads to, after all unions.
-pub(super) async fn by_identifier(
+/// The person an identifier leads to, whoever that person is one with: what names them is filed there, so that a union can be
+/// taken back.
+pub(super) async fn named(
     transaction: &mut Transaction<'_>,
     tenant: &str,
     system: &str,
     value: &str,
 ) -> Result<Option<Person>, Error> {
-    let row = transaction.row(BY_IDENTIFIER, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value)]).await?;
+    let row = transaction.row(NAMED, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value)]).await?;
     row.map(|mut row| Ok(Person(row.int()?))).transpose()
 }
 
-/// The same, asked by a reader.
+/// As whom a person is known, after all unions.
+pub(super) async fn known_as(transaction: &mut Transaction<'_>, tenant: &str, person: Person) -> Result<Person, Error> {
+    let row = transaction.row(KNOWN_AS, &[Cell::Text(tenant), Cell::Int(person.0)]).await?;
+    row.map_or(Ok(person), |mut row| row.int().map(Person))
+}
+
+/// From now on one person alone is known as `survivor`.
+pub(super) async fn know_as(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    person: Person,
+    survivor: Person,
+) -> Result<(), Error> {
+    transaction.run(KNOW_AS, &[Cell::Int(survivor.0), Cell::Text(tenant), Cell::Int(person.0)]).await
+}
+
+/// All who are known as this one, in their order; `None` where they are too many.
+pub(super) async fn all_known_as(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    survivor: Person,
+) -> Result<Option<Vec<Person>>, Error> {
+    let cells = [Cell::Text(tenant), Cell::Int(survivor.0), Cell::Int(UNITED_MAX + 1)];
+    let mut rows = transaction.rows(ALL_KNOWN_AS, &cells).await?;
+    let found: Vec<Person> = rows.iter_mut().map(|row| row.int().map(Person)).collect::<Result<_, _>>()?;
+    Ok((i64::try_from(found.len()).is_ok_and(|count| count <= UNITED_MAX)).then_some(found))
+}
+
+/// The person an identifier leads to, after all unions.
 pub(super) async fn identified(reader: &Reader, scope: &Scope, system: &str, value: &str) -> Result<Option<Person>, Error> {
     let row = reader.row(BY_IDENTIFIER, &[Cell::Text(&scope.tenant), Cell::Text(system), Cell::Text(value)]).await?;
     row.map(|mut row| Ok(Person(row.int()?))).transpose()

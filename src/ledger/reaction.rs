@@ -25,8 +25,10 @@ const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.ru
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.due, d.priority, d.rule LIMIT $3";
-const DECIDED: &str = "SELECT COALESCE(MAX(ordinal), 0) FROM decisions
-    WHERE tenant = $1 AND person = $2 AND episode = $3 AND output = $4";
+// Of all who are one: what was decided of an output has one order, whosever record each decision is filed under.
+const DECIDED: &str = "SELECT COALESCE(MAX(d.ordinal), 0) FROM decisions d WHERE d.tenant = $1 AND d.person IN (
+    SELECT p.person FROM people p WHERE p.tenant = $1
+    AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)) AND d.episode = $3 AND d.output = $4";
 const DECIDE: &str =
     "INSERT INTO decisions (tenant, person, output, ordinal, at, outcome, gate, until, rule, step, episode, priority, spoken,
     reason, facts, recorded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
@@ -34,7 +36,11 @@ const DECISIONS: &str =
     "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
     d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
-    ORDER BY d.person, d.episode, d.output, d.ordinal";
+    ORDER BY d.episode, d.output, d.at, d.ordinal, d.person";
+const FIRED: &str =
+    "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
+    d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person = $2 AND d.at >= $3 AND d.at < $4
+    AND d.outcome = 'fired' ORDER BY d.episode, d.output, d.ordinal";
 const SET_SUPPLY: &str =
     "INSERT INTO supplies (tenant, person, product, dispense, version, fact, source, handed, days, step, quantity)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -48,7 +54,7 @@ const SUPPLIES: &str = "SELECT s.person, s.product, s.dispense, s.version, s.fac
 const STOP: &str = "INSERT INTO stops (tenant, address, person, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const REFUSE: &str = "INSERT INTO refusers (tenant, address, person) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const REFUSERS: &str = "SELECT person FROM refusers WHERE tenant = $1 AND address = $2 ORDER BY person LIMIT $3";
-const START: &str = "DELETE FROM stops WHERE tenant = $1 AND address = $2 AND person = $3";
+const START: &str = "DELETE FROM stops WHERE tenant = $1 AND address = $2 AND person = $3 AND at >= $4";
 const STOPPED: &str = "SELECT person FROM stops WHERE tenant = $1 AND address = $2 LIMIT 1";
 
 /// The most dues of one person that are looked at together.
@@ -159,26 +165,51 @@ pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, deci
 
 /// All decisions about a person, per output in the order they were made.
 pub(super) async fn decisions(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
-    let mut found = Vec::new();
-    for mut row in reader.rows(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await? {
-        found.push(Decision {
-            person: Person(row.int()?),
-            output: row.text()?,
-            at: row.int()?,
-            outcome: Outcome::of(&row.text()?),
-            gate: row.text()?,
-            until: row.int()?,
-            rule: row.text()?,
-            step: row.text()?,
-            episode: row.text()?,
-            priority: row.int()?,
-            spoken: row.int()? != 0,
-            reason: row.text()?,
-            facts: serde_json::from_str(&row.text()?).unwrap_or_default(),
-            recorded: row.text()?,
-        });
+    let mut rows = reader.rows(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await?;
+    rows.iter_mut().map(decision_row).collect()
+}
+
+/// What was said or done to one person alone from a time on and before another: the last of each output.
+pub(super) async fn fired(
+    reader: &Reader,
+    scope: &Scope,
+    person: Person,
+    (since, until): (i64, i64),
+) -> Result<Vec<Decision>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(since), Cell::Int(until)];
+    let mut rows = reader.rows(FIRED, &cells).await?;
+    Ok(latest(rows.iter_mut().map(decision_row).collect::<Result<_, _>>()?))
+}
+
+/// The last decision of each output; those of one output follow each other.
+pub(super) fn latest(decisions: Vec<Decision>) -> Vec<Decision> {
+    let mut latest: Vec<Decision> = Vec::new();
+    for decision in decisions {
+        match latest.last_mut() {
+            Some(last) if last.output == decision.output => *last = decision,
+            _ => latest.push(decision),
+        }
     }
-    Ok(found)
+    latest
+}
+
+fn decision_row(row: &mut Row) -> Result<Decision, Error> {
+    Ok(Decision {
+        person: Person(row.int()?),
+        output: row.text()?,
+        at: row.int()?,
+        outcome: Outcome::of(&row.text()?),
+        gate: row.text()?,
+        until: row.int()?,
+        rule: row.text()?,
+        step: row.text()?,
+        episode: row.text()?,
+        priority: row.int()?,
+        spoken: row.int()? != 0,
+        reason: row.text()?,
+        facts: serde_json::from_str(&row.text()?).unwrap_or_default(),
+        recorded: row.text()?,
+    })
 }
 
 /// Sets what a dispense supplies.
@@ -252,9 +283,15 @@ pub(super) async fn refusers(reader: &Reader, scope: &Scope, address: &str) -> R
     reader.rows(REFUSERS, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
 }
 
-/// A person took their own STOP back.
-pub(super) async fn start(transaction: &mut Transaction<'_>, tenant: &str, address: &str, person: Person) -> Result<(), Error> {
-    transaction.run(START, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0)]).await
+/// What a person said for an address from then on binds no longer.
+pub(super) async fn start(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    address: &str,
+    person: Person,
+    since: i64,
+) -> Result<(), Error> {
+    transaction.run(START, &[Cell::Text(tenant), Cell::Text(address), Cell::Int(person.0), Cell::Int(since)]).await
 }
 
 /// Whether anybody said STOP for one of these addresses: it binds all who share it.

@@ -30,8 +30,8 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) stamp: i64,
     heads: HashMap<(Arc<str>, Person), Head>,
     reaches: Reaches,
-    /// Whether the Patient that is being written united persons.
-    links: bool,
+    /// What the Patient that is being written says of who is one with whom: events for whom it changes.
+    pub(super) joints: Vec<(Line, Person)>,
     withheld: Withheld,
     /// Whether an event was added.
     pub(super) stirred: bool,
@@ -48,7 +48,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             stamp,
             heads: HashMap::new(),
             reaches: Reaches::new(),
-            links: false,
+            joints: Vec::new(),
             withheld: Withheld::new(),
             stirred: false,
             fresh: Vec::new(),
@@ -134,7 +134,7 @@ impl<'b, 'c> Batch<'b, 'c> {
     }
 
     async fn create(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Receipt, Error> {
-        let person = self.person(unit, change, draft).await?;
+        let person = self.person(unit, change, draft, true).await?;
         let number = self.numbers.resource(&mut self.transaction).await?;
         let fact = self.fact(&unit.scope, change, draft, person).await?.unwrap_or(number);
         let salt = chain::salt()?;
@@ -155,7 +155,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 ..self.receipt(change, current.version, current.person, false)
             });
         }
-        let person = self.person(unit, change, draft).await?;
+        let person = self.person(unit, change, draft, false).await?;
         let fact = self.fact(&unit.scope, change, draft, person).await?.map_or(current.number, |fact| fact.min(current.number));
         let (version, stamp) = (current.version + 1, self.stamp_after(current));
         let salt = chain::salt()?;
@@ -250,9 +250,9 @@ impl<'b, 'c> Batch<'b, 'c> {
             learned: self.stamp,
         };
         events::add(&mut self.transaction, &event).await?;
-        if std::mem::take(&mut self.links) {
+        for (line, person) in std::mem::take(&mut self.joints) {
             let number = self.numbers.event(&mut self.transaction).await?;
-            events::add(&mut self.transaction, &Event { number, line: Line::Linked, ..event.clone() }).await?;
+            events::add(&mut self.transaction, &Event { number, person, line, ..event.clone() }).await?;
         }
         self.stirred = true;
         let accepted = draft.and_then(|draft| draft.accepted.as_ref());
@@ -262,7 +262,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         Ok(())
     }
 
-    async fn chain(&mut self, scope: &Scope, statement: Statement<'_>, digest: &str) -> Result<(), Error> {
+    pub(super) async fn chain(&mut self, scope: &Scope, statement: Statement<'_>, digest: &str) -> Result<(), Error> {
         let key = (scope.tenant.clone(), statement.person);
         let mut head = match self.heads.remove(&key) {
             Some(head) => head,
@@ -288,94 +288,6 @@ impl<'b, 'c> Batch<'b, 'c> {
             return Ok(None);
         }
         search::same_fact(&mut self.transaction, scope, &change.kind, draft, person).await
-    }
-
-    /// Whose the resource is; makes a placeholder person for a reference or an identifier never seen.
-    async fn person(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Person, Error> {
-        match &draft.subject {
-            Subject::Nobody => Ok(Person::NOBODY),
-            Subject::Known(person) => Ok(*person),
-            Subject::Literal(reference) => self.person_of_keys(&unit.scope, &[(people::LITERAL, reference)]).await,
-            Subject::Identifier(system, value) => self.person_of_keys(&unit.scope, &[(system, value)]).await,
-            Subject::Both(reference, system, value) => {
-                self.person_of_keys(&unit.scope, &[(people::LITERAL, reference), (system, value)]).await
-            }
-            Subject::Itself => self.patient(unit, change, draft).await,
-        }
-    }
-
-    /// The person of the first key that is known; else a new placeholder to which all of them lead.
-    async fn person_of_keys(&mut self, scope: &Scope, keys: &[(&str, &String)]) -> Result<Person, Error> {
-        for (system, value) in keys {
-            if let Some(person) = people::by_identifier(&mut self.transaction, &scope.tenant, system, value).await? {
-                return Ok(person);
-            }
-        }
-        let person = self.new_person(scope).await?;
-        for (system, value) in keys {
-            people::keep_identifier(&mut self.transaction, &scope.tenant, (system, value), person).await?;
-        }
-        Ok(person)
-    }
-
-    async fn new_person(&mut self, scope: &Scope) -> Result<Person, Error> {
-        let person = Person(self.numbers.person(&mut self.transaction).await?);
-        people::add(&mut self.transaction, &scope.tenant, person, self.stamp).await?;
-        Ok(person)
-    }
-
-    /// The person of a Patient resource: all whom its id and identifiers lead to are one from now on.
-    async fn patient(&mut self, unit: &Unit, change: &Change, draft: &Draft) -> Result<Person, Error> {
-        let literal = format!("Patient/{}", change.id);
-        let keys: Vec<(&str, &str)> = std::iter::once((people::LITERAL, literal.as_str()))
-            .chain(draft.identifiers.iter().map(|(system, value)| (system.as_str(), value.as_str())))
-            .collect();
-        let mut found = Vec::new();
-        let mut unknown = Vec::new();
-        for (system, value) in keys {
-            match people::by_identifier(&mut self.transaction, &unit.scope.tenant, system, value).await? {
-                Some(person) => found.push(person),
-                None => unknown.push((system, value)),
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        let survivor = match found.first() {
-            Some(person) => *person,
-            None => self.new_person(&unit.scope).await?,
-        };
-        for (system, value) in unknown {
-            people::keep_identifier(&mut self.transaction, &unit.scope.tenant, (system, value), survivor).await?;
-        }
-        for other in found.into_iter().skip(1) {
-            self.unite(unit, survivor, other).await?;
-        }
-        Ok(survivor)
-    }
-
-    /// Unites two persons: both chains say so, nothing is rewritten.
-    async fn unite(&mut self, unit: &Unit, survivor: Person, other: Person) -> Result<(), Error> {
-        people::unite(&mut self.transaction, &unit.scope.tenant, survivor, other).await?;
-        self.links = true;
-        for (person, id) in [(survivor, other), (other, survivor)] {
-            let id = id.0.to_string();
-            let statement = Statement {
-                tenant: &unit.scope.tenant,
-                person,
-                ordinal: 0,
-                line: Line::Linked.word(),
-                happened: self.stamp,
-                learned: self.stamp,
-                how: unit.how,
-                source: &unit.source,
-                store: "",
-                kind: "Person",
-                id: &id,
-                version: 0,
-            };
-            self.chain(&unit.scope, statement, "").await?;
-        }
-        Ok(())
     }
 
     async fn mark(&mut self, scope: &Scope, mark: &Mark) -> Result<Option<Noticed>, Error> {
@@ -418,7 +330,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 self.withheld.insert(Arc::clone(&scope.tenant), true);
             }
             Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
-            Mark::Started { address, person } => reaction::start(transaction, tenant, address, *person).await?,
+            Mark::Started { address, person, since } => reaction::start(transaction, tenant, address, *person, *since).await?,
             Mark::Subscribed(subscription) => subscriptions::set(transaction, tenant, subscription).await?,
             Mark::Unsubscribed { subscription } => subscriptions::drop(transaction, tenant, subscription).await?,
             Mark::Notice { subscription, person, kind, id, version } => {

@@ -72,9 +72,17 @@ pub enum Line {
     Deleted,
     /// Two persons were united.
     Linked,
+    /// Two persons who were united are two again.
+    Parted,
 }
 
 impl Line {
+    /// Whether it tells of who is one with whom, and of no resource.
+    #[must_use]
+    pub fn is_of_persons(self) -> bool {
+        matches!(self, Self::Linked | Self::Parted)
+    }
+
     /// The word kept in the store.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -83,6 +91,7 @@ impl Line {
             Self::Updated => "updated",
             Self::Deleted => "deleted",
             Self::Linked => "linked",
+            Self::Parted => "parted",
         }
     }
 
@@ -93,6 +102,7 @@ impl Line {
             "created" => Self::Created,
             "deleted" => Self::Deleted,
             "linked" => Self::Linked,
+            "parted" => Self::Parted,
             _ => Self::Updated,
         }
     }

@@ -107,9 +107,10 @@ pub struct Draft {
     pub rows: Vec<super::search::Line>,
     /// Whose it is.
     pub subject: Subject,
-    /// The resource's own identifiers that have both system and value. Those of a Patient also lead to the Patients that it
-    /// replaced or was replaced by: literal references, with an empty system.
+    /// The resource's own identifiers that have both system and value.
     pub identifiers: Vec<(String, String)>,
+    /// Of a Patient: those whom it replaced or was replaced by.
+    pub links: Vec<Subject>,
     /// When it happened, UTC milliseconds.
     pub happened: Option<i64>,
     /// The Organization id of the store it happened in.

@@ -31,6 +31,10 @@ pub(crate) mod because {
     pub(crate) const HELD_OUT: &str = "held-out";
     /// It was asked for already, for somebody who turned out to be the same person.
     pub(crate) const TWICE: &str = "twice";
+    /// It was held for somebody who was taken for the same person.
+    pub(crate) const PARTED: &str = "parted";
+    /// It was said or done while the person was taken for one with somebody else.
+    pub(crate) const SHARED: &str = "shared";
 }
 
 /// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended.
@@ -153,12 +157,17 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
     }
     // Of whom the lot leaves out, nothing is said: also not that something would be.
     if candidate.step.activity.act == Act::Speak && decision.recorded.is_empty() && !holdout::leaves_out(turn, candidate) {
-        request(turn, candidate, "active");
-        let message = outputs::message(turn, candidate, "preparation");
-        turn.record("Communication", message);
+        prepare(turn, candidate);
         decision.recorded = format!("Communication/{}", candidate.output);
     }
     turn.decide(decision);
+}
+
+/// Records a message that waits, and what is intended by it.
+pub(crate) fn prepare(turn: &mut Turn, candidate: &Candidate) {
+    request(turn, candidate, "active");
+    let message = outputs::message(turn, candidate, "preparation");
+    turn.record("Communication", message);
 }
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.

@@ -22,7 +22,10 @@ impl Decided {
     pub(crate) fn of(decisions: &[Decision]) -> Self {
         let mut decided = Self::default();
         for decision in decisions {
-            decided.keep(decision.clone());
+            // Two records of a person may each have decisions about one output.
+            if decided.get(&decision.output).is_none_or(|known| known.at <= decision.at) {
+                decided.keep(decision.clone());
+            }
         }
         decided
     }

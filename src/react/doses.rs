@@ -177,6 +177,8 @@ mod tests {
             decisions: Vec::new(),
             stopped: Vec::new(),
             halts: Vec::new(),
+            parted_at: None,
+            parted: crate::react::Parted::default(),
         }
     }
 

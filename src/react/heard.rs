@@ -6,14 +6,18 @@ use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Resource, called, merged, nudge, overdue, person, refill};
+use super::{Call, Heard, Resource, called, merged, nudge, overdue, parted, person, refill};
 use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "MedicationRequest"];
 
-/// Takes in events of one person.
-pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
+/// Takes in events of one person. `again` is what must be told again, where the person was taken for one with somebody else.
+pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Heard]) {
+    let is_parted = events.iter().any(|event| event.line == Line::Parted);
+    if is_parted {
+        parted::hear(turn, again);
+    }
     let newest: HashMap<(&str, &str), &'a Resource> =
         events.iter().map(|event| (key(&event.resource), &event.resource)).collect();
     let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(&event.resource);
@@ -28,16 +32,18 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
         if let Some(wish) = wish.filter(|wish| counts(event, *wish)) {
             looks_again |= obey(turn, event, wish);
         }
-        looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line == Line::Linked;
+        looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line.is_of_persons();
         if event.resource.kind == "MedicationRequest" && (event.resource.deleted || therapy::has_ended(&event.resource.value)) {
             refill::end_order(turn, event);
         }
         overdue::ended(turn, event);
         now.extend(nudge::hear(turn, event, newest(event)));
     }
-    let tells_who = |event: &Heard| event.line == Line::Linked || event.resource.kind == "Patient";
-    if events.iter().any(tells_who) && turn.story.united.len() > 1 {
-        merged::once(turn);
+    let tells_who = |event: &Heard| event.line.is_of_persons() || event.resource.kind == "Patient";
+    if events.iter().any(tells_who) {
+        if turn.story.united.len() > 1 {
+            merged::once(turn);
+        }
         // What was asked for the dead goes over to nobody: it ends below.
         if !person::has_died(turn.story) {
             merged::move_tasks(turn);
@@ -47,7 +53,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard]) {
     nudge::drop_pointless(turn, &kinds);
     if looks_again && person::has_died(turn.story) {
         nudge::end_all(turn);
-    } else if looks_again {
+    } else if looks_again && !is_parted {
         now.extend(nudge::held(turn));
     }
     in_order(turn, now);
@@ -151,7 +157,7 @@ fn start(turn: &mut Turn, event: &Heard) {
         free.extend(persons.iter().map(|person| person::key(*person)));
     }
     for address in free {
-        let freed = persons.iter().map(|person| Mark::Started { address: address.clone(), person: *person });
+        let freed = persons.iter().map(|person| Mark::Started { address: address.clone(), person: *person, since: i64::MIN });
         turn.reaction.marks.extend(freed);
     }
 }

@@ -55,6 +55,11 @@ impl Index {
         }
     }
 
+    /// The types that any action is about.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
     /// Whether any action is about this type.
     pub(crate) fn knows(&self, kind: &str) -> bool {
         self.kinds.contains_key(kind)

@@ -1,4 +1,5 @@
-//! Two records turned out to be of one person: what was asked for of both is asked for once, and for the record that stands.
+//! Two records turned out to be of one person: what was asked for of both is asked for once, and for the record that stands. What
+//! was asked for the wrong one of two goes back the same way.
 //! Follows <https://hl7.org/fhir/R4/patient.html#maintenance>.
 
 use std::collections::BTreeSet;
@@ -31,23 +32,29 @@ pub(super) fn move_tasks(turn: &mut Turn) {
         let Some(task) = story.find(&decision.recorded).filter(|task| !task.deleted) else { continue };
         let is_open = text(&task.value, "status").is_some_and(|status| OPEN.contains(&status));
         let named = reference(&task.value, "for").and_then(local);
-        let stands = |named: &String| story.find(named).is_some_and(|known| !known.deleted && person::stands(&known.value));
-        if is_open && named.is_some_and(|named| !stands(&named)) {
-            turn.record("Task", moved(&task.value, &patient.reference(), story.now));
+        let Some(known) = named.filter(|_| is_open).map(|named| story.find(&named)) else { continue };
+        if !known.is_some_and(|known| !known.deleted && person::stands(&known.value)) {
+            let why = if known.is_some() { ONE } else { TWO };
+            turn.record("Task", moved(&task.value, &patient.reference(), why, story.now));
         }
     }
 }
+
+/// Both records are of the person.
+const ONE: &str = "Two records were of one person";
+/// The other record is of somebody else.
+const TWO: &str = "Two records were taken for one person";
 
 /// Tasks that are still asked for, as far as was decided.
 fn asked_for(turn: &Turn) -> Vec<Decision> {
     turn.fired_where(|decision| decision.recorded == format!("Task/{}", decision.output))
 }
 
-fn moved(task: &Value, patient: &str, now: i64) -> Value {
+fn moved(task: &Value, patient: &str, why: &str, now: i64) -> Value {
     let mut moved = task.clone();
     let mut notes = each(task, "note").to_vec();
     let before = reference(task, "for").unwrap_or_default();
-    notes.push(json!({"time": instant(now), "text": format!("Two records were of one person: it was asked for {before}.")}));
+    notes.push(json!({"time": instant(now), "text": format!("{why}: it was asked for {before}.")}));
     let Some(members) = moved.as_object_mut() else { return moved };
     members.shift_remove("meta");
     members.insert(String::from("for"), json!({"reference": patient}));
@@ -67,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{How, Line, Outcome, Person};
-    use crate::react::{Heard, Occasion, Resource, Rules, Settings, Story, react};
+    use crate::react::{Heard, Occasion, Parted, Resource, Rules, Settings, Story, react};
 
     fn resource(person: i64, version: i64, value: Value) -> Resource {
         Resource {
@@ -121,6 +128,8 @@ mod tests {
                 decisions: vec![decision],
                 stopped: Vec::new(),
                 halts: Vec::new(),
+                parted_at: None,
+                parted: Parted::default(),
             };
             let heard = Heard { line: Line::Updated, resource: replaced, react: true, depth: 0 };
             let outputs = react(&Rules::default(), &story, &Occasion::Heard(vec![heard])).outputs;
@@ -134,11 +143,11 @@ mod tests {
     fn a_moved_task_says_for_whom_it_was_and_keeps_its_order() {
         let task = json!({"resourceType": "Task", "id": "1", "meta": {}, "status": "accepted", "for": {"reference": "Patient/old"},
             "lastModified": "x", "restriction": {}});
-        let once = moved(&task, "Patient/new", 0);
+        let once = moved(&task, "Patient/new", ONE, 0);
         let names: Vec<&String> = once.as_object().unwrap().keys().collect();
         assert_eq!(names, ["resourceType", "id", "status", "for", "lastModified", "note", "restriction"]);
         assert_eq!((&once["status"], &once["for"]["reference"]), (&json!("accepted"), &json!("Patient/new")));
-        let twice = moved(&once, "Patient/newer", 0);
+        let twice = moved(&once, "Patient/newer", TWO, 0);
         assert!(twice["note"][0]["text"].as_str().unwrap().contains("Patient/old"));
         assert!(twice["note"][1]["text"].as_str().unwrap().contains("Patient/new"));
     }

@@ -58,6 +58,7 @@ mod nudge;
 mod offset;
 mod outputs;
 mod overdue;
+mod parted;
 mod period;
 mod person;
 mod pharmacist;
@@ -91,6 +92,7 @@ pub use cover::{Fill, MEDIAN, fills};
 pub use effect::{Effect, Trial};
 pub use live::{Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
+pub use parted::{Parted, shared, told_again};
 pub use person::stoppable;
 pub use pharmacist::members;
 pub use plan::PROFILE;
@@ -215,6 +217,10 @@ pub struct Story {
     pub stopped: Vec<String>,
     /// Rules that fired too often, and what became of them; loaded where one was found to.
     pub halts: Vec<Halt>,
+    /// When somebody who was taken for one with the person was last parted from them, UTC milliseconds.
+    pub parted_at: Option<i64>,
+    /// Those who were taken for one with the person; loaded where it was just heard that they are not.
+    pub parted: Parted,
 }
 
 /// Why we are asked.
@@ -320,9 +326,10 @@ impl Story {
 /// Decides on all that the occasion asks.
 #[must_use]
 pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
+    let again = parted::again(story);
     let mut turn = Turn::new(rules, story);
     match occasion {
-        Occasion::Heard(events) => heard::hear(&mut turn, events),
+        Occasion::Heard(events) => heard::hear(&mut turn, events, &again),
         Occasion::Due(due) => heard::look(&mut turn, due),
         Occasion::Called(call) => heard::answer(&mut turn, call),
     }

@@ -107,7 +107,8 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
     let stays = known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held);
     let was_planned = turn.dues.contains_key(&candidate.output);
-    if stays || (was_planned && matches!(base, Base::Moment(at) if at == turn.story.now)) {
+    let heard = candidate.trigger.map_or(turn.story.now, |fact| turn.heard_at(fact));
+    if stays || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
         return None;
     }
     if !follow::schedule(turn, &mut candidate, base, offset) {
@@ -143,7 +144,7 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
         cancel_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
     }
     let closing = Decision {
-        person: turn.story.person,
+        person: turn.one_of_us(Some(event.resource.person)),
         output: turn.output(plan, CLOSED, &episode),
         at: turn.story.now,
         outcome: Outcome::Stopped,

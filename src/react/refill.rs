@@ -52,6 +52,17 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     now
 }
 
+/// Counts all that was handed over anew, whatever was planned before.
+pub(super) fn recount(turn: &mut Turn) {
+    let products: Vec<String> = turn.supplies.by_product().keys().cloned().collect();
+    for product in &products {
+        for (plan, action) in concerned(turn, product, &[]) {
+            // Nothing was heard, so nothing is to be decided at once.
+            Arranging { plan, action, product, news: &[] }.arrange(turn);
+        }
+    }
+}
+
 /// The rules that may have something to say of a product: those that listen to what was heard, and those that had planned or said
 /// something before. What a fill costs does not grow with the rules that are about other products.
 fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a Plan, &'a Action)> {

@@ -173,7 +173,7 @@ impl Rules {
     /// Whether an event about this resource needs a story.
     #[must_use]
     pub fn concerns(&self, kind: &str, line: Line, value: &Value) -> Concern {
-        if line == Line::Linked {
+        if line.is_of_persons() {
             return Concern::Rules;
         }
         match kind {
@@ -251,6 +251,12 @@ impl Rules {
         wants.kinds.push(String::from("Patient"));
         // What is held may be about a supply; without its rows it would pass for reversed.
         wants.supplies = true;
+        // What was learned while the person was taken for one with somebody else is told again.
+        if event.line == Line::Parted {
+            wants.kinds.extend(HEARD.iter().map(|kind| (*kind).to_owned()));
+            wants.kinds.extend(self.index.kinds().chain(self.asked.iter().copied()).map(str::to_owned));
+            wants.kinds.push(String::from("AllergyIntolerance"));
+        }
         if kind == "MedicationDispense" {
             wants.references.extend(products::needed(value));
         } else {

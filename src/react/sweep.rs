@@ -273,6 +273,8 @@ impl Sweep {
             decisions: Vec::new(),
             stopped: Vec::new(),
             halts: Vec::new(),
+            parted_at: None,
+            parted: crate::react::Parted::default(),
         };
         called::may_be_about(rules, action, &story, resource, &self.call)
     }

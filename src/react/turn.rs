@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::cover::Fill;
+use super::decide::because;
 use super::decided::Decided;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::handed::Handed;
 use super::plan::{Plan, Step};
 use super::{Output, Reaction, Resource, Rules, Story, episode};
-use crate::ledger::{Decision, Due, Mark, Outcome, Precondition};
+use crate::ledger::{Decision, Due, Mark, Outcome, Person, Precondition};
 
 /// One reaction in the making.
 #[derive(Debug)]
@@ -73,7 +74,8 @@ impl<'a> Turn<'a> {
 
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
-        let same = |decision: &&Decision| decision.step == step && self.is_of(&decision.rule, plan);
+        let same =
+            |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
         self.decisions.of_episode(episode).filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
     }
 
@@ -115,9 +117,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Writes down when to look again; nothing when that is known already.
-    pub(crate) fn plan(&mut self, mut due: Due) {
-        // The row of a person who was united with this one stays where it is.
-        due.person = self.dues.get(&due.output).map_or(due.person, |known| known.person);
+    pub(crate) fn plan(&mut self, due: Due) {
+        // Another fact sets it off now, which may be of another record of the person.
+        if let Some(known) = self.dues.get(&due.output).filter(|known| known.person != due.person) {
+            self.reaction.marks.push(Mark::DueGone { person: known.person, output: due.output.clone() });
+        }
         if self.dues.get(&due.output) != Some(&due) {
             self.dues.insert(due.output.clone(), due.clone());
             self.reaction.marks.push(Mark::Due(due));
@@ -148,7 +152,7 @@ impl<'a> Turn<'a> {
     /// The decision on a candidate, with what all decisions have in common.
     pub(crate) fn decision(&self, candidate: &Candidate, outcome: Outcome, gate: &str, reason: impl Into<String>) -> Decision {
         Decision {
-            person: self.decisions.get(&candidate.output).map_or(self.story.person, |known| known.person),
+            person: self.whose(candidate, self.decisions.get(&candidate.output).map(|known| known.person)),
             output: candidate.output.clone(),
             at: self.story.now,
             outcome,
@@ -165,6 +169,23 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Whose a candidate is, of all who are one: whose the fact is that set it off. So it stays theirs if they are parted.
+    fn whose(&self, candidate: &Candidate, known: Option<Person>) -> Person {
+        let dispense = candidate.detail.trigger.strip_prefix("MedicationDispense/");
+        let row = || self.supplies.rows().iter().find(|row| Some(row.dispense.as_str()) == dispense).map(|row| row.person);
+        self.one_of_us(candidate.trigger.map(|trigger| trigger.person).or_else(row).or(known))
+    }
+
+    /// This person, if it is one with whom the story is about; else that one.
+    pub(crate) fn one_of_us(&self, person: Option<Person>) -> Person {
+        person.filter(|person| self.story.united.contains(person)).unwrap_or(self.story.person)
+    }
+
+    /// When a fact became known, for what is planned from then on: now, unless it is told again.
+    pub(crate) fn heard_at(&self, fact: &Resource) -> i64 {
+        if self.story.parted.persons.is_empty() { self.story.now } else { fact.learned.min(self.story.now) }
+    }
+
     /// `Type/id` of what was recorded for an output; empty when nothing was.
     pub(crate) fn recorded(&self, output: &str) -> String {
         self.decisions.get(output).map(|decision| decision.recorded.clone()).unwrap_or_default()
@@ -173,7 +194,7 @@ impl<'a> Turn<'a> {
     /// The due of a candidate.
     pub(crate) fn due(&self, candidate: &Candidate, at: i64) -> Due {
         Due {
-            person: self.story.person,
+            person: self.whose(candidate, self.dues.get(&candidate.output).map(|known| known.person)),
             output: candidate.output.clone(),
             due: at,
             priority: candidate.plan.priority,
@@ -191,7 +212,11 @@ impl<'a> Turn<'a> {
             let mut dues = self.dues.values();
             dues.find(|due| due.step == step && due.episode == of && self.is_of(&due.rule, plan)).map(|due| due.output.clone())
         };
-        known.or_else(due).unwrap_or_else(|| episode::output(&plan.url, &self.story.tenant, self.story.person, of, step))
+        known.or_else(due).unwrap_or_else(|| {
+            // What was planned while the person was taken for one with others keeps its id, whosever it is now.
+            let since = self.story.parted_at.map_or_else(String::new, |at| format!("|{at}"));
+            episode::output(&plan.url, &self.story.tenant, self.story.person, &format!("{of}{since}"), step)
+        })
     }
 
     /// The candidate that a due stands for; `None` when its rule or step runs no longer.

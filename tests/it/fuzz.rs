@@ -18,8 +18,10 @@ use crate::builders::patient;
 use crate::house::House;
 use crate::mutate::{Chance, mutated};
 
-/// One input may take so long. It is generous: the machine may be busy.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// One input may take so many ticks. It is generous: the machine may be busy. They are counted, so that a process that was stopped for a
+/// while is not taken for one that hangs.
+const ANSWER_TICKS_MAX: u32 = 30;
+const TICK: Duration = Duration::from_secs(1);
 /// Seeds are smaller than this, so that changes hit something.
 const SEED_BYTES_MAX: usize = 6_000;
 
@@ -65,11 +67,12 @@ fn drive(name: &str, salt: u64, seeds: &[String], words: &[&str], target: impl F
     let end = clock.elapsed() + span;
     let (begin, watched) = channel::<Vec<u8>>();
     let watching = std::thread::spawn(move || {
-        let mut last = Vec::new();
+        let (mut last, mut ticks) = (Vec::new(), 0);
         loop {
-            match watched.recv_timeout(ANSWER_MAX) {
-                Ok(input) => last = input,
+            match watched.recv_timeout(TICK) {
+                Ok(input) => (last, ticks) = (input, 0),
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if ticks < ANSWER_TICKS_MAX => ticks += 1,
                 Err(RecvTimeoutError::Timeout) => {
                     println!("an input does not end: {}", String::from_utf8_lossy(&last));
                     std::process::exit(101);
@@ -112,7 +115,7 @@ async fn besiege(
         let shown = format!("{method} {path} {}", String::from_utf8_lossy(&body));
         let asked = house.ask(method, &format!("{}/{path}", house.base()));
         let sending = async { if body.is_empty() { asked.send().await } else { asked.body(kind, body).await } };
-        let Ok(answer) = tokio::time::timeout(ANSWER_MAX, sending).await else { panic!("{name}: this does not end: {shown}") };
+        let Some(answer) = in_time(sending).await else { panic!("{name}: this does not end: {shown}") };
         assert!(answer.status < 500, "{name}: {} for {shown}: {}", answer.status, answer.text);
         assert!(
             answer.status < 400 || answer.text.contains("OperationOutcome") || method == "HEAD",
@@ -122,6 +125,17 @@ async fn besiege(
         *statuses.entry(answer.status).or_default() += 1;
     }
     println!("{name}: {statuses:?}");
+}
+
+/// What comes of it; nothing when it takes too many ticks.
+async fn in_time<T>(asked: impl Future<Output = T>) -> Option<T> {
+    let mut asked = std::pin::pin!(asked);
+    for _ in 0..ANSWER_TICKS_MAX {
+        if let Ok(answer) = tokio::time::timeout(TICK, asked.as_mut()).await {
+            return Some(answer);
+        }
+    }
+    None
 }
 
 const JSON_WORDS: [&str; 24] = [

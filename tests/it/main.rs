@@ -82,6 +82,8 @@ mod operations;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod partings;
+#[cfg(test)]
 mod patches;
 #[cfg(test)]
 mod people;

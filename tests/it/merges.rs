@@ -10,7 +10,7 @@ use crate::house::House;
 use crate::rules::{message, rule};
 
 /// The record that is given up: it says by whom it is replaced.
-fn replaced(old: &str, new: &str) -> Value {
+pub(crate) fn replaced(old: &str, new: &str) -> Value {
     let link = json!([{"other": {"reference": format!("Patient/{new}")}, "type": "replaced-by"}]);
     patient(old).with("active", false).with("link", link)
 }

@@ -67,7 +67,8 @@ const DROP_AMOUNT: &str = "DELETE FROM amounts WHERE tenant = $1 AND parameter =
     AND unit = $6 AND number = $7";
 const SAME_FACT: &str = "SELECT COALESCE(MIN(r.fact), 0) FROM words w JOIN resources r ON r.number = w.number
     JOIN people p ON p.tenant = r.tenant AND p.person = r.person
-    WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3 AND p.survivor = $4";
+    WHERE w.tenant = $1 AND w.parameter = $2 AND w.word = $3
+    AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $4)";
 
 const SECOND: i64 = 1_000;
 const DAY: i64 = 24 * 3_600 * SECOND;

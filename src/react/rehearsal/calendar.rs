@@ -62,7 +62,7 @@ impl Rehearsal<'_> {
                 let found = self.known.of_kind(&sweep.query.kind);
                 self.steps += found.len();
                 for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
-                    people.entry(self.survivor(resource.person)).or_default().push(resource.reference());
+                    people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
                 }
                 for (person, subjects) in people {
                     self.turn(person, &Occasion::Called(sweep.call_for(subjects)), 0);

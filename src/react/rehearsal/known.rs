@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Fact;
 use crate::fhir::kinds;
 use crate::ledger::{Line, Person};
-use crate::react::{KIND_MAX, Resource};
+use crate::react::{KIND_MAX, Resource, members, organizations, overdue, products, words};
 
 /// Resources of others that a story refers to, all their versions by `Type/id`, the oldest first.
 pub type Elsewhere = HashMap<String, Arc<[Resource]>>;
@@ -154,4 +154,19 @@ impl Known {
             }
         }
     }
+}
+
+/// `Type/id` of what a story about this resource may refer to.
+#[must_use]
+pub fn referred(resource: &Resource) -> Vec<String> {
+    let (kind, value) = (resource.kind.as_str(), resource.value.as_ref());
+    let mut found = match kind {
+        "MedicationDispense" => products::needed(value),
+        "Task" => overdue::facts(value).collect(),
+        "Communication" => words::sender(value).into_iter().collect(),
+        "CareTeam" => members(std::slice::from_ref(resource)),
+        _ => Vec::new(),
+    };
+    found.extend(organizations(std::iter::once(resource)).into_iter().map(|id| format!("Organization/{id}")));
+    found
 }

@@ -13,9 +13,10 @@ mod record;
 mod refusals;
 mod retrace;
 mod tally;
+mod unions;
 
 pub use compare::{Difference, differences};
-pub use known::Elsewhere;
+pub use known::{Elsewhere, referred};
 pub use refusals::{Refusals, Said};
 pub use retrace::{Entered, Traced};
 pub use tally::{Asked, Counts, Tally, Trial, person};
@@ -28,12 +29,13 @@ use serde_json::Value;
 use super::json::text;
 use super::words::{self, Wish};
 use super::{
-    Concern, Heard, Occasion, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members, organizations,
-    overdue, pending, products, react, stoppable,
+    Concern, Heard, Occasion, Parted, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members,
+    organizations, pending, react, stoppable, told_again,
 };
 use crate::ledger::{Decision, Due, How, Line, Outcome, Person, Supply};
 use known::Known;
 use refusals::Stops;
+use unions::Unions;
 
 /// How often what was recorded at one moment may lead to more before a rehearsal gives up.
 const ROUNDS_MAX: usize = 64;
@@ -54,6 +56,24 @@ pub struct Fact {
     pub text: Option<String>,
 }
 
+impl Fact {
+    /// A Patient of whom nothing is told but that it is of this person.
+    fn patient(person: Person, learned: i64) -> Resource {
+        Resource {
+            kind: String::from("Patient"),
+            id: String::new(),
+            version: 0,
+            fact: 0,
+            source: String::new(),
+            how: How::Live,
+            learned,
+            person,
+            deleted: false,
+            value: Arc::new(Value::Null),
+        }
+    }
+}
+
 /// What a ledger tells, in the order in which it was learned.
 #[derive(Debug, Clone)]
 pub enum Learned {
@@ -63,6 +83,8 @@ pub enum Learned {
     Left(Box<Fact>),
     /// Two persons are one from now on.
     United(Person, Person),
+    /// Two persons who were one are two again.
+    Parted(Person, Person),
 }
 
 /// An event that the rules must hear.
@@ -90,8 +112,6 @@ pub struct Rehearsal<'r> {
     /// The store that stands for all whose own is not known.
     pub store: Store,
     known: Known,
-    /// As whom somebody who was united is known.
-    survivors: BTreeMap<Person, Person>,
     /// When the calendar calls, by output.
     sweeps: BTreeMap<String, Due>,
     /// The rules that it was made for.
@@ -113,8 +133,9 @@ pub struct Rehearsal<'r> {
     pub traced: Traced,
     stops: Stops<'r>,
     heard: Vec<Claimed>,
-    /// Whether persons were united, of which the rules hear with the Patient that did it.
-    links: bool,
+    /// Who was united, of which the rules hear with the Patient that did it.
+    links: Vec<Person>,
+    unions: Unions,
     number: i64,
     /// The stamp of what is recorded, where it is not that of the moment.
     stamp: Option<i64>,
@@ -132,7 +153,6 @@ impl<'r> Rehearsal<'r> {
             settings,
             store,
             known: Known::default(),
-            survivors: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             planned_for: None,
             supplies: BTreeMap::new(),
@@ -145,7 +165,8 @@ impl<'r> Rehearsal<'r> {
             traced: Traced::default(),
             stops: Stops::default(),
             heard: Vec::new(),
-            links: false,
+            links: Vec::new(),
+            unions: Unions::default(),
             number: OURS,
             stamp: None,
         }
@@ -204,13 +225,21 @@ impl<'r> Rehearsal<'r> {
 
     /// Two persons are one from now on; the rules hear of it with the next Patient.
     pub fn unite(&mut self, one: Person, other: Person) {
-        let (one, other) = (self.survivor(one), self.survivor(other));
-        let (survivor, other) = (one.min(other), one.max(other));
-        self.links |= survivor != other;
-        self.survivors.entry(survivor).or_insert(survivor);
-        self.survivors.entry(other).or_insert(other);
-        for known_as in self.survivors.values_mut().filter(|known_as| **known_as == other) {
-            *known_as = survivor;
+        if let Some(survivor) = self.unions.unite(one, other, self.now) {
+            self.links.push(survivor);
+        }
+    }
+
+    /// Two persons who were one are two again: each hears of it, whoever's Patient says so.
+    pub fn part(&mut self, one: Person, other: Person) {
+        for person in self.unions.part(one, other, self.now) {
+            let resource = Fact::patient(person, self.now);
+            let heard = Heard { line: Line::Parted, resource, react: true, depth: 0 };
+            let is_told =
+                |claimed: &Claimed| claimed.person == person && claimed.heard.line == Line::Parted && claimed.at == self.now;
+            if !self.heard.iter().any(is_told) {
+                self.heard.push(Claimed { heard, person, concern: Concern::Rules, at: self.now });
+            }
         }
     }
 
@@ -220,6 +249,7 @@ impl<'r> Rehearsal<'r> {
         for one in learned {
             match one {
                 Learned::United(one, other) => self.unite(one, other),
+                Learned::Parted(one, other) => self.part(one, other),
                 Learned::Fact(fact) => self.take(*fact, 0),
                 Learned::Left(fact) => {
                     self.known.put(*fact, |_| false);
@@ -308,10 +338,6 @@ impl<'r> Rehearsal<'r> {
         self.later.iter().rev().find(|(since, _)| *since <= self.now).map_or(self.rules, |(_, rules)| rules)
     }
 
-    fn survivor(&self, person: Person) -> Person {
-        self.survivors.get(&person).copied().unwrap_or(person)
-    }
-
     /// What is told as a value, as the ledger would keep it.
     fn fact(&mut self, value: Value, person: Person, how: How, source: &str) -> Fact {
         let (kind, id) = (text(&value, "resourceType").unwrap_or_default(), text(&value, "id").unwrap_or_default());
@@ -339,14 +365,14 @@ impl<'r> Rehearsal<'r> {
         let is_heard = rules.hears(&fact.resource.kind);
         let (person, how, at) = (fact.resource.person, fact.resource.how, fact.resource.learned);
         self.arrive(fact.line, &fact.resource);
-        let survivors = &self.survivors;
-        let of = |person: Person| survivors.get(&person).copied().unwrap_or(person);
-        let Some((line, resource)) = self.known.put(fact, |other| of(other) == of(person)) else { return };
+        let unions = &self.unions;
+        let is_one = |other: Person| unions.known_as(other) == unions.known_as(person);
+        let Some((line, resource)) = self.known.put(fact, is_one) else { return };
         if !is_heard {
             return;
         }
-        let links = resource.kind == "Patient" && std::mem::take(&mut self.links);
-        for line in std::iter::once(line).chain(links.then_some(Line::Linked)) {
+        let links = if resource.kind == "Patient" { std::mem::take(&mut self.links) } else { Vec::new() };
+        for (line, person) in std::iter::once((line, person)).chain(links.into_iter().map(|person| (Line::Linked, person))) {
             let concern = rules.concerns(&resource.kind, line, &resource.value);
             if concern != Concern::Nothing {
                 let heard = Heard { line, resource: resource.clone(), react: how == How::Live, depth };
@@ -379,11 +405,11 @@ impl<'r> Rehearsal<'r> {
         }
         let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
         for (person, claimed) in people {
-            let is_one = |other: Person| self.survivor(other) == self.survivor(person);
+            let is_one = |other: Person| self.unions.known_as(other) == self.unions.known_as(person);
             let is_open = |decision: &Decision| is_one(decision.person) && may_be_open(decision, self.now);
             let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.decisions.values().any(is_open);
             if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
-                known.entry(self.survivor(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
+                known.entry(self.unions.known_as(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
             }
         }
         let mut known: Vec<(Person, Vec<Heard>)> = known.into_iter().collect();
@@ -397,8 +423,8 @@ impl<'r> Rehearsal<'r> {
         if self.is_spent() {
             return;
         }
-        let (rules, survivor) = (self.rules(), self.survivor(person));
-        let mut dues: Vec<Due> = self.dues.values().filter(|due| self.survivor(due.person) == survivor).cloned().collect();
+        let (rules, person) = (self.rules(), self.unions.known_as(person));
+        let mut dues: Vec<Due> = self.dues.values().filter(|due| self.unions.known_as(due.person) == person).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
         let wants = rules.wants(occasion, &dues);
         let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
@@ -409,15 +435,23 @@ impl<'r> Rehearsal<'r> {
     }
 
     fn story(&mut self, person: Person, wants: &Wants, heard: &[Heard], dues: Vec<Due>) -> Story {
-        let survivor = self.survivor(person);
-        let survivors = &self.survivors;
-        let is_one = |other: Person| survivors.get(&other).copied().unwrap_or(other) == survivor;
+        let unions = &self.unions;
+        let is_one = |other: Person| unions.known_as(other) == person;
         let mut resources = Vec::new();
         for kind in &wants.kinds {
             self.known.held(kind, is_one, &mut resources);
         }
-        let decisions: Vec<Decision> = self.decisions.values().filter(|decision| is_one(decision.person)).cloned().collect();
-        let named = members(&resources);
+        let mut decisions = unions.shared(person, &self.journal);
+        decisions.extend(self.decisions.values().filter(|decision| is_one(decision.person)).cloned());
+        let parted_at = unions.parted_at(person);
+        let mut parted = Parted::default();
+        if heard.iter().any(|heard| heard.line == Line::Parted) {
+            (parted.persons, parted.since) = unions.parted(person);
+            for kind in ["Patient", "RelatedPerson"] {
+                self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
+            }
+        }
+        let named = members(&resources).into_iter().chain(told_again(&parted, &resources));
         for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
             if resources.iter().all(|known| known.reference() != reference) {
                 resources.extend(self.known.find(&reference, self.now));
@@ -428,18 +462,29 @@ impl<'r> Rehearsal<'r> {
             supplies.extend(self.supplies.values().filter(|supply| is_one(supply.person)).cloned());
             supplies.sort_by(|a, b| (&a.product, a.handed, &a.dispense).cmp(&(&b.product, b.handed, &b.dispense)));
         }
-        let mut united: Vec<Person> =
-            survivors.iter().filter(|(_, known_as)| **known_as == survivor).map(|(one, _)| *one).collect();
-        if united.is_empty() {
-            united.push(person);
-        }
+        let united = unions.united(person);
         let mut stopped = stoppable(person, &united, &resources);
         self.stops.ask(&stopped);
         stopped.retain(|address| self.stops.binds(address, self.now, is_one));
         let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
         let stores = self.stores(heard, &resources);
         let halts = Vec::new();
-        Story { tenant, person, united, now, settings, stores, resources, supplies, dues, decisions, stopped, halts }
+        Story {
+            tenant,
+            person,
+            united,
+            now,
+            settings,
+            stores,
+            resources,
+            supplies,
+            dues,
+            decisions,
+            stopped,
+            halts,
+            parted_at,
+            parted,
+        }
     }
 
     /// The stores that the facts name, after the one that stands for all whose own is not known.
@@ -452,19 +497,4 @@ impl<'r> Rehearsal<'r> {
         }
         stores
     }
-}
-
-/// `Type/id` of what a story about this resource may refer to.
-#[must_use]
-pub fn referred(resource: &Resource) -> Vec<String> {
-    let (kind, value) = (resource.kind.as_str(), resource.value.as_ref());
-    let mut found = match kind {
-        "MedicationDispense" => products::needed(value),
-        "Task" => overdue::facts(value).collect(),
-        "Communication" => words::sender(value).into_iter().collect(),
-        "CareTeam" => members(std::slice::from_ref(resource)),
-        _ => Vec::new(),
-    };
-    found.extend(organizations(std::iter::once(resource)).into_iter().map(|id| format!("Organization/{id}")));
-    found
 }

@@ -1,8 +1,11 @@
 //! What was decided becomes true in a rehearsal: rows and resources, all of it or nothing.
 
+use serde_json::Value;
+
 use super::Rehearsal;
 use super::refusals::Said;
 use crate::ledger::{How, Mark, Person, Precondition};
+use crate::react::json::{local, reference};
 use crate::react::{Output, Reaction};
 
 impl Rehearsal<'_> {
@@ -19,10 +22,17 @@ impl Rehearsal<'_> {
             let known = self.known.own(&format!("{}/{}", output.kind, output.id));
             // The same content again is no new version.
             if known.is_none_or(|known| known.deleted || *known.value != output.value) {
-                let fact = self.fact(output.value, person, How::Derived, "signa");
+                let whose = self.named(&output.value).unwrap_or(person);
+                let fact = self.fact(output.value, whose, How::Derived, "signa");
                 self.take(fact, depth);
             }
         }
+    }
+
+    /// The person of the Patient that an output names, where there is one.
+    fn named(&self, output: &Value) -> Option<Person> {
+        let named = reference(output, "subject").or_else(|| reference(output, "for")).and_then(local)?;
+        named.starts_with("Patient/").then(|| self.known.own(&named).map(|patient| patient.person))?
     }
 
     fn may_be_recorded(&self, output: &Output) -> bool {
@@ -54,7 +64,7 @@ impl Rehearsal<'_> {
                 self.supplies.remove(&dispense);
             }
             Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }),
-            Mark::Started { address, person } => self.stops.say(Said { at, address, person, is_stop: false }),
+            Mark::Started { address, person, .. } => self.stops.say(Said { at, address, person, is_stop: false }),
             _ => {}
         }
     }

@@ -119,6 +119,7 @@ impl Rehearsal<'_> {
             self.now = at;
             match learned {
                 Learned::United(one, other) => self.unite(one, other),
+                Learned::Parted(one, other) => self.part(one, other),
                 Learned::Fact(fact) => self.take(*fact, 0),
                 Learned::Left(fact) => {
                     self.known.put(*fact, |_| false);
@@ -129,12 +130,12 @@ impl Rehearsal<'_> {
 
     /// The events that a turn was about; and those of the person that were passed over before them.
     fn heard_in(&mut self, turn: &Turn, (since, until): (i64, i64), count: usize) -> (Vec<Heard>, Vec<Claimed>) {
-        let survivor = self.survivor(turn.person);
+        let survivor = self.unions.known_as(turn.person);
         let mut all = std::mem::take(&mut self.heard);
         all.sort_by_key(|one| one.at);
         let (mut heard, mut passed) = (Vec::new(), Vec::new());
         for one in all {
-            let is_theirs = self.survivor(one.person) == survivor;
+            let is_theirs = self.unions.known_as(one.person) == survivor;
             if is_theirs && one.at < since {
                 passed.push(one);
             } else if is_theirs && one.at <= until && heard.len() < count {

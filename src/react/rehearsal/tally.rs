@@ -88,7 +88,7 @@ impl Asked {
 impl Tally {
     /// Counts a trial.
     pub fn add(&mut self, asked: &Asked, trial: &Trial) {
-        self.persons += 1;
+        self.persons += u64::from(!trial.persons.is_empty());
         self.entries += count(trial.entries);
         self.faults += count(trial.faults);
         let mut last: HashMap<&str, (&Decision, Option<&str>)> = HashMap::new();

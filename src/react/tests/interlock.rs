@@ -184,6 +184,8 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
             decisions: vec![],
             stopped: vec![],
             halts: vec![],
+            parted_at: None,
+            parted: crate::react::Parted::default(),
         };
         let reaction = react(&rules, &story, &occasion);
         let mut bound: Vec<&str> = reaction
@@ -391,6 +393,8 @@ fn a_fact_that_belongs_to_another_person_says_nothing() {
             decisions: vec![],
             stopped: vec![],
             halts: vec![],
+            parted_at: None,
+            parted: crate::react::Parted::default(),
         };
         let heard = Heard { line: Line::Created, resource: resource.clone(), react: true, depth: 0 };
         let reaction = react(&rules, &story, &Occasion::Heard(vec![heard]));

@@ -347,8 +347,31 @@ impl<'r> World<'r> {
         self.tell(at, order, How::Live, status == "active");
     }
 
-    /// Two records turn out to be of one person; or an allergy becomes known.
+    /// A record turns out to be of somebody else than was thought. Who said STOP for all their telephones did so for their own.
+    fn part(&mut self, at: usize) {
+        let first = std::mem::replace(&mut self.first[at], at);
+        let phones = |world: &Self, at: usize| -> Vec<&'static str> {
+            world.one(at).flat_map(|(_, record)| record.phone.into_iter().chain(record.guardian.flatten())).collect()
+        };
+        for (own, other) in [(first, at), (at, first)] {
+            let (own_phones, others) = (phones(self, own), phones(self, other));
+            let records: Vec<usize> = self.one(own).map(|(record, _)| record).collect();
+            for record in records {
+                if let Some(refused) = self.records[record].refuses.as_mut() {
+                    refused.retain(|phone| own_phones.contains(phone) || !others.contains(phone));
+                }
+            }
+        }
+        let person = |at: usize| Person(i64::try_from(at).unwrap() + 1);
+        self.house.part(person(first), person(at));
+        self.tell_patient(at);
+    }
+
+    /// Two records turn out to be of one person, or of two after all; or an allergy becomes known.
     fn rare(&mut self, at: usize) {
+        if self.first[at] != at && self.dice.one_in(2) {
+            return self.part(at);
+        }
         if self.dice.one_in(2) {
             self.records[at].is_allergic = true;
             let allergy = json!({"resourceType": "AllergyIntolerance", "id": format!("a{at}"), "patient": Self::subject(at),
