@@ -143,7 +143,7 @@ impl Trial {
         let (after, asked) = (self.after, &self.asked);
         let mut rehearser = Rehearser::new(&self.teller, &self.scope, self.stage);
         let page = match self.subject {
-            Some(subject) => vec![subject],
+            Some(subject) => vec![rehearser.told_under(subject).await?],
             None => rehearser.persons(after, self.count + 1).await?,
         };
         let is_named = self.is_named || self.subject.is_some();

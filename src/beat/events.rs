@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{Beat, EVENTS_MAX, RETRIES_MAX, WAITING_MAX, asked};
 use crate::flow::{self, Derived, Output, Refused, Seen};
-use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
+use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Refusal, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
 /// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
@@ -62,11 +62,13 @@ pub(super) struct Question {
     pub(super) marks: Vec<Mark>,
     /// When the first and the last of what was heard were learned.
     pub(super) learned: (i64, i64),
+    /// Whose events they are: all of them must be one person in the story.
+    pub(super) persons: BTreeSet<Person>,
 }
 
 impl Default for Question {
     fn default() -> Self {
-        Self { occasion: Occasion::Heard(Vec::new()), depth: 0, marks: Vec::new(), learned: (0, 0) }
+        Self { occasion: Occasion::Heard(Vec::new()), depth: 0, marks: Vec::new(), learned: (0, 0), persons: BTreeSet::new() }
     }
 }
 
@@ -362,6 +364,7 @@ impl Beat {
     async fn question(&self, claimed: &mut [Claimed]) -> Result<Question, Error> {
         let marks: Vec<Mark> = claimed.iter().map(|claimed| Mark::Settled { event: claimed.event.number }).collect();
         let depth = claimed.iter().map(|claimed| claimed.event.depth).max().unwrap_or(0);
+        let persons = claimed.iter().map(|claimed| claimed.event.person).collect();
         let mut heard = Vec::with_capacity(claimed.len());
         let mut learned: Option<(i64, i64)> = None;
         for Claimed { event, concern, resource, .. } in claimed {
@@ -377,7 +380,7 @@ impl Beat {
                 heard.push(Heard { line: event.line, resource, react: event.how == How::Live, depth: event.depth });
             }
         }
-        Ok(Question { occasion: Occasion::Heard(heard), depth, marks, learned: learned.unwrap_or_default() })
+        Ok(Question { occasion: Occasion::Heard(heard), depth, marks, learned: learned.unwrap_or_default(), persons })
     }
 
     /// Decides on a question, over the story that was read for it or one that is read now, and records what came of it; anew when
@@ -389,17 +392,21 @@ impl Beat {
         question: &Question,
         mut read: Option<(Story, Seen)>,
     ) -> Result<bool, Error> {
-        let Question { occasion, depth, marks, .. } = question;
+        let occasion = &question.occasion;
         let (mut halts, mut stopped, mut tries) = (Vec::new(), BTreeSet::new(), 0);
         while tries < RETRIES_MAX {
             let (mut story, seen) = match read.take() {
                 Some(told) => told,
                 None => self.ledger().together(self.story(scope, person, occasion)).await?,
             };
+            // Persons who were parted meanwhile are not decided on as one: all is heard again, each in their own story.
+            if question.persons.iter().any(|one| !story.united.contains(one)) {
+                return Err(Error::Refused(Refusal::Stale));
+            }
             story.halts.clone_from(&halts);
             let Some(mut reaction) = self.reaction(&story, occasion) else { return Ok(false) };
             reaction.marks.extend(asked::turn(question, &story, seen, &reaction));
-            match self.flow.record_derived(derived(scope, person, depth + 1, marks, reaction)).await {
+            match self.flow.record_derived(derived(scope, person, question, &story, reaction)).await {
                 Ok(recorded) => {
                     self.tell(scope, recorded);
                     return Ok(true);
@@ -446,15 +453,16 @@ impl Beat {
 }
 
 /// What a reaction came to, with what becomes true beside it.
-fn derived(scope: &Scope, person: Person, depth: u8, marks: &[Mark], reaction: Reaction) -> Derived {
+fn derived(scope: &Scope, person: Person, question: &Question, story: &Story, reaction: Reaction) -> Derived {
     let outputs = reaction.outputs.into_iter().map(|output| Output { resource: output.value, when: output.when });
     Derived {
         scope: scope.clone(),
         person,
-        depth,
+        depth: question.depth + 1,
         outputs: outputs.collect(),
-        marks: marks.iter().cloned().chain(reaction.marks).collect(),
+        marks: question.marks.iter().cloned().chain(reaction.marks).collect(),
         expects: Vec::new(),
+        united: story.united.clone(),
     }
 }
 

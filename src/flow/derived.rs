@@ -23,6 +23,8 @@ pub struct Derived {
     pub marks: Vec<Mark>,
     /// What must still be true when it is written.
     pub expects: Vec<Expect>,
+    /// Those of whom it was derived as of one person: they must be so when it is written. Empty where it does not matter.
+    pub united: Vec<Person>,
 }
 
 /// One resource made by Signa.
@@ -45,6 +47,7 @@ impl Flow {
             source: String::from("signa"),
             depth: derived.depth,
             expects: derived.expects,
+            united: derived.united,
             changes,
             marks: derived.marks,
         };

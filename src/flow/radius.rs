@@ -26,6 +26,7 @@ impl Flow {
                 outputs: vec![Output { resource, when: Precondition::Absent }],
                 marks: vec![Mark::Halted(halt)],
                 expects: Vec::new(),
+                united: Vec::new(),
             };
             match self.record_derived(derived).await {
                 Ok(_) => {

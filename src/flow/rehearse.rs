@@ -105,6 +105,11 @@ impl Rehearser {
         Ok(kin.into_iter().collect())
     }
 
+    /// Under whom a person is told of: the first of all who are, or ever were, taken for one with them.
+    pub async fn told_under(&self, person: Person) -> Result<Person, Error> {
+        Ok(self.kin(person).await?.first().copied().unwrap_or(person))
+    }
+
     /// What comes of one person, with all who were united with them; `None` where more is known than is told.
     pub async fn trial(&mut self, person: Person) -> Result<Option<Trial>, Error> {
         let Some(told) = self.told(person).await? else { return Ok(None) };

@@ -56,7 +56,7 @@ impl Flow {
             }
             let outputs = vec![Output { resource: form, when: Precondition::Absent }];
             let (person, marks, expects) = (Person::NOBODY, Vec::new(), Vec::new());
-            let derived = Derived { scope: scope.clone(), person, depth: 0, outputs, marks, expects };
+            let derived = Derived { scope: scope.clone(), person, depth: 0, outputs, marks, expects, united: Vec::new() };
             match self.record_derived(derived).await {
                 Ok(_) | Err(Refused::Exists) => {}
                 Err(refused) => return Err(refused),

@@ -155,6 +155,7 @@ fn build(sender: &Sender, wishes: &mut [Interaction], plan: &Plan, marks: Vec<Ma
         source: sender.source.clone(),
         depth: 0,
         expects: plan.expects.clone(),
+        united: Vec::new(),
         changes,
         marks,
     };

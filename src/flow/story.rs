@@ -65,7 +65,9 @@ impl Teller {
         let partings = ledger.parted(scope, person).await?;
         let mut decisions = Vec::new();
         for parting in &partings {
-            decisions.extend(ledger.fired(scope, parting).await?.into_iter().map(|decision| react::shared(decision, person)));
+            decisions.extend(
+                ledger.fired(scope, parting).await?.into_iter().map(|decision| react::shared(decision, person, parting.until)),
+            );
         }
         decisions.extend(ledger.decisions(scope, person).await?);
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };

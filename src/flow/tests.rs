@@ -408,7 +408,38 @@ async fn a_unit_names_each_resource_once() {
         outputs: ids.map(output).into(),
         marks: Vec::new(),
         expects: Vec::new(),
+        united: Vec::new(),
     };
     assert!(matches!(house.flow.record_derived(derived(["a", "a"])).await, Err(Refused::Rule(_))));
     house.flow.record_derived(derived(["a", "b"])).await.unwrap();
+}
+
+// What was derived of two records as of one person is refused when they are two by then, and taken while it is true.
+#[tokio::test]
+async fn what_was_derived_of_one_person_is_not_taken_for_two() {
+    let house = house().await;
+    let scope = house.sender.scope.clone();
+    let link = json!([{"other": {"reference": "Patient/a"}, "type": "replaced-by"}]);
+    house.update(&json!({"resourceType": "Patient", "id": "a"}), None).await.unwrap();
+    house.update(&json!({"resourceType": "Patient", "id": "b", "link": link}), None).await.unwrap();
+    let person = house.flow.ledger.read(&scope, "Patient", "a").await.unwrap().unwrap().person;
+    let united = house.flow.ledger.united(&scope, person).await.unwrap();
+    let derived = |id: &str, united: &[Person]| Derived {
+        scope: scope.clone(),
+        person,
+        depth: 1,
+        outputs: vec![Output {
+            resource: json!({"resourceType": "Basic", "id": id, "code": {"text": "x"}}),
+            when: Precondition::Absent,
+        }],
+        marks: Vec::new(),
+        expects: Vec::new(),
+        united: united.to_vec(),
+    };
+    assert_eq!(united.len(), 2);
+    assert!(matches!(house.flow.record_derived(derived("x", &[person])).await, Err(Refused::Busy)));
+    house.flow.record_derived(derived("x", &united)).await.unwrap();
+    house.update(&json!({"resourceType": "Patient", "id": "b"}), None).await.unwrap();
+    assert!(matches!(house.flow.record_derived(derived("y", &united)).await, Err(Refused::Busy)));
+    house.flow.record_derived(derived("y", &[person])).await.unwrap();
 }

@@ -26,7 +26,7 @@ const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.ru
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY d.due, d.priority, d.rule LIMIT $3";
 // Of all who are one: what was decided of an output has one order, whosever record each decision is filed under.
-const DECIDED: &str = "SELECT COALESCE(MAX(d.ordinal), 0) FROM decisions d WHERE d.tenant = $1 AND d.person IN (
+const DECIDED: &str = "SELECT COALESCE(MAX(d.ordinal), 0), COALESCE(MAX(d.at), 0) FROM decisions d WHERE d.tenant = $1 AND d.person IN (
     SELECT p.person FROM people p WHERE p.tenant = $1
     AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)) AND d.episode = $3 AND d.output = $4";
 const DECIDE: &str =
@@ -141,13 +141,15 @@ fn due_row(row: &mut Row) -> Result<(Scope, Due), Error> {
 pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, decision: &Decision) -> Result<(), Error> {
     let facts = serde_json::to_string(&decision.facts).unwrap_or_default();
     let key = [Cell::Text(tenant), Cell::Int(decision.person.0), Cell::Text(&decision.episode), Cell::Text(&decision.output)];
-    let last = transaction.row(DECIDED, &key).await?.map_or(Ok(0), |mut row| row.int())?;
+    let last = transaction.row(DECIDED, &key).await?.map(|mut row| Ok::<_, Error>((row.int()?, row.int()?))).transpose()?;
+    let (last, last_at) = last.unwrap_or_default();
     let cells = [
         Cell::Text(tenant),
         Cell::Int(decision.person.0),
         Cell::Text(&decision.output),
         Cell::Int(last + 1),
-        Cell::Int(decision.at),
+        // They are told in the order of their times: a clock that was set back must not put a later one before.
+        Cell::Int(decision.at.max(last_at)),
         Cell::Text(decision.outcome.word()),
         Cell::Text(&decision.gate),
         Cell::Int(decision.until),

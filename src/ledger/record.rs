@@ -65,6 +65,12 @@ impl<'b, 'c> Batch<'b, 'c> {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }
+        if let Some(known_as) = unit.united.first() {
+            let united = people::all_known_as(&mut self.transaction, &unit.scope.tenant, *known_as).await?;
+            if united.is_some_and(|united| united != unit.united) {
+                return Err(Error::Refused(Refusal::Stale));
+            }
+        }
         self.admit_firings(unit).await?;
         let mut known = Vec::with_capacity(unit.changes.len());
         for (index, change) in unit.changes.iter().enumerate() {

@@ -19,6 +19,9 @@ const PARTED: &str = "SELECT q.person, q.since, q.until FROM people g
     JOIN people o ON o.tenant = q.tenant AND o.person = q.person
     WHERE g.tenant = $1 AND g.survivor = (SELECT s.survivor FROM people s WHERE s.tenant = $1 AND s.person = $2)
     AND o.survivor <> g.survivor ORDER BY q.until, q.person LIMIT $3";
+const PARTED_AT: &str = "SELECT COALESCE(MAX(p.until), 0) FROM partings p
+    JOIN partings q ON q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until
+    WHERE p.tenant = $1 AND p.person = $2 AND q.person = $3";
 
 /// The most that is remembered of whom a person was taken for.
 const PARTED_MAX: i64 = 1_000;
@@ -108,6 +111,16 @@ pub(super) async fn parted(reader: &Reader, scope: &Scope, person: Person) -> Re
     let mut found: Vec<Parting> = reader.rows(PARTED, &cells).await?.iter_mut().map(parting).collect::<Result<_, Error>>()?;
     found.dedup();
     Ok(found)
+}
+
+/// When two were last known as one before somebody was parted from them; 0 where that never was.
+pub(super) async fn parted_at(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    (one, other): (Person, Person),
+) -> Result<i64, Error> {
+    let row = transaction.row(PARTED_AT, &[Cell::Text(tenant), Cell::Int(one.0), Cell::Int(other.0)]).await?;
+    row.map_or(Ok(0), |mut row| row.int())
 }
 
 /// For each of these persons, the first of all who are one by what is said.

@@ -20,6 +20,9 @@ pub struct Unit {
     pub depth: u8,
     /// What must still be true inside the batch, else the unit is refused as [`super::Refusal::Stale`].
     pub expects: Vec<Expect>,
+    /// Those who must still be one person and nobody else, the one they are known as first; else the unit is refused as
+    /// [`super::Refusal::Stale`]. Empty where it does not matter.
+    pub united: Vec<Person>,
     /// Resources to write, in this order.
     pub changes: Vec<Change>,
     /// Rows of reaction and delivery that become true with them.
@@ -168,7 +171,8 @@ impl Unit {
     /// A unit of one change from outside.
     #[must_use]
     pub fn one(scope: Scope, how: How, source: &str, change: Change) -> Self {
-        Self { scope, how, source: source.to_owned(), depth: 0, expects: Vec::new(), changes: vec![change], marks: Vec::new() }
+        let (source, changes) = (source.to_owned(), vec![change]);
+        Self { scope, how, source, depth: 0, expects: Vec::new(), united: Vec::new(), changes, marks: Vec::new() }
     }
 
     /// Rows of reaction alone.
@@ -180,6 +184,7 @@ impl Unit {
             source: String::from("signa"),
             depth: 0,
             expects: Vec::new(),
+            united: Vec::new(),
             changes: Vec::new(),
             marks,
         }

@@ -24,26 +24,30 @@ impl Batch<'_, '_> {
         match subject {
             Subject::Nobody | Subject::Itself => Ok(Person::NOBODY),
             Subject::Known(person) => Ok(*person),
-            Subject::Literal(reference) => self.person_of_keys(scope, &[(people::LITERAL, reference)]).await,
-            Subject::Identifier(system, value) => self.person_of_keys(scope, &[(system, value)]).await,
-            Subject::Both(reference, system, value) => {
-                self.person_of_keys(scope, &[(people::LITERAL, reference), (system, value)]).await
-            }
+            named => self.person_of_keys(scope, &keys(named)).await,
         }
     }
 
     /// The person of the first key that is known; else a new placeholder to which all of them lead.
-    async fn person_of_keys(&mut self, scope: &Scope, keys: &[(&str, &String)]) -> Result<Person, Error> {
+    async fn person_of_keys(&mut self, scope: &Scope, keys: &[(&str, &str)]) -> Result<Person, Error> {
+        if let Some(person) = self.known(scope, keys).await? {
+            return Ok(person);
+        }
+        let person = self.new_person(scope).await?;
+        for key in keys {
+            people::keep_identifier(&mut self.transaction, &scope.tenant, *key, person).await?;
+        }
+        Ok(person)
+    }
+
+    async fn known(&mut self, scope: &Scope, keys: &[(&str, &str)]) -> Result<Option<Person>, Error> {
         for (system, value) in keys {
-            if let Some(person) = people::named(&mut self.transaction, &scope.tenant, system, value).await? {
+            let person = people::named(&mut self.transaction, &scope.tenant, system, value).await?;
+            if person.is_some() {
                 return Ok(person);
             }
         }
-        let person = self.new_person(scope).await?;
-        for (system, value) in keys {
-            people::keep_identifier(&mut self.transaction, &scope.tenant, (system, value), person).await?;
-        }
-        Ok(person)
+        Ok(None)
     }
 
     async fn new_person(&mut self, scope: &Scope) -> Result<Person, Error> {
@@ -67,7 +71,14 @@ impl Batch<'_, '_> {
         if own.is_none() {
             unknown.push((people::LITERAL, &literal));
         }
-        let own = match own.or_else(|| found.iter().min().copied()) {
+        let mut same = found.iter().min().copied();
+        for link in draft.links.iter().filter(|_| own.is_none()) {
+            // One that says by a link that it is another's record, too, is a record beside it: else the link could not be taken back.
+            if same.is_some() && self.known(&unit.scope, &keys(link)).await? == same {
+                same = None;
+            }
+        }
+        let own = match own.or(same) {
             Some(person) => person,
             None => self.new_person(&unit.scope).await?,
         };
@@ -90,9 +101,8 @@ impl Batch<'_, '_> {
         let (tenant, stamp) = (unit.scope.tenant.as_ref(), self.stamp);
         let known = unions::of_patient(&mut self.transaction, tenant, own, patient).await?;
         let says = |one: &Said| others.contains(&(one.other, one.is_link));
-        let mut is_less = false;
-        for gone in known.iter().filter(|one| one.stands && !says(one)) {
-            is_less = true;
+        let gone: Vec<Said> = known.iter().filter(|one| one.stands && !says(one)).copied().collect();
+        for gone in &gone {
             unions::set(&mut self.transaction, tenant, patient, &Said { stands: false, ..*gone }).await?;
         }
         for (other, is_link) in others.iter().copied() {
@@ -103,7 +113,7 @@ impl Batch<'_, '_> {
             }
             self.unite(unit, own, other).await?;
         }
-        if is_less { self.part(unit, own).await } else { Ok(()) }
+        if gone.is_empty() { Ok(()) } else { self.part(unit, own, &gone).await }
     }
 
     /// Unites two persons, the older of whom both are known as: both chains say so, nothing is rewritten.
@@ -124,8 +134,8 @@ impl Batch<'_, '_> {
     }
 
     /// Those who were one with a person and are so by nothing that is still said are persons of their own again. Both chains say
-    /// so, nothing is rewritten; what was said to any of them until now counts for all.
-    async fn part(&mut self, unit: &Unit, person: Person) -> Result<(), Error> {
+    /// so, nothing is rewritten; what was said to any of them until now counts for all. `gone` is what is said no longer.
+    async fn part(&mut self, unit: &Unit, person: Person, gone: &[Said]) -> Result<(), Error> {
         let tenant = unit.scope.tenant.as_ref();
         let known_as = people::known_as(&mut self.transaction, tenant, person).await?;
         let Some(persons) = people::all_known_as(&mut self.transaction, tenant, known_as).await? else {
@@ -135,8 +145,14 @@ impl Batch<'_, '_> {
         let said = unions::among(&mut self.transaction, tenant, known_as).await?;
         let first = unions::firsts(&persons, &said);
         let mut since = self.stamp;
-        for one in &said {
-            if first.get(&one.person) != first.get(&one.other) {
+        for one in said.iter().filter(|one| first.contains_key(&one.other)) {
+            if first.get(&one.person) == first.get(&one.other) {
+                continue;
+            }
+            // What was said until now held from when it was said; what was taken back earlier may have ended with another parting.
+            let is_gone_now = gone.iter().any(|gone| Said { stands: false, ..*gone } == *one);
+            let apart = unions::parted_at(&mut self.transaction, tenant, (one.person, one.other)).await?;
+            if is_gone_now || one.at >= apart {
                 since = since.min(one.at);
             }
         }
@@ -184,5 +200,15 @@ impl Batch<'_, '_> {
             self.chain(&unit.scope, statement, "").await?;
         }
         Ok(())
+    }
+}
+
+/// What leads to the person that a reference names.
+fn keys(subject: &Subject) -> Vec<(&str, &str)> {
+    match subject {
+        Subject::Nobody | Subject::Itself | Subject::Known(_) => Vec::new(),
+        Subject::Literal(reference) => vec![(people::LITERAL, reference)],
+        Subject::Identifier(system, value) => vec![(system, value)],
+        Subject::Both(reference, system, value) => vec![(people::LITERAL, reference), (system, value)],
     }
 }

@@ -7,7 +7,7 @@ use super::decide::because;
 use super::plan::{Action, Plan};
 use super::supply::{is_reversed, written};
 use super::turn::Turn;
-use crate::ledger::{Outcome, Person};
+use crate::ledger::{Decision, Outcome, Person};
 
 /// The namespace of output ids. It may never change: ids already given hang on it.
 const NAMESPACE: Uuid = Uuid::from_u128(0x51c7_0a0e_9d5b_4b7c_8f2e_6a1d_3c94_e0b7);
@@ -40,34 +40,62 @@ pub(crate) fn is_of_product(episode: &str, product: &str) -> bool {
     rest.is_some_and(|day| !day.contains('|'))
 }
 
-/// The number of the newest episode of a diagnosis, whether it was closed, and when it began.
+/// The number of the newest episode of a diagnosis, whether it was closed, when it began, and until when it is a matter of this
+/// person.
 struct Newest {
     number: i64,
     is_closed: bool,
     began: i64,
+    until: i64,
 }
 
 fn newest(turn: &Turn, plan: &Plan, group: &str) -> Option<Newest> {
     let number = |episode: &str| episode.strip_prefix(group)?.strip_prefix('|')?.parse::<i64>().ok();
     let decided = turn.decisions.values().filter(|decision| turn.is_of(&decision.rule, plan));
-    let decided = decided.filter_map(|decision| Some((number(&decision.episode)?, decision.step == CLOSED, decision.at)));
+    let decided = decided
+        .filter_map(|one| Some((number(&one.episode)?, one.step == CLOSED, one.at, shared_until(one).unwrap_or(i64::MAX))));
     let planned = turn.dues.values().filter(|due| turn.is_of(&due.rule, plan));
-    let planned = planned.filter_map(|due| Some((number(&due.episode)?, false, due.due)));
-    let all: Vec<(i64, bool, i64)> = decided.chain(planned).collect();
+    let planned = planned.filter_map(|due| Some((number(&due.episode)?, false, due.due, i64::MAX)));
+    let all: Vec<(i64, bool, i64, i64)> = decided.chain(planned).collect();
     let highest = all.iter().map(|(number, ..)| *number).max()?;
     let of_it = || all.iter().filter(|(number, ..)| *number == highest);
-    let began = of_it().filter(|(_, is_closed, _)| !is_closed).map(|(.., at)| *at).min();
-    Some(Newest { number: highest, is_closed: of_it().any(|(_, is_closed, _)| *is_closed), began: began.unwrap_or_default() })
+    let began = of_it().filter(|(_, is_closed, ..)| !is_closed).map(|(.., at, _)| *at).min().unwrap_or_default();
+    let until = of_it().map(|(.., until)| *until).max().unwrap_or(i64::MAX);
+    Some(Newest { number: highest, is_closed: of_it().any(|(_, is_closed, ..)| *is_closed), began, until })
 }
 
-/// The episode of a diagnosis: the running one, or the next when that one ended or is older than the rule's window.
-pub(crate) fn of_diagnosis(turn: &Turn, plan: &Plan, action: &Action, is_current: bool) -> String {
+/// Until when what was said or done to somebody who was taken for one with the person counts for them, too.
+fn shared_until(decision: &Decision) -> Option<i64> {
+    (decision.gate == because::SHARED).then_some(decision.until)
+}
+
+/// Whether a fact was first learned then or later. Of one that was corrected it is not known when that was.
+fn is_new(fact: &Resource, since: i64) -> bool {
+    fact.version == 1 && fact.learned >= since
+}
+
+/// The episode of a diagnosis: the running one, or the next when that one ended, is older than the rule's window, or was of somebody
+/// who was taken for one with the person before the diagnosis was learned.
+pub(crate) fn of_diagnosis(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource, is_current: bool) -> String {
     let group = action.group();
     let number = newest(turn, plan, &group).map_or(1, |newest| {
-        let is_over = newest.is_closed || turn.story.now - newest.began > plan.episode_days * DAY_MS;
+        let is_old = turn.story.now - newest.began > plan.episode_days * DAY_MS;
+        let is_over = newest.is_closed || is_old || is_new(fact, newest.until);
         if is_over && is_current { newest.number + 1 } else { newest.number }
     });
     format!("{group}|{number}")
+}
+
+/// The episode of what is said once: what was said to somebody who was taken for one with the person was not said to them, if the
+/// fact was learned after that.
+pub(crate) fn of_once(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource) -> String {
+    let episode = format!("{}|once", action.id);
+    let decided = turn.decisions.of_episode(&episode).filter(|decision| turn.is_of(&decision.rule, plan));
+    let until: Option<Vec<i64>> = decided.map(shared_until).collect();
+    match until.into_iter().flatten().max() {
+        Some(until) if is_new(fact, until) => format!("{episode}|{until}"),
+        _ => episode,
+    }
 }
 
 /// The episode of any other fact: the fact itself. When something that was asked for because of it was taken back, since it was

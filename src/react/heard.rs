@@ -6,7 +6,7 @@ use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Resource, called, merged, nudge, overdue, parted, person, refill};
+use super::{Call, Heard, Resource, Story, called, merged, nudge, overdue, parted, person, refill};
 use crate::ledger::{Due, Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -56,7 +56,14 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     } else if looks_again && !is_parted {
         now.extend(nudge::held(turn));
     }
-    in_order(turn, now);
+    if is_parted {
+        // Nothing is decided at once: whose STOP binds whom is known at the next look.
+        for candidate in now {
+            parted::look_again(turn, candidate);
+        }
+    } else {
+        in_order(turn, now);
+    }
 }
 
 fn key(resource: &Resource) -> (&str, &str) {
@@ -117,37 +124,47 @@ fn obey(turn: &mut Turn, event: &Heard, wish: Wish) -> bool {
     wish == Wish::Stop
 }
 
-/// STOP binds all addresses known of the person, whoever wrote it for them, and the person and the writer themselves: so also an
-/// address that becomes known later, and a person of whom nothing is known yet.
 fn stop(turn: &mut Turn, event: &Heard) {
-    let story = turn.story;
-    let mut bound = vec![person::key(event.resource.person)];
-    bound.extend(words::sender(&event.resource.value));
-    bound.extend(person::addresses(&story.resources));
-    bound.sort();
-    bound.dedup();
-    for address in bound {
+    for address in bound(turn.story, &event.resource) {
         turn.reaction.marks.push(Mark::Stopped { address: address.clone(), person: event.resource.person });
         turn.stopped.push(address);
     }
 }
 
-/// START frees the addresses of whoever said it; the person only when it was said by whom messages go to. Others who share an
-/// address may have said STOP too; the ledger knows at the next look.
+/// STOP binds all addresses known of the person, whoever wrote it for them, and the person and the writer themselves: so also an
+/// address that becomes known later, and a person of whom nothing is known yet.
+pub(super) fn bound(story: &Story, said: &Resource) -> Vec<String> {
+    let mut bound = vec![person::key(said.person)];
+    bound.extend(words::sender(&said.value));
+    bound.extend(person::addresses(&story.resources));
+    bound.sort();
+    bound.dedup();
+    bound
+}
+
 fn start(turn: &mut Turn, event: &Heard) {
-    let story = turn.story;
-    let sender = words::sender(&event.resource.value);
+    let (addresses, persons) = freed(turn.story, &event.resource);
+    for address in addresses {
+        let freed = persons.iter().map(|person| Mark::Started { address: address.clone(), person: *person, since: i64::MIN });
+        turn.reaction.marks.extend(freed);
+    }
+}
+
+/// START frees the addresses of whoever said it; the person only when it was said by whom messages go to. Others who share an
+/// address may have said STOP too; the ledger knows at the next look. Told are the addresses, and whose STOP for them ends.
+pub(super) fn freed(story: &Story, said: &Resource) -> (Vec<String>, BTreeSet<Person>) {
+    let sender = words::sender(&said.value);
     let known = sender.as_deref().and_then(|sender| story.find(sender));
-    let of_patient = !words::is_related(&event.resource.value);
+    let of_patient = !words::is_related(&said.value);
     let patients: Vec<&Resource> = story.current("Patient").filter(|_| of_patient).collect();
     if sender.is_some() && known.is_none() && !patients.is_empty() {
         // Somebody who is not this person cannot take their STOP back.
-        return;
+        return (Vec::new(), BTreeSet::new());
     }
     let writers = if of_patient { patients } else { known.into_iter().collect() };
     let mut free: Vec<String> = writers.iter().flat_map(|writer| person::addresses(std::slice::from_ref(*writer))).collect();
     free.extend(sender);
-    let mut persons: BTreeSet<Person> = story.united.iter().copied().chain([story.person, event.resource.person]).collect();
+    let mut persons: BTreeSet<Person> = story.united.iter().copied().chain([story.person, said.person]).collect();
     persons.extend(writers.iter().map(|writer| writer.person));
     let speaks_for = match person::recipient(story) {
         Some(recipient) => writers.iter().any(|writer| writer.reference() == recipient.resource.reference()),
@@ -156,8 +173,5 @@ fn start(turn: &mut Turn, event: &Heard) {
     if speaks_for {
         free.extend(persons.iter().map(|person| person::key(*person)));
     }
-    for address in free {
-        let freed = persons.iter().map(|person| Mark::Started { address: address.clone(), person: *person, since: i64::MIN });
-        turn.reaction.marks.extend(freed);
-    }
+    (free, persons)
 }

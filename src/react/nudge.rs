@@ -40,8 +40,8 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resour
             continue;
         }
         let episode = match standing {
-            _ if plan.once => format!("{}|once", action.id),
-            Some(standing) => episode::of_diagnosis(turn, plan, action, standing == Standing::Current),
+            _ if plan.once => episode::of_once(turn, plan, action, newest),
+            Some(standing) => episode::of_diagnosis(turn, plan, action, newest, standing == Standing::Current),
             None => episode::of_fact(turn, plan, action, newest),
         };
         if standing.is_none() && !plan.once {

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use super::decide::{because, is_settled, prepare};
 use super::detail::Detail;
+use super::heard::{bound, freed};
 use super::json::{local, reference, text};
 use super::turn::{Candidate, Turn};
+use super::words::{self, Wish};
 use super::{Heard, Resource, Story, nudge, person, products, refill};
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person};
 
@@ -26,10 +28,11 @@ pub struct Parted {
 const ONCE: &[&str] = &["Communication", "Task", "Patient", "RelatedPerson"];
 
 /// What was said or done to somebody who was taken for one with this person: nothing of it can be taken back for them.
+/// They were taken for one until then: what is learned of this person later is no matter of it.
 #[must_use]
-pub fn shared(decision: Decision, to: Person) -> Decision {
+pub fn shared(decision: Decision, to: Person, until: i64) -> Decision {
     let reason = format!("Two records were taken for one person then. {}", decision.reason);
-    Decision { person: to, gate: because::SHARED.to_owned(), recorded: String::new(), reason, ..decision }
+    Decision { person: to, gate: because::SHARED.to_owned(), until, recorded: String::new(), reason, ..decision }
 }
 
 /// What the facts refer to that are told again, as `Type/id`.
@@ -56,6 +59,7 @@ pub(super) fn again(story: &Story) -> Vec<Heard> {
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     let now = turn.story.now;
     free(turn);
+    refuse(turn);
     forget(turn);
     let dispenses: Vec<&'a Heard> = again.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
     let mut candidates = refill::hear(turn, &dispenses);
@@ -88,13 +92,52 @@ fn free(turn: &mut Turn) {
     turn.reaction.marks.extend(marks);
 }
 
-/// What was held for a fact of the person, and then for one of the other, is not held for the person any more.
+/// Whoever said STOP for this very record refuses still: a START that somebody said for all the records took nothing back for them.
+fn refuse(turn: &mut Turn) {
+    let story = turn.story;
+    let is_own = |one: &&Resource| one.kind == "Communication" && !one.deleted && story.united.contains(&one.person);
+    let mut own: Vec<&Resource> = story.resources.iter().filter(is_own).collect();
+    own.sort_by_key(|one| (one.learned, one.reference()));
+    let mut refused: BTreeSet<(String, Person)> = BTreeSet::new();
+    for said in own {
+        match words::wish(&said.value) {
+            Some(Wish::Stop) => refused.extend(bound(story, said).into_iter().map(|address| (address, said.person))),
+            // Of one that was corrected it is not known when it was said: it takes nothing back.
+            Some(Wish::Start) if said.version == 1 && said.how == How::Live => {
+                let (addresses, persons) = freed(story, said);
+                refused.retain(|(address, person)| !addresses.contains(address) || !persons.contains(person));
+            }
+            _ => {}
+        }
+    }
+    for (address, person) in refused {
+        turn.reaction.marks.push(Mark::Stopped { address: address.clone(), person });
+        turn.stopped.push(address);
+    }
+}
+
+/// Gates by which something ends for a reason of its own facts, or since a person saw to it: it stays ended.
+const OWN: &[&str] = &[because::REVERSED, because::TAKEN, "diagnosis"];
+
+/// What was held for a fact of the person, and then for one of the other, is not held for the person any more. A message that was
+/// ended while both were taken for one may have been so for the other's sake: it is looked at again, and its gates are asked again.
 fn forget(turn: &mut Turn) {
-    let held = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Held);
-    let gone: Vec<Decision> = held.filter(|decision| !turn.dues.contains_key(&decision.output)).cloned().collect();
+    let since = turn.story.parted.since;
+    let is_gone = |one: &&Decision| match one.outcome {
+        Outcome::Held => !turn.dues.contains_key(&one.output),
+        Outcome::Stopped | Outcome::Withdrawn => {
+            let is_message = one.recorded.starts_with("Communication/");
+            is_message && one.at >= since && !OWN.contains(&one.gate.as_str())
+        }
+        Outcome::Fired => false,
+    };
+    let gone: Vec<Decision> = turn.decisions.values().filter(is_gone).cloned().collect();
     for decision in gone {
-        let (gate, reason) =
-            (because::PARTED.to_owned(), String::from("It was held for somebody who was taken for the same person."));
+        let reason = match decision.outcome {
+            Outcome::Held => "It was held for somebody who was taken for the same person.",
+            _ => "It was ended while two records were taken for one person, and is looked at again.",
+        };
+        let (gate, reason) = (because::PARTED.to_owned(), reason.to_owned());
         let (at, outcome) = (turn.story.now, Outcome::Withdrawn);
         turn.decide(Decision { at, outcome, gate, until: 0, reason, recorded: String::new(), ..decision });
     }
@@ -111,7 +154,7 @@ fn readdress(turn: &mut Turn, candidate: &Candidate) {
 }
 
 /// What a fact would set off at once is due now, while it is worth doing since the fact was learned.
-fn look_again(turn: &mut Turn, mut candidate: Candidate) {
+pub(super) fn look_again(turn: &mut Turn, mut candidate: Candidate) {
     let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
     let Some(learned) = candidate.trigger.map(|trigger| trigger.learned).filter(|_| !settled) else { return };
     candidate.detail.until = candidate.detail.until.min(learned + candidate.step.window());

@@ -82,6 +82,8 @@ mod operations;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod parted;
+#[cfg(test)]
 mod partings;
 #[cfg(test)]
 mod patches;

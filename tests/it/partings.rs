@@ -12,7 +12,7 @@ use crate::rules::{gout, message, rule};
 use crate::verify::verify;
 
 /// A house with these patients, who agreed to be written to about their treatment, and a store.
-async fn known(database: Database, names: &[&str]) -> House {
+pub(crate) async fn known(database: Database, names: &[&str]) -> House {
     let house = House::over(database).await;
     house.put(&store("store-1")).await.is(201);
     for name in names {
@@ -23,14 +23,14 @@ async fn known(database: Database, names: &[&str]) -> House {
 }
 
 /// The diagnoses in a person's whole record.
-async fn diagnoses(house: &House, patient: &str) -> Vec<String> {
+pub(crate) async fn diagnoses(house: &House, patient: &str) -> Vec<String> {
     let mut ids = house.get(&format!("Patient/{patient}/$everything?_type=Condition")).await.is(200).ids();
     ids.sort();
     ids
 }
 
 /// How often something of this kind stands in a patient's diary.
-async fn times(house: &House, patient: &str, what: &str) -> usize {
+pub(crate) async fn times(house: &House, patient: &str, what: &str) -> usize {
     diary(house, patient).await.iter().filter(|line| line.contains(what)).count()
 }
 

@@ -50,7 +50,7 @@ fn step(answer: &Value, id: &str) -> Vec<String> {
     found.unwrap_or_default().iter().filter_map(told).collect()
 }
 
-fn number(answer: &Value, name: &str) -> i64 {
+pub(crate) fn number(answer: &Value, name: &str) -> i64 {
     let parameter = answer["parameter"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
     parameter["valueUnsignedInt"].as_i64().unwrap()
 }
@@ -59,7 +59,7 @@ fn draft() -> Value {
     rule("gout", "1", "drink").with("status", "draft").with("approvalDate", Value::Null).with("reviewer", Value::Null)
 }
 
-fn asked(more: &[(&str, Value)]) -> Value {
+pub(crate) fn asked(more: &[(&str, Value)]) -> Value {
     let mut parameter = vec![
         json!({"name": "plan", "resource": draft()}),
         json!({"name": "artefact", "resource": message("drink", "Drink.")}),

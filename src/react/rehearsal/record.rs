@@ -63,8 +63,8 @@ impl Rehearsal<'_> {
             Mark::SupplyGone { dispense, .. } => {
                 self.supplies.remove(&dispense);
             }
-            Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }),
-            Mark::Started { address, person, .. } => self.stops.say(Said { at, address, person, is_stop: false }),
+            Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }, at),
+            Mark::Started { address, person, since } => self.stops.say(Said { at, address, person, is_stop: false }, since),
             _ => {}
         }
     }

@@ -60,7 +60,8 @@ impl Refusals {
 /// What those of a rehearsal refuse themselves, beside what others do.
 #[derive(Debug, Default)]
 pub(super) struct Stops<'r> {
-    own: BTreeSet<(String, Person)>,
+    /// By address and who refuses: since when.
+    own: BTreeMap<(String, Person), i64>,
     pub(super) others: Option<&'r Refusals>,
     /// All that was said in the rehearsal.
     pub(super) said: Vec<Said>,
@@ -69,11 +70,13 @@ pub(super) struct Stops<'r> {
 }
 
 impl Stops<'_> {
-    /// Somebody says STOP or START.
-    pub(super) fn say(&mut self, said: Said) {
+    /// Somebody says STOP or START; a START ends only what was said at `since` or later.
+    pub(super) fn say(&mut self, said: Said, since: i64) {
         let key = (said.address.clone(), said.person);
         if said.is_stop {
-            self.own.insert(key);
+            self.own.entry(key).or_insert(said.at);
+        } else if self.own.get(&key).is_some_and(|at| *at < since) {
+            return;
         } else {
             self.own.remove(&key);
         }
@@ -92,7 +95,7 @@ impl Stops<'_> {
     /// Whether anybody refuses for this address now.
     pub(super) fn binds(&self, address: &str, now: i64, is_own: impl Fn(Person) -> bool) -> bool {
         let from = (address.to_owned(), Person(i64::MIN));
-        let own = self.own.range(from..).next().is_some_and(|(known, _)| known == address);
+        let own = self.own.range(from..).next().is_some_and(|((known, _), _)| known == address);
         own || self.others.is_some_and(|others| others.binds(address, now, is_own))
     }
 }
@@ -118,9 +121,11 @@ mod tests {
     fn what_is_said_in_the_rehearsal_binds_at_once() {
         let mut stops = Stops::default();
         assert!(!stops.binds("tel:1", 0, |_| true));
-        stops.say(said(1, 1, true));
+        stops.say(said(1, 1, true), i64::MIN);
         assert!(stops.binds("tel:1", 1, |_| true) && !stops.binds("tel:", 1, |_| true));
-        stops.say(said(2, 1, false));
+        stops.say(said(2, 1, false), 2);
+        assert!(stops.binds("tel:1", 2, |_| true), "it was said before");
+        stops.say(said(2, 1, false), 1);
         assert!(!stops.binds("tel:1", 2, |_| true));
     }
 }

@@ -104,7 +104,7 @@ impl Unions {
                 in_time && decision.outcome == Outcome::Fired && parting.persons.contains(&decision.person)
             };
             let fired = journal.iter().filter(is_theirs).filter(|decision| !is_one(decision.person));
-            found.extend(fired.map(|decision| shared(decision.clone(), person)));
+            found.extend(fired.map(|decision| shared(decision.clone(), person, parting.until)));
         }
         found
     }
