@@ -107,9 +107,9 @@ impl Beat {
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
             let may_call = || sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone);
-            // A condition that panics must not stop the house.
-            let may_call = catch_unwind(AssertUnwindSafe(may_call));
-            if may_call.map_err(|_| Error::Broken(String::from("a condition of the rule panicked")))? {
+            // A condition that panics must not stop the house, nor keep the sweep from those behind: whom it panics for is decided
+            // on alone, and given up alone.
+            if catch_unwind(AssertUnwindSafe(may_call)).unwrap_or(true) {
                 let known_as = self.ledger().united(scope, stored.person).await?.first().copied().unwrap_or(stored.person);
                 people.entry(known_as).or_default().push(resource.reference());
             }
