@@ -97,6 +97,8 @@ const FINDS: &[(&str, &[&str])] = &[
     ("Goal?lifecycle-status:not=proposed", &["g1", "g2"]),
     ("Goal?lifecycle-status:missing=true", &["g1"]),
     ("Goal?lifecycle-status=active", &["g2"]),
+    ("Goal?lifecycle-status=http://hl7.org/fhir/goal-status|", &["g2"]),
+    ("Goal?lifecycle-status:not=http://hl7.org/fhir/goal-status|", &["g1"]),
     ("Observation?status:not=final", &[]),
     ("Observation?status:not=amended&code=29463-7", &["w1", "w2"]),
     ("Patient?gender:missing=false", &["ada"]),
@@ -215,4 +217,73 @@ async fn each_search_finds_what_it_should_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_search_finds_what_it_should_on_postgresql() {
     each_search_finds_what_it_should(Database::postgres().await).await;
+}
+
+fn encounter(id: &str, period: &Value) -> Value {
+    json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/ada"}, "period": period})
+}
+
+/// A search and the ids that all its pages have, in order.
+const OPEN: &[(&str, &[&str])] = &[
+    ("Encounter?date=ge2026-01-01&_sort=_id", &["e1", "e2"]),
+    ("Encounter?date=gt2026-02-15&_sort=_id", &["e1"]),
+    ("Encounter?date=ap2026-03-01&_sort=_id", &["e1"]),
+    ("Encounter?date=lt2026-01-01&_sort=_id", &["e1"]),
+    ("Encounter?date=eb2026-04-01&_sort=_id", &["e1", "e2"]),
+    ("Encounter?date=sa2026-01-01&_sort=_id", &["e2"]),
+    ("Encounter?date=ge2026-04-01&_sort=_id", &[]),
+    ("Encounter?date=ge2026-01-01&_sort=-date", &["e2", "e1"]),
+    ("Encounter?patient=Patient/ada&_sort=-date", &["e2", "e1", "e3"]),
+    ("Encounter?patient=Patient/ada&_sort=date", &["e1", "e2", "e3"]),
+    ("Encounter?_sort=-date", &["e2", "e1", "e3"]),
+    ("Encounter?_sort=date", &["e1", "e2", "e3"]),
+];
+
+async fn what_began_at_no_known_time_is_found(database: Database) {
+    let house = House::over(database).await;
+    let mut undated = encounter("e3", &Value::Null);
+    undated.as_object_mut().unwrap().remove("period");
+    let ended = encounter("e1", &json!({"end": "2026-03-01"}));
+    for resource in [patient("ada"), ended, encounter("e2", &json!({"start": "2026-02-01", "end": "2026-02-02"})), undated] {
+        house.put(&resource).await.is(201);
+    }
+    for (search, expected) in OPEN {
+        let found: Vec<Value> = house.all(&format!("{search}&_count=1")).await;
+        let ids: Vec<&str> = found.iter().filter_map(|one| one["id"].as_str()).collect();
+        assert_eq!(ids, *expected, "{search}");
+    }
+    house.database.drop().await;
+}
+
+// A Period without a start is found by its end, and has its place in the order of dates.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_at_no_known_time_is_found_on_sqlite() {
+    what_began_at_no_known_time_is_found(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_at_no_known_time_is_found_on_postgresql() {
+    what_began_at_no_known_time_is_found(Database::postgres().await).await;
+}
+
+async fn what_is_deleted_is_not_counted(database: Database) {
+    let house = House::over(database).await;
+    furnished(&house).await;
+    let search = "Patient?_has:Observation:patient:performer.family=house";
+    assert_eq!((house.get(search).await.is(200).ids(), house.count(search).await), (vec![String::from("ada")], 1));
+    house.delete("Patient/ada").await.is(204);
+    assert_eq!((house.get(search).await.is(200).ids(), house.count(search).await), (Vec::new(), 0));
+    house.database.drop().await;
+}
+
+// A chain that leads to a deleted resource neither finds nor counts it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_not_counted_on_sqlite() {
+    what_is_deleted_is_not_counted(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_not_counted_on_postgresql() {
+    what_is_deleted_is_not_counted(Database::postgres().await).await;
 }

@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::query::{Compare, Sight, When, Word};
-use super::{Parameter, code_range, identifier_reference, normalized, prefix_end, reference, system_hash, token};
+use super::{NONE, Parameter, code_range, identifier_reference, normalized, prefix_end, reference, system_hash, token};
 use crate::fhir::definitions::{is_resource, node, resource_names};
 use crate::fhir::time::Moment;
 
@@ -127,9 +127,9 @@ fn between((low, high): (String, String)) -> Word {
     Word::Between { low, high }
 }
 
-/// Whatever it is.
+/// Whatever it is, but not [`NONE`]: what has no value has none of any system.
 fn any_word() -> Word {
-    Word::Between { low: String::new(), high: String::from(char::MAX) }
+    Word::Between { low: format!("{NONE}\u{1}"), high: String::from(char::MAX) }
 }
 
 /// The system, where a bar stands, and the code, which only after a system may be empty.

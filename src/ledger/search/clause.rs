@@ -119,8 +119,9 @@ pub(super) const STAMP: i64 = 0;
 /// asked for.
 pub(super) fn low_range(when: &When, slack: i64, now: i64) -> (i64, i64) {
     let asked = when.span;
-    // What ends behind a moment begins so much before it at most.
-    let ends_behind = |moment: i64| moment.saturating_sub(slack);
+    // What ends behind a moment begins so much before it at most; what has no bound to its length, at any time, or at none that is
+    // known.
+    let ends_behind = |moment: i64| if slack == i64::MAX { i64::MIN } else { moment.saturating_sub(slack) };
     match when.compare {
         Compare::Equal => (asked.low, asked.high),
         Compare::NotEqual => (i64::MIN, i64::MAX),
@@ -168,18 +169,26 @@ mod tests {
         let all = [Equal, NotEqual, Greater, Less, GreaterOrEqual, LessOrEqual, StartsAfter, EndsBefore, Approximately];
         let mut tried = 0;
         for compare in all {
-            for (low, high) in [(0, 1), (0, 1_000), (0, DAY), (0, 31 * DAY)] {
+            for (low, high) in [(0, 1), (0, 1_000), (0, DAY), (0, 31 * DAY), (20_000 * DAY, 20_001 * DAY)] {
                 let when = asked(compare, low, high);
+                let mut is_kept = |found: Span| {
+                    let slack = WIDTHS.iter().find(|(wide, _)| *wide == width(found.low, found.high)).unwrap().1;
+                    let (first, end) = low_range(&when, slack, DAY);
+                    let lies = first <= found.low && (found.low < end || end == i64::MAX);
+                    tried += usize::from(when.holds(found, DAY));
+                    lies || !when.holds(found, DAY)
+                };
                 for length in [1, 999, 1_000, 1_001, DAY - 1, DAY, DAY + 1, 366 * DAY, 367 * DAY] {
                     for at in [low - length, low, high - length, high, high - DAY, low - DAY] {
                         for from in at - 2..=at + 2 {
                             let found = Span { low: from, high: from + length };
-                            let slack = WIDTHS.iter().find(|(wide, _)| *wide == width(found.low, found.high)).unwrap().1;
-                            let (first, end) = low_range(&when, slack, DAY);
-                            let lies = first <= from && (from < end || end == i64::MAX);
-                            assert!(lies || !when.holds(found, DAY), "{compare:?} {low}..{high}: {from}+{length}");
-                            tried += usize::from(when.holds(found, DAY));
+                            assert!(is_kept(found), "{compare:?} {low}..{high}: {from}+{length}");
                         }
+                    }
+                }
+                for end in [low - 1, low, low + 1, high - 1, high, high + 1, high + 2 * DAY] {
+                    for found in [Span { low: i64::MIN, high: end }, Span { low: end, high: i64::MAX }] {
+                        assert!(is_kept(found), "{compare:?} {low}..{high}: {found:?}");
                     }
                 }
             }

@@ -41,8 +41,8 @@ async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Resu
     let (mut total, mut spot) = (0, None);
     for _ in 0..TOTAL_MAX.div_ceil(STEP) {
         let mut sql = Sql::default();
-        // The rows of words are gone with their resource: alone they need not be looked after.
-        let alone = ground.tests.len() == 1 && matches!(way, Way::Words { .. });
+        // The rows of words are gone with their resource: alone they need not be looked after. The rows of ids are not.
+        let alone = ground.tests.len() == 1 && matches!(way, Way::Words { exact, .. } if exact.ids.is_empty());
         sql.push(if alone {
             "SELECT COUNT(*), MIN(d.number), MAX(d.key), COUNT(*) FROM ("
         } else {

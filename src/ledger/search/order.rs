@@ -112,14 +112,13 @@ async fn dated(
 ) -> Result<Found, Error> {
     let mut found = Found::default();
     if after.is_none_or(|after| after.key.starts_with("v:")) {
-        let (end, last) = if key.descending { ("MAX", i64::MIN) } else { ("MIN", i64::MAX) };
+        let end = if key.descending { "MAX" } else { "MIN" };
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS);
         let column = if let By::Date(parameter) = key.by {
-            sql.push(", d.key FROM (SELECT DISTINCT l.number AS number, COALESCE((SELECT ").push(end);
+            sql.push(", d.key FROM (SELECT DISTINCT l.number AS number, (SELECT ").push(end);
             sql.push("(s.low) FROM spans s WHERE s.tenant = ").text(&ground.scope.tenant);
-            sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter)).push("), ").int(last);
-            sql.push(") AS key FROM (");
+            sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter)).push(") AS key FROM (");
             "d.key"
         } else {
             sql.push(", r.updated FROM (SELECT DISTINCT l.number AS number FROM (");
@@ -128,7 +127,8 @@ async fn dated(
         way.write(&mut sql, ground, None, SORTED_MAX);
         sql.push(") l) d JOIN resources r ON r.number = d.number AND r.deleted = 0");
         Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, &way.asked(ground.tests));
-        sql.push(" WHERE ").push(column).push(" <> ").int(last);
+        // An open start is a key like any other: only what has no date at all comes later.
+        sql.push(" WHERE ").push(column).push(" IS NOT NULL");
         if let Some(after) = after {
             sql.push(" AND (").push(column).push(", d.number) ").push(if key.descending { "< (" } else { "> (" });
             sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
