@@ -22,11 +22,11 @@ async fn crowd(house: &House, (kind, id): (&str, &str), copies: u64) {
     assert!(house.database.tamper(&index).await > copies);
 }
 
-/// Makes so many rows by which Ada could be found, as a very large store would have them.
+/// Makes so many rows by which others could be found, each by a word of its own, as a very large store would have them.
 async fn index(house: &House, rows: u64) {
     let grow = format!(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
-        INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word, w.number + 1000000 + n.n
+        INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word || n.n, w.number + 1000000 + n.n
         FROM words w JOIN resources r ON r.number = w.number AND r.kind = 'Patient' AND r.id = 'ada', n"
     );
     assert!(house.database.tamper(&grow).await >= rows);
