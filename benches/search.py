@@ -16,6 +16,7 @@ arguments.add_argument("--large", type=int, default=100_000)
 arguments.add_argument("--rounds", type=int, default=200, help="how often each kind of search is asked")
 arguments.add_argument("--data", default="../shared/bench")
 arguments.add_argument("--signa", default="target/release/signa")
+arguments.add_argument("--wait", type=int, default=1_200, help="seconds to wait at most for the gateway, and for the beat")
 arguments.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "signa-search"))
 chosen = arguments.parse_args()
 signa, MRN, SNOMED = os.path.abspath(chosen.signa), "urn:oid:2.16.840.1.113883.3.9999.1", "http://snomed.info/sct"
@@ -71,6 +72,27 @@ def mix(patients, draw):
     }
 
 
+def is_up(gateway, port):
+    """Whether a gateway answers; ends everything if it is gone."""
+    if gateway.poll() is not None:
+        sys.exit(f"the gateway ended with {gateway.returncode}: see {chosen.work}/serve.log")
+    try:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("GET", "/health/live")
+        return client.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def wait(what, is_so, pause):
+    """Waits until something is so, and no longer than is allowed."""
+    end = time.monotonic() + chosen.wait
+    while not is_so():
+        if time.monotonic() > end:
+            sys.exit(f"waited {chosen.wait} s for {what}")
+        time.sleep(pause)
+
+
 def measured(patients):
     """Seconds of each search, by kind."""
     path = filled(patients)
@@ -85,16 +107,10 @@ def measured(patients):
     gateway = subprocess.Popen([signa, "serve", "--auth", "off", "--listen", f"127.0.0.1:{port}", "--database", f"sqlite:{path}"], stdout=log, stderr=log)
     taken = {}
     try:
-        for _ in range(12_000):
-            try:
-                http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/health/live")
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait("the gateway to answer", lambda: is_up(gateway, port), 0.1)
         # What was imported is heard before anything is measured: the beat would write beside it.
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        while database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
-            time.sleep(1)
+        wait("the beat to hear all", lambda: not database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0], 1)
         database.close()
         client, draw = http.client.HTTPConnection("127.0.0.1", port, timeout=60), random.Random(7)
         for turn in range(chosen.rounds + 20):

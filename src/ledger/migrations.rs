@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(15, "0015_moments"),
     migration!(16, "0016_turns"),
     migration!(17, "0017_unions"),
+    migration!(18, "0018_spans"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

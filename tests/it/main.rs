@@ -100,6 +100,8 @@ mod races;
 #[cfg(test)]
 mod radius;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refill;

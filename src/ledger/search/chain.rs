@@ -4,28 +4,46 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::asker::Asker;
-use super::page::{EXAMINED_MAX, prepare};
+use super::page::{EXAMINED_MAX, LOOKS_MAX, prepare};
 use super::test::{Form, Test};
-use super::walk::{Ground, Met, Way};
-use super::way::choose;
+use super::walk::{Ground, Met, Spot, Way};
+use super::way::{choose, led_by};
 use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
 use crate::fhir::search::{Value, numbered};
 use crate::ledger::{Error, Scope, Stored};
 
 /// Resources that may stand at each step of a chain that is followed from its end.
 pub(super) const ON_THE_WAY_MAX: usize = 1_000;
-/// Resources that may be met at each step of chains that are followed from candidates.
+/// The same on a later page of an answer that began with this chain: it must go on although others wrote meanwhile.
+pub(super) const ON_THE_WAY_LATER_MAX: usize = 10_000;
+/// Rows that may be looked at for each resource that may stand at a step.
+const LOOKS_EACH_MAX: usize = 10;
+/// Resources that may be met at each step of chains that are followed from several candidates.
 const FORWARD_MAX: usize = 5_000;
 /// Ids that are asked for at once, and candidates that chains are followed from at once.
 pub(super) const AT_ONCE_MAX: usize = 256;
+/// From so many candidates chains are followed first: how far that leads tells how many may be next.
+const AT_ONCE_MIN: usize = 16;
 
 const TOO_MANY: Error =
     Error::TooCostly("A chain leads over too many resources: narrow the search by a parameter of its own type.");
 
+/// How far a chain may lead.
+struct Reach {
+    /// Resources at each of its steps.
+    most: usize,
+    /// Rows that may still be looked at, over all steps.
+    left: usize,
+}
+
 /// The criteria of a search with its chains turned into words and ids, where few resources stand on their way.
 pub(super) async fn resolve(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Vec<Criterion>, Error> {
+    // An answer by several keys is gathered anew for each of its pages.
+    let is_gathered = query.after.as_ref().is_some_and(|after| after.key.starts_with("k:"));
+    let led_by = query.after.as_ref().and_then(led_by);
+    let mut reach = Reach { most: ON_THE_WAY_MAX, left: LOOKS_MAX };
     let mut criteria = Vec::with_capacity(query.criteria.len());
-    for criterion in &query.criteria {
+    for (index, criterion) in query.criteria.iter().enumerate() {
         let chains: Vec<&Chain> = match criterion {
             Criterion::Chain(chain) => vec![chain],
             Criterion::Either(any) => {
@@ -38,8 +56,10 @@ pub(super) async fn resolve(asker: &mut impl Asker, scope: &Scope, query: &Query
             continue;
         }
         let mut resolved = Some(Vec::new());
+        let mut later = Reach { most: ON_THE_WAY_LATER_MAX, left: ON_THE_WAY_LATER_MAX * LOOKS_EACH_MAX };
+        let reach = if is_gathered || led_by == Some(index) { &mut later } else { &mut reach };
         for chain in chains {
-            match (backward(asker, scope, &query.kind, chain, now).await?, &mut resolved) {
+            match (backward(asker, (scope, &query.kind), chain, reach, now).await?, &mut resolved) {
                 (Some(one), Some(any)) => any.push(one),
                 _ => {
                     resolved = None;
@@ -77,14 +97,14 @@ fn joined(any: Vec<Criterion>) -> Criterion {
 /// What a chain asks of its first resource; `None` when too many resources stand on its way.
 async fn backward(
     asker: &mut impl Asker,
-    scope: &Scope,
-    kind: &str,
+    (scope, kind): (&Scope, &str),
     chain: &Chain,
+    reach: &mut Reach,
     now: i64,
 ) -> Result<Option<Criterion>, Error> {
     let mut wanted = chain.last.clone();
     for (index, hop) in chain.hops.iter().enumerate().rev() {
-        let Some(found) = few(asker, scope, hop.kind(), &wanted, now).await? else { return Ok(None) };
+        let Some(found) = few(asker, (scope, hop.kind()), &wanted, reach, now).await? else { return Ok(None) };
         let before = if index == 0 { kind } else { chain.hops.get(index - 1).map_or(kind, |hop| hop.kind()) };
         wanted = vec![match hop {
             Hop::To { parameter, kind } => {
@@ -94,7 +114,7 @@ async fn backward(
             Hop::From { parameter, .. } => {
                 let ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
                 // Few resources may refer to many: a List or a Group names thousands.
-                if ids.len() > ON_THE_WAY_MAX {
+                if ids.len() > reach.most {
                     return Ok(None);
                 }
                 Criterion::Id(ids.into_iter().collect())
@@ -118,9 +138,9 @@ fn referred(stored: &Stored, parameter: u32, kind: &str) -> Vec<String> {
 /// are counted before a resource is read.
 async fn few(
     asker: &mut impl Asker,
-    scope: &Scope,
-    kind: &str,
+    (scope, kind): (&Scope, &str),
     criteria: &[Criterion],
+    reach: &mut Reach,
     now: i64,
 ) -> Result<Option<Vec<Stored>>, Error> {
     let Some(tests) = prepare(asker, (scope, kind), criteria, false).await? else { return Ok(Some(Vec::new())) };
@@ -133,67 +153,121 @@ async fn few(
             Way::Words { .. } | Way::Dates { .. } | Way::Updated { .. }
         )
     );
-    if is_told && way.count(asker, &ground, ON_THE_WAY_MAX + 1).await? > ON_THE_WAY_MAX {
+    if is_told && way.count(asker, &ground, reach.most + 1).await? > reach.most {
         return Ok(None);
     }
-    collect(asker, &ground, &way, ON_THE_WAY_MAX, &mut 0).await
+    let may = reach.left.min(reach.most * LOOKS_EACH_MAX);
+    let mut step = Reach { left: may, ..*reach };
+    let found = collect(asker, &ground, &way, &mut step, usize::MAX).await?;
+    reach.left -= may - step.left;
+    Ok(found)
 }
 
-/// All resources on a way that pass; `None` if they are more than a bound, or lie too deep.
+/// All resources on a way that pass, or as many as are enough; `None` if they are too many, or lie too deep.
 async fn collect(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
     way: &Way,
-    bound: usize,
-    examined: &mut usize,
+    reach: &mut Reach,
+    enough: usize,
 ) -> Result<Option<Vec<Stored>>, Error> {
-    let (mut found, mut spot, mut depth, start) = (Vec::new(), None, 128, *examined);
+    let (mut found, mut spot, mut depth) = (Vec::new(), None, 128);
     loop {
         let step = way.step(asker, ground, spot.as_ref(), depth).await?;
-        *examined += step.examined.max(1);
+        reach.left = reach.left.saturating_sub(step.examined.max(1));
         found.extend(step.met.into_iter().map(|met| met.stored));
-        if found.len() > bound {
-            return Ok(None);
-        }
         match step.end {
+            _ if found.len() >= enough => return Ok(Some(found)),
+            _ if found.len() > reach.most => return Ok(None),
             None => return Ok(Some(found)),
-            Some(_) if *examined - start >= EXAMINED_MAX => return Ok(None),
+            Some(_) if reach.left == 0 => return Ok(None),
             end => spot = end,
         }
-        depth = (depth * 4).min(bound + 1);
+        depth = (depth * 4).min(reach.most + 1);
     }
 }
 
-/// Of what was met, what passes the chains that could not be turned into words; with how many rows were looked at for it.
-pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, mut met: Vec<Met>) -> Result<(Vec<Met>, usize), Error> {
-    let mut examined = 0;
+/// What of the candidates passes.
+pub(super) struct Kept {
+    pub(super) met: Vec<Met>,
+    /// Up to where they were looked at, if not all were.
+    pub(super) stopped: Option<Spot>,
+}
+
+/// Of what was met, what passes the chains that could not be turned into words. Takes the rows that are looked at for it from
+/// those that are left; when none are, it stops after some of the candidates.
+pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, met: Vec<Met>, left: &mut usize) -> Result<Kept, Error> {
+    let (mut kept, mut rest) = (Kept { met: Vec::new(), stopped: None }, met);
+    if !ground.tests.iter().any(|test| matches!(test.form, Form::Chains(_))) {
+        return Ok(Kept { met: rest, ..kept });
+    }
+    let mut some = AT_ONCE_MIN;
+    while !rest.is_empty() {
+        let (part, before) = (some.min(rest.len()), *left);
+        match passing(asker, ground, rest.get(..part).unwrap_or_default(), left).await? {
+            None if part == 1 => return Err(TOO_MANY),
+            None => some = part.div_ceil(4),
+            Some(numbers) => {
+                // So many that they will not be too many for one look.
+                let each = (before - *left).div_ceil(part).max(1);
+                some = (FORWARD_MAX / 2 / each).clamp(1, part * 4).min(AT_ONCE_MAX);
+                let behind = rest.split_off(part);
+                let last = rest.last().map(|one| one.spot.clone());
+                kept.met.extend(rest.into_iter().filter(|one| numbers.contains(&one.stored.number)));
+                rest = behind;
+                if *left == 0 && !rest.is_empty() {
+                    return Ok(Kept { stopped: last, ..kept });
+                }
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The numbers of the candidates that pass all chains; `None` if these lead over too much.
+async fn passing(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    part: &[Met],
+    left: &mut usize,
+) -> Result<Option<BTreeSet<i64>>, Error> {
+    let mut stay: Vec<&Stored> = part.iter().map(|one| &one.stored).collect();
     for test in ground.tests {
         let Form::Chains(chains) = &test.form else { continue };
         let mut passed = BTreeSet::new();
         for chain in chains {
-            let start: Vec<&Stored> = met.iter().map(|one| &one.stored).filter(|one| !passed.contains(&one.number)).collect();
-            for some in start.chunks(AT_ONCE_MAX) {
-                passed.extend(forward(asker, ground, chain, some, &mut examined).await?);
+            let start: Vec<&Stored> = stay.iter().filter(|one| !passed.contains(&one.number)).copied().collect();
+            if start.is_empty() {
+                break;
             }
+            let may = if start.len() == 1 { LOOKS_MAX } else { EXAMINED_MAX };
+            let mut reach = Reach { most: FORWARD_MAX, left: may };
+            let found = forward(asker, ground, chain, &start, &mut reach).await?;
+            *left = left.saturating_sub(may - reach.left);
+            let Some(found) = found else { return Ok(None) };
+            passed.extend(found);
         }
-        met.retain(|one| passed.contains(&one.stored.number));
+        stay.retain(|one| passed.contains(&one.number));
     }
-    Ok((met, examined))
+    Ok(Some(stay.into_iter().map(|one| one.number).collect()))
 }
 
-/// The numbers of those from which a chain leads to something.
+/// The numbers of those from which a chain leads to something; `None` if it leads over too much.
 async fn forward(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
     chain: &Chain,
     start: &[&Stored],
-    examined: &mut usize,
-) -> Result<BTreeSet<i64>, Error> {
+    reach: &mut Reach,
+) -> Result<Option<BTreeSet<i64>>, Error> {
     // Where each path stands, with the numbers of the candidates that it comes from.
     let mut front: Vec<(Stored, BTreeSet<i64>)> =
         start.iter().map(|stored| ((*stored).clone(), BTreeSet::from([stored.number]))).collect();
     for (index, hop) in chain.hops.iter().enumerate() {
-        let last: &[Criterion] = if index + 1 == chain.hops.len() { &chain.last } else { &[] };
+        let is_last = index + 1 == chain.hops.len();
+        let last: &[Criterion] = if is_last { &chain.last } else { &[] };
+        // Of a single candidate one resource at the end tells all.
+        let enough = if is_last && start.len() == 1 { 1 } else { usize::MAX };
         let mut wanted: HashMap<String, BTreeSet<i64>> = HashMap::new();
         for (stored, origins) in &front {
             let names = match hop {
@@ -218,7 +292,8 @@ async fn forward(
             let Some(tests) = prepare(asker, (ground.scope, hop.kind()), &criteria, false).await? else { continue };
             let there = Ground { kind: hop.kind(), tests: &tests, ..*ground };
             let way = choose(asker, &there).await?.way;
-            for stored in collect(asker, &there, &way, FORWARD_MAX, examined).await?.ok_or(TOO_MANY)? {
+            let Some(found) = collect(asker, &there, &way, reach, enough).await? else { return Ok(None) };
+            for stored in found {
                 let origins = match hop {
                     Hop::To { .. } => wanted.get(&stored.id).cloned().unwrap_or_default(),
                     Hop::From { parameter, .. } => {
@@ -234,10 +309,10 @@ async fn forward(
                 next.push((stored, origins));
             }
         }
-        if next.len() > FORWARD_MAX {
-            return Err(TOO_MANY);
+        if next.len() > reach.most && next.len() > enough {
+            return Ok(None);
         }
         front = next;
     }
-    Ok(front.into_iter().flat_map(|(_, origins)| origins).collect())
+    Ok(Some(front.into_iter().flat_map(|(_, origins)| origins).collect()))
 }

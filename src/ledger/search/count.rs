@@ -4,7 +4,7 @@ use super::asker::Asker;
 use super::chain;
 use super::clause::Sql;
 use super::filter::Filters;
-use super::page::prepare;
+use super::page::{LOOKS_MAX, prepare};
 use super::test::Form;
 use super::walk::{Ground, Mark, Spot, Way};
 use super::way::{all_of_kind, choose};
@@ -15,8 +15,6 @@ use crate::ledger::{Error, Scope};
 const STEP: usize = 20_000;
 /// Rows that are counted at most; of more, the number stays unsaid.
 const TOTAL_MAX: usize = 2_000_000;
-/// The same where each resource has to be looked at.
-const LOOKED_AT_MAX: usize = 50_000;
 
 /// The number of all matches; `None` if it is out of reach.
 pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Option<i64>, Error> {
@@ -27,22 +25,26 @@ pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, 
     let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
     let one_lane = matches!(&named.way, Way::Words { exact, .. } if exact.len() == 1) || matches!(named.way, Way::Ids { .. });
     if !looks && one_lane {
-        return counted(asker, &ground, &named.way).await;
+        return counted(asker, &ground, &named.way, TOTAL_MAX).await;
     }
     // What is too much to be looked at is counted over all of the type, if indexes tell all of it.
-    if !looks && named.way.count(asker, &ground, LOOKED_AT_MAX).await? >= LOOKED_AT_MAX {
-        return counted(asker, &ground, &all_of_kind().way).await;
+    if !looks && named.way.count(asker, &ground, LOOKS_MAX).await? >= LOOKS_MAX {
+        return counted(asker, &ground, &all_of_kind().way, TOTAL_MAX).await;
     }
     looked_at(asker, &ground, &named.way).await
 }
 
-/// One lane, counted by the database step by step.
-async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Result<Option<i64>, Error> {
+/// One lane, counted by the database step by step; `None` if there are more rows on it than `most`.
+pub(super) async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way, most: usize) -> Result<Option<i64>, Error> {
+    // The rows of words are gone with their resource: alone they need not be looked after. The rows of ids are not.
+    let alone = ground.tests.len() == 1 && matches!(way, Way::Words { exact, .. } if exact.ids.is_empty());
+    // Before a row is looked after, the index alone tells whether they are too many.
+    if !alone && way.count(asker, ground, most + 1).await? > most {
+        return Ok(None);
+    }
     let (mut total, mut spot) = (0, None);
-    for _ in 0..TOTAL_MAX.div_ceil(STEP) {
+    for _ in 0..=most / STEP {
         let mut sql = Sql::default();
-        // The rows of words are gone with their resource: alone they need not be looked after. The rows of ids are not.
-        let alone = ground.tests.len() == 1 && matches!(way, Way::Words { exact, .. } if exact.ids.is_empty());
         sql.push(if alone {
             "SELECT COUNT(*), MIN(d.number), MAX(d.key), COUNT(*) FROM ("
         } else {
@@ -73,16 +75,16 @@ async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Resu
 
 /// Any way, each resource looked at.
 async fn looked_at(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Result<Option<i64>, Error> {
-    let (mut total, mut spot, mut examined) = (0_usize, None, 0);
-    while examined < LOOKED_AT_MAX {
+    let (mut total, mut spot, mut left) = (0_usize, None, LOOKS_MAX);
+    while left > 0 {
         let step = way.step(asker, ground, spot.as_ref(), 1_024).await?;
-        examined += step.examined.max(1);
-        let (met, looked) = chain::keep(asker, ground, step.met).await?;
-        examined += looked;
-        total += met.len();
+        left = left.saturating_sub(step.examined.max(1));
+        let kept = chain::keep(asker, ground, step.met, &mut left).await?;
+        total += kept.met.len();
         match step.end {
-            Some(end) => spot = Some(end),
+            _ if kept.stopped.is_some() => return Ok(None),
             None => return Ok(i64::try_from(total).ok()),
+            end => spot = end,
         }
     }
     Ok(None)

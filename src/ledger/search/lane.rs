@@ -35,7 +35,7 @@ impl Lanes<'_, '_> {
     fn open(&mut self, key: &str, table: &str) {
         self.count += 1;
         self.sql.push(if self.count > 1 { " UNION ALL " } else { "" }).push("SELECT * FROM (SELECT i.number AS number, ");
-        self.sql.push(key).push(" AS key FROM ").push(table);
+        self.sql.push(key).push(if table == "spans" { " AS key, i.high AS high FROM " } else { " AS key FROM " }).push(table);
         self.sql.push(" i WHERE i.tenant = ").text(&self.ground.scope.tenant);
     }
 
@@ -76,16 +76,9 @@ impl Lanes<'_, '_> {
         self.close(if descending { "i.word DESC, i.number DESC" } else { "i.word, i.number" });
     }
 
-    /// One width of spans or amounts, by their lower ends. The range lets in some that begin too early: they fail the comparisons
-    /// here, in the index, and are not looked at one by one.
-    pub(super) fn lows(
-        &mut self,
-        table: &str,
-        (parameter, wide): (u32, i64),
-        range: Option<(i64, i64)>,
-        whens: &[When],
-        descending: bool,
-    ) {
+    /// One width of spans or amounts, by their lower ends. The range lets in some that begin too early: they are looked at and
+    /// fail, so that a page knows how many they were.
+    pub(super) fn lows(&mut self, table: &str, (parameter, wide): (u32, i64), range: Option<(i64, i64)>, descending: bool) {
         self.open("i.low", table);
         self.sql.push(" AND i.parameter = ").int(i64::from(parameter)).push(" AND i.wide = ").int(wide);
         if let Some((low, high)) = range {
@@ -96,9 +89,6 @@ impl Lanes<'_, '_> {
             if high != i64::MAX {
                 self.sql.push(" AND i.low < ").int(high);
             }
-        }
-        for when in whens {
-            self.sql.push(" AND ").compare("i.low", "i.high", when, self.ground.now);
         }
         self.behind("i.low", descending);
         self.close(if descending { "i.low DESC, i.number DESC" } else { "i.low, i.number" });

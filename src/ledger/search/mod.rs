@@ -2,6 +2,8 @@
 
 mod asker;
 pub(super) mod beside;
+#[cfg(test)]
+mod bounds;
 mod chain;
 mod clause;
 mod count;

@@ -8,7 +8,7 @@ use super::asker::Asker;
 use super::chain;
 use super::clause::Sql;
 use super::filter::Filters;
-use super::page::{EXAMINED_MAX, Found, Stage, through};
+use super::page::{EXAMINED_MAX, Found, LOOKS_MAX, Stage, through};
 use super::test::{Form, Test};
 use super::walk::{Ground, Mark, Way, lows, subject};
 use super::way::{all_whens, choose, updated};
@@ -19,8 +19,13 @@ use crate::ledger::{Error, Stored};
 
 /// Up to so many candidates are sorted; beyond, the index of the order is walked.
 const SORTED_MAX: usize = 4_096;
+/// The same for the later pages of an order by several keys, which must go on although others wrote meanwhile.
+const SORTED_LATER_MAX: usize = 10_000;
 /// Rows that are read at once when candidates are gathered.
 const GATHERED_AT_ONCE: usize = 1_024;
+
+const TOO_MANY: Error =
+    Error::TooCostly("Too much would have to be looked at to sort what matches: narrow the search, or leave the order out.");
 
 /// The matches after a cursor, in the order of the keys.
 pub(super) async fn sorted(
@@ -35,8 +40,9 @@ pub(super) async fn sorted(
     let one = if let [key] = keys { Some(*key) } else { None };
     // The whole type in the order of one key is walked at once, and so is a range of the very index that gives the order.
     let walks = one.is_some_and(|key| is_whole || goes_by(ground, &named.way, key));
-    let count = if walks { SORTED_MAX } else { named.way.count(asker, ground, SORTED_MAX).await? };
-    let few = count < SORTED_MAX;
+    let most = if one.is_none() && after.is_some() { SORTED_LATER_MAX } else { SORTED_MAX };
+    let count = if walks { most } else { named.way.count(asker, ground, most).await? };
+    let few = count < most;
     match one {
         Some(key) if few && is_quick(ground, &named.way, key) => {
             let found = dated(asker, ground, &named.way, key, after, limit).await?;
@@ -184,16 +190,22 @@ async fn gathered(
     limit: usize,
 ) -> Result<Found, Error> {
     let mut all: Vec<Placed> = Vec::new();
-    let mut spot = None;
+    let (mut spot, mut left) = (None, LOOKS_MAX);
     loop {
         let step = way.step(asker, ground, spot.as_ref(), GATHERED_AT_ONCE).await?;
-        for met in chain::keep(asker, ground, step.met).await?.0 {
+        left = left.saturating_sub(step.examined.max(1));
+        let kept = chain::keep(asker, ground, step.met, &mut left).await?;
+        if kept.stopped.is_some() {
+            return Err(TOO_MANY);
+        }
+        for met in kept.met {
             let value = met.stored.value();
             let subject = subject(ground, &met.stored, &value);
             let keys = keys.iter().map(|key| mark(&subject, *key)).collect();
             all.push(Placed { keys, stored: met.stored });
         }
         match step.end {
+            Some(_) if left == 0 => return Err(TOO_MANY),
             Some(end) => spot = Some(end),
             None => break,
         }

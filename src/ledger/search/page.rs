@@ -6,7 +6,7 @@
 use super::asker::Asker;
 use super::test::{Form, Test, ready};
 use super::walk::{Ground, Met, Spot, Way};
-use super::way::{again, choose, updated};
+use super::way::{again, choose, is_chained, lasting, name, updated};
 use super::{chain, order};
 use crate::fhir::search::query::{Compare, Criterion, Cursor, Query, Sort, When};
 use crate::fhir::time::Span;
@@ -14,6 +14,9 @@ use crate::ledger::{Error, Expect, Scope, Stored};
 
 /// Rows that one page looks at, at most.
 pub(super) const EXAMINED_MAX: usize = 10_000;
+/// Rows that are looked at, at most, for what must be known whole: all matches, to sort or to count them, all that chains come
+/// to from their end, or all that one candidate's chain leads to.
+pub(super) const LOOKS_MAX: usize = 50_000;
 /// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused.
 const SURE_MAX: usize = 100_000;
 /// Rows that it looks at once more while it is written, and all other writes wait: beyond them, only at what changed meanwhile.
@@ -114,15 +117,6 @@ async fn sure(
     Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|(stored, _)| stored.id).collect()))
 }
 
-fn is_chained(criterion: &Criterion) -> bool {
-    match criterion {
-        Criterion::Chain(_) => true,
-        Criterion::Either(any) => any.iter().any(is_chained),
-        Criterion::Not(inner) => is_chained(inner),
-        _ => false,
-    }
-}
-
 /// One page.
 pub(in crate::ledger) async fn page(
     asker: &mut impl Asker,
@@ -179,11 +173,9 @@ async fn run(
     match &query.sort {
         Sort::Natural => {
             let named = match &query.after {
-                None => choose(asker, &ground).await?,
-                Some(after) => after
-                    .key
-                    .strip_prefix('n')
-                    .and_then(|key| again(&ground, key.split_once(':')?.0))
+                None => lasting(&ground, choose(asker, &ground).await?, &query.criteria),
+                Some(after) => name(after)
+                    .and_then(|name| again(&ground, name))
                     .ok_or(Error::TooCostly("This page link does not fit the search any more; begin again."))?,
             };
             let stage = Stage { way: named.way, prefix: format!("n{}:", named.name), extra: None };
@@ -242,14 +234,16 @@ async fn along(
         let step = stage.way.step(asker, ground, spot.as_ref(), depth.min((*left).max(1))).await?;
         *left = left.saturating_sub(step.examined.max(1));
         looked += step.examined;
-        let (met, examined) = chain::keep(asker, ground, step.met).await?;
-        *left = left.saturating_sub(examined);
-        for Met { stored, spot } in met {
+        let kept = chain::keep(asker, ground, step.met, left).await?;
+        for Met { stored, spot } in kept.met {
             if rows.len() == limit {
                 return Ok(None);
             }
             let cursor = spot.cursor(&stage.prefix);
             rows.push((stored, cursor));
+        }
+        if kept.stopped.is_some() && rows.len() < limit {
+            return Ok(kept.stopped);
         }
         match step.end {
             None => return Ok(None),

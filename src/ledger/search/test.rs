@@ -85,7 +85,7 @@ pub(super) async fn ready(
             _ => Form::Look,
         },
         Criterion::Not(inner) => match exact(asker, scope, inner, spread_max).await? {
-            Some(exact) if exact.len() <= SOUGHT_MAX && exact.ids.is_empty() => Form::NoWords(exact),
+            Some(exact) if exact.len() <= SOUGHT_MAX.max(spread_max) && exact.ids.is_empty() => Form::NoWords(exact),
             _ => Form::Look,
         },
         Criterion::Chain(chain) => Form::Chains(vec![chain.clone()]),

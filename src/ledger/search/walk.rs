@@ -206,7 +206,7 @@ impl Way {
         Ok(Step { met, end, examined })
     }
 
-    /// How many rows lie on it, each lane counted up to a bound. Words that are looked at one by one count as rows.
+    /// How many rows lie on it, counted up to a bound. Words that are looked at one by one count as rows.
     pub(super) async fn count(&self, asker: &mut impl Asker, ground: &Ground<'_>, bound: usize) -> Result<usize, Error> {
         let Self::Scan { test, parameter, any, .. } = self else { return self.count_lanes(asker, ground, bound).await };
         let (mut count, mut examined, mut after) = (0, 0, None);
@@ -227,10 +227,17 @@ impl Way {
     async fn count_lanes(&self, asker: &mut impl Asker, ground: &Ground<'_>, bound: usize) -> Result<usize, Error> {
         let mut sql = Sql::default();
         sql.push("SELECT COUNT(*) FROM (");
-        if self.write(&mut sql, ground, None, bound) == 0 {
-            return Ok(0);
+        let start = sql.text.len();
+        match self.write(&mut sql, ground, None, bound) {
+            0 => return Ok(0),
+            1 => {}
+            // All lanes together are counted no further than one.
+            _ => {
+                sql.text.insert_str(start, "SELECT d.number FROM (");
+                sql.push(") d LIMIT ").int(i64::try_from(bound).unwrap_or(i64::MAX));
+            }
         }
-        sql.push(") d");
+        sql.push(") x");
         let mut rows = asker.rows(&sql.text, &sql.cells()?).await?;
         let count = rows.first_mut().map_or(Ok(0), Row::int)?;
         Ok(usize::try_from(count).unwrap_or_default())
@@ -241,7 +248,8 @@ impl Way {
         let start = sql.text.len();
         let count = self.write(sql, ground, after, depth);
         if count > 1 {
-            sql.text.insert_str(start, "SELECT u.number, u.key FROM (");
+            let end = if matches!(self, Self::Dates { .. }) { ", u.high" } else { "" };
+            sql.text.insert_str(start, &format!("SELECT u.number, u.key{end} FROM ("));
             sql.push(") u ORDER BY ").push(self.order_by()).push(" LIMIT ").int(i64::try_from(depth).unwrap_or(i64::MAX));
         }
         count > 0
@@ -269,9 +277,13 @@ impl Way {
             .map(|word| Spot { key: Mark::Text(word.clone()), number: i64::MIN })
     }
 
-    /// The condition of the way itself on the rows of its lanes: of several dates of one resource the first on the way counts.
+    /// The condition of the way itself on the rows of its lanes: that they are what is asked for, and of several dates of one
+    /// resource the first on the way.
     fn narrow(&self, sql: &mut Sql, ground: &Ground<'_>) {
         let Self::Dates { parameter, whens, descending } = self else { return };
+        for when in whens {
+            sql.push(" AND ").compare("d.key", "d.high", when, ground.now);
+        }
         if numbered(ground.kind, *parameter).is_some_and(|parameter| parameter.is_single) {
             return;
         }
@@ -353,13 +365,13 @@ impl Way {
             Self::Dates { parameter, whens, descending } => {
                 for (wide, slack) in WIDTHS {
                     let range = low_ranges(whens, slack, lanes.ground.now);
-                    lanes.lows("spans", (*parameter, wide), Some(range), whens, *descending);
+                    lanes.lows("spans", (*parameter, wide), Some(range), *descending);
                 }
             }
             Self::Amounts { parameter, much, descending } => {
                 for wide in 0..2 {
                     let range = much.as_ref().map(|much| amount_range(much, wide));
-                    lanes.lows("amounts", (*parameter, wide), range, &[], *descending);
+                    lanes.lows("amounts", (*parameter, wide), range, *descending);
                 }
             }
             Self::Updated { whens, descending } => lanes.updated(whens, *descending),

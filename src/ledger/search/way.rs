@@ -4,11 +4,11 @@ use super::asker::Asker;
 use super::test::{Exact, Form, Test};
 use super::walk::{Ground, LANES_MAX, Way};
 use crate::fhir::search::numbered;
-use crate::fhir::search::query::{Criterion, When, Word};
+use crate::fhir::search::query::{Criterion, Cursor, When, Word};
 use crate::ledger::Error;
 
-/// Rows of a way that are counted when several could be gone.
-const COUNTED_MAX: usize = 256;
+/// Rows of a way that are counted when several could be gone; and how many, where all of them have as many as that.
+const COUNTED_MAX: [usize; 2] = [256, 4_096];
 
 /// A way with the name by which a later page finds it again.
 pub(super) struct Named {
@@ -19,8 +19,11 @@ pub(super) struct Named {
 /// The way of a first page.
 pub(super) async fn choose(asker: &mut impl Asker, ground: &Ground<'_>) -> Result<Named, Error> {
     let mut ways: Vec<Named> = Vec::new();
-    for index in 0..ground.tests.len() {
-        ways.extend(lead(ground, index));
+    for named in (0..ground.tests.len()).filter_map(|index| lead(ground, index)) {
+        // Two ends of a date are one way.
+        if !ways.iter().any(|known| known.way == named.way) {
+            ways.push(named);
+        }
     }
     if let Some(at) = ways.iter().position(|named| matches!(named.way, Way::Ids { .. })) {
         return Ok(ways.swap_remove(at));
@@ -33,21 +36,67 @@ pub(super) async fn choose(asker: &mut impl Asker, ground: &Ground<'_>) -> Resul
         (_, [only]) if is_narrow(ground, &ways[*only].way) => return Ok(ways.swap_remove(*only)),
         _ => {}
     }
-    let mut best = (usize::MAX, 0);
-    for (at, named) in ways.iter().enumerate() {
-        let rows = match &named.way {
-            // Only a part of these can be counted, and none of what is told by a look at each word.
-            Way::Many { words, .. } if words.len() > LANES_MAX => {
-                named.way.count(asker, ground, COUNTED_MAX).await?.max(COUNTED_MAX - 2)
+    for most in COUNTED_MAX {
+        let mut best = (most, None);
+        for (at, named) in ways.iter().enumerate() {
+            let rows = rows(asker, ground, &named.way, most).await?;
+            if rows < best.0 {
+                best = (rows, Some(at));
             }
-            Way::Scan { .. } => COUNTED_MAX - 1,
-            way => way.count(asker, ground, COUNTED_MAX).await?,
-        };
-        if rows < best.0 {
-            best = (rows, at);
+        }
+        if let Some(at) = best.1 {
+            return Ok(ways.swap_remove(at));
         }
     }
-    Ok(ways.swap_remove(best.1))
+    // All are long. Words that were named one by one, or must be looked at, are more likely to be rare than others.
+    let is_rare = |named: &Named| matches!(named.way, Way::Many { .. } | Way::Scan { .. });
+    let at = ways.iter().position(is_rare).unwrap_or(0);
+    Ok(ways.swap_remove(at))
+}
+
+/// How many rows lie on a way, counted up to a bound.
+async fn rows(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way, most: usize) -> Result<usize, Error> {
+    match way {
+        // Only a part of these is counted: it stands for the rest.
+        Way::Many { words, .. } if words.len() > LANES_MAX => {
+            let some = way.count(asker, ground, most).await?;
+            Ok((some * words.len()).div_ceil(LANES_MAX).min(most))
+        }
+        // How many words must be looked at for it is not known.
+        Way::Scan { .. } => Ok(most),
+        way => way.count(asker, ground, most).await,
+    }
+}
+
+/// The same way so that it goes on on a later page whatever is written meanwhile: the words that a chain comes to may be few and
+/// then many, so they are walked word by word.
+pub(super) fn lasting(ground: &Ground<'_>, named: Named, criteria: &[Criterion]) -> Named {
+    match &named.way {
+        Way::Words { test, .. } if criteria.get(*test).is_some_and(is_chained) => {
+            again(ground, &format!("m{test}")).unwrap_or(named)
+        }
+        _ => named,
+    }
+}
+
+/// Whether what a criterion finds depends on other resources.
+pub(super) fn is_chained(criterion: &Criterion) -> bool {
+    match criterion {
+        Criterion::Chain(_) => true,
+        Criterion::Either(any) => any.iter().any(is_chained),
+        Criterion::Not(inner) => is_chained(inner),
+        _ => false,
+    }
+}
+
+/// The name of the way that a page goes on.
+pub(super) fn name(after: &Cursor) -> Option<&str> {
+    Some(after.key.strip_prefix('n')?.split_once(':')?.0)
+}
+
+/// Which criterion leads the way that a page goes on.
+pub(super) fn led_by(after: &Cursor) -> Option<usize> {
+    name(after)?.get(1..)?.parse().ok()
 }
 
 /// All resources of the type.
@@ -73,6 +122,10 @@ pub(super) fn again(ground: &Ground<'_>, name: &str) -> Option<Named> {
             Criterion::Word { parameter, any } => range(index, *parameter, any),
             _ => return None,
         },
+        "o" => match &test.form {
+            Form::NoWords(exact) => others(ground, index, exact)?,
+            _ => return None,
+        },
         _ => {
             let found = lead(ground, index).filter(|found| found.name == name)?;
             return Some(found);
@@ -87,7 +140,7 @@ fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
     let (letter, way) = match (&test.form, &test.criterion) {
         (Form::Words(exact), _) if exact.len() <= LANES_MAX => ("w", Way::Words { test: index, exact: exact.clone() }),
         (Form::Words(_), _) => ("m", many(index, test)?),
-        (Form::NoWords(exact), _) => ("o", others(ground, index, exact)?),
+        (Form::NoWords(exact), _) if exact.len() < LANES_MAX => ("o", others(ground, index, exact)?),
         (Form::Id(ids), _) => ("x", Way::Ids { ids: ids.clone(), descending: false }),
         (Form::Dates { parameter, any }, _) => match any.as_slice() {
             [when] => ("d", Way::Dates { parameter: *parameter, whens: whens(ground, *parameter, *when), descending: true }),
@@ -112,7 +165,7 @@ fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
 fn others(ground: &Ground<'_>, test: usize, exact: &Exact) -> Option<Way> {
     let [(parameter, words)] = exact.words.as_slice() else { return None };
     let is_complete = exact.ids.is_empty() && numbered(ground.kind, *parameter)?.is_required;
-    if !is_complete || words.len() >= LANES_MAX {
+    if !is_complete {
         return None;
     }
     let (mut any, mut low) = (Vec::with_capacity(words.len() + 1), String::new());

@@ -1,0 +1,287 @@
+//! What one page of a search looks at is bounded, also what fails or lies on a chain; and its link goes on whatever is written
+//! between two pages.
+
+use rusqlite::Connection;
+use serde_json::{Value as Json, json};
+
+use super::chain::{ON_THE_WAY_LATER_MAX, ON_THE_WAY_MAX};
+use super::count::counted;
+use super::page::{EXAMINED_MAX, LOOKS_MAX, Page, page, prepare};
+use super::tests::{Watched, keep, scope};
+use super::walk::Ground;
+use super::way::all_of_kind;
+use crate::fhir::search::query::Query;
+use crate::fhir::search::{pairs, parse};
+use crate::ledger::{Error, migrations};
+
+/// A store with these resources, and room for more behind them.
+async fn store(resources: impl Iterator<Item = Json>) -> Watched {
+    let connection = Connection::open_in_memory().unwrap();
+    migrations::sqlite(&connection).unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    for (number, resource) in (1..).zip(resources) {
+        keep(&connection, number, &resource).await;
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    Watched::new(connection)
+}
+
+/// Each resource of a type so many times more, under other ids.
+fn again(watched: &Watched, kind: &str, times: usize) {
+    let of = format!(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {times}), o(number) AS
+            (SELECT number FROM resources WHERE kind = '{kind}')"
+    );
+    let number = "number + n * 1000000";
+    let copies = format!(
+        "CREATE TEMP TABLE r AS {of} SELECT {number}, tenant, kind, id || '-' || n, version, updated, deleted, person, store, fact,
+            source, how, salt, meta, body FROM o JOIN resources USING (number), n;
+        CREATE TEMP TABLE w AS {of} SELECT tenant, parameter, word, {number} FROM o JOIN words USING (number), n;
+        CREATE TEMP TABLE s AS {of} SELECT tenant, parameter, wide, low, high, {number} FROM o JOIN spans USING (number), n;
+        INSERT INTO resources SELECT * FROM r; INSERT INTO words SELECT * FROM w;
+        INSERT INTO spans (tenant, parameter, wide, low, high, number) SELECT * FROM s;
+        DROP TABLE r; DROP TABLE w; DROP TABLE s;"
+    );
+    watched.connection.execute_batch(&copies).unwrap();
+}
+
+fn query(kind: &str, text: &str) -> Query {
+    let parsed = parse::parse(kind, &pairs(text).unwrap(), 0);
+    assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{kind}?{text}: {parsed:?}");
+    parsed.query
+}
+
+async fn ask(watched: &mut Watched, query: &Query) -> Result<Page, Error> {
+    (watched.rows, watched.steps) = (0, 0);
+    page(watched, &scope(), query, 0, 0).await
+}
+
+/// The ids that all pages have, with how many pages there were.
+async fn all(watched: &mut Watched, kind: &str, text: &str) -> (Vec<String>, usize) {
+    let (mut ids, mut pages, mut query) = (Vec::new(), 0, query(kind, text));
+    loop {
+        let found = ask(watched, &query).await.unwrap();
+        ids.extend(found.found.into_iter().map(|stored| stored.id));
+        pages += 1;
+        match found.next {
+            Some(next) => query.after = Some(next),
+            None => return (ids, pages),
+        }
+    }
+}
+
+fn patient(id: &str, family: &str) -> Json {
+    json!({"resourceType": "Patient", "id": id, "name": [{"family": family}]})
+}
+
+fn diagnosis(id: &str, of: &str) -> Json {
+    json!({"resourceType": "Condition", "id": id, "subject": {"reference": format!("Patient/{of}")}})
+}
+
+fn seen(id: &str, of: &str, code: &str) -> Json {
+    json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"coding": [{"system": "urn:l", "code": code}]},
+        "subject": {"reference": format!("Patient/{of}")}})
+}
+
+fn stay(id: &str, start: &str, end: &str) -> Json {
+    json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "IMP"},
+        "period": {"start": start, "end": end}})
+}
+
+// Each search begins where a chain comes to as much as it may, then one more is written: the link goes on, and finds the rest.
+#[tokio::test]
+async fn a_link_goes_on_where_a_chain_crosses_its_bound() {
+    let (few, many) = (16, ON_THE_WAY_MAX);
+    for (kind, text, count) in [
+        ("Condition", "patient.family=berg&_count=3", many),
+        ("Condition", "patient.family=berg&_count=3", few),
+        ("Condition", "patient.family=berg&_sort=_lastUpdated,_id&_count=3", many),
+        ("Patient", "_has:Condition:patient:code=x&_count=3", many),
+    ] {
+        let code = json!({"coding": [{"code": "x"}]});
+        let pair = |at: usize| {
+            let mut coded = diagnosis(&format!("c{at:05}"), &format!("p{at:05}"));
+            coded["code"] = code.clone();
+            [patient(&format!("p{at:05}"), "Berg"), coded]
+        };
+        let mut watched = store((0..count).flat_map(pair)).await;
+        let mut query = query(kind, text);
+        let first = ask(&mut watched, &query).await.unwrap();
+        assert_eq!(first.found.len(), 3, "{kind}?{text}");
+        for (number, more) in (1_000_000..).zip((count..count + 300).flat_map(pair)) {
+            keep(&watched.connection, number, &more).await;
+        }
+        let mut ids: Vec<String> = first.found.into_iter().map(|stored| stored.id).collect();
+        (query.after, query.count) = (first.next, 1_000);
+        while query.after.is_some() {
+            let found = ask(&mut watched, &query).await.unwrap();
+            ids.extend(found.found.into_iter().map(|stored| stored.id));
+            query.after = found.next;
+        }
+        let found = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        let old = ids.iter().filter(|id| id[1..].parse::<usize>().unwrap() < count).count();
+        assert_eq!((old, ids.len()), (count, found), "{kind}?{text} {count}: lost, or twice");
+    }
+}
+
+// Where it has become so much that no page could look at it, the link says so.
+#[tokio::test]
+async fn a_link_over_far_too_much_is_refused() {
+    let bergs = (0..8).map(|at| patient(&format!("p{at}"), "Berg"));
+    let mut watched = store(bergs.chain((0..8).map(|at| diagnosis(&format!("c{at}"), &format!("p{at}"))))).await;
+    let mut query = query("Condition", "patient.family=berg&_count=3");
+    query.after = ask(&mut watched, &query).await.unwrap().next;
+    again(&watched, "Patient", ON_THE_WAY_LATER_MAX / 8);
+    assert!(matches!(ask(&mut watched, &query).await, Err(Error::TooCostly(words)) if words.contains("begin again")));
+}
+
+// What walks along all other words goes on where a code has come to stand in more systems than there are lanes.
+#[tokio::test]
+async fn a_link_goes_on_where_words_come_to_more_than_lanes() {
+    let mut watched = store((0..10).map(|at| seen(&format!("o{at}"), "p", "other"))).await;
+    let mut query = query("Observation", "code:not=c&_count=2");
+    let first = ask(&mut watched, &query).await.unwrap();
+    assert!(first.next.as_ref().unwrap().key.starts_with("no0:"), "{:?}", first.next);
+    for at in 0..60 {
+        let mut more = seen(&format!("c{at}"), "p", "c");
+        more["code"]["coding"][0]["system"] = json!(format!("urn:{at}"));
+        keep(&watched.connection, 1_000 + at, &more).await;
+    }
+    (query.after, query.count) = (first.next, 100);
+    let second = ask(&mut watched, &query).await.unwrap();
+    assert_eq!((first.found.len() + second.found.len(), second.next.is_some()), (10, false));
+}
+
+// A hundred candidates with a hundred rows each are followed some at a time; one with more than that is known by its first.
+#[tokio::test]
+async fn candidates_with_much_are_followed_some_at_a_time() {
+    let people = (0..100).map(|at| patient(&format!("p{at:03}"), "Berg"));
+    let seen = (0..100).map(|of| seen(&format!("o{of:03}"), &format!("p{of:03}"), "c"));
+    let much = (0..60).map(|at| self::seen(&format!("m{at}"), "p000", "c"));
+    let mut watched = store(people.chain(seen).chain(much)).await;
+    again(&watched, "Observation", 99);
+    let (ids, pages) = all(&mut watched, "Patient", "_has:Observation:patient:code=c&_count=1000").await;
+    assert_eq!(ids.len(), 100);
+    assert!((2..20).contains(&pages), "{pages}");
+    let first = ask(&mut watched, &query("Patient", "_has:Observation:patient:code=c&_count=1000")).await.unwrap();
+    assert!(!first.found.is_empty() && watched.rows < 3 * EXAMINED_MAX, "{} {}", first.found.len(), watched.rows);
+    let unseen = query("Patient", "_id=p000&_has:Observation:patient:code:text=nothing");
+    assert_eq!(ask(&mut watched, &unseen).await.map(|page| page.found.len()).ok(), Some(0));
+}
+
+// One whose chain leads over more rows than may be looked at is refused; found by its first, it is not.
+#[tokio::test]
+async fn a_chain_over_too_much_of_one_is_refused() {
+    let mut watched = store([patient("p", "Berg"), seen("m", "p", "c")].into_iter()).await;
+    again(&watched, "Observation", LOOKS_MAX + 10_000);
+    let nothing = query("Patient", "_id=p&_has:Observation:patient:code:text=nothing");
+    assert!(matches!(ask(&mut watched, &nothing).await, Err(Error::TooCostly(words)) if words.contains("chain")));
+    let first = query("Patient", "_id=p&_has:Observation:patient:code=c");
+    assert_eq!(ask(&mut watched, &first).await.map(|page| page.found.len()).ok(), Some(1));
+}
+
+// Stays that were over long before are in the range of the index: a page looks at so many of them, and goes on.
+#[tokio::test]
+async fn what_fails_in_the_index_counts_as_looked_at() {
+    let mut watched = store([stay("over", "2026-01-01", "2026-01-03")].into_iter()).await;
+    again(&watched, "Encounter", EXAMINED_MAX + 1_000);
+    keep(&watched.connection, 2, &stay("late", "2026-02-01", "2026-03-03")).await;
+    let mut query = query("Encounter", "date=gt2026-03-01&_sort=date&_count=10");
+    let first = ask(&mut watched, &query).await.unwrap();
+    assert!(first.found.is_empty() && first.next.is_some());
+    query.after = first.next;
+    let second = ask(&mut watched, &query).await.unwrap();
+    assert!(second.next.is_none());
+    assert_eq!(second.found.into_iter().map(|stored| stored.id).collect::<Vec<_>>(), ["late"]);
+}
+
+// What must be sorted here, and leads over too much, is refused with a cause; in the order of one index it is not.
+#[tokio::test]
+async fn sorting_looks_at_so_much_and_no_more() {
+    let people = (0..110).map(|at| patient(&format!("p{at:03}"), "Berg"));
+    let seen = (0..110).map(|of| seen(&format!("o{of:03}"), &format!("p{of:03}"), "c"));
+    let mut watched = store(people.chain(seen)).await;
+    again(&watched, "Observation", 499);
+    let search = "family=berg&_has:Observation:patient:code:text=nothing";
+    let sorted = query("Patient", &format!("{search}&_sort=birthdate,_id"));
+    assert!(matches!(ask(&mut watched, &sorted).await, Err(Error::TooCostly(words)) if words.contains("sort")));
+    let (ids, pages) = all(&mut watched, "Patient", search).await;
+    assert!(ids.is_empty() && pages > 2, "{pages}");
+    let mut counted = query("Patient", search);
+    counted.total = true;
+    assert_eq!(ask(&mut watched, &counted).await.unwrap().total, None, "unsaid");
+}
+
+// Of more rows than may be counted none is looked after: the index alone tells that they are too many.
+#[tokio::test]
+async fn a_number_that_stays_unsaid_looks_after_no_row() {
+    let mut watched = store([seen("o", "p", "c")].into_iter()).await;
+    again(&watched, "Observation", 499);
+    let (scope, criteria) = (scope(), query("Observation", "code:not=x").criteria);
+    let tests = prepare(&mut watched, (&scope, "Observation"), &criteria, false).await.unwrap().unwrap();
+    let ground = Ground { scope: &scope, kind: "Observation", tests: &tests, now: 0 };
+    let way = all_of_kind().way;
+    watched.steps = 0;
+    assert_eq!(counted(&mut watched, &ground, &way, 499).await.unwrap(), None);
+    let unsaid = std::mem::take(&mut watched.steps);
+    assert_eq!(counted(&mut watched, &ground, &way, 500).await.unwrap(), Some(500));
+    assert!(unsaid * 3 < watched.steps, "{unsaid} {}", watched.steps);
+}
+
+/// The steps of a page in a store with so many born on the day before the one that is asked for, and on that day.
+async fn steps(before: usize, on: usize, asked: &str, found: usize) -> i64 {
+    let born =
+        |day: &'static str| move |at: usize| json!({"resourceType": "Patient", "id": format!("{day}-{at}"), "birthDate": day});
+    let mut watched = store((0..before).map(born("1970-01-01")).chain((0..on).map(born("1970-01-02")))).await;
+    assert_eq!(ask(&mut watched, &query("Patient", asked)).await.unwrap().found.len(), found, "{asked}");
+    watched.steps
+}
+
+// Whatever lies before a bound, or on the same day behind the page: the database takes no step over it.
+#[tokio::test]
+async fn what_is_not_on_the_page_is_not_stepped_over() {
+    for (asked, found) in [
+        ("birthdate=ge1970-01-02&birthdate=lt1970-01-03&_sort=birthdate&_count=5", 5),
+        ("birthdate=gt1970-01-01&_count=5", 5),
+        ("birthdate=1970-01-02&_count=5", 5),
+        ("birthdate=ge1970-01-02&_sort=birthdate&_count=5", 5),
+    ] {
+        let little = steps(100, 100, asked, found).await;
+        for (before, on) in [(1_000, 100), (100, 1_000)] {
+            let much = steps(before, on, asked, found).await;
+            assert!(much < little + 100, "{asked}: {little} steps, and {much} with {before} before and {on} on the day");
+        }
+    }
+}
+
+// A store whose spans lie in the older order is brought to the newer one, and nothing is lost.
+#[tokio::test]
+async fn spans_are_laid_in_the_order_of_searches() {
+    const SPANS: &str = "WITH s(s) AS (SELECT parameter || ' ' || wide || ' ' || low || ' ' || high || ' ' || number FROM spans)
+        SELECT group_concat(s) FROM (SELECT s FROM s ORDER BY s)";
+    let watched = store((0..50).map(|at| stay(&format!("e{at}"), "2026-01-01", &format!("2026-01-{:02}", 2 + at % 9)))).await;
+    let connection = &watched.connection;
+    let spans = || connection.query_row(SPANS, [], |row| row.get::<_, String>(0)).unwrap();
+    let before = spans();
+    connection
+        .execute_batch(
+            "ALTER TABLE spans RENAME TO newer;
+            CREATE TABLE spans (tenant TEXT NOT NULL, parameter BIGINT NOT NULL, wide BIGINT NOT NULL, low BIGINT NOT NULL,
+                high BIGINT NOT NULL, number BIGINT NOT NULL,
+                CONSTRAINT spans_key PRIMARY KEY (tenant, parameter, wide, low, high, number)) WITHOUT ROWID;
+            INSERT INTO spans SELECT tenant, parameter, wide, low, high, number FROM newer; DROP TABLE newer;
+            CREATE INDEX spans_number ON spans (tenant, number); DELETE FROM migrations WHERE number = 18",
+        )
+        .unwrap();
+    migrations::sqlite(connection).unwrap();
+    assert_eq!(spans(), before);
+    let mut watched = watched;
+    assert_eq!(all(&mut watched, "Encounter", "date=2026-01&_sort=date&_count=7").await.0.len(), 50);
+    let plan =
+        "EXPLAIN QUERY PLAN SELECT number FROM spans WHERE tenant = 't' AND parameter = 1 AND wide = 0 ORDER BY low, number";
+    let plan: Vec<String> =
+        watched.connection.prepare(plan).unwrap().query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(plan, ["SEARCH spans USING PRIMARY KEY (tenant=? AND parameter=? AND wide=?)"]);
+}
