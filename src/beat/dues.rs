@@ -1,6 +1,6 @@
 //! What has come due: steps of persons, and the sweeps of what is nobody's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
@@ -41,11 +41,16 @@ impl Beat {
 
     /// A page of the first sweep of each tenant; tells how many there were.
     async fn sweep_all(&self, now: i64, before: Option<(i64, i64, String)>) -> Result<usize, Error> {
-        let mut sweeps = self.ledger().sweeps(now, SWEEPS_MAX).await?;
+        let after = std::mem::take(&mut self.calendar.lock().unwrap_or_else(PoisonError::into_inner).swept);
+        let mut sweeps = self.ledger().sweeps(&after, now, SWEEPS_MAX).await?;
+        if sweeps.is_empty() && !after.is_empty() {
+            sweeps = self.ledger().sweeps("", now, SWEEPS_MAX).await?;
+        }
+        if let Some((scope, _)) = sweeps.last().filter(|_| i64::try_from(sweeps.len()).is_ok_and(|read| read >= SWEEPS_MAX)) {
+            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).swept = Arc::clone(&scope.tenant);
+        }
         sweeps
             .retain(|(_, due)| before.as_ref().is_none_or(|last| (due.due, due.priority, &due.rule) < (last.0, last.1, &last.2)));
-        let mut tenants = BTreeSet::new();
-        sweeps.retain(|(scope, _)| tenants.insert(Arc::clone(&scope.tenant)));
         for (scope, due) in &sweeps {
             if let Err(error) = self.sweep(scope, due).await {
                 self.put_off_sweep(scope, due, &error).await?;

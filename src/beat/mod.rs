@@ -40,7 +40,7 @@ pub struct Settings {
 pub const EVENTS_MAX: i64 = 8_192;
 /// Dues of persons that are looked at at once.
 pub const DUES_MAX: i64 = 256;
-/// Sweeps among which each tenant's first is looked for in a round.
+/// Tenants whose first sweep is looked at in a round; the next round goes on behind the last of them.
 pub const SWEEPS_MAX: i64 = 256;
 /// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
 pub const WAITING_MAX: usize = 65_536;

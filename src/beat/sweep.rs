@@ -21,6 +21,8 @@ pub(super) struct Calendar {
     tenants: HashMap<Arc<str>, Option<Arc<Rules>>>,
     /// Whether the tenants that were there at the start are among them.
     complete: bool,
+    /// Where a round of sweeps ended before all tenants had their turn.
+    pub(super) swept: Arc<str>,
 }
 
 impl Beat {

@@ -354,9 +354,9 @@ impl Ledger {
         reaction::due(&self.reader, now, count).await
     }
 
-    /// The sweeps of nobody that are due by now, in the fixed order of decisions.
-    pub async fn sweeps(&self, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
-        reaction::sweeps(&self.reader, now, count).await
+    /// The first sweep that is due by now of each tenant after one, in the order of their names.
+    pub async fn sweeps(&self, after: &str, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+        reaction::sweeps(&self.reader, after, now, count).await
     }
 
     /// The sweeps that are kept, due or not, in the order of their outputs after one.

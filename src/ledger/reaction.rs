@@ -14,8 +14,15 @@ const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND o
 const DUE: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail, p.survivor
     FROM dues d JOIN people p ON p.tenant = d.tenant AND p.person = d.person
     WHERE d.person <> 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.person, d.output LIMIT $2";
-const SWEEPS: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
-    WHERE d.person = 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.output LIMIT $2";
+// From tenant to tenant by one seek each, and of each the first that is due: however many wait of one, the others have their turn.
+const SWEEPS: &str = "WITH RECURSIVE t(tenant) AS (
+        SELECT * FROM (SELECT d.tenant FROM dues d WHERE d.person = 0 AND d.tenant > $1 ORDER BY d.tenant LIMIT 1) f
+        UNION ALL SELECT (SELECT d.tenant FROM dues d WHERE d.person = 0 AND d.tenant > t.tenant ORDER BY d.tenant LIMIT 1)
+        FROM t WHERE t.tenant IS NOT NULL)
+    SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
+    FROM t JOIN dues d ON d.tenant = t.tenant AND d.person = 0 AND d.output = (SELECT e.output FROM dues e
+        WHERE e.tenant = t.tenant AND e.person = 0 AND e.due <= $2 ORDER BY e.due, e.priority, e.rule, e.output LIMIT 1)
+    ORDER BY t.tenant LIMIT $3";
 const NEXT_DUE: &str = "SELECT due FROM dues WHERE person <> 0 ORDER BY due LIMIT 1";
 const NEXT_SWEEP: &str = "SELECT due FROM dues WHERE person = 0 ORDER BY due LIMIT 1";
 const KEPT_SWEEPS: &str =
@@ -93,9 +100,10 @@ pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Sc
     rows.iter_mut().map(due).collect()
 }
 
-/// The sweeps that are due by now, in the fixed order of decisions.
-pub(super) async fn sweeps(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
-    reader.rows(SWEEPS, &[Cell::Int(now), Cell::Int(count)]).await?.iter_mut().map(due_row).collect()
+/// The first sweep that is due by now of each tenant after one, in the order of their names.
+pub(super) async fn sweeps(reader: &Reader, after: &str, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
+    let cells = [Cell::Text(after), Cell::Int(now), Cell::Int(count)];
+    reader.rows(SWEEPS, &cells).await?.iter_mut().map(due_row).collect()
 }
 
 /// When the next one is due, of a person or of nobody.

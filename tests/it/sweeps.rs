@@ -18,7 +18,8 @@ async fn due_before(house: &House, time: &str) -> u64 {
     house.database.tamper(&format!("UPDATE dues SET due = due WHERE person = 0 AND due < {time}")).await
 }
 
-// Thousands of sweeps are due, and a patient's advice with them: the first round says the advice, and has a turn for a sweep, too.
+// Thousands of sweeps of a tenant are due, a sweep of another behind them, and a patient's advice with them: the first round says the
+// advice, and has a turn for a sweep of each tenant, too.
 async fn nobody_waits(database: Database) {
     let house = House::over(database).await;
     house.put(&store("store-1")).await.is(201);
@@ -34,6 +35,12 @@ async fn nobody_waits(database: Database) {
         FROM dues d, n WHERE d.person = 0 AND d.rule = '{ROOT}/PlanDefinition/birthday'"
     );
     assert_eq!(house.database.tamper(&many).await, SWEEPS);
+    let one = format!(
+        "INSERT INTO dues (tenant, person, output, due, priority, rule, step, episode, detail)
+        SELECT 'zebra', d.person, d.output, {long_ago} + 1, d.priority, d.rule, d.step, d.episode, d.detail
+        FROM dues d WHERE d.person = 0 AND d.due > {long_ago} AND d.rule = '{ROOT}/PlanDefinition/birthday'"
+    );
+    assert_eq!(house.database.tamper(&one).await, 1);
     house.clock.set(millis("2026-06-04T15:00:00Z"));
     house.turn().await;
     assert_eq!(house.count("Communication?status=completed&subject=Patient/ada").await, 1);
