@@ -170,7 +170,7 @@ impl Rehearser {
     fn play<'a>(&mut self, stage: &'a Stage, told: &Account, refusals: &'a Refusals) -> Result<Option<Rehearsal<'a>>, Error> {
         let play = || {
             let later = stage.later.iter().map(|(since, rules)| (*since, rules.as_ref())).collect();
-            let store = Store { organization: String::new(), zone: self.zone.clone() };
+            let store = Store::unknown(&self.zone);
             let mut rehearsal = Rehearsal::new(&stage.rules, self.settings, store, i64::MIN)
                 .of(&self.scope.tenant, later)
                 .among(told.elsewhere.clone(), refusals)

@@ -129,7 +129,7 @@ impl Teller {
     async fn stores(&self, scope: &Scope, heard: &[Heard], resources: &[react::Resource]) -> Result<Vec<Store>, Error> {
         let rules = self.rules.of(&scope.tenant);
         let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
-        let mut stores = vec![Store { organization: String::new(), zone: self.zone.clone() }];
+        let mut stores = vec![Store::unknown(&self.zone)];
         for id in react::organizations(facts).iter().take(react::STORES_MAX) {
             // An Organization that we were not told of is a store all the same: its Tasks wait under its name.
             let told = self.ledger.read(scope, "Organization", id).await?.map(|stored| stored.value());

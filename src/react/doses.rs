@@ -161,25 +161,10 @@ mod tests {
 
     use super::*;
     use crate::ledger::Person;
-    use crate::react::{Settings, Store};
+    use crate::react::Store;
 
     fn story(zone: &TimeZone) -> Story {
-        Story {
-            tenant: Arc::from("t"),
-            person: Person(1),
-            united: Vec::new(),
-            now: 0,
-            settings: Settings::default(),
-            stores: vec![Store { organization: String::new(), zone: zone.clone() }],
-            resources: Vec::new(),
-            supplies: Vec::new(),
-            dues: Vec::new(),
-            decisions: Vec::new(),
-            stopped: Vec::new(),
-            halts: Vec::new(),
-            parted_at: None,
-            parted: crate::react::Parted::default(),
-        }
+        Story::bare(&Arc::from("t"), Person(1), 0, Store::unknown(zone))
     }
 
     #[test]

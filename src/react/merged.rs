@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{How, Line, Outcome, Person};
-    use crate::react::{Heard, Occasion, Parted, Resource, Rules, Settings, Story, react};
+    use crate::react::{Heard, Occasion, Resource, Rules, Store, Story, react};
 
     fn resource(person: i64, version: i64, value: Value) -> Resource {
         Resource {
@@ -116,20 +116,10 @@ mod tests {
                 recorded: String::from("Task/t"),
             };
             let story = Story {
-                tenant: "t".into(),
-                person: Person(1),
                 united: vec![Person(1), Person(2)],
-                now: 1,
-                settings: Settings::default(),
-                stores: Vec::new(),
                 resources: vec![resource(1, 1, stands), replaced.clone(), resource(2, 7, task)],
-                supplies: Vec::new(),
-                dues: Vec::new(),
                 decisions: vec![decision],
-                stopped: Vec::new(),
-                halts: Vec::new(),
-                parted_at: None,
-                parted: Parted::default(),
+                ..Story::bare(&"t".into(), Person(1), 1, Store::unknown(&jiff::tz::TimeZone::UTC))
             };
             let heard = Heard { line: Line::Updated, resource: replaced, react: true, depth: 0 };
             let outputs = react(&Rules::default(), &story, &Occasion::Heard(vec![heard])).outputs;

@@ -311,6 +311,26 @@ pub struct Output {
 }
 
 impl Story {
+    /// A story of which nothing is told but whose it is, and where; what the tenant has chosen is the default.
+    pub(crate) fn bare(tenant: &Arc<str>, person: Person, now: i64, store: Store) -> Self {
+        Self {
+            tenant: Arc::clone(tenant),
+            person,
+            united: Vec::new(),
+            now,
+            settings: Settings::default(),
+            stores: vec![store],
+            resources: Vec::new(),
+            supplies: Vec::new(),
+            dues: Vec::new(),
+            decisions: Vec::new(),
+            stopped: Vec::new(),
+            halts: Vec::new(),
+            parted_at: None,
+            parted: Parted::default(),
+        }
+    }
+
     /// The loaded resource of this reference (`Type/id`), also when deleted.
     pub(crate) fn find(&self, reference: &str) -> Option<&Resource> {
         let (kind, id) = reference.split_once('/')?;

@@ -17,6 +17,12 @@ pub fn organizations<'a>(facts: impl Iterator<Item = &'a Resource>) -> BTreeSet<
 }
 
 impl Store {
+    /// The one that stands for all whose own is not known.
+    #[must_use]
+    pub fn unknown(zone: &TimeZone) -> Self {
+        Self { organization: String::new(), zone: zone.clone() }
+    }
+
     /// A store as its Organization describes it: an address that lies in one zone alone tells it; else it is the given one.
     #[must_use]
     pub fn of(rules: &Rules, id: &str, organization: &Value, otherwise: &TimeZone) -> Self {

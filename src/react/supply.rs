@@ -108,7 +108,7 @@ fn quantity(quantity: &Value) -> String {
 
 /// The store a resource belongs to: the Organization that handed a dispense over, else the first one of the story.
 pub(crate) fn store(story: &Story, value: &Value) -> Store {
-    let default = story.stores.first().cloned().unwrap_or_else(|| Store { organization: String::new(), zone: TimeZone::UTC });
+    let default = story.stores.first().cloned().unwrap_or_else(|| Store::unknown(&TimeZone::UTC));
     // Who performs a report or records a diagnosis is no store.
     if text(value, "resourceType") != Some("MedicationDispense") {
         return default;

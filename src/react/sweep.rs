@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::json::{local, text};
 use super::period::{Occurrence, Period};
 use super::plan::{Action, Caller, Filter, Plan};
-use super::{Call, Resource, Rules, Settings, Store, Story, called, episode, stock};
+use super::{Call, Resource, Rules, Store, Story, called, episode, stock};
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::{Cursor, Query};
 use crate::ledger::{Due, How, Line, Mark, Person};
@@ -260,22 +260,8 @@ impl Sweep {
             return false;
         }
         let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };
-        let story = Story {
-            tenant: Arc::clone(tenant),
-            person: resource.person,
-            united: Vec::new(),
-            now: self.call.at,
-            settings: Settings::default(),
-            stores: vec![Store { organization: String::new(), zone: zone.clone() }],
-            resources: vec![resource.clone()],
-            supplies: Vec::new(),
-            dues: Vec::new(),
-            decisions: Vec::new(),
-            stopped: Vec::new(),
-            halts: Vec::new(),
-            parted_at: None,
-            parted: crate::react::Parted::default(),
-        };
+        let bare = Story::bare(tenant, resource.person, self.call.at, Store::unknown(zone));
+        let story = Story { resources: vec![resource.clone()], ..bare };
         called::may_be_about(rules, action, &story, resource, &self.call)
     }
 

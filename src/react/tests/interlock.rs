@@ -172,20 +172,10 @@ fn a_message_of_a_related_person_without_subject_binds_their_own_number() {
         [(true, vec!["RelatedPerson/r", "person:9", "tel:5550107777"]), (false, vec!["RelatedPerson/r", "person:9"])]
     {
         let story = crate::react::Story {
-            tenant: "t".into(),
-            person: Person(9),
             united: vec![Person(9)],
-            now: at("2026-01-01T15:00:00Z"),
             settings: crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() },
-            stores: vec![super::store()],
             resources: house.resource("RelatedPerson/r").filter(|_| known).into_iter().cloned().collect(),
-            supplies: vec![],
-            dues: vec![],
-            decisions: vec![],
-            stopped: vec![],
-            halts: vec![],
-            parted_at: None,
-            parted: crate::react::Parted::default(),
+            ..crate::react::Story::bare(&"t".into(), Person(9), at("2026-01-01T15:00:00Z"), super::store())
         };
         let reaction = react(&rules, &story, &occasion);
         let mut bound: Vec<&str> = reaction
@@ -294,7 +284,7 @@ fn without_an_address_nothing_is_said_and_without_a_patient_it_waits() {
     mute.hear(condition("c", "Z51.11", "active"));
     assert_eq!(outcome(&mute, "nudge"), (Outcome::Stopped, String::from("reachable")));
     let settings = crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() };
-    let store = crate::react::Store { organization: String::new(), zone: TimeZone::UTC };
+    let store = crate::react::Store::unknown(&TimeZone::UTC);
     let mut unknown = super::Rehearsal::new(&rules, settings, store, at("2026-01-01T15:00:00Z"));
     unknown.hear(condition("c", "Z51.11", "active"));
     assert_eq!(outcome(&unknown, "nudge"), (Outcome::Held, String::from("identity")));
@@ -381,20 +371,10 @@ fn a_fact_that_belongs_to_another_person_says_nothing() {
     {
         resource.person = Person(person);
         let story = crate::react::Story {
-            tenant: "t".into(),
-            person: Person(1),
             united,
-            now: at("2026-01-01T15:00:00Z"),
             settings: crate::react::Settings { treatment: Unasked::Allowed, ..Default::default() },
-            stores: vec![super::store()],
             resources: vec![patient.clone()],
-            supplies: vec![],
-            dues: vec![],
-            decisions: vec![],
-            stopped: vec![],
-            halts: vec![],
-            parted_at: None,
-            parted: crate::react::Parted::default(),
+            ..crate::react::Story::bare(&"t".into(), Person(1), at("2026-01-01T15:00:00Z"), super::store())
         };
         let heard = Heard { line: Line::Created, resource: resource.clone(), react: true, depth: 0 };
         let reaction = react(&rules, &story, &Occasion::Heard(vec![heard]));
