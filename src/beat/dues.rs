@@ -69,7 +69,7 @@ impl Beat {
             .map(|((tenant, _), dues)| async move {
                 let scope = Scope { tenant };
                 for due in dues {
-                    let question = Question { occasion: Occasion::Due(due.clone()), ..Question::default() };
+                    let question = Question { occasion: Occasion::Due(due.clone().into()), ..Question::default() };
                     if !self.decide(&scope, due.person, &question, None).await? {
                         self.put_off(&scope, &due).await?;
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Beat;
 use crate::flow::{Seen, Teller};
 use crate::ledger::{Error, Person, Scope};
-use crate::react::{Occasion, Story};
+use crate::react::{Occasion, Planned, Story};
 
 impl Beat {
     /// Who tells stories to the rules of this loop.
@@ -27,7 +27,7 @@ impl Beat {
             Occasion::Due(_) | Occasion::Called(_) => &[],
         };
         // What is due is perhaps decided on, too.
-        let dues = self.ledger().dues(scope, person).await?;
+        let dues: Vec<Planned> = self.ledger().dues(scope, person).await?.into_iter().map(Planned::from).collect();
         let wants = self.flow.rules.of(&scope.tenant).wants(occasion, &dues);
         self.teller().told(scope, person, &wants, heard).await
     }

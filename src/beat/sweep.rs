@@ -119,7 +119,7 @@ impl Beat {
         let called: Vec<Result<(), Error>> = stream::iter(people)
             .map(|(person, subjects)| async move {
                 let call = sweep.call_for(subjects);
-                let question = Question { occasion: Occasion::Called(call.clone()), ..Question::default() };
+                let question = Question { occasion: Occasion::Called(call.clone().into()), ..Question::default() };
                 if self.decide(scope, person, &question, None).await? {
                     Ok(())
                 } else {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::ledger::{Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
-use crate::react::{self, Heard, Live, Parted, Store, Story, Wants};
+use crate::react::{self, Handed, Heard, Latest, Live, Parted, Planned, Store, Story, Wants};
 
 /// The most records of a kind that are read of one who was parted.
 const PARTED_MAX: i64 = 200;
@@ -61,7 +61,7 @@ impl Teller {
         let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
         let mut resources: Vec<react::Resource> =
             ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
-        let dues = ledger.dues(scope, person).await?;
+        let dues: Vec<Planned> = ledger.dues(scope, person).await?.into_iter().map(Planned::from).collect();
         let partings = ledger.parted(scope, person).await?;
         let mut decisions = Vec::new();
         for parting in &partings {
@@ -70,7 +70,9 @@ impl Teller {
             );
         }
         decisions.extend(ledger.decisions(scope, person).await?);
+        let decisions = Arc::new(Latest::of(decisions.into_iter().map(Arc::new)));
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
+        let supplies = Arc::new(Handed::of(supplies.into_iter().map(Arc::new)));
         let named = react::pending(&dues, &decisions, now).into_iter().chain(react::members(&resources));
         let told = heard.iter().filter(|heard| heard.line == Line::Parted).map(|heard| heard.resource.learned).min();
         let parted = match told {

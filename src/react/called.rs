@@ -85,8 +85,7 @@ fn subjects<'a>(story: &'a Story, call: &Call) -> Vec<&'a Resource> {
 
 /// Whether an action that is called is about this resource, and its conditions hold.
 pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource, call: &Call) -> bool {
-    let supplies = Handed::of(&story.supplies);
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &supplies, rules };
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
     suits(rules, action, resource, call)
         && call.event.as_ref().is_none_or(|event| stock::is_there(story, &resource.value, &event.value))
         && action.conditions.iter().all(|condition| condition.holds(&ask))
@@ -154,7 +153,7 @@ fn candidate<'a>(
     let mut detail = Detail { trigger: resource.reference(), needed, facts, planned: at, until, ..Detail::default() };
     // What waits keeps its own window: being called again does not make it younger.
     if let Some(known) = turn.dues.get(&output) {
-        let known = Detail::read(&known.detail);
+        let known = known.detail();
         (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
     }
     Some(Candidate { plan, step, episode: episode.to_owned(), output, trigger: Some(resource), fill: None, detail })

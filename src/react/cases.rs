@@ -74,7 +74,7 @@ fn play<'r>(rules: &'r Rules, case: &Value, zone: &TimeZone) -> Result<Rehearsal
 fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<String>, String> {
     let rehearsal = play(rules, case, zone)?;
     let ours = rehearsal.journal.iter().filter(|decision| decision.rule.split('|').next() == Some(plan));
-    let line = |decision: &crate::ledger::Decision| {
+    let line = |decision: &std::sync::Arc<crate::ledger::Decision>| {
         let day = zones::date(zones::day(decision.at, zone));
         let line = format!("{} {} {day} {}", decision.step, decision.outcome.word(), decision.gate);
         line.trim_end().to_owned()

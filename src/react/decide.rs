@@ -1,13 +1,14 @@
 //! From a candidate to what becomes of it: the gates are asked, the outcome is recorded with its reason.
 
 use super::activity::Act;
+use super::detail::Planned;
 use super::follow::follow;
 use super::gates::{self, Verdict};
 use super::json::text;
 use super::plan::{Edge, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Resource, holdout, outputs, overdue};
-use crate::ledger::{Decision, Due, Mark, Outcome};
+use crate::ledger::{Decision, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
 pub(crate) mod because {
@@ -183,7 +184,7 @@ pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gat
 }
 
 /// Takes back what is due: withdrawn with the reason.
-pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str, why: &str) {
+pub(crate) fn withdraw(turn: &mut Turn, due: &Planned, outcome: Outcome, gate: &str, why: &str) {
     if overdue::is_watch(due) {
         return turn.drop_due(&due.output);
     }
@@ -204,7 +205,7 @@ pub(crate) fn withdraw(turn: &mut Turn, due: &Due, outcome: Outcome, gate: &str,
         priority: due.priority,
         spoken: false,
         reason: why.to_owned(),
-        facts: super::detail::Detail::read(&due.detail).facts,
+        facts: due.detail().facts.clone(),
         recorded: turn.recorded(&due.output),
     };
     turn.decide(decision);

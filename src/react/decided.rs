@@ -2,14 +2,16 @@
 //! it rests on. What a fill costs does not grow with what was ever decided of its person.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::from_fn;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use crate::ledger::Decision;
 
-/// The latest decision of each output.
-#[derive(Debug, Default)]
-pub(crate) struct Decided {
-    all: Vec<Decision>,
+/// The latest decision of each output, as a story knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Latest {
+    all: Vec<Arc<Decision>>,
     /// By output id; ordered, so that the same story gives the same reaction.
     outputs: BTreeMap<String, usize>,
     episodes: HashMap<String, Vec<usize>>,
@@ -17,21 +19,21 @@ pub(crate) struct Decided {
     dispenses: HashMap<String, Vec<usize>>,
 }
 
-impl Decided {
-    /// What was decided, in the order in which it was.
-    pub(crate) fn of(decisions: &[Decision]) -> Self {
-        let mut decided = Self::default();
+impl Latest {
+    /// Of decisions in any order; of two that were made of one output at one time, the one behind.
+    pub fn of(decisions: impl IntoIterator<Item = Arc<Decision>>) -> Self {
+        let mut latest = Self::default();
         for decision in decisions {
             // Two records of a person may each have decisions about one output.
-            if decided.get(&decision.output).is_none_or(|known| known.at <= decision.at) {
-                decided.keep(decision.clone());
+            if latest.get(&decision.output).is_none_or(|known| known.at <= decision.at) {
+                latest.keep(decision);
             }
         }
-        decided
+        latest
     }
 
-    /// Keeps the latest decision of its output.
-    pub(crate) fn keep(&mut self, decision: Decision) {
+    /// Puts a decision in the place of what was decided of its output before.
+    pub fn keep(&mut self, decision: Arc<Decision>) {
         let at = self.outputs.get(&decision.output).copied().unwrap_or(self.all.len());
         enter(&mut self.episodes, &decision.episode, at);
         for dispense in dispenses(&decision.facts) {
@@ -45,26 +47,77 @@ impl Decided {
         }
     }
 
+    /// All, in the order of their outputs.
+    pub fn iter(&self) -> impl Iterator<Item = &Decision> {
+        self.outputs.values().filter_map(|at| self.at(*at))
+    }
+
+    fn at(&self, at: usize) -> Option<&Decision> {
+        self.all.get(at).map(Arc::as_ref)
+    }
+
+    fn get(&self, output: &str) -> Option<&Decision> {
+        self.at(*self.outputs.get(output)?)
+    }
+
+    fn of_episode(&self, episode: &str) -> impl Iterator<Item = &Decision> {
+        let found = self.episodes.get(episode).into_iter().flatten().filter_map(|at| self.at(*at));
+        found.filter(move |decision| decision.episode == episode)
+    }
+
+    fn resting_on(&self, ids: &[String]) -> impl Iterator<Item = &Decision> {
+        let found = ids.iter().filter_map(|id| self.dispenses.get(id)).flatten().filter_map(|at| self.at(*at));
+        found.filter(move |decision| dispenses(&decision.facts).any(|fact| ids.iter().any(|id| id == fact)))
+    }
+}
+
+/// The latest decision of each output in a reaction: what the story knows, which stays as it is, and what was decided since.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    known: Arc<Latest>,
+    since: Latest,
+}
+
+impl Decided {
+    /// What was decided before.
+    pub(crate) fn of(known: &Arc<Latest>) -> Self {
+        Self { known: Arc::clone(known), since: Latest::default() }
+    }
+
+    /// Keeps the latest decision of its output.
+    pub(crate) fn keep(&mut self, decision: Decision) {
+        self.since.keep(Arc::new(decision));
+    }
+
     /// The latest about this output.
     pub(crate) fn get(&self, output: &str) -> Option<&Decision> {
-        self.all.get(*self.outputs.get(output)?)
+        self.since.get(output).or_else(|| self.known.get(output))
     }
 
     /// All, in the order of their outputs.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Decision> {
-        self.outputs.values().filter_map(|at| self.all.get(*at))
+        let (mut known, mut since) = (self.known.iter().peekable(), self.since.iter().peekable());
+        from_fn(move || match (known.peek(), since.peek()) {
+            (Some(one), Some(other)) if one.output > other.output => since.next(),
+            (Some(one), Some(other)) if one.output == other.output => known.next().and_then(|_| since.next()),
+            (Some(_), _) => known.next(),
+            (None, _) => since.next(),
+        })
     }
 
     /// Those of an episode, in the order of their outputs.
-    pub(crate) fn of_episode<'a>(&'a self, episode: &str) -> IntoIter<&'a Decision> {
-        let found = self.episodes.get(episode).into_iter().flatten().filter_map(|at| self.all.get(*at));
-        in_order(found.filter(|decision| decision.episode == episode))
+    pub(crate) fn of_episode(&self, episode: &str) -> IntoIter<&Decision> {
+        in_order(self.stands(self.known.of_episode(episode)).chain(self.since.of_episode(episode)))
     }
 
     /// Those that rest on one of these dispenses, in the order of their outputs.
-    pub(crate) fn resting_on<'a>(&'a self, ids: &[String]) -> IntoIter<&'a Decision> {
-        let found = ids.iter().filter_map(|id| self.dispenses.get(id)).flatten().filter_map(|at| self.all.get(*at));
-        in_order(found.filter(|decision| dispenses(&decision.facts).any(|fact| ids.iter().any(|id| id == fact))))
+    pub(crate) fn resting_on(&self, ids: &[String]) -> IntoIter<&Decision> {
+        in_order(self.stands(self.known.resting_on(ids)).chain(self.since.resting_on(ids)))
+    }
+
+    /// What was not decided anew.
+    fn stands<'a>(&self, known: impl Iterator<Item = &'a Decision>) -> impl Iterator<Item = &'a Decision> {
+        known.filter(|decision| self.since.get(&decision.output).is_none())
     }
 }
 
@@ -127,7 +180,15 @@ mod tests {
             decision("c", "f", 3, &["Condition/1/_history/1"]),
             decision("b", "g", 4, &["MedicationDispense/3/_history/2"]),
         ];
-        let decided = Decided::of(&all);
+        let all = all.map(Arc::new);
+        for known in 0..=all.len() {
+            let mut decided = Decided::of(&Arc::new(Latest::of(all[..known].iter().cloned())));
+            all[known..].iter().for_each(|decision| decided.keep(decision.as_ref().clone()));
+            is_found(&decided);
+        }
+    }
+
+    fn is_found(decided: &Decided) {
         assert_eq!(outputs(decided.values()), [("a", 2), ("b", 4), ("c", 3)]);
         assert_eq!(decided.get("b").map(|known| known.at), Some(4));
         assert_eq!(outputs(decided.of_episode("e")), [("a", 2)]);

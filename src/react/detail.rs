@@ -1,12 +1,47 @@
 //! What a due remembers of the step it stands for, so that a restart loses nothing.
 
-use serde_json::{Value, json};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
 
 use super::cover::Fill;
-use super::json::{each, text};
+use crate::ledger::Due;
+
+/// A due with what the engine remembers in it, which is read once for all who ask, however often the story is told.
+#[derive(Debug, Clone)]
+pub struct Planned(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    due: Due,
+    detail: OnceLock<Detail>,
+}
+
+impl Planned {
+    /// What the engine remembers in it.
+    pub(crate) fn detail(&self) -> &Detail {
+        self.0.detail.get_or_init(|| Detail::read(&self.0.due.detail))
+    }
+}
+
+impl From<Due> for Planned {
+    fn from(due: Due) -> Self {
+        Self(Arc::new(Kept { due, detail: OnceLock::new() }))
+    }
+}
+
+impl Deref for Planned {
+    type Target = Due;
+
+    fn deref(&self) -> &Due {
+        &self.0.due
+    }
+}
 
 /// The engine's own part of a due.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Detail {
     /// `Type/id` of what set it off.
     pub(crate) trigger: String,
@@ -29,28 +64,12 @@ pub(crate) struct Detail {
 impl Detail {
     /// Reads it; what is no detail of ours reads as an empty one.
     pub(crate) fn read(written: &str) -> Self {
-        let value: Value = serde_json::from_str(written).unwrap_or_default();
-        let words = |name| each(&value, name).iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let number = |name| value.get(name).and_then(Value::as_i64).unwrap_or_default();
-        Self {
-            trigger: text(&value, "trigger").unwrap_or_default().to_owned(),
-            needed: words("needed"),
-            product: text(&value, "product").unwrap_or_default().to_owned(),
-            first: number("first"),
-            planned: number("planned"),
-            until: number("until"),
-            facts: words("facts"),
-            held: value.get("held").and_then(Value::as_bool).unwrap_or_default(),
-        }
+        serde_json::from_str(written).unwrap_or_default()
     }
 
     /// As it is kept.
     pub(crate) fn write(&self) -> String {
-        let value = json!({
-            "trigger": self.trigger, "needed": self.needed, "product": self.product, "first": self.first,
-            "planned": self.planned, "until": self.until, "facts": self.facts, "held": self.held,
-        });
-        value.to_string()
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Whether it is about this fill.
@@ -77,5 +96,9 @@ mod tests {
         };
         assert_eq!(Detail::read(&detail.write()), detail);
         assert_eq!(Detail::read("no json"), Detail::default());
+        let known =
+            r#"{"trigger":"Condition/1","needed":[],"product":"","first":0,"planned":7,"until":9,"facts":[],"held":false}"#;
+        assert_eq!(Detail::read(known).write(), known, "rows of other gateways are written alike");
+        assert_eq!(Detail::read(r#"{"planned":7,"more":{}}"#), Detail { planned: 7, ..Detail::default() });
     }
 }

@@ -1,28 +1,35 @@
 //! All that was handed over to a person, and the fills that it makes, counted once for all who ask.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::cover::{Fill, fills};
 use crate::ledger::Supply;
 
-/// Supply rows with their fills.
-#[derive(Debug, Default)]
-pub(crate) struct Handed {
-    rows: Vec<Supply>,
-    fills: OnceCell<BTreeMap<String, Vec<Fill>>>,
+/// Supply rows with their fills. What was counted of a product stays counted until one of its rows changes, also from one telling of
+/// a story to the next.
+#[derive(Debug, Clone, Default)]
+pub struct Handed {
+    products: BTreeMap<String, Arc<Product>>,
     /// What `%supplies` is.
     pub(super) supplies: Told,
     /// What `%adherence` is.
     pub(super) adherence: Told,
 }
 
-/// What conditions are told of all that was handed over, counted once for the rules that ask on the same day.
+/// What was handed over of a product group.
 #[derive(Debug, Default)]
-pub(super) struct Told(OnceCell<(i64, Vec<Value>)>);
+struct Product {
+    rows: Vec<Arc<Supply>>,
+    fills: OnceLock<Vec<Fill>>,
+}
+
+/// What conditions are told of all that was handed over, counted once for the rules that ask on the same day.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told(Arc<OnceLock<(i64, Vec<Value>)>>);
 
 impl Told {
     /// What was counted for this day, or is counted now.
@@ -34,36 +41,60 @@ impl Told {
 
 impl Handed {
     /// These rows.
-    pub(crate) fn of(rows: &[Supply]) -> Self {
-        Self { rows: rows.to_vec(), ..Self::default() }
+    pub fn of(rows: impl IntoIterator<Item = Arc<Supply>>) -> Self {
+        let mut products: BTreeMap<String, Product> = BTreeMap::new();
+        for row in rows {
+            products.entry(row.product.clone()).or_default().rows.push(row);
+        }
+        let products = products.into_iter().map(|(name, product)| (name, Arc::new(product))).collect();
+        Self { products, ..Self::default() }
     }
 
-    /// The rows, as they stand.
-    pub(crate) fn rows(&self) -> &[Supply] {
-        &self.rows
+    /// The same for a reaction, which changes its own alone. What is told of a day is counted anew: another may have come.
+    pub(super) fn again(&self) -> Self {
+        Self { adherence: Told::default(), ..self.clone() }
+    }
+
+    /// The rows, as they stand, product by product.
+    pub fn rows(&self) -> impl Iterator<Item = &Supply> {
+        self.products.values().flat_map(|product| &product.rows).map(Arc::as_ref)
+    }
+
+    /// The rows of a product group.
+    pub(crate) fn rows_of(&self, product: &str) -> impl Iterator<Item = &Supply> {
+        self.products.get(product).into_iter().flat_map(|product| &product.rows).map(Arc::as_ref)
     }
 
     /// Puts this row in the place of all rows of its dispense; without one, the dispense supplies nothing any more.
-    pub(crate) fn replace(&mut self, dispense: &str, row: Option<&Supply>) {
-        self.rows.retain(|known| known.dispense != dispense);
-        self.rows.extend(row.cloned());
-        (self.fills, self.supplies, self.adherence) = Default::default();
+    pub fn replace(&mut self, dispense: &str, row: Option<Arc<Supply>>) {
+        let gone = |product: &Product| product.rows.iter().any(|known| known.dispense == dispense);
+        for product in self.products.values_mut().filter(|product| gone(product)) {
+            let rows = product.rows.iter().filter(|known| known.dispense != dispense).cloned().collect();
+            *product = Arc::new(Product { rows, ..Product::default() });
+        }
+        if let Some(row) = row {
+            let product = self.products.entry(row.product.clone()).or_default();
+            let rows = product.rows.iter().cloned().chain([row]).collect();
+            *product = Arc::new(Product { rows, ..Product::default() });
+        }
+        self.products.retain(|_, product| !product.rows.is_empty());
+        (self.supplies, self.adherence) = Default::default();
     }
 
     /// The fills of every product group, in the order of the groups.
-    pub(crate) fn by_product(&self) -> &BTreeMap<String, Vec<Fill>> {
-        self.fills.get_or_init(|| {
-            let mut rows: BTreeMap<&str, Vec<&Supply>> = BTreeMap::new();
-            for row in &self.rows {
-                rows.entry(row.product.as_str()).or_default().push(row);
-            }
-            rows.into_iter().map(|(product, rows)| (product.to_owned(), fills(&rows))).collect()
-        })
+    pub(crate) fn by_product(&self) -> impl Iterator<Item = (&str, &[Fill])> {
+        self.products.iter().map(|(name, product)| (name.as_str(), product.fills()))
     }
 
     /// The fills of a product group.
     pub(crate) fn fills(&self, product: &str) -> &[Fill] {
-        self.by_product().get(product).map_or(&[], Vec::as_slice)
+        self.products.get(product).map_or(&[], |product| product.fills())
+    }
+}
+
+impl Product {
+    fn fills(&self) -> &[Fill] {
+        self.fills.get_or_init(|| fills(&self.rows.iter().map(Arc::as_ref).collect::<Vec<_>>()))
     }
 }
 
@@ -72,8 +103,8 @@ mod tests {
     use super::*;
     use crate::ledger::Person;
 
-    fn row(dispense: &str, handed: i64) -> Supply {
-        Supply {
+    fn row(dispense: &str, handed: i64) -> Arc<Supply> {
+        Arc::new(Supply {
             person: Person(1),
             product: String::from("p"),
             dispense: dispense.to_owned(),
@@ -84,15 +115,15 @@ mod tests {
             days: 10,
             step: String::from("daysSupply"),
             quantity: String::new(),
-        }
+        })
     }
 
     #[test]
     fn what_is_replaced_is_counted_anew() {
-        let mut handed = Handed::of(&[row("a", 0), row("b", 50)]);
+        let mut handed = Handed::of([row("a", 0), row("b", 50)]);
         let days = |handed: &Handed| handed.fills("p").iter().map(|fill| fill.handed).collect::<Vec<_>>();
         assert_eq!(days(&handed), [0, 50]);
-        handed.replace("b", Some(&row("b", 20)));
+        handed.replace("b", Some(row("b", 20)));
         assert_eq!(days(&handed), [0, 20]);
         handed.replace("a", None);
         assert_eq!(days(&handed), [20]);
@@ -101,9 +132,9 @@ mod tests {
 
     #[test]
     fn what_is_told_is_of_its_day_and_of_what_stands() {
-        let mut handed = Handed::of(&[row("a", 0)]);
+        let mut handed = Handed::of([row("a", 0)]);
         let told = |handed: &Handed, day: i64| {
-            let count = || vec![Value::from(day + i64::try_from(handed.rows().len()).unwrap())];
+            let count = || vec![Value::from(day + i64::try_from(handed.rows().count()).unwrap())];
             handed.adherence.on(day, count).into_iter().map(Cow::into_owned).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -6,8 +6,8 @@ use super::decide::{because, decide, withdraw};
 use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Resource, Story, called, merged, nudge, overdue, parted, person, refill};
-use crate::ledger::{Due, Line, Mark, Outcome, Person};
+use super::{Call, Heard, Planned, Resource, Story, called, merged, nudge, overdue, parted, person, refill};
+use crate::ledger::{Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "MedicationRequest"];
@@ -77,7 +77,7 @@ pub(super) fn answer(turn: &mut Turn, call: &Call) {
 }
 
 /// Looks at a due whose time has come.
-pub(super) fn look(turn: &mut Turn, due: &Due) {
+pub(super) fn look(turn: &mut Turn, due: &Planned) {
     // What is not due any more was taken back or decided meanwhile; what is due later was moved.
     let Some(known) = turn.dues.get(&due.output).filter(|known| known.due <= turn.story.now).cloned() else { return };
     if overdue::is_watch(&known) {

@@ -118,7 +118,7 @@ mod tests {
             let story = Story {
                 united: vec![Person(1), Person(2)],
                 resources: vec![resource(1, 1, stands), replaced.clone(), resource(2, 7, task)],
-                decisions: vec![decision],
+                decisions: Arc::new(crate::react::Latest::of([Arc::new(decision)])),
                 ..Story::bare(&"t".into(), Person(1), 1, Store::unknown(&jiff::tz::TimeZone::UTC))
             };
             let heard = Heard { line: Line::Updated, resource: replaced, react: true, depth: 0 };

@@ -89,7 +89,10 @@ mod zones;
 
 pub use called::{called_for, kept_call};
 pub use cover::{Fill, MEDIAN, fills};
+pub use decided::Latest;
+pub use detail::Planned;
 pub use effect::{Effect, Trial};
+pub use handed::Handed;
 pub use live::{Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};
@@ -115,7 +118,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::ledger::{Decision, Due, Halt, How, Line, Mark, Outcome, Person, Precondition, Supply};
+use crate::ledger::{Decision, Halt, How, Line, Mark, Outcome, Person, Precondition};
 
 /// The most resources of one kind that go into a story.
 pub const KIND_MAX: usize = 200;
@@ -208,11 +211,11 @@ pub struct Story {
     /// Resources of the person, of the kinds and references that were wanted, deleted ones only where wanted by reference.
     pub resources: Vec<Resource>,
     /// All supply rows of the person, when wanted.
-    pub supplies: Vec<Supply>,
+    pub supplies: Arc<Handed>,
     /// All dues of the person.
-    pub dues: Vec<Due>,
+    pub dues: Vec<Planned>,
     /// The latest decision of each output of the person.
-    pub decisions: Vec<Decision>,
+    pub decisions: Arc<Latest>,
     /// Those of [`stoppable`] for which somebody said STOP.
     pub stopped: Vec<String>,
     /// Rules that fired too often, and what became of them; loaded where one was found to.
@@ -229,9 +232,9 @@ pub enum Occasion {
     /// Something was recorded about the person.
     Heard(Vec<Heard>),
     /// The time of something has come.
-    Due(Due),
+    Due(Planned),
     /// An action is called for the person: by the calendar, or because something arrived.
-    Called(Call),
+    Called(Box<Call>),
 }
 
 /// An action is called.
@@ -321,9 +324,9 @@ impl Story {
             settings: Settings::default(),
             stores: vec![store],
             resources: Vec::new(),
-            supplies: Vec::new(),
+            supplies: Arc::default(),
             dues: Vec::new(),
-            decisions: Vec::new(),
+            decisions: Arc::default(),
             stopped: Vec::new(),
             halts: Vec::new(),
             parted_at: None,
@@ -358,15 +361,15 @@ pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
 
 /// What else to load: outputs of ours that may still be said or taken back, and the facts that held ones rest on, as `Type/id`.
 #[must_use]
-pub fn pending(dues: &[Due], decisions: &[Decision], now: i64) -> Vec<String> {
+pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
     let mut references = Vec::new();
     for due in dues {
-        let detail = detail::Detail::read(&due.detail);
+        let detail = due.detail();
         if detail.held {
             references.push(format!("Communication/{}", due.output));
             references.push(format!("CommunicationRequest/{}", episode::companion(&due.output, "request")));
-            references.push(detail.trigger);
-            references.extend(detail.needed);
+            references.push(detail.trigger.clone());
+            references.extend(detail.needed.iter().cloned());
         }
     }
     references.extend(decisions.iter().filter(|decision| may_be_open(decision, now)).map(|decision| decision.recorded.clone()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::decide::{because, cancel_task, is_settled, mark_said, pointless, stop, withdraw};
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED};
 use super::facts::Ask;
 use super::follow::{self, Comes};
@@ -13,7 +13,7 @@ use super::offset::Base;
 use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, refill, supply};
-use crate::ledger::{Decision, Due, Line, Outcome};
+use crate::ledger::{Decision, Line, Outcome};
 
 /// How many reactions may lead to one another.
 const DEPTH_MAX: u8 = 3;
@@ -62,7 +62,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resour
             };
             // What waits keeps its own window: being told again does not make it younger.
             if let Some(known) = turn.dues.get(&output) {
-                let known = Detail::read(&known.detail);
+                let known = known.detail();
                 (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
             }
             let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
@@ -90,8 +90,8 @@ fn forget_earlier(turn: &mut Turn, plan: &Plan, action: &Action, fact: &Resource
     if episode == reference {
         return;
     }
-    let is_earlier = |due: &Due| due.episode != episode && Detail::read(&due.detail).trigger == reference;
-    let of_action = |due: &Due| turn.is_of(&due.rule, plan) && action.steps.iter().any(|step| step.id == due.step);
+    let is_earlier = |due: &Planned| due.episode != episode && due.detail().trigger == reference;
+    let of_action = |due: &Planned| turn.is_of(&due.rule, plan) && action.steps.iter().any(|step| step.id == due.step);
     for due in turn.dues_where(|due| of_action(due) && is_earlier(due)) {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was corrected, and begins anew.");
     }
@@ -170,7 +170,7 @@ fn take_back(turn: &mut Turn, fact: &Resource) {
         let step = turn.rules.plan(rule).and_then(|plan| plan.step(step));
         fact.kind == "MedicationDispense" && step.is_none_or(|(action, _)| action.is_of_fills())
     };
-    let ours = |due: &Due| Detail::read(&due.detail).trigger == reference && !of_fills(&due.rule, &due.step);
+    let ours = |due: &Planned| due.detail().trigger == reference && !of_fills(&due.rule, &due.step);
     let dues = turn.dues_where(ours);
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
@@ -208,21 +208,20 @@ fn correct(turn: &mut Turn, fact: &Resource) {
 
 /// Something about the person changed: what gates hold is to be decided again.
 pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
-    let held = turn.dues.values().filter(|due| Detail::read(&due.detail).held);
+    let held = turn.dues.values().filter(|due| due.detail().held);
     held.filter_map(|due| turn.candidate(due)).collect()
 }
 
 /// Something was heard that may make what is due pointless.
 pub(super) fn drop_pointless(turn: &mut Turn, kinds: &BTreeSet<&str>) {
-    for due in turn.dues_where(|_| true) {
-        let Some(candidate) = turn.candidate(&due) else { continue };
-        let Some((action, step)) = candidate.plan.step(&candidate.step.id) else { continue };
-        let mut stops = action.stops.iter().chain(&step.stops);
+    let may_be_pointless = |due: &Planned| {
+        let Some((action, step)) = turn.rules.plan(&due.rule).and_then(|plan| plan.step(&due.step)) else { return false };
         // A stop that reads nothing but the resource itself is asked when that resource was heard.
-        let own = candidate.trigger.is_some_and(|trigger| kinds.contains(trigger.kind.as_str()));
-        if !own && !stops.any(|stop| kinds.iter().any(|kind| stop.reads(kind))) {
-            continue;
-        }
+        let own = || turn.story.find(&due.detail().trigger).is_some_and(|trigger| kinds.contains(trigger.kind.as_str()));
+        action.stops.iter().chain(&step.stops).any(|stop| kinds.iter().any(|kind| stop.reads(kind)) || own())
+    };
+    for due in turn.dues_where(may_be_pointless) {
+        let Some(candidate) = turn.candidate(&due) else { continue };
         if let Some(why) = pointless(turn, &candidate) {
             stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
         }

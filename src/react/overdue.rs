@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Heard;
 use super::decide::{OPEN, because, cancel_task, withdraw};
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::episode::{CLOSED, companion};
 use super::follow::follow_task;
 use super::json::{each, local, reference, text};
@@ -55,9 +55,9 @@ pub(super) fn is_watch(due: &Due) -> bool {
 }
 
 /// The time of a Task is over: one that is still open is marked and raised. It is looked at once, and so raised once.
-pub(super) fn look(turn: &mut Turn, due: &Due) {
+pub(super) fn look(turn: &mut Turn, due: &Planned) {
     turn.drop_due(&due.output);
-    let needed = Detail::read(&due.detail).needed;
+    let needed = &due.detail().needed;
     let story = turn.story;
     let task = needed.first().and_then(|task| story.find(task)).filter(|task| !task.deleted);
     let open = |task: &&super::Resource| text(&task.value, "status").is_some_and(|status| OPEN.contains(&status));

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use super::decide::{because, is_settled, prepare};
-use super::detail::Detail;
 use super::heard::{bound, freed};
 use super::json::{local, reference, text};
 use super::turn::{Candidate, Turn};
@@ -70,11 +69,11 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     for candidate in candidates {
         look_again(turn, candidate);
     }
-    for due in turn.dues_where(|due| Detail::read(&due.detail).held) {
+    for due in turn.dues_where(|due| due.detail().held) {
         if let Some(candidate) = turn.candidate(&due) {
             readdress(turn, &candidate);
         }
-        turn.plan(Due { due: due.due.min(now), ..due });
+        turn.plan(Due { due: due.due.min(now), ..Due::clone(&due) });
     }
 }
 

@@ -4,12 +4,13 @@
 //! corrected or reversed dispense leads to the same dues as if all had been known in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
 use super::decide::{because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::decided::dispenses;
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::episode::CLOSED;
 use super::facts::Ask;
 use super::follow::{self, Comes};
@@ -54,7 +55,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
 
 /// Counts all that was handed over anew, whatever was planned before.
 pub(super) fn recount(turn: &mut Turn) {
-    let products: Vec<String> = turn.supplies.by_product().keys().cloned().collect();
+    let products: Vec<String> = turn.supplies.by_product().map(|(product, _)| product.to_owned()).collect();
     for product in &products {
         for (plan, action) in concerned(turn, product, &[]) {
             // Nothing was heard, so nothing is to be decided at once.
@@ -87,7 +88,7 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
 
 /// Replaces the row of a dispense; the products that it concerned and concerns are noted.
 fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BTreeSet<String>) {
-    let known: Vec<Supply> = turn.supplies.rows().iter().filter(|known| known.dispense == dispense).cloned().collect();
+    let known: Vec<Supply> = turn.supplies.rows().filter(|known| known.dispense == dispense).cloned().collect();
     products.extend(known.iter().map(|known| known.product.clone()));
     products.extend(row.map(|row| row.product.clone()));
     let moved = known.iter().find(|known| row.is_none_or(|row| row.product != known.product || row.person != known.person));
@@ -97,7 +98,7 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
     if let Some(row) = row.filter(|row| known.first() != Some(*row)) {
         turn.reaction.marks.push(Mark::Supplied(row.clone()));
     }
-    turn.supplies.replace(dispense, row);
+    turn.supplies.replace(dispense, row.cloned().map(Arc::new));
 }
 
 /// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as entered
@@ -109,7 +110,7 @@ fn taken_back(turn: &Turn, resource: &Resource) -> Vec<String> {
     if resource.version != 1 || resource.fact == 0 || resource.deleted || !never_was {
         return Vec::new();
     }
-    let stated = turn.supplies.rows().iter().filter(|row| row.fact == resource.fact);
+    let stated = turn.supplies.rows().filter(|row| row.fact == resource.fact);
     stated.map(|row| row.dispense.clone()).collect()
 }
 
@@ -142,7 +143,7 @@ pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
     let asks =
         |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
     let rests = |facts: &[String]| facts.iter().any(|fact| fact.starts_with(&prefix));
-    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&Detail::read(&due.detail).facts));
+    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&due.detail().facts));
     let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts));
     for due in dues {
         withdraw(turn, &due, Outcome::Stopped, "therapy", therapy::ENDED);
@@ -239,10 +240,9 @@ impl<'a> Arranging<'a, '_> {
         if let Some(event) = fresh {
             return Role::Fresh(event);
         }
-        let carried = turn.dues_about(fill).filter(|(due, _)| turn.carries(&due.rule, self.plan));
-        let mut known =
-            carried.map(|(_, detail)| (detail.trigger, detail.needed)).filter(|(trigger, _)| !silenced.contains(trigger));
-        let known = known.next();
+        let carried = turn.dues_about(fill).filter(|due| turn.carries(&due.rule, self.plan)).map(Planned::detail);
+        let known = carried.into_iter().find(|detail| !silenced.contains(&detail.trigger));
+        let known = known.map(|detail| (detail.trigger.clone(), detail.needed.clone()));
         let decided = || {
             let counts = |decision: &&Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
             let facts = turn.decisions.resting_on(&fill.dispenses).filter(counts).flat_map(|decision| &decision.facts);
@@ -257,7 +257,7 @@ impl<'a> Arranging<'a, '_> {
 
     /// The version of this rule that has begun with the fill.
     fn began(&self, turn: &Turn<'a>, fill: &Fill) -> Option<&'a Plan> {
-        let due = turn.dues_about(fill).map(|(due, _)| due).find(|due| turn.is_of(&due.rule, self.plan));
+        let due = turn.dues_about(fill).find(|due| turn.is_of(&due.rule, self.plan));
         let decided = || {
             let mut decisions = turn.decisions.resting_on(&fill.dispenses);
             decisions.find(|decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION)
@@ -280,7 +280,7 @@ impl<'a> Arranging<'a, '_> {
             Role::Known(trigger, needed) => (trigger.clone(), needed.clone(), None),
             Role::Silent => return None,
         };
-        let versions = turn.supplies.rows().iter().filter(|row| fill.dispenses.contains(&row.dispense));
+        let versions = turn.supplies.rows_of(self.product).filter(|row| fill.dispenses.contains(&row.dispense));
         let mut facts: Vec<String> =
             versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
         facts.extend(needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
@@ -312,7 +312,7 @@ impl<'a> Arranging<'a, '_> {
         };
         let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
         for due in dues {
-            if let Some((gate, why)) = why(&due.step, &due.episode, &Detail::read(&due.detail).facts) {
+            if let Some((gate, why)) = why(&due.step, &due.episode, &due.detail().facts) {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
@@ -358,7 +358,7 @@ pub(super) fn uncounted(step: &Step, fill: &Fill) -> Option<&'static str> {
 
 /// Whether no dispense that something rests on supplies anything now; else the dispense was only corrected.
 fn is_gone(turn: &Turn, decision: &Decision) -> bool {
-    !dispenses(&decision.facts).any(|id| turn.supplies.rows().iter().any(|row| row.dispense == id))
+    !dispenses(&decision.facts).any(|id| turn.supplies.rows().any(|row| row.dispense == id))
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";

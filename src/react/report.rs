@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use super::adherence::{self, Figures, Ratio, Window};
-use super::cover::{Fill, fills};
+use super::cover::Fill;
 use super::json::{each, text};
 use super::refills;
 use super::supply::{self, Nothing, written};
@@ -66,11 +66,7 @@ pub fn adherence(rules: &Rules, story: &Story, patient: &str, question: &Questio
     let dispenses = story.resources.iter().filter(|resource| resource.kind == "MedicationDispense");
     let dispenses = dispenses.map(|dispense| (dispense.id.as_str(), dispense)).collect();
     let known = Known { rules, story, question, window, dispenses };
-    let mut products: BTreeMap<&str, Vec<&Supply>> = BTreeMap::new();
-    for row in &story.supplies {
-        products.entry(&row.product).or_default().push(row);
-    }
-    let groups: Vec<(&str, Vec<Fill>)> = products.iter().map(|(product, rows)| (*product, fills(rows))).collect();
+    let groups: Vec<(&str, &[Fill])> = story.supplies.by_product().collect();
     let (shown, used) = match &question.class {
         Some(class) => known.class(class, &groups),
         None => known.each(&groups),
@@ -80,7 +76,7 @@ pub fn adherence(rules: &Rules, story: &Story, patient: &str, question: &Questio
 
 impl Known<'_> {
     fn report(&self, patient: &str, groups: Vec<Value>, used: &BTreeSet<&str>) -> Value {
-        let mut rows: Vec<&Supply> = self.story.supplies.iter().filter(|row| used.contains(row.dispense.as_str())).collect();
+        let mut rows: Vec<&Supply> = self.story.supplies.rows().filter(|row| used.contains(row.dispense.as_str())).collect();
         rows.sort_by(|a, b| (a.handed, &a.dispense).cmp(&(b.handed, &b.dispense)));
         let evaluated: Vec<Value> = rows.iter().map(|row| json!({"reference": versioned(row)})).collect();
         let mut report = json!({
@@ -103,7 +99,7 @@ impl Known<'_> {
     }
 
     /// A group for each product that was asked for, or that the window has to do with.
-    fn each<'g>(&self, groups: &'g [(&str, Vec<Fill>)]) -> (Vec<Value>, BTreeSet<&'g str>) {
+    fn each<'g>(&self, groups: &[(&str, &'g [Fill])]) -> (Vec<Value>, BTreeSet<&'g str>) {
         let (mut shown, mut used) = (Vec::new(), BTreeSet::new());
         for (product, fills) in groups {
             let covered = adherence::covered(fills, &self.window.away);
@@ -122,9 +118,9 @@ impl Known<'_> {
     }
 
     /// One group over all products of a class: a day is covered when any of them is in hand.
-    fn class<'g>(&self, class: &str, groups: &'g [(&str, Vec<Fill>)]) -> (Vec<Value>, BTreeSet<&'g str>) {
+    fn class<'g>(&self, class: &str, groups: &[(&str, &'g [Fill])]) -> (Vec<Value>, BTreeSet<&'g str>) {
         let is_in = |fills: &[Fill]| self.named(fills).iter().any(|concept| self.rules.concepts.matches(class, concept));
-        let members: Vec<Vec<Fill>> = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).cloned().collect();
+        let members: Vec<&[Fill]> = groups.iter().map(|(_, fills)| *fills).filter(|fills| is_in(fills)).collect();
         let mut all: Vec<Fill> = members.iter().flat_map(|fills| fills.iter().cloned()).collect();
         all.sort_by_key(|fill| fill.handed);
         let window = self.treated(&all);
@@ -138,7 +134,7 @@ impl Known<'_> {
         let figures = Figures { runs_out: covered.last(), ..figures };
         let code = json!({"coding": [{"system": PRODUCTS, "code": format!("class|{class}")}], "text": class});
         let group = group(&code, &figures, &window, Vec::new());
-        let used = groups.iter().map(|(_, fills)| fills).filter(|fills| is_in(fills)).flatten();
+        let used = groups.iter().map(|(_, fills)| *fills).filter(|fills| is_in(fills)).flatten();
         (vec![group], used.flat_map(|fill| &fill.dispenses).map(String::as_str).collect())
     }
 
@@ -146,7 +142,7 @@ impl Known<'_> {
         let figures = adherence::figures(fills, window);
         let mut more = self.refills(product, fills);
         let guessed = fills.iter().filter(|fill| !adherence::is_counted(fill)).flat_map(|fill| &fill.dispenses);
-        let rows = guessed.filter_map(|id| self.story.supplies.iter().find(|row| row.dispense == *id));
+        let rows = guessed.filter_map(|id| self.story.supplies.rows().find(|row| row.dispense == *id));
         more.extend(rows.map(|row| not_counted(&versioned(row), "The days of supply are not known.")));
         group(&self.code(product, fills), &figures, window, more)
     }

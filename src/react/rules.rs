@@ -16,7 +16,7 @@ use super::products::{self, Products};
 use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Wants, detail, overdue, person, read, stock, supply};
+use super::{Concern, Heard, Occasion, Planned, Wants, overdue, person, read, stock, supply};
 use crate::fhir::outcome::Issue;
 use crate::ledger::{Due, Line};
 
@@ -207,7 +207,7 @@ impl Rules {
 
     /// What must be loaded to react to it, for a person with these dues.
     #[must_use]
-    pub fn wants(&self, occasion: &Occasion, dues: &[Due]) -> Wants {
+    pub fn wants(&self, occasion: &Occasion, dues: &[Planned]) -> Wants {
         let mut wants = Wants::default();
         match occasion {
             Occasion::Heard(events) => {
@@ -229,10 +229,10 @@ impl Rules {
             }
             Occasion::Due(due) => {
                 self.want_gates(&mut wants);
-                let detail = detail::Detail::read(&due.detail);
+                let detail = due.detail();
                 wants.supplies |= !detail.product.is_empty();
-                wants.references.push(detail.trigger);
-                wants.references.extend(detail.needed);
+                wants.references.push(detail.trigger.clone());
+                wants.references.extend(detail.needed.iter().cloned());
                 if let Some((action, step)) = self.step(due) {
                     self.want_step(action, step, &mut wants);
                 }
@@ -296,14 +296,14 @@ impl Rules {
     }
 
     /// What is due may be decided now, or turn out to be pointless, because of what was heard.
-    fn want_again(&self, due: &Due, heard: &BTreeSet<&str>, wants: &mut Wants) {
+    fn want_again(&self, due: &Planned, heard: &BTreeSet<&str>, wants: &mut Wants) {
         let Some((action, step)) = self.step(due) else { return };
-        let detail = detail::Detail::read(&due.detail);
+        let detail = due.detail();
         let mut stops = action.stops.iter().chain(&step.stops);
         if detail.held || stops.any(|stop| heard.iter().any(|kind| stop.reads(kind))) {
             self.want_step(action, step, wants);
-            wants.references.push(detail.trigger);
-            wants.references.extend(detail.needed);
+            wants.references.push(detail.trigger.clone());
+            wants.references.extend(detail.needed.iter().cloned());
         }
     }
 

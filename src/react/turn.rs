@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cover::Fill;
 use super::decide::because;
 use super::decided::Decided;
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::facts::Ask;
 use super::handed::Handed;
 use super::plan::{Plan, Step};
@@ -21,7 +21,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) story: &'a Story,
     pub(crate) decisions: Decided,
     /// By output id; ordered, so that the same story gives the same reaction.
-    pub(crate) dues: BTreeMap<String, Due>,
+    pub(crate) dues: BTreeMap<String, Planned>,
     pub(crate) supplies: Handed,
     /// Addresses for which somebody said STOP.
     pub(crate) stopped: Vec<String>,
@@ -49,7 +49,7 @@ impl<'a> Turn<'a> {
             story,
             decisions: Decided::of(&story.decisions),
             dues: story.dues.iter().map(|due| (due.output.clone(), due.clone())).collect(),
-            supplies: Handed::of(&story.supplies),
+            supplies: story.supplies.again(),
             stopped: story.stopped.clone(),
             reaction: Reaction::default(),
         }
@@ -80,19 +80,17 @@ impl<'a> Turn<'a> {
     }
 
     /// The dues of which this is true, in the order in which they would come.
-    pub(crate) fn dues_where(&self, is_meant: impl Fn(&Due) -> bool) -> Vec<Due> {
-        let mut dues: Vec<Due> = self.dues.values().filter(|due| is_meant(due)).cloned().collect();
+    pub(crate) fn dues_where(&self, is_meant: impl Fn(&Planned) -> bool) -> Vec<Planned> {
+        let mut dues: Vec<Planned> = self.dues.values().filter(|due| is_meant(due)).cloned().collect();
         dues.sort_by(|a, b| {
             (a.due, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.due, b.priority, &b.rule, &b.step, &b.output))
         });
         dues
     }
 
-    /// The dues that a dispense of this fill has set off, with what they remember.
-    pub(crate) fn dues_about<'b>(&'b self, fill: &'b Fill) -> impl Iterator<Item = (&'b Due, Detail)> {
-        // Only what names one of the dispenses at all is read.
-        let named = self.dues.values().filter(|due| fill.dispenses.iter().any(|id| due.detail.contains(id.as_str())));
-        named.map(|due| (due, Detail::read(&due.detail))).filter(|(_, detail)| detail.is_about(fill))
+    /// The dues that a dispense of this fill has set off.
+    pub(crate) fn dues_about<'b>(&'b self, fill: &'b Fill) -> impl Iterator<Item = &'b Planned> {
+        self.dues.values().filter(|due| due.detail().is_about(fill))
     }
 
     /// What was said or done, of which this is true, in the order in which it was.
@@ -122,8 +120,8 @@ impl<'a> Turn<'a> {
         if let Some(known) = self.dues.get(&due.output).filter(|known| known.person != due.person) {
             self.reaction.marks.push(Mark::DueGone { person: known.person, output: due.output.clone() });
         }
-        if self.dues.get(&due.output) != Some(&due) {
-            self.dues.insert(due.output.clone(), due.clone());
+        if self.dues.get(&due.output).is_none_or(|known| **known != due) {
+            self.dues.insert(due.output.clone(), due.clone().into());
             self.reaction.marks.push(Mark::Due(due));
         }
     }
@@ -131,7 +129,7 @@ impl<'a> Turn<'a> {
     /// Nothing is due for this output any more.
     pub(crate) fn drop_due(&mut self, output: &str) {
         if let Some(due) = self.dues.remove(output) {
-            self.reaction.marks.push(Mark::DueGone { person: due.person, output: due.output });
+            self.reaction.marks.push(Mark::DueGone { person: due.person, output: due.output.clone() });
         }
     }
 
@@ -172,7 +170,7 @@ impl<'a> Turn<'a> {
     /// Whose a candidate is, of all who are one: whose the fact is that set it off. So it stays theirs if they are parted.
     fn whose(&self, candidate: &Candidate, known: Option<Person>) -> Person {
         let dispense = candidate.detail.trigger.strip_prefix("MedicationDispense/");
-        let row = || self.supplies.rows().iter().find(|row| Some(row.dispense.as_str()) == dispense).map(|row| row.person);
+        let row = || self.supplies.rows().find(|row| Some(row.dispense.as_str()) == dispense).map(|row| row.person);
         self.one_of_us(candidate.trigger.map(|trigger| trigger.person).or_else(row).or(known))
     }
 
@@ -220,10 +218,10 @@ impl<'a> Turn<'a> {
     }
 
     /// The candidate that a due stands for; `None` when its rule or step runs no longer.
-    pub(crate) fn candidate(&self, due: &Due) -> Option<Candidate<'a>> {
+    pub(crate) fn candidate(&self, due: &Planned) -> Option<Candidate<'a>> {
         let plan = self.rules.plan(&due.rule)?;
         let (_, step) = plan.step(&due.step)?;
-        let detail = Detail::read(&due.detail);
+        let detail = due.detail().clone();
         let fill = self.fills(&detail.product).iter().find(|fill| detail.is_about(fill)).cloned();
         Some(Candidate {
             plan,

@@ -18,7 +18,7 @@ mod supplies;
 mod supply;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ pub(crate) struct Ask<'a> {
 
 impl Ask<'_> {
     /// The fills of every product group, in order of the groups.
-    fn by_product(&self) -> &BTreeMap<String, Vec<Fill>> {
+    fn by_product(&self) -> impl Iterator<Item = (&str, &[Fill])> {
         self.supplies.by_product()
     }
 

@@ -14,7 +14,7 @@ pub(super) const FACT: Fact = Fact {
     value: |ask| {
         let Some(fill) = ask.fill else { return Vec::new() };
         let mut value = json!({"handed": written(fill.handed), "first": written(fill.first), "step": fill.step});
-        let found = ask.by_product().iter().find_map(|(product, fills)| {
+        let found = ask.by_product().find_map(|(product, fills)| {
             let at = fills.iter().position(|known| known.dispenses == fill.dispenses && known.first == fill.first);
             at.map(|at| (product, at + 1))
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Rehearsal;
 use crate::ledger::{Due, Line, Person};
-use crate::react::{Next, Occasion, Resource, sweep};
+use crate::react::{Next, Occasion, Planned, Resource, sweep};
 
 impl Rehearsal<'_> {
     /// What comes first: something due, a call of the calendar, or other rules.
@@ -21,14 +21,14 @@ impl Rehearsal<'_> {
             return;
         }
         self.planned_for = Some(rules);
-        let kept: Vec<Due> = self.sweeps.values().cloned().collect();
+        let kept: Vec<Due> = self.sweeps.values().map(|row| Due::clone(row)).collect();
         for mark in sweep::calendar(rules, &self.tenant, &kept, self.now, &self.store.zone) {
             self.mark(mark);
         }
     }
 
     /// What is due of a person, or of nobody.
-    pub(super) fn rows(&mut self, person: Person) -> &mut BTreeMap<String, Due> {
+    pub(super) fn rows(&mut self, person: Person) -> &mut BTreeMap<String, Planned> {
         if person == Person::NOBODY { &mut self.sweeps } else { &mut self.dues }
     }
 
@@ -38,7 +38,7 @@ impl Rehearsal<'_> {
         if let Some(row) = rows.min_by_key(|row| (row.due, row.priority, &row.rule, &row.output)).cloned() {
             self.sweep(&row);
             // A row that its own sweep neither ends nor moves would be looked at for ever.
-            if self.sweeps.get(&row.output) == Some(&row) {
+            if self.sweeps.get(&row.output).is_some_and(|kept| **kept == *row) {
                 self.sweeps.remove(&row.output);
                 self.faults += 1;
             }
@@ -65,7 +65,7 @@ impl Rehearsal<'_> {
                     people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
                 }
                 for (person, subjects) in people {
-                    self.turn(person, &Occasion::Called(sweep.call_for(subjects)), 0);
+                    self.turn(person, &Occasion::Called(sweep.call_for(subjects).into()), 0);
                 }
                 sweep::swept(rules, row, None, self.now, &zone)
             }

@@ -1,5 +1,6 @@
 //! Whether deciding again came to the same.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use crate::ledger::Decision;
@@ -15,12 +16,12 @@ pub struct Difference {
 
 /// Where two accounts of what was decided part, output by output, each in the order in which it was decided.
 #[must_use]
-pub fn differences(live: &[Decision], again: &[Decision]) -> Vec<Difference> {
+pub fn differences(live: &[Decision], again: &[impl Borrow<Decision>]) -> Vec<Difference> {
     let mut outputs: BTreeMap<&str, (Vec<&Decision>, Vec<&Decision>)> = BTreeMap::new();
     for decision in live {
         outputs.entry(&decision.output).or_default().0.push(decision);
     }
-    for decision in again {
+    for decision in again.iter().map(Borrow::borrow) {
         outputs.entry(&decision.output).or_default().1.push(decision);
     }
     let mut found = Vec::new();

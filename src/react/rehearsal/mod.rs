@@ -13,6 +13,7 @@ mod record;
 mod refusals;
 mod retrace;
 mod tally;
+mod told;
 mod unions;
 
 pub use compare::{Difference, differences};
@@ -28,13 +29,11 @@ use serde_json::Value;
 
 use super::json::text;
 use super::words::{self, Wish};
-use super::{
-    Concern, Heard, Occasion, Parted, Resource, Rules, STORES_MAX, Settings, Store, Story, Wants, may_be_open, members,
-    organizations, pending, react, stoppable, told_again,
-};
-use crate::ledger::{Decision, Due, How, Line, Outcome, Person, Supply};
+use super::{Concern, Heard, Occasion, Planned, Resource, Rules, Settings, Store, may_be_open, react};
+use crate::ledger::{Decision, How, Line, Outcome, Person, Supply};
 use known::Known;
 use refusals::Stops;
+use told::Kept;
 use unions::Unions;
 
 /// How often what was recorded at one moment may lead to more before a rehearsal gives up.
@@ -113,17 +112,18 @@ pub struct Rehearsal<'r> {
     pub store: Store,
     known: Known,
     /// When the calendar calls, by output.
-    sweeps: BTreeMap<String, Due>,
+    sweeps: BTreeMap<String, Planned>,
     /// The rules that it was made for.
     planned_for: Option<&'r Rules>,
     /// By dispense.
-    pub supplies: BTreeMap<String, Supply>,
+    pub supplies: BTreeMap<String, Arc<Supply>>,
     /// By output.
-    pub dues: BTreeMap<String, Due>,
+    pub dues: BTreeMap<String, Planned>,
     /// Latest decision by output.
-    pub decisions: BTreeMap<String, Decision>,
+    pub decisions: BTreeMap<String, Arc<Decision>>,
     /// Every decision, in order.
-    pub journal: Vec<Decision>,
+    pub journal: Vec<Arc<Decision>>,
+    kept: Kept,
     /// How often a ledger would have refused what was decided, or a due would have been looked at for ever. It is to be 0.
     pub faults: usize,
     /// What it cost so far: questions to the rules, and resources that were looked at for them.
@@ -159,6 +159,7 @@ impl<'r> Rehearsal<'r> {
             dues: BTreeMap::new(),
             decisions: BTreeMap::new(),
             journal: Vec::new(),
+            kept: Kept::default(),
             faults: 0,
             steps: 0,
             steps_max: usize::MAX,
@@ -225,6 +226,7 @@ impl<'r> Rehearsal<'r> {
 
     /// Two persons are one from now on; the rules hear of it with the next Patient.
     pub fn unite(&mut self, one: Person, other: Person) {
+        self.kept.forget();
         if let Some(survivor) = self.unions.unite(one, other, self.now) {
             self.links.push(survivor);
         }
@@ -232,6 +234,7 @@ impl<'r> Rehearsal<'r> {
 
     /// Two persons who were one are two again: each hears of it, whoever's Patient says so.
     pub fn part(&mut self, one: Person, other: Person) {
+        self.kept.forget();
         for person in self.unions.part(one, other, self.now) {
             let resource = Fact::patient(person, self.now);
             let heard = Heard { line: Line::Parted, resource, react: true, depth: 0 };
@@ -265,7 +268,7 @@ impl<'r> Rehearsal<'r> {
         while let Some(first) = self.next_moment().filter(|first| *first <= to && !self.is_spent()) {
             self.now = self.now.max(first);
             self.keep_calendar();
-            let mut dues: Vec<Due> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
+            let mut dues: Vec<Planned> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
             dues.sort_by(|a, b| {
                 (a.due, a.priority, &a.rule, a.person, &a.output).cmp(&(b.due, b.priority, &b.rule, b.person, &b.output))
             });
@@ -276,7 +279,7 @@ impl<'r> Rehearsal<'r> {
                 let (person, before) = (due.person, due.clone());
                 self.turn(person, &Occasion::Due(due), 0);
                 // A due that its own turn neither ends nor moves would be looked at for ever.
-                if self.dues.get(&before.output) == Some(&before) {
+                if self.dues.get(&before.output).is_some_and(|due| **due == *before) {
                     self.dues.remove(&before.output);
                     self.faults += 1;
                 }
@@ -325,7 +328,7 @@ impl<'r> Rehearsal<'r> {
     /// What was decided of this step last.
     #[must_use]
     pub fn last(&self, step: &str) -> Option<&Decision> {
-        self.journal.iter().rev().find(|decision| decision.step == step)
+        self.journal.iter().rev().map(Arc::as_ref).find(|decision| decision.step == step)
     }
 
     /// How often something was said to the person.
@@ -406,7 +409,7 @@ impl<'r> Rehearsal<'r> {
         let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
         for (person, claimed) in people {
             let is_one = |other: Person| self.unions.known_as(other) == self.unions.known_as(person);
-            let is_open = |decision: &Decision| is_one(decision.person) && may_be_open(decision, self.now);
+            let is_open = |decision: &Arc<Decision>| is_one(decision.person) && may_be_open(decision, self.now);
             let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.decisions.values().any(is_open);
             if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
                 known.entry(self.unions.known_as(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
@@ -424,77 +427,16 @@ impl<'r> Rehearsal<'r> {
             return;
         }
         let (rules, person) = (self.rules(), self.unions.known_as(person));
-        let mut dues: Vec<Due> = self.dues.values().filter(|due| self.unions.known_as(due.person) == person).cloned().collect();
+        let is_theirs = |due: &&Planned| self.unions.known_as(due.person) == person;
+        let mut dues: Vec<Planned> = self.dues.values().filter(is_theirs).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
         let wants = rules.wants(occasion, &dues);
         let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
         let story = self.story(person, &wants, heard, dues);
         self.steps += 1 + story.resources.len();
         let reaction = react(rules, &story, occasion);
+        // What it shares is changed in place.
+        drop(story);
         self.record(person, reaction, depth + 1);
-    }
-
-    fn story(&mut self, person: Person, wants: &Wants, heard: &[Heard], dues: Vec<Due>) -> Story {
-        let unions = &self.unions;
-        let is_one = |other: Person| unions.known_as(other) == person;
-        let mut resources = Vec::new();
-        for kind in &wants.kinds {
-            self.known.held(kind, is_one, &mut resources);
-        }
-        let mut decisions = unions.shared(person, &self.journal);
-        decisions.extend(self.decisions.values().filter(|decision| is_one(decision.person)).cloned());
-        let parted_at = unions.parted_at(person);
-        let mut parted = Parted::default();
-        if heard.iter().any(|heard| heard.line == Line::Parted) {
-            (parted.persons, parted.since) = unions.parted(person);
-            for kind in ["Patient", "RelatedPerson"] {
-                self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
-            }
-        }
-        let named = members(&resources).into_iter().chain(told_again(&parted, &resources));
-        for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
-            if resources.iter().all(|known| known.reference() != reference) {
-                resources.extend(self.known.find(&reference, self.now));
-            }
-        }
-        let mut supplies: Vec<Supply> = Vec::new();
-        if wants.supplies {
-            supplies.extend(self.supplies.values().filter(|supply| is_one(supply.person)).cloned());
-            supplies.sort_by(|a, b| (&a.product, a.handed, &a.dispense).cmp(&(&b.product, b.handed, &b.dispense)));
-        }
-        let united = unions.united(person);
-        let mut stopped = stoppable(person, &united, &resources);
-        self.stops.ask(&stopped);
-        stopped.retain(|address| self.stops.binds(address, self.now, is_one));
-        let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
-        let stores = self.stores(heard, &resources);
-        let halts = Vec::new();
-        Story {
-            tenant,
-            person,
-            united,
-            now,
-            settings,
-            stores,
-            resources,
-            supplies,
-            dues,
-            decisions,
-            stopped,
-            halts,
-            parted_at,
-            parted,
-        }
-    }
-
-    /// The stores that the facts name, after the one that stands for all whose own is not known.
-    fn stores(&mut self, heard: &[Heard], resources: &[Resource]) -> Vec<Store> {
-        let mut stores = vec![self.store.clone()];
-        let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
-        for id in organizations(facts).iter().take(STORES_MAX) {
-            let told = self.known.find(&format!("Organization/{id}"), self.now).map(|told| told.value);
-            stores.push(Store::of(self.rules(), id, &told.unwrap_or_default(), &self.store.zone));
-        }
-        stores
     }
 }

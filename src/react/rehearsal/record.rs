@@ -1,5 +1,7 @@
 //! What was decided becomes true in a rehearsal: rows and resources, all of it or nothing.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Rehearsal;
@@ -48,19 +50,24 @@ impl Rehearsal<'_> {
         let at = self.now;
         match mark {
             Mark::Decided(decision) => {
-                self.journal.push(decision.clone());
+                let decision = Arc::new(decision);
+                self.kept.decided(self.unions.known_as(decision.person), &decision);
+                self.journal.push(Arc::clone(&decision));
                 self.decisions.insert(decision.output.clone(), decision);
             }
             Mark::Due(due) => {
-                self.rows(due.person).insert(due.output.clone(), due);
+                self.rows(due.person).insert(due.output.clone(), due.into());
             }
             Mark::DueGone { person, output } => {
                 self.rows(person).remove(&output);
             }
             Mark::Supplied(supply) => {
+                let supply = Arc::new(supply);
+                self.kept.supplied(&supply.dispense, Some((self.unions.known_as(supply.person), &supply)));
                 self.supplies.insert(supply.dispense.clone(), supply);
             }
             Mark::SupplyGone { dispense, .. } => {
+                self.kept.supplied(&dispense, None);
                 self.supplies.remove(&dispense);
             }
             Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }, at),

@@ -101,7 +101,7 @@ impl Rehearsal<'_> {
                 Asked::Called(kept) => match called::called_for(kept) {
                     Some((mut call, event)) => {
                         call.event = event.and_then(|event| self.known.find(&event, turn.at));
-                        self.turn(turn.person, &Occasion::Called(call), 0);
+                        self.turn(turn.person, &Occasion::Called(call.into()), 0);
                     }
                     None => self.faults += 1,
                 },

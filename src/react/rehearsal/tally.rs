@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/parameters.html>.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub struct Trial {
     /// Entries of the ledger that were told.
     pub entries: usize,
     /// All that was decided, in order.
-    pub decisions: Vec<Decision>,
+    pub decisions: Vec<Arc<Decision>>,
     /// What was recorded, as it stands in the end.
     pub outputs: Vec<Value>,
     /// How often something could not be decided; it is to be 0.
@@ -81,7 +82,7 @@ impl Asked {
             let is_meant = self.rules.is_empty() || self.rules.iter().any(|rule| rule == url);
             is_meant && (self.from..self.to).contains(&decision.at)
         };
-        trial.decisions.iter().filter(is_meant)
+        trial.decisions.iter().map(Arc::as_ref).filter(is_meant)
     }
 }
 

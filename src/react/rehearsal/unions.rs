@@ -1,6 +1,7 @@
 //! Who is one with whom in a rehearsal, and was for a time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::ledger::{Decision, Outcome, Person};
 use crate::react::shared;
@@ -82,6 +83,11 @@ impl Unions {
         (others.collect(), last.since)
     }
 
+    /// Whether any were parted.
+    pub(super) fn were_parted(&self) -> bool {
+        !self.partings.is_empty()
+    }
+
     /// When that was.
     pub(super) fn parted_at(&self, person: Person) -> Option<i64> {
         self.last(person).map(|last| last.until)
@@ -95,16 +101,16 @@ impl Unions {
     }
 
     /// What was said or done to others while they were taken for one with a person.
-    pub(super) fn shared(&self, person: Person, journal: &[Decision]) -> Vec<Decision> {
+    pub(super) fn shared(&self, person: Person, journal: &[Arc<Decision>]) -> Vec<Decision> {
         let mut found = Vec::new();
         let is_one = |one: Person| self.known_as(one) == self.known_as(person);
         for parting in self.partings.iter().filter(|parting| parting.persons.iter().any(|one| is_one(*one))) {
-            let is_theirs = |decision: &&Decision| {
+            let is_theirs = |decision: &&Arc<Decision>| {
                 let in_time = (parting.since..parting.until).contains(&decision.at);
                 in_time && decision.outcome == Outcome::Fired && parting.persons.contains(&decision.person)
             };
             let fired = journal.iter().filter(is_theirs).filter(|decision| !is_one(decision.person));
-            found.extend(fired.map(|decision| shared(decision.clone(), person, parting.until)));
+            found.extend(fired.map(|decision| shared(Decision::clone(decision), person, parting.until)));
         }
         found
     }

@@ -39,7 +39,7 @@ fn twice(count: usize, shuffled: &[usize]) -> Vec<usize> {
 }
 
 fn supplies(house: &Rehearsal) -> Vec<(String, i64, i64, String)> {
-    let row = |supply: &Supply| (supply.dispense.clone(), supply.handed, supply.days, supply.step.clone());
+    let row = |supply: &std::sync::Arc<Supply>| (supply.dispense.clone(), supply.handed, supply.days, supply.step.clone());
     house.supplies.values().map(row).collect()
 }
 

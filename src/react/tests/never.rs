@@ -51,7 +51,7 @@ fn history(rules: &Rules, seed: u64) -> Result<usize, String> {
     let mut judged = 0;
     for _ in 0..STEPS {
         world.step();
-        let journal: Vec<Decision> = world.house.journal[judged..].to_vec();
+        let journal = world.house.journal[judged..].to_vec();
         judged += journal.len();
         for decision in &journal {
             judge(&world, &mut said, decision).map_err(|why| format!("{why}: {decision:#?}"))?;

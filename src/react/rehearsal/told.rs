@@ -1,0 +1,114 @@
+//! The story of a person as it stands in a rehearsal. What does not change from turn to turn is not told anew: rows are shared, and what
+//! was found out about them is kept until one of them changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Rehearsal;
+use crate::ledger::{Decision, Line, Person, Supply};
+use crate::react::{
+    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, members, organizations, pending,
+    stoppable, told_again,
+};
+
+/// What was decided of a person and handed over to them, by whom they are known as.
+#[derive(Debug, Default)]
+pub(super) struct Kept(BTreeMap<Person, (Arc<Latest>, Arc<Handed>)>);
+
+impl Kept {
+    /// Who is one with whom has changed.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Something was decided of a person.
+    pub(super) fn decided(&mut self, known_as: Person, decision: &Arc<Decision>) {
+        if let Some((decisions, _)) = self.0.get_mut(&known_as) {
+            Arc::make_mut(decisions).keep(Arc::clone(decision));
+        }
+    }
+
+    /// A dispense supplies this person, or nobody any more.
+    pub(super) fn supplied(&mut self, dispense: &str, row: Option<(Person, &Arc<Supply>)>) {
+        for (person, (_, supplies)) in &mut self.0 {
+            let own = row.filter(|(known_as, _)| known_as == person).map(|(_, row)| Arc::clone(row));
+            Arc::make_mut(supplies).replace(dispense, own);
+        }
+    }
+}
+
+impl Rehearsal<'_> {
+    pub(super) fn story(&mut self, person: Person, wants: &Wants, heard: &[Heard], dues: Vec<Planned>) -> Story {
+        let (decisions, supplies) = self.kept(person);
+        let unions = &self.unions;
+        let is_one = |other: Person| unions.known_as(other) == person;
+        let mut resources = Vec::new();
+        for kind in &wants.kinds {
+            self.known.held(kind, is_one, &mut resources);
+        }
+        let parted_at = unions.parted_at(person);
+        let mut parted = Parted::default();
+        if heard.iter().any(|heard| heard.line == Line::Parted) {
+            (parted.persons, parted.since) = unions.parted(person);
+            for kind in ["Patient", "RelatedPerson"] {
+                self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
+            }
+        }
+        let named = members(&resources).into_iter().chain(told_again(&parted, &resources));
+        for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
+            if resources.iter().all(|known| known.reference() != reference) {
+                resources.extend(self.known.find(&reference, self.now));
+            }
+        }
+        let supplies = if wants.supplies { supplies } else { Arc::default() };
+        let united = unions.united(person);
+        let mut stopped = stoppable(person, &united, &resources);
+        self.stops.ask(&stopped);
+        stopped.retain(|address| self.stops.binds(address, self.now, is_one));
+        let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
+        let stores = self.stores(heard, &resources);
+        let halts = Vec::new();
+        Story {
+            tenant,
+            person,
+            united,
+            now,
+            settings,
+            stores,
+            resources,
+            supplies,
+            dues,
+            decisions,
+            stopped,
+            halts,
+            parted_at,
+            parted,
+        }
+    }
+
+    /// The stores that the facts name, after the one that stands for all whose own is not known.
+    fn stores(&mut self, heard: &[Heard], resources: &[Resource]) -> Vec<Store> {
+        let mut stores = vec![self.store.clone()];
+        let facts = resources.iter().chain(heard.iter().map(|event| &event.resource));
+        for id in organizations(facts).iter().take(STORES_MAX) {
+            let told = self.known.find(&format!("Organization/{id}"), self.now).map(|told| told.value);
+            stores.push(Store::of(self.rules(), id, &told.unwrap_or_default(), &self.store.zone));
+        }
+        stores
+    }
+
+    /// What was decided of a person and handed over to them.
+    fn kept(&mut self, person: Person) -> (Arc<Latest>, Arc<Handed>) {
+        let unions = &self.unions;
+        let is_one = |other: Person| unions.known_as(other) == person;
+        let told = || {
+            let own = self.decisions.values().filter(|decision| is_one(decision.person)).cloned();
+            let decisions = Latest::of(unions.shared(person, &self.journal).into_iter().map(Arc::new).chain(own));
+            let mut supplies: Vec<Arc<Supply>> = self.supplies.values().filter(|supply| is_one(supply.person)).cloned().collect();
+            supplies.sort_by(|a, b| (&a.product, a.handed, &a.dispense).cmp(&(&b.product, b.handed, &b.dispense)));
+            (Arc::new(decisions), Arc::new(Handed::of(supplies)))
+        };
+        // What was said to somebody who was taken for one with the person may count for them at one time and not at another.
+        if unions.were_parted() { told() } else { self.kept.0.entry(person).or_insert_with(told).clone() }
+    }
+}
