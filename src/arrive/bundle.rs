@@ -36,7 +36,8 @@ struct Inside<'a> {
 
 impl Reader for Inside<'_> {
     async fn read(&self, wanted: Wanted<'_>) -> Answer {
-        match self.find(wanted).await {
+        let found = self.find(wanted).await;
+        match self.call.door.flow.ledger.settled().await.map_err(Refusal::from).and(found) {
             Ok(answer) if wanted.method == "HEAD" => Answer { resource: None, ..answer },
             Ok(answer) => answer,
             Err(refusal) => {

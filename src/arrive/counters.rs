@@ -22,6 +22,13 @@ pub(super) enum Interaction {
     Other,
 }
 
+impl Interaction {
+    /// Whether its answer tells of what was recorded, and not of what was read.
+    pub(super) fn records(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Patch | Self::Bundle)
+    }
+}
+
 const NAMES: [&str; 11] =
     ["read", "search", "history", "create", "update", "delete", "patch", "bundle", "operation", "capabilities", "other"];
 

@@ -121,7 +121,7 @@ async fn gather(whole: &mut Everything, count: usize) -> Result<(Vec<Found>, boo
 
 /// The whole, sent piece by piece while it is read. What fails on the way breaks the answer off, so that nobody takes a part for it.
 async fn sent(mut whole: Everything, mut text: String, base: String) -> Result<Response, Refusal> {
-    let first = whole.next(PIECE).await?;
+    let first = piece(&mut whole).await?;
     let is_empty = first.is_empty();
     push(&mut text, &base, &first, true);
     if is_empty {
@@ -134,7 +134,7 @@ async fn sent(mut whole: Everything, mut text: String, base: String) -> Result<R
             if is_over {
                 return Ok::<_, ledger::Error>((!text.is_empty()).then(|| (text, (whole, String::new(), true))));
             }
-            let found = whole.next(PIECE).await.inspect_err(|error| tracing::error!(%error, "an answer broke off"))?;
+            let found = piece(&mut whole).await.inspect_err(|error| tracing::error!(%error, "an answer broke off"))?;
             let mut next = String::new();
             push(&mut next, &base, &found, false);
             let is_over = found.is_empty();
@@ -147,6 +147,13 @@ async fn sent(mut whole: Everything, mut text: String, base: String) -> Result<R
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     Ok(response)
+}
+
+/// The next resources, once they are durable: the answer is already on its way.
+async fn piece(whole: &mut Everything) -> Result<Vec<Found>, ledger::Error> {
+    let found = whole.next(PIECE).await?;
+    whole.settled().await?;
+    Ok(found)
 }
 
 /// The Bundle up to its entries.

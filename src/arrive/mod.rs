@@ -188,7 +188,11 @@ impl Door {
             return Handled::refused(Refusal::busy());
         }
         let call = Call { door: self, headers: &parts.headers, query: parts.uri.query(), id, is_inside: false };
-        let (interaction, answer) = dispatch(&call, &parts.method, route, body).await;
+        let (interaction, mut answer) = dispatch(&call, &parts.method, route, body).await;
+        // What was recorded is durable before it is answered. What was only read may be newer than what the disk has.
+        if !is_watcher && (answer.is_err() || !interaction.records()) {
+            answer = self.flow.ledger.settled().await.map_err(Refusal::from).and(answer);
+        }
         Handled { interaction, answer, place }
     }
 

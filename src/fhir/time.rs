@@ -143,8 +143,30 @@ impl Moment {
 /// `2026-11-22T08:00:00.000Z` of UTC milliseconds.
 #[must_use]
 pub fn instant(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds)
-        .map_or_else(|_| String::from("1970-01-01T00:00:00.000Z"), |stamp| format!("{stamp:.3}"))
+    let Ok(stamp) = Timestamp::from_millisecond(milliseconds) else { return String::from("1970-01-01T00:00:00.000Z") };
+    let at = Offset::UTC.to_datetime(stamp);
+    if at.year() < 0 {
+        return format!("{stamp:.3}");
+    }
+    // Every resource that is shown or stamped has one: it is put together digit by digit, without a formatter.
+    let mut text = String::with_capacity(24);
+    push_digits(&mut text, at.year(), 1_000, '-');
+    push_digits(&mut text, i16::from(at.month()), 10, '-');
+    push_digits(&mut text, i16::from(at.day()), 10, 'T');
+    push_digits(&mut text, i16::from(at.hour()), 10, ':');
+    push_digits(&mut text, i16::from(at.minute()), 10, ':');
+    push_digits(&mut text, i16::from(at.second()), 10, '.');
+    push_digits(&mut text, at.millisecond(), 100, 'Z');
+    text
+}
+
+/// Appends a number that is not negative, from the digit of this place on, and what stands behind it.
+fn push_digits(text: &mut String, number: i16, mut place: i16, behind: char) {
+    while place > 0 {
+        text.push(char::from(b'0' + u8::try_from(number / place % 10).unwrap_or_default()));
+        place /= 10;
+    }
+    text.push(behind);
 }
 
 fn digits(text: &str, count: usize) -> Option<i16> {
@@ -187,6 +209,19 @@ mod tests {
         for text in ["2023-02-30", "2024-13", "24", "2024-02-29T", "2024-02T10:00:00Z", "2024-02-29T25:00:00Z", "x"] {
             assert_eq!(Moment::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_instant_is_written_as_the_calendar_has_it() {
+        assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(instant(1_709_164_799_007), "2024-02-28T23:59:59.007Z");
+        let ends =
+            [Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond(), -1, -62_135_596_800_000, -62_167_219_200_001];
+        for at in ends.into_iter().chain((0..4_000).map(|step| step * 86_399_987_651)) {
+            let stamp = Timestamp::from_millisecond(at).unwrap();
+            assert_eq!(instant(at), format!("{stamp:.3}"), "{at}");
+        }
+        assert_eq!(instant(i64::MAX), "1970-01-01T00:00:00.000Z", "beyond the calendar");
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl Everything {
         *self.kept.get_or_insert_with(|| on.keep(question, others))
     }
 
+    /// See [`Ledger::settled`].
+    pub async fn settled(&self) -> Result<(), Error> {
+        self.ledger.settled().await
+    }
+
     /// The next resources, up to so many; none when all were given.
     pub async fn next(&mut self, count: usize) -> Result<Vec<Found>, Error> {
         let count = count.clamp(1, PIECE);

@@ -95,6 +95,7 @@ impl Flow {
                 }
                 (Aim::Write { id, .. } | Aim::Present { id }, None) => {
                     let found = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(broken);
+                    let found = self.ledger.settled().await.map_err(broken).and(found);
                     let found = found.and_then(|found| found.filter(|found| !found.deleted).ok_or(Refused::Busy));
                     let (receipt, stored) = match found {
                         Ok(found) => (receipt_of(&found), Some(found)),

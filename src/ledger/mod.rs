@@ -9,6 +9,7 @@ pub mod changes;
 mod checkpoints;
 mod compartment;
 mod dialect;
+mod durable;
 mod entries;
 mod events;
 mod fresh;

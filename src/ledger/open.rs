@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::changes::{self, Leaf, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
+use super::durable::{Durable, Syncer};
 use super::fresh::Shelf;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
@@ -84,9 +85,10 @@ impl Ledger {
             written,
             seal,
             fresh: Shelf::default(),
+            durable: Arc::default(),
         });
         let (reader, pen) = match settings.sqlite_path() {
-            Some(path) => open_file(&path)?,
+            Some(path) => open_file(&path, Arc::clone(&shared.durable))?,
             None => {
                 let pool = postgres::open(&settings.database).await?;
                 migrations::postgres(&pool).await?;
@@ -108,11 +110,11 @@ impl Ledger {
             None => Reader::Postgres(postgres::open(&settings.database).await?),
         };
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
-        let (open, seal, fresh) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default());
+        let (open, seal, fresh, durable) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default(), Arc::default());
         Ok(Self {
             reader,
             jobs,
-            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh }),
+            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh, durable }),
         })
     }
 
@@ -218,6 +220,12 @@ impl Ledger {
             return Ok(search::Beside::default());
         }
         search::beside::beside(&mut &self.reader, scope, matches, includes).await
+    }
+
+    /// Waits until nothing that can be seen now could still be taken back by a power cut: whoever shows something to others, or
+    /// acts on it outside of this house, waits here first. An error says that the disk refused to keep what was written.
+    pub async fn settled(&self) -> Result<(), Error> {
+        self.shared.durable.settled().await
     }
 
     /// The moment from which a poller must ask next: everything stamped before it can be seen now.
@@ -457,7 +465,7 @@ impl Ledger {
 
     /// Whether the writer lives and the database answers.
     pub async fn ready(&self) -> bool {
-        !self.jobs.is_closed() && self.next_due().await.is_ok()
+        !self.jobs.is_closed() && !self.shared.durable.is_lost() && self.next_due().await.is_ok()
     }
 
     /// Verifies all chains of a database without writing to it; a gateway may run beside it.
@@ -479,11 +487,12 @@ impl Ledger {
     }
 }
 
-fn open_file(path: &Path) -> Result<(Reader, Pen), Error> {
+fn open_file(path: &Path, durable: Arc<Durable>) -> Result<(Reader, Pen), Error> {
     let lock = sqlite::lock(path)?;
     let connection = sqlite::open_writer(path)?;
     migrations::sqlite(&connection)?;
     search::rebuild::sqlite(&connection)?;
-    let folder = sqlite::Folder::start(path)?;
-    Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, folder, _lock: lock }))
+    let (log, folder) = (sqlite::log(path)?, sqlite::Folder::start(path)?);
+    let syncer = Syncer::start(durable, move || log.sync_data())?;
+    Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, syncer, folder, _lock: lock }))
 }

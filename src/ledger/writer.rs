@@ -1,5 +1,5 @@
-//! Group commit: one thread per database gathers what is queued into one durable transaction; each caller gets its own answer
-//! after the commit.
+//! Group commit: one thread per database gathers what is queued into one transaction; each caller gets its own answer when that is
+//! durable.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoints::{self, Seal};
 use super::dialect::{Transaction, postgres, sqlite};
+use super::durable::{Answer, Durable, Syncer};
 use super::fresh::Shelf;
 use super::numbers::Numbers;
 use super::record::Batch;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) seal: Seal,
     /// What was just recorded.
     pub(super) fresh: Shelf,
+    /// How far the disk followed.
+    pub(super) durable: Arc<Durable>,
 }
 
 /// What a batch came to.
@@ -55,7 +58,7 @@ struct Written {
 
 /// The database as the writer holds it.
 pub(super) enum Pen {
-    Sqlite { connection: rusqlite::Connection, folder: sqlite::Folder, _lock: std::fs::File },
+    Sqlite { connection: rusqlite::Connection, syncer: Syncer, folder: sqlite::Folder, _lock: std::fs::File },
     Postgres { pool: sqlx::PgPool, runtime: tokio::runtime::Handle },
 }
 
@@ -78,8 +81,6 @@ struct Writer {
     is_unsure: bool,
 }
 
-type Answer = (oneshot::Sender<Result<Recorded, Error>>, Result<Recorded, Error>);
-
 impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
@@ -90,7 +91,8 @@ impl Writer {
                     Job::Record(unit, reply) => units.push((*unit, reply)),
                     Job::Seal(reply) => {
                         self.commit(std::mem::take(&mut units));
-                        let _ = reply.send(self.seal());
+                        let sealed = self.seal();
+                        self.answer(vec![Answer::Sealed(reply, sealed)]);
                     }
                 }
                 if units.len() < BATCH_MAX {
@@ -109,21 +111,26 @@ impl Writer {
         }
         let (plain, replies): (Vec<Unit>, Vec<_>) = units.into_iter().unzip();
         let answers: Vec<Answer> = match self.batch(&plain) {
-            Ok(results) => replies.into_iter().zip(results).collect(),
+            Ok(results) => replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect(),
             // Whether an unanswered COMMIT took effect is not known: doing it again could do it twice.
             Err(error) if plain.len() == 1 || self.is_unsure => {
-                replies.into_iter().map(|reply| (reply, Err(Error::Broken(error.to_string())))).collect()
+                replies.into_iter().map(|reply| Answer::Recorded(reply, Err(Error::Broken(error.to_string())))).collect()
             }
             Err(_) => {
                 let alone = plain.iter().map(|unit| self.batch(std::slice::from_ref(unit)));
                 let results: Vec<_> =
                     alone.map(|result| result.and_then(|mut results| results.pop().unwrap_or(Err(Error::Busy)))).collect();
-                replies.into_iter().zip(results).collect()
+                replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect()
             }
         };
-        for (reply, result) in answers {
-            // A caller that went away has no use for its answer; what was recorded stays.
-            let _ = reply.send(result);
+        self.answer(answers);
+    }
+
+    /// Gives answers as soon as what they tell of is durable.
+    fn answer(&self, answers: Vec<Answer>) {
+        match &self.pen {
+            Pen::Sqlite { syncer, .. } => syncer.hand_over(answers),
+            Pen::Postgres { .. } => answers.into_iter().for_each(|answer| answer.give(Ok(()))),
         }
     }
 
@@ -148,20 +155,13 @@ impl Writer {
 
     fn transact(&mut self, units: &[Unit], stamp: i64) -> Result<Written, Error> {
         match &mut self.pen {
-            Pen::Sqlite { connection, .. } => {
-                connection.execute_batch("BEGIN IMMEDIATE")?;
+            Pen::Sqlite { connection, syncer, .. } => {
+                syncer.begin(connection)?;
                 let work = write(Transaction::Sqlite(connection), &mut self.numbers, units, stamp);
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 self.is_unsure = done.is_ok();
-                match done.and_then(|done| connection.execute_batch("COMMIT").map(|()| done).map_err(Error::from)) {
-                    Ok(done) => Ok(done),
-                    Err(error) => {
-                        // When the rollback fails too, SQLite has already ended the transaction.
-                        let _ = connection.execute_batch("ROLLBACK");
-                        Err(error)
-                    }
-                }
+                syncer.end(connection, done)
             }
             Pen::Postgres { pool, runtime } => {
                 let (numbers, is_unsure) = (&mut self.numbers, &mut self.is_unsure);
@@ -181,16 +181,11 @@ impl Writer {
         let stamp = self.shared.clock.now().max(self.last_stamp);
         let shared = Arc::clone(&self.shared);
         match &mut self.pen {
-            Pen::Sqlite { connection, .. } => {
-                connection.execute_batch("BEGIN IMMEDIATE")?;
+            Pen::Sqlite { connection, syncer, .. } => {
+                syncer.begin(connection)?;
                 let work = checkpoints::seal(&mut Transaction::Sqlite(connection), &shared.seal, stamp).now_or_never();
                 let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
-                let ended = done.and_then(|sealed| connection.execute_batch("COMMIT").map(|()| sealed).map_err(Error::from));
-                if ended.is_err() {
-                    // An open transaction would refuse every later batch; when this fails too, SQLite has ended it already.
-                    let _ = connection.execute_batch("ROLLBACK");
-                }
-                ended
+                syncer.end(connection, done)
             }
             Pen::Postgres { pool, runtime } => runtime.block_on(async {
                 let mut connection = pool.acquire().await?;

@@ -402,6 +402,10 @@ async fn attempt(office: &Office, scope: &Scope, channel: &Channel, letter: Lett
         };
         parcel.resource = format!("{}/{}", letter.kind, letter.id);
     }
+    // Nobody outside is told of what a power cut could still take back.
+    if let Err(fault) = office.ledger.settled().await {
+        return Outcome::Unanswered(format!("what is to be told is not certain: {fault}"));
+    }
     office.sender.send(channel, parcel).await
 }
 

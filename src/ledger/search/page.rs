@@ -200,8 +200,14 @@ pub(super) async fn through(
         let spot = after
             .filter(|_| index == start)
             .and_then(|after| stage.way.spot(after.key.strip_prefix(&stage.prefix)?, after.number));
-        let tests: Vec<Test> = ground.tests.iter().cloned().chain(stage.extra.clone()).collect();
-        let ground = Ground { tests: &tests, ..*ground };
+        let narrower: Vec<Test>;
+        let tests = if stage.extra.is_some() {
+            narrower = ground.tests.iter().cloned().chain(stage.extra.clone()).collect();
+            &narrower
+        } else {
+            ground.tests
+        };
+        let ground = Ground { tests, ..*ground };
         let stop = along(asker, &ground, &stage, spot, limit, &mut left, &mut found.rows).await?;
         if let Some(stop) = stop {
             found.stopped = Some(stop.cursor(&stage.prefix));

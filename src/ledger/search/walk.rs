@@ -89,11 +89,12 @@ pub(super) struct Step {
 impl Spot {
     /// As it stands in a cursor.
     pub(super) fn cursor(&self, prefix: &str) -> Cursor {
-        let key = match &self.key {
-            Mark::Int(key) => format!("{prefix}{key}"),
-            Mark::Text(key) => format!("{prefix}{key}"),
-        };
-        Cursor { key, number: self.number }
+        let mut text = String::from(prefix);
+        match &self.key {
+            Mark::Int(key) => text.push_str(&key.to_string()),
+            Mark::Text(key) => text.push_str(key),
+        }
+        Cursor { key: text, number: self.number }
     }
 }
 
