@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(instant(1_709_164_799_007), "2024-02-28T23:59:59.007Z");
         let ends =
-            [Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond(), -1, -62_135_596_800_000, -62_167_219_200_001];
-        for at in ends.into_iter().chain((0..4_000).map(|step| step * 86_399_987_651)) {
+            [Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_second() * 1_000, -1, -62_135_596_800_000, -62_167_219_200_001];
+        for at in ends.into_iter().chain((0..2_900).map(|step| step * 86_399_987_651)) {
             let stamp = Timestamp::from_millisecond(at).unwrap();
             assert_eq!(instant(at), format!("{stamp:.3}"), "{at}");
         }
