@@ -118,30 +118,30 @@ async fn dated(
 ) -> Result<Found, Error> {
     let mut found = Found::default();
     if after.is_none_or(|after| after.key.starts_with("v:")) {
-        let end = if key.descending { "MAX" } else { "MIN" };
         let mut sql = Sql::default();
         sql.push("SELECT ").push(COLUMNS);
         let column = if let By::Date(parameter) = key.by {
-            sql.push(", d.key FROM (SELECT DISTINCT l.number AS number, (SELECT ").push(end);
-            sql.push("(s.low) FROM spans s WHERE s.tenant = ").text(&ground.scope.tenant);
-            sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter)).push(") AS key FROM (");
+            sql.push(", d.key FROM (");
+            let asks_nothing_else = way.asked(ground.tests).is_empty();
+            if asks_nothing_else {
+                sql.push("SELECT e.number AS number, e.key AS key FROM (");
+            }
+            keyed(&mut sql, ground, way, parameter, key);
+            if asks_nothing_else {
+                // What is not on the page is left out before any resource is read.
+                sql.push(") e");
+                cut(&mut sql, ("e.key", "e.number"), key, after, limit);
+            }
             "d.key"
         } else {
             sql.push(", r.updated FROM (SELECT DISTINCT l.number AS number FROM (");
+            way.write(&mut sql, ground, None, SORTED_MAX);
+            sql.push(") l");
             "r.updated"
         };
-        way.write(&mut sql, ground, None, SORTED_MAX);
-        sql.push(") l) d JOIN resources r ON r.number = d.number AND r.deleted = 0");
+        sql.push(") d JOIN resources r ON r.number = d.number AND r.deleted = 0");
         Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, &way.asked(ground.tests));
-        // An open start is a key like any other: only what has no date at all comes later.
-        sql.push(" WHERE ").push(column).push(" IS NOT NULL");
-        if let Some(after) = after {
-            sql.push(" AND (").push(column).push(", d.number) ").push(if key.descending { "< (" } else { "> (" });
-            sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
-        }
-        let turn = if key.descending { " DESC" } else { "" };
-        sql.push(" ORDER BY ").push(column).push(turn).push(", d.number").push(turn).push(" LIMIT ");
-        sql.int(i64::try_from(limit).unwrap_or(i64::MAX));
+        cut(&mut sql, (column, "d.number"), key, after, limit);
         for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
             let stored = stored(&mut row)?;
             let cursor = Cursor { key: format!("v:{}", row.int()?), number: stored.number };
@@ -149,6 +149,34 @@ async fn dated(
         }
     }
     Ok(found)
+}
+
+/// The candidates that have the date, each with the one that it is sorted by. An open start is a key like any other.
+fn keyed(sql: &mut Sql, ground: &Ground<'_>, way: &Way, parameter: u32, key: Key) {
+    let is_once = matches!(way, Way::Words { exact, .. } if exact.len() == 1)
+        && numbered(ground.kind, parameter).is_some_and(|parameter| parameter.is_single);
+    sql.push(match (is_once, key.descending) {
+        (true, _) => "SELECT l.number AS number, s.low AS key FROM (",
+        (_, true) => "SELECT l.number AS number, MAX(s.low) AS key FROM (",
+        (_, false) => "SELECT l.number AS number, MIN(s.low) AS key FROM (",
+    });
+    way.write(sql, ground, None, SORTED_MAX);
+    sql.push(") l JOIN spans s ON s.tenant = ").text(&ground.scope.tenant);
+    sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter));
+    if !is_once {
+        sql.push(" GROUP BY l.number");
+    }
+}
+
+/// The rows behind a place, in order, so many.
+fn cut(sql: &mut Sql, (column, number): (&str, &str), key: Key, after: Option<&Cursor>, limit: usize) {
+    if let Some(after) = after {
+        sql.push(" WHERE (").push(column).push(", ").push(number).push(if key.descending { ") < (" } else { ") > (" });
+        sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
+    }
+    let turn = if key.descending { " DESC" } else { "" };
+    sql.push(" ORDER BY ").push(column).push(turn).push(", ").push(number).push(turn).push(" LIMIT ");
+    sql.int(i64::try_from(limit).unwrap_or(i64::MAX));
 }
 
 /// What lacks the date is gathered behind what has it.
