@@ -23,7 +23,7 @@ const FORWARD_MAX: usize = 5_000;
 /// Ids that are asked for at once, and candidates that chains are followed from at once.
 pub(super) const AT_ONCE_MAX: usize = 256;
 /// From so many candidates chains are followed first: how far that leads tells how many may be next.
-const AT_ONCE_MIN: usize = 16;
+const AT_ONCE_MIN: usize = 32;
 
 const TOO_MANY: Error =
     Error::TooCostly("A chain leads over too many resources: narrow the search by a parameter of its own type.");

@@ -14,6 +14,8 @@ pub(super) mod include;
 mod lane;
 mod order;
 mod page;
+#[cfg(test)]
+mod plans;
 pub(super) mod rebuild;
 mod scan;
 mod test;

@@ -53,7 +53,11 @@ pub(super) fn scope() -> Scope {
 }
 
 pub(super) async fn keep(connection: &Connection, number: i64, resource: &Json) {
-    let mut transaction = Transaction::Sqlite(connection);
+    put(&mut Transaction::Sqlite(connection), number, resource).await;
+}
+
+/// Keeps a resource under this number.
+pub(super) async fn put(transaction: &mut Transaction<'_>, number: i64, resource: &Json) {
     let (kind, id) = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
     // As a draft has it: the type first, the id left out, the members of meta apart.
     let rest = resource.as_object().unwrap().iter().filter(|(key, _)| !matches!(key.as_str(), "resourceType" | "id" | "meta"));
@@ -75,25 +79,32 @@ pub(super) async fn keep(connection: &Connection, number: i64, resource: &Json) 
         meta: meta.strip_prefix('{').and_then(|meta| meta.strip_suffix('}')).unwrap_or_default(),
         body: &body,
     };
-    resources::add(&mut transaction, "t", kind, id, &written).await.unwrap();
-    add(&mut transaction, "t", number, lines(kind, resource).iter()).await.unwrap();
+    resources::add(transaction, "t", kind, id, &written).await.unwrap();
+    add(transaction, "t", number, lines(kind, resource).iter()).await.unwrap();
 }
 
-/// A store with a few hundred resources in it.
-async fn furnished() -> Watched {
-    let connection = Connection::open_in_memory().unwrap();
-    migrations::sqlite(&connection).unwrap();
-    for number in 0_usize..300 {
+/// A few hundred resources, with their numbers.
+pub(super) fn furniture() -> impl Iterator<Item = (i64, Json)> {
+    (0_usize..300).flat_map(|number| {
         let gender = if number % 2 == 0 { "male" } else { "female" };
         let patient = json!({"resourceType": "Patient", "id": format!("p{number}"), "gender": gender,
             "name": [{"family": format!("Berg{}", number % 40), "given": ["Ana"]}], "birthDate": format!("19{:02}-01-01", number % 90),
             "identifier": [{"system": "urn:m", "value": number.to_string()}]});
-        keep(&connection, i64::try_from(number).unwrap() * 2 + 1, &patient).await;
         let weight = json!({"resourceType": "Observation", "id": format!("o{number}"), "status": "final",
             "code": {"coding": [{"system": "urn:l", "code": format!("c{}", number % 30)}], "text": "Weight"},
             "subject": {"reference": format!("Patient/p{}", number % 50)}, "effectiveDateTime": format!("2026-01-{:02}", 1 + number % 28),
             "valueQuantity": {"value": number, "code": "kg", "system": "urn:u"}});
-        keep(&connection, i64::try_from(number).unwrap() * 2 + 2, &weight).await;
+        let at = i64::try_from(number).unwrap() * 2;
+        [(at + 1, patient), (at + 2, weight)]
+    })
+}
+
+/// A store with them.
+async fn furnished() -> Watched {
+    let connection = Connection::open_in_memory().unwrap();
+    migrations::sqlite(&connection).unwrap();
+    for (number, resource) in furniture() {
+        keep(&connection, number, &resource).await;
     }
     Watched::new(connection)
 }
