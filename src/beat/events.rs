@@ -242,10 +242,16 @@ impl Beat {
     }
 
     async fn known(&self, people: ByPerson) -> Result<ByPerson, Error> {
+        let mut survivors: BTreeMap<Arc<str>, BTreeMap<Person, Person>> = BTreeMap::new();
+        for of_tenant in people.keys().collect::<Vec<_>>().chunk_by(|one, other| one.0 == other.0) {
+            let Some((tenant, _)) = of_tenant.first() else { continue };
+            let scope = Scope { tenant: Arc::clone(tenant) };
+            let persons: Vec<Person> = of_tenant.iter().map(|(_, person)| *person).collect();
+            survivors.insert(scope.tenant.clone(), self.ledger().known_as(&scope, &persons).await?);
+        }
         let mut known = ByPerson::new();
         for ((tenant, person), mut claimed) in people {
-            let scope = Scope { tenant: Arc::clone(&tenant) };
-            let survivor = self.ledger().united(&scope, person).await?.first().copied().unwrap_or(person);
+            let survivor = survivors.get(&tenant).and_then(|known| known.get(&person)).copied().unwrap_or(person);
             known.entry((tenant, survivor)).or_default().append(&mut claimed);
         }
         for claimed in known.values_mut() {

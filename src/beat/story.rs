@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Beat;
 use crate::flow::{Seen, Teller};
 use crate::ledger::{Error, Person, Scope};
-use crate::react::{Occasion, Planned, Story};
+use crate::react::{Occasion, Story};
 
 impl Beat {
     /// Who tells stories to the rules of this loop.
@@ -26,9 +26,8 @@ impl Beat {
             Occasion::Heard(events) => events.as_slice(),
             Occasion::Due(_) | Occasion::Called(_) => &[],
         };
+        let rules = self.flow.rules.of(&scope.tenant);
         // What is due is perhaps decided on, too.
-        let dues: Vec<Planned> = self.ledger().dues(scope, person).await?.into_iter().map(Planned::from).collect();
-        let wants = self.flow.rules.of(&scope.tenant).wants(occasion, &dues);
-        self.teller().told(scope, person, &wants, heard).await
+        self.teller().told(scope, person, |dues| rules.wants(occasion, dues), heard).await
     }
 }

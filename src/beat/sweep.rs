@@ -105,16 +105,20 @@ impl Beat {
 
     /// Calls for everybody on a page whom it may be about; of persons who are one, once.
     async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored]) -> Result<(), Error> {
-        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        let mut meant: BTreeMap<Person, Vec<String>> = BTreeMap::new();
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
             let may_call = || sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone);
             // A condition that panics must not stop the house, nor keep the sweep from those behind: whom it panics for is decided
             // on alone, and given up alone.
             if catch_unwind(AssertUnwindSafe(may_call)).unwrap_or(true) {
-                let known_as = self.ledger().united(scope, stored.person).await?.first().copied().unwrap_or(stored.person);
-                people.entry(known_as).or_default().push(resource.reference());
+                meant.entry(stored.person).or_default().push(resource.reference());
             }
+        }
+        let survivors = self.ledger().known_as(scope, &meant.keys().copied().collect::<Vec<_>>()).await?;
+        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        for (person, mut subjects) in meant {
+            people.entry(survivors.get(&person).copied().unwrap_or(person)).or_default().append(&mut subjects);
         }
         let called: Vec<Result<(), Error>> = stream::iter(people)
             .map(|(person, subjects)| async move {

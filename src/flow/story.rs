@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::ledger::{Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
+use crate::ledger::{Chains, Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
 use crate::react::{self, Handed, Heard, Latest, Live, Parted, Planned, Store, Story, Wants};
 
 /// The most records of a kind that are read of one who was parted.
@@ -36,33 +36,47 @@ pub struct Teller {
 impl Teller {
     /// The story of a person with what is wanted of it; `heard` are resources that need not be in it, whose stores belong to it.
     pub async fn story(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<Story, Error> {
-        Ok(self.told(scope, person, wants, heard).await?.0)
+        Ok(self.told(scope, person, |_| wants.clone(), heard).await?.0)
     }
 
-    /// The same, with the last entry of the chain of each who is one with the person: the story holds all up to these, and nothing
-    /// after them. Where it is not read in one state of the store, it is read again when something was added meanwhile.
-    pub async fn told(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<(Story, Seen), Error> {
+    /// The same, of what is wanted of somebody of whom this is due; and the last entry of the chain of each who is one with the person:
+    /// the story holds all up to these, and nothing after them. Where it is not read in one state of the store, it is read again when
+    /// something was added meanwhile.
+    pub async fn told(
+        &self,
+        scope: &Scope,
+        person: Person,
+        wants: impl Fn(&[Planned]) -> Wants,
+        heard: &[Heard],
+    ) -> Result<(Story, Seen), Error> {
         for _ in 1..READS_MAX {
-            let told = self.read(scope, person, wants, heard).await?;
-            if self.ledger.is_one_state() || self.ledger.chains(scope, person).await? == told.1 {
+            let told = self.read(scope, person, &wants, heard).await?;
+            if self.ledger.is_one_state() || self.ledger.chains(scope, person).await?.last == told.1 {
                 return Ok(told);
             }
         }
-        self.read(scope, person, wants, heard).await
+        self.read(scope, person, &wants, heard).await
     }
 
-    async fn read(&self, scope: &Scope, person: Person, wants: &Wants, heard: &[Heard]) -> Result<(Story, Seen), Error> {
+    async fn read(
+        &self,
+        scope: &Scope,
+        person: Person,
+        wants: &impl Fn(&[Planned]) -> Wants,
+        heard: &[Heard],
+    ) -> Result<(Story, Seen), Error> {
         let ledger = &self.ledger;
         let now = self.clock.now();
-        let seen = ledger.chains(scope, person).await?;
+        let Chains { last: seen, were_parted } = ledger.chains(scope, person).await?;
+        let dues: Vec<Planned> = ledger.dues(scope, person).await?.into_iter().map(Planned::from).collect();
+        let wants = wants(&dues);
         let united: Vec<Person> = seen.iter().map(|(person, _)| *person).collect();
         let person = united.first().copied().unwrap_or(person);
         let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
         let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
         let mut resources: Vec<react::Resource> =
             ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
-        let dues: Vec<Planned> = ledger.dues(scope, person).await?.into_iter().map(Planned::from).collect();
-        let partings = ledger.parted(scope, person).await?;
+        let partings = if were_parted { ledger.parted(scope, person).await? } else { Vec::new() };
         let mut decisions = Vec::new();
         for parting in &partings {
             decisions.extend(
@@ -88,12 +102,7 @@ impl Teller {
                 resources.push(resource(&stored, stored.deleted));
             }
         }
-        let mut stopped = Vec::new();
-        for address in react::stoppable(person, &united, &resources) {
-            if ledger.stopped(scope, std::slice::from_ref(&address)).await? {
-                stopped.push(address);
-            }
-        }
+        let stopped = ledger.stopped(scope, &react::stoppable(person, &united, &resources)).await?;
         let stores = self.stores(scope, heard, &resources).await?;
         let story = Story {
             tenant: Arc::clone(&scope.tenant),

@@ -40,6 +40,7 @@ pub use compartment::Place;
 pub use fresh::Fresh;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
 pub use open::{Ledger, Settings};
+pub use people::Chains;
 pub use radius::{Beyond, Bound, Firing, HISTORY_DAYS, Halt, HaltState, KNOWN_DAYS};
 pub use replay::Told;
 pub use search::Page;

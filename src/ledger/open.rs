@@ -1,5 +1,6 @@
 //! The ledger as the other rooms hold it: opened once, cloned freely.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,8 +15,8 @@ use super::fresh::Shelf;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
-    Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored, Subscription,
-    Supply,
+    Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored,
+    Subscription, Supply,
 };
 use super::{
     Parting, Place, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay,
@@ -389,8 +390,13 @@ impl Ledger {
     }
 
     /// All who are one with a person, each with the last entry of their chain.
-    pub async fn chains(&self, scope: &Scope, person: Person) -> Result<Vec<(Person, i64)>, Error> {
+    pub async fn chains(&self, scope: &Scope, person: Person) -> Result<Chains, Error> {
         people::chains(&self.reader, scope, person).await
+    }
+
+    /// As whom these persons are known.
+    pub async fn known_as(&self, scope: &Scope, persons: &[Person]) -> Result<BTreeMap<Person, Person>, Error> {
+        people::survivors(&self.reader, scope, persons).await
     }
 
     /// When the rules were asked about a person, as it was known then, in order after a number, and each with its number.
@@ -438,8 +444,8 @@ impl Ledger {
         reaction::supplies(&self.reader, scope, person).await
     }
 
-    /// Whether anybody said STOP for one of these addresses.
-    pub async fn stopped(&self, scope: &Scope, addresses: &[String]) -> Result<bool, Error> {
+    /// Those of these addresses for which anybody said STOP.
+    pub async fn stopped(&self, scope: &Scope, addresses: &[String]) -> Result<Vec<String>, Error> {
         reaction::stopped(&self.reader, scope, addresses).await
     }
 

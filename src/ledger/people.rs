@@ -1,5 +1,7 @@
 //! Who is who: persons, the identifiers that lead to them, and how two persons are found to be one.
 
+use std::collections::BTreeMap;
+
 use super::dialect::{Cell, Reader, Transaction};
 use super::{Error, Person, Scope};
 
@@ -21,8 +23,12 @@ const HEAD: &str = "SELECT ordinal, head FROM people WHERE tenant = $1 AND perso
 const SET_HEAD: &str = "UPDATE people SET ordinal = $1, head = $2 WHERE tenant = $3 AND person = $4";
 const UNITED: &str = "SELECT p.person FROM people p WHERE p.tenant = $1
     AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
-const CHAINS: &str = "SELECT p.person, p.ordinal FROM people p WHERE p.tenant = $1
+const CHAINS: &str = "SELECT p.person, p.ordinal,
+    (SELECT COUNT(*) FROM partings g WHERE g.tenant = p.tenant AND g.person = p.person) FROM people p WHERE p.tenant = $1
     AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
+const SURVIVORS: &str =
+    "SELECT p.person, p.survivor FROM people p WHERE p.tenant = $1 AND p.person IN ($2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12, $13, $14, $15, $16, $17)";
 const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND survivor = $3";
 
 /// The last entry of a chain.
@@ -109,6 +115,18 @@ pub(super) async fn set_head(transaction: &mut Transaction<'_>, tenant: &str, pe
     transaction.run(SET_HEAD, &[Cell::Int(head.ordinal), Cell::Text(&head.hash), Cell::Text(tenant), Cell::Int(person.0)]).await
 }
 
+/// All who are one with a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chains {
+    /// Each with the last entry of their chain, the one they are known as first.
+    pub last: Vec<(Person, i64)>,
+    /// Whether any of them was ever parted from somebody.
+    pub were_parted: bool,
+}
+
+/// Persons that are looked up in one statement.
+const SURVIVORS_AT_ONCE: usize = 16;
+
 /// The most persons that are known to be one.
 const UNITED_MAX: i64 = 1_000;
 
@@ -119,9 +137,28 @@ pub(super) async fn united(reader: &Reader, scope: &Scope, person: Person) -> Re
 }
 
 /// The same, each with the last entry of their chain.
-pub(super) async fn chains(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<(Person, i64)>, Error> {
+pub(super) async fn chains(reader: &Reader, scope: &Scope, person: Person) -> Result<Chains, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(UNITED_MAX)];
-    reader.rows(CHAINS, &cells).await?.iter_mut().map(|row| Ok((Person(row.int()?), row.int()?))).collect()
+    let mut chains = Chains::default();
+    for mut row in reader.rows(CHAINS, &cells).await? {
+        chains.last.push((Person(row.int()?), row.int()?));
+        chains.were_parted |= row.int()? > 0;
+    }
+    Ok(chains)
+}
+
+/// As whom these persons are known, after all unions; somebody of whom nothing is known, as themselves.
+pub(super) async fn survivors(reader: &Reader, scope: &Scope, persons: &[Person]) -> Result<BTreeMap<Person, Person>, Error> {
+    let mut known: BTreeMap<Person, Person> = persons.iter().map(|person| (*person, *person)).collect();
+    for some in persons.chunks(SURVIVORS_AT_ONCE) {
+        // What is left of the places is nobody's.
+        let padded = some.iter().copied().chain(std::iter::repeat(Person::NOBODY)).take(SURVIVORS_AT_ONCE);
+        let cells: Vec<Cell> = std::iter::once(Cell::Text(&scope.tenant)).chain(padded.map(|one| Cell::Int(one.0))).collect();
+        for mut row in reader.rows(SURVIVORS, &cells).await? {
+            known.insert(Person(row.int()?), Person(row.int()?));
+        }
+    }
+    Ok(known)
 }
 
 /// From now on `other` (and all who were united with it) is known as `survivor`; nothing is rewritten.

@@ -144,3 +144,35 @@ async fn a_turn_of_the_beat_costs_the_same_however_many_people_there_are() {
     let House { database, .. } = house;
     database.drop().await;
 }
+
+/// What a story may cost in statements, with all that is recorded of what came of it.
+const STORY_MAX: i64 = 24;
+
+/// Statements of the beat that decides on a fill of each of these.
+async fn decided(house: &House, names: &[String], day: &str) -> i64 {
+    for name in names {
+        house.put(&dispense(&format!("{name}-{day}"), name, day)).await.is(201);
+    }
+    let before = statements(house).await;
+    house.beat().await;
+    statements(house).await - before
+}
+
+// The stories of many are read together: what each of them costs is known, and no more when they are many.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_story_costs_few_statements() {
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    let names: Vec<String> = (0..17).map(|number| format!("p{number}")).collect();
+    for name in &names {
+        house.put(&patient(name)).await.is(201);
+    }
+    house.beat().await;
+    let one = decided(&house, &names[..1], "2026-05-30").await;
+    let nine = decided(&house, &names[..9], "2026-05-31").await;
+    let many = decided(&house, &names, "2026-06-01").await;
+    let (eight, next) = ((nine - one) / 8, (many - nine) / 8);
+    assert!(eight <= STORY_MAX && next <= STORY_MAX, "of each: {eight}, {next}; {one}, {nine} and {many} in all");
+    let House { database, .. } = house;
+    database.drop().await;
+}
