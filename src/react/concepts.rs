@@ -1,6 +1,7 @@
 //! Concept groups: which codes, of which systems under which of their names, mean one thing to our rules.
 //! Follows <https://hl7.org/fhir/R4/valueset.html>; a group is a ValueSet that lists its codes or their ICD stems.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
@@ -18,7 +19,13 @@ pub(crate) struct Concepts {
     groups: HashMap<String, Group>,
     /// By ingredient: the groups that list it.
     made: HashMap<String, BTreeSet<String>>,
+    /// The groups that list a code, and those that list a stem of codes.
+    codes: Listed,
+    stems: Listed,
 }
+
+/// By system and code: urls of groups.
+type Listed = HashMap<String, HashMap<String, BTreeSet<String>>>;
 
 #[derive(Debug, Default)]
 struct Group {
@@ -45,16 +52,29 @@ impl Concepts {
                     if system == INGREDIENT {
                         self.made.entry(code.to_owned()).or_default().insert(url.to_owned());
                     }
-                    group.codes.insert((system.clone(), plain(&system, code)));
+                    group.codes.insert((system.clone(), plain(&system, code).into_owned()));
                 }
             }
             for filter in each(include, "filter") {
                 if let Some(stem) = text(filter, "value") {
-                    group.stems.push((system.clone(), plain(&system, stem)));
+                    group.stems.push((system.clone(), plain(&system, stem).into_owned()));
                 }
             }
         }
-        self.groups.insert(url.to_owned(), group);
+        self.list(url, &group, |urls, url| urls.insert(url.to_owned()));
+        if let Some(before) = self.groups.insert(url.to_owned(), group) {
+            self.list(url, &before, BTreeSet::remove);
+        }
+    }
+
+    /// Enters a group under all that it lists, or takes it away there.
+    fn list(&mut self, url: &str, group: &Group, change: impl Fn(&mut BTreeSet<String>, &str) -> bool) {
+        for (system, code) in &group.codes {
+            change(self.codes.entry(system.clone()).or_default().entry(code.clone()).or_default(), url);
+        }
+        for (system, stem) in &group.stems {
+            change(self.stems.entry(system.clone()).or_default().entry(stem.clone()).or_default(), url);
+        }
     }
 
     /// The groups that list an ingredient.
@@ -64,7 +84,31 @@ impl Concepts {
 
     /// The groups that a CodeableConcept, or one of an array of them, belongs to, in order.
     pub(crate) fn groups_of(&self, concept: &Value) -> BTreeSet<&str> {
-        self.groups.keys().map(String::as_str).filter(|group| self.matches(group, concept)).collect()
+        let mut found = BTreeSet::new();
+        self.find(concept, &mut found);
+        found
+    }
+
+    fn find<'a>(&'a self, concept: &Value, found: &mut BTreeSet<&'a str>) {
+        match concept {
+            Value::Array(concepts) => concepts.iter().for_each(|concept| self.find(concept, found)),
+            Value::Object(_) if concept.get("coding").is_some() => {
+                for coding in each(concept, "coding") {
+                    self.find(coding, found);
+                }
+            }
+            Value::Object(_) => {
+                let Some(code) = text(concept, "code") else { return };
+                let system = self.canonical(text(concept, "system").unwrap_or_default());
+                let code = plain(system, code);
+                let of =
+                    |listed: &'a Listed, code: &str| listed.get(system).and_then(|codes| codes.get(code)).into_iter().flatten();
+                found.extend(of(&self.codes, &code).map(String::as_str));
+                let ends = code.char_indices().map(|(at, _)| at).chain([code.len()]);
+                found.extend(ends.flat_map(|end| of(&self.stems, &code[..end])).map(String::as_str));
+            }
+            _ => {}
+        }
     }
 
     /// Whether such a group is known.
@@ -93,7 +137,7 @@ impl Concepts {
         let system = self.canonical(system);
         let code = plain(system, code);
         group.stems.iter().any(|(of, stem)| of == system && code.starts_with(stem.as_str()))
-            || group.codes.contains(&(system.to_owned(), code))
+            || group.codes.contains(&(system.to_owned(), code.into_owned()))
     }
 
     /// Whether one coding of a CodeableConcept, or of an array of them, belongs to the group.
@@ -113,8 +157,8 @@ impl Concepts {
 }
 
 /// ICD codes are written with and without the dot.
-pub(super) fn plain(system: &str, code: &str) -> String {
-    if system.contains("icd") { code.replace('.', "").to_uppercase() } else { code.to_owned() }
+pub(super) fn plain<'a>(system: &str, code: &'a str) -> Cow<'a, str> {
+    if system.contains("icd") { Cow::Owned(code.replace('.', "").to_uppercase()) } else { Cow::Borrowed(code) }
 }
 
 #[cfg(test)]
@@ -144,6 +188,27 @@ mod tests {
         ] {
             assert!(concepts.matches("g", &json!([{"coding": [{"system": system, "code": code}]}])), "{system}|{code}");
         }
+    }
+
+    #[test]
+    fn the_groups_of_a_concept_are_those_that_it_matches_as_they_are_now() {
+        let mut concepts = concepts();
+        let sct = |code: &str| json!({"url": "h", "compose": {"include": [{"system": "http://snomed.info/sct", "concept": [{"code": code}]}]}});
+        let icd = json!({"url": "all", "compose": {"include": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "filter": [{"value": ""}]}]}});
+        let coded = |system: &str, code: &str| json!([{"coding": [{"system": system, "code": code}]}, {"text": "x"}]);
+        let asked = [
+            coded("http://snomed.info/sct", "64859006"),
+            coded("urn:oid:2.16.840.1.113883.6.90", "m81.0"),
+            coded("", "64859006"),
+        ];
+        for set in [sct("64859006"), sct("1"), icd] {
+            concepts.learn(&set);
+            for concept in &asked {
+                let matched = ["all", "g", "h"].into_iter().filter(|group| concepts.matches(group, concept));
+                assert_eq!(concepts.groups_of(concept), matched.collect(), "{concept}");
+            }
+        }
+        assert_eq!(concepts.groups_of(&asked[1]).len(), 2);
     }
 
     #[test]

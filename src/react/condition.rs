@@ -2,11 +2,12 @@
 //! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.condition>.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde_json::Value;
 
 use super::facts::{Ask, FACTS, Fact};
-use crate::fhir::path::{Context, Expression, Item, Node};
+use crate::fhir::path::{Collection, Context, Expression, Item, Names, Node};
 
 /// Facts that are counted from all that was handed over.
 const COUNTED: &[&str] = &["supplies", "adherence"];
@@ -49,12 +50,24 @@ impl Condition {
 
     /// Whether it holds; what cannot be answered does not hold.
     pub(crate) fn holds(&self, ask: &Ask) -> bool {
-        let known: Vec<(&str, Vec<Cow<Value>>)> = self.facts.iter().map(|fact| (fact.name, (fact.value)(ask))).collect();
-        let mut context = Context::new().with_clock(ask.story.now, &super::supply::store(ask.story, ask.resource).zone);
-        for (name, values) in &known {
-            context.set(name, values.iter().map(|value| Item::Node(Node::resource(value))).collect());
-        }
+        let known = Known { ask: *ask, facts: self.facts.iter().map(|fact| (*fact, OnceCell::new())).collect() };
+        let zone = &super::supply::store(ask.story, ask.resource).zone;
+        let context = Context::new().with_clock(ask.story.now, zone).with_names(&known);
         self.expression.holds(&context, ask.resource).unwrap_or(false)
+    }
+}
+
+/// What the facts of a condition are for a candidate: each is found out when the expression comes to it, and once.
+struct Known<'a> {
+    ask: Ask<'a>,
+    facts: Vec<(&'static Fact, OnceCell<Vec<Cow<'a, Value>>>)>,
+}
+
+impl Names for Known<'_> {
+    fn items(&self, name: &str) -> Option<Collection<'_>> {
+        let (fact, values) = self.facts.iter().find(|(fact, _)| fact.name == name)?;
+        let values = values.get_or_init(|| (fact.value)(&self.ask));
+        Some(values.iter().map(|value| Item::Node(Node::resource(value))).collect())
     }
 }
 

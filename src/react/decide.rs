@@ -258,9 +258,13 @@ pub(crate) const OPEN: &[&str] = &["requested", "received", "accepted", "ready",
 /// Ends the resources of an output that wait to be said, or a Task in one of these states; whether there was one.
 fn end_recorded(turn: &mut Turn, output: &str, tasks: &[&str], gate: &str, why: &str) -> bool {
     let story = turn.story;
-    let request = story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")));
-    let message = story.find(&format!("Communication/{output}"));
-    let task = story.find(&format!("Task/{output}"));
+    // Most stories hold nothing that waits: then no names are made to look for it.
+    let find = |kind: &str, id: &dyn Fn() -> String| {
+        story.resources.iter().any(|one| one.kind == kind).then(|| story.find(&format!("{kind}/{}", id())))?
+    };
+    let request = find("CommunicationRequest", &|| super::episode::companion(output, "request"));
+    let message = find("Communication", &|| output.to_owned());
+    let task = find("Task", &|| output.to_owned());
     let waiting = [
         ("CommunicationRequest", request, &["active"][..], "revoked"),
         ("Communication", message, &["preparation"][..], "not-done"),

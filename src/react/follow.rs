@@ -114,7 +114,7 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
         }
         let output = turn.output(candidate.plan, &step.id, &candidate.episode);
         let settled = turn.decided(candidate.plan, &step.id, &candidate.episode).is_some_and(is_settled);
-        if settled || turn.dues.contains_key(&output) {
+        if settled || turn.dues.has(&output) {
             continue;
         }
         let detail = Detail { held: false, ..candidate.detail.clone() };

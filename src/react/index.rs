@@ -25,8 +25,10 @@ struct OfKind {
     paths: BTreeSet<String>,
     /// Those that name no codes.
     every: Vec<Place>,
-    codes: HashMap<(String, String), Vec<Place>>,
-    stems: HashMap<(String, String), Vec<Place>>,
+    /// By system and code.
+    codes: HashMap<String, HashMap<String, Vec<Place>>>,
+    /// By system and beginning of a code.
+    stems: HashMap<String, HashMap<String, Vec<Place>>>,
     /// Kinds that the conditions of those with codes read.
     reads: BTreeSet<&'static str>,
     /// Whether one of those with codes wants to act at once or to suggest a product.
@@ -98,18 +100,18 @@ impl OfKind {
         let mut codes: Vec<(String, String)> = Vec::new();
         for (system, code) in &filter.codes {
             let system = concepts.canonical(system);
-            codes.push((system.to_owned(), plain(system, code)));
+            codes.push((system.to_owned(), plain(system, code).into_owned()));
             // A code without a system is a word of its element, for example a status.
             codes.push((String::new(), code.clone()));
         }
         if let Some(group) = &filter.group {
             codes.extend(concepts.codes(group).cloned());
             for stem in concepts.stems(group) {
-                push(self.stems.entry(stem.clone()).or_default(), place);
+                push(&mut self.stems, stem.clone(), place);
             }
         }
         for code in codes {
-            push(self.codes.entry(code).or_default(), place);
+            push(&mut self.codes, code, place);
         }
         true
     }
@@ -130,21 +132,18 @@ impl OfKind {
     }
 
     fn find_code(&self, system: &str, code: &str, found: &mut BTreeSet<Place>) {
-        let key = (system.to_owned(), plain(system, code));
-        found.extend(self.codes.get(&key).into_iter().flatten());
-        if self.stems.is_empty() {
-            return;
-        }
-        let (system, code) = key;
+        let code = plain(system, code);
+        found.extend(self.codes.get(system).and_then(|codes| codes.get(code.as_ref())).into_iter().flatten());
+        let Some(stems) = self.stems.get(system) else { return };
         for end in code.char_indices().map(|(at, letter)| at + letter.len_utf8()) {
-            let stem = (system.clone(), code[..end].to_owned());
-            found.extend(self.stems.get(&stem).into_iter().flatten());
+            found.extend(stems.get(&code[..end]).into_iter().flatten());
         }
     }
 }
 
 /// Rules are entered in order, so that a place stands at the end if it stands there at all.
-fn push(places: &mut Vec<Place>, place: Place) {
+fn push(listed: &mut HashMap<String, HashMap<String, Vec<Place>>>, (system, code): (String, String), place: Place) {
+    let places = listed.entry(system).or_default().entry(code).or_default();
     if places.last() != Some(&place) {
         places.push(place);
     }

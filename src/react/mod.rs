@@ -41,6 +41,7 @@ mod decide;
 mod decided;
 mod detail;
 mod doses;
+mod dues;
 mod effect;
 mod episode;
 mod facts;
@@ -171,6 +172,12 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// Whether this, `Type/id`, is its name.
+    #[must_use]
+    pub fn is(&self, reference: &str) -> bool {
+        reference.split_once('/').is_some_and(|(kind, id)| self.kind == kind && self.id == id)
+    }
+
     /// `Type/id`.
     #[must_use]
     pub fn reference(&self) -> String {

@@ -106,7 +106,7 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     };
     let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
     let stays = known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held);
-    let was_planned = turn.dues.contains_key(&candidate.output);
+    let was_planned = turn.dues.has(&candidate.output);
     let heard = candidate.trigger.map_or(turn.story.now, |fact| turn.heard_at(fact));
     if stays || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
         return None;

@@ -123,7 +123,7 @@ const OWN: &[&str] = &[because::REVERSED, because::TAKEN, "diagnosis"];
 fn forget(turn: &mut Turn) {
     let since = turn.story.parted.since;
     let is_gone = |one: &&Decision| match one.outcome {
-        Outcome::Held => !turn.dues.contains_key(&one.output),
+        Outcome::Held => !turn.dues.has(&one.output),
         Outcome::Stopped | Outcome::Withdrawn => {
             let is_message = one.recorded.starts_with("Communication/");
             is_message && one.at >= since && !OWN.contains(&one.gate.as_str())

@@ -176,45 +176,69 @@ enum Role<'a> {
     Silent,
 }
 
+/// A fill that a rule has begun with: what all its steps have in common.
+struct Begun<'a, 'f> {
+    /// Its place among the fills of the product.
+    at: usize,
+    fill: &'f Fill,
+    /// The dispense of it that was heard just now.
+    fresh: Option<&'a Heard>,
+    /// What set the rule off, where it could be loaded.
+    loaded: Option<&'a Resource>,
+    trigger: String,
+    needed: Vec<String>,
+    facts: Vec<String>,
+    episode: String,
+}
+
 impl<'a> Arranging<'a, '_> {
     fn arrange(&self, turn: &mut Turn<'a>) -> Vec<Candidate<'a>> {
         let fills = turn.fills(self.product).to_vec();
-        // Every (step, episode) that may stand; what is due and not among them is taken back.
-        let mut standing: BTreeMap<(String, String), &'static str> = BTreeMap::new();
-        let mut now = Vec::new();
         // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
         let roles: Vec<Role> = fills.iter().map(|fill| self.role(turn, fill)).collect();
-        for (at, (fill, role)) in fills.iter().zip(&roles).enumerate() {
-            let is_last = at + 1 == fills.len();
+        let begun: Vec<Begun> =
+            fills.iter().zip(&roles).enumerate().filter_map(|(at, (fill, role))| self.begun(turn, at, fill, role)).collect();
+        // Every (step, episode) that may stand; what is due and not among them is taken back.
+        let mut standing: BTreeMap<(&str, &str), &'static str> = BTreeMap::new();
+        let mut now = Vec::new();
+        for one in &begun {
+            let is_last = one.at + 1 == fills.len();
             for step in &self.action.steps {
-                let Some(mut candidate) = self.candidate(turn, step, fill, role) else { continue };
-                let key = (step.id.clone(), candidate.episode.clone());
-                if step.follows_end && !is_last {
-                    let known = turn.decided(self.plan, &step.id, &candidate.episode).is_some();
-                    if matches!(role, Role::Fresh(_)) && !known && !turn.dues.contains_key(&candidate.output) {
-                        stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
-                    }
-                    standing.insert(key, because::MOVED);
+                let has_moved = step.follows_end && !is_last;
+                standing.insert((&step.id, &one.episode), if has_moved { because::MOVED } else { "" });
+                if has_moved {
+                    self.move_on(turn, step, one);
                     continue;
                 }
-                standing.insert(key, "");
-                if let Some((gate, why)) = hindrance(turn, step, fill, role) {
-                    if turn.dues.contains_key(&candidate.output) || matches!(role, Role::Fresh(_)) {
-                        settle_stopped(turn, &candidate, gate, &why);
+                if let Some((gate, why)) = hindrance(turn, step, one) {
+                    let output = turn.output(self.plan, &step.id, &one.episode);
+                    if turn.dues.has(&output) || one.fresh.is_some() {
+                        settle_stopped(turn, &self.candidate(turn, step, one), gate, &why);
                     }
                     continue;
                 }
-                match follow::of_fill(turn, self.plan, self.action, step, fill, &candidate.episode) {
-                    Comes::From(base, offset) => plan(turn, &mut candidate, (base, offset), role),
-                    Comes::AtOnce if matches!(role, Role::Fresh(_)) => now.push(candidate),
-                    Comes::AtOnce | Comes::Later => {}
+                match follow::of_fill(turn, self.plan, self.action, step, one.fill, &one.episode) {
+                    Comes::From(base, offset) if self.may_plan(turn, step, one) => {
+                        plan(turn, self.candidate(turn, step, one), base, offset);
+                    }
+                    Comes::AtOnce if one.fresh.is_some() => now.push(self.candidate(turn, step, one)),
+                    Comes::From(..) | Comes::AtOnce | Comes::Later => {}
                 }
             }
         }
-        let stand = fills.iter().zip(&roles).filter(|(_, role)| !matches!(role, Role::Silent));
-        let stand: BTreeSet<&str> = stand.flat_map(|(fill, _)| &fill.dispenses).map(String::as_str).collect();
+        let stand: BTreeSet<&str> = begun.iter().flat_map(|one| &one.fill.dispenses).map(String::as_str).collect();
         self.take_back(turn, &standing, &stand);
         now
+    }
+
+    /// A later fill continues this one: a step of it that was never planned says so.
+    fn move_on(&self, turn: &mut Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) {
+        if one.fresh.is_some() && turn.decided(self.plan, &step.id, &one.episode).is_none() {
+            let candidate = self.candidate(turn, step, one);
+            if !turn.dues.has(&candidate.output) {
+                stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
+            }
+        }
     }
 
     /// What the fill is to this rule: by what was just heard, else by what was due or decided before. A fill that a version of the
@@ -274,10 +298,11 @@ impl<'a> Arranging<'a, '_> {
             && self.action.conditions.iter().all(|condition| condition.holds(&ask))
     }
 
-    fn candidate(&self, turn: &Turn<'a>, step: &'a Step, fill: &Fill, role: &Role<'a>) -> Option<Candidate<'a>> {
-        let (trigger, needed, resource) = match role {
-            Role::Fresh(event) => (event.resource.reference(), products::needed(&event.resource.value), Some(&event.resource)),
-            Role::Known(trigger, needed) => (trigger.clone(), needed.clone(), None),
+    /// What all steps of a fill have in common, where the rule has begun with it.
+    fn begun<'f>(&self, turn: &Turn<'a>, at: usize, fill: &'f Fill, role: &Role<'a>) -> Option<Begun<'a, 'f>> {
+        let (fresh, trigger, needed) = match role {
+            Role::Fresh(event) => (Some(*event), event.resource.reference(), products::needed(&event.resource.value)),
+            Role::Known(trigger, needed) => (None, trigger.clone(), needed.clone()),
             Role::Silent => return None,
         };
         let versions = turn.supplies.rows_of(self.product).filter(|row| fill.dispenses.contains(&row.dispense));
@@ -285,26 +310,56 @@ impl<'a> Arranging<'a, '_> {
             versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
         facts.extend(needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
         facts.sort();
-        let episode = episode::of_fill(self.product, fill.first);
-        let output = turn.output(self.plan, &step.id, &episode);
-        let detail = Detail { trigger, needed, product: self.product.to_owned(), first: fill.first, facts, ..Detail::default() };
-        let plan = self.plan;
-        let trigger = resource.or_else(|| turn.story.find(&detail.trigger));
-        let mut candidate = Candidate { plan, step, episode, output, trigger, fill: Some(fill.clone()), detail };
-        candidate.detail.planned = turn.story.now;
-        candidate.detail.until = turn.story.now + step.window();
-        Some(candidate)
+        let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
+        Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode: episode::of_fill(self.product, fill.first) })
+    }
+
+    fn candidate(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Candidate<'a> {
+        let detail = Detail {
+            trigger: one.trigger.clone(),
+            needed: one.needed.clone(),
+            product: self.product.to_owned(),
+            first: one.fill.first,
+            planned: turn.story.now,
+            until: turn.story.now + step.window(),
+            facts: one.facts.clone(),
+            held: false,
+        };
+        let (plan, episode) = (self.plan, one.episode.clone());
+        let output = turn.output(plan, &step.id, &episode);
+        Candidate { plan, step, episode, output, trigger: one.loaded, fill: Some(one.fill.clone()), detail }
+    }
+
+    /// Whether a step is to be planned, or was decided already.
+    fn may_plan(&self, turn: &Turn, step: &Step, one: &Begun) -> bool {
+        if turn.decided(self.plan, CLOSED, &one.episode).is_some() {
+            return false;
+        }
+        if let Some(known) = turn.decided(self.plan, &step.id, &one.episode) {
+            // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
+            // heard while the fill began on another day.
+            let stays = is_settled(known) || known.outcome == Outcome::Held;
+            let is_news = one.fresh.is_some() || !is_same_fill(&one.facts, known);
+            if stays || (known.outcome == Outcome::Stopped && !is_news) {
+                return false;
+            }
+        }
+        // It may have been said for one of the fill's dispenses before its first day moved.
+        !turn.decisions.resting_on(&one.fill.dispenses).any(|decision| {
+            decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan)
+        })
     }
 
     /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is among those
     /// that `stand`, only its days were counted anew: another fill became known, or its own day was corrected.
-    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(String, String), &'static str>, stand: &BTreeSet<&str>) {
+    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(&str, &str), &'static str>, stand: &BTreeSet<&str>) {
+        let rules = turn.rules;
         let ours = |rule: &str, step: &str, episode: &str| {
-            turn.rules.plan(rule).is_some_and(|plan| std::ptr::eq(plan, self.plan))
+            episode::is_of_product(episode, self.product)
                 && self.action.steps.iter().any(|known| known.id == step)
-                && episode::is_of_product(episode, self.product)
+                && rules.plan(rule).is_some_and(|plan| std::ptr::eq(plan, self.plan))
         };
-        let why = |step: &str, episode: &str, facts: &[String]| match standing.get(&(step.to_owned(), episode.to_owned())) {
+        let why = |step: &str, episode: &str, facts: &[String]| match standing.get(&(step, episode)) {
             Some(&"") => None,
             Some(gate) => Some((*gate, MOVED)),
             None if dispenses(facts).any(|id| stand.contains(id)) => Some((because::MOVED, RECOUNTED)),
@@ -333,13 +388,12 @@ impl<'a> Arranging<'a, '_> {
 }
 
 /// Why a step of this fill cannot be planned at all.
-fn hindrance(turn: &Turn, step: &Step, fill: &Fill, role: &Role) -> Option<(&'static str, String)> {
-    if let Some(why) = uncounted(step, fill) {
+fn hindrance(turn: &Turn, step: &Step, one: &Begun) -> Option<(&'static str, String)> {
+    if let Some(why) = uncounted(step, one.fill) {
         return Some((because::SUPPLY, why.to_owned()));
     }
-    let Role::Fresh(event) = role else { return None };
-    let ask =
-        Ask { story: turn.story, resource: &event.resource.value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
+    let resource = &one.fresh?.resource.value;
+    let ask = Ask { story: turn.story, resource, fill: Some(one.fill), supplies: &turn.supplies, rules: turn.rules };
     let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
 }
@@ -372,46 +426,22 @@ fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str)
     }
 }
 
-/// Plans a step, unless it was decided already.
-fn plan<'a>(turn: &mut Turn<'a>, candidate: &mut Candidate<'a>, (base, offset): (Base, Offset), role: &Role) {
-    let step = candidate.step;
-    if turn.decided(candidate.plan, CLOSED, &candidate.episode).is_some() {
-        return;
-    }
-    if let Some(known) = turn.decided(candidate.plan, &step.id, &candidate.episode) {
-        // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
-        // heard while the fill began on another day.
-        let stays = is_settled(known) || known.outcome == Outcome::Held;
-        let is_news = matches!(role, Role::Fresh(_)) || !is_same_fill(candidate, known);
-        if stays || (known.outcome == Outcome::Stopped && !is_news) {
-            return;
-        }
-    }
-    if was_said(turn, candidate) {
-        return;
-    }
-    if !follow::schedule(turn, candidate, base, offset) {
+/// Plans a step, while it is worth doing.
+fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offset: Offset) {
+    if !follow::schedule(turn, &mut candidate, base, offset) {
         return;
     }
     if candidate.detail.until < turn.story.now {
-        return stop(turn, candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
+        return stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
     }
-    let due = turn.due(candidate, candidate.detail.planned);
+    let due = turn.due(&candidate, candidate.detail.planned);
     turn.plan(due);
 }
 
-/// Whether a decision rests on the same versions of the same dispenses as the candidate.
-fn is_same_fill(candidate: &Candidate, known: &Decision) -> bool {
-    let of = |facts: &[String]| -> BTreeSet<String> {
+/// Whether a decision rests on these versions of these dispenses, and on no others.
+fn is_same_fill(facts: &[String], known: &Decision) -> bool {
+    let of = |facts: &'_ [String]| -> BTreeSet<String> {
         facts.iter().filter(|fact| fact.starts_with("MedicationDispense/")).cloned().collect()
     };
-    of(&candidate.detail.facts) == of(&known.facts)
-}
-
-/// Whether this step was said for one of the fill's dispenses before its first day moved.
-fn was_said(turn: &Turn, candidate: &Candidate) -> bool {
-    let Some(fill) = &candidate.fill else { return false };
-    turn.decisions.resting_on(&fill.dispenses).any(|decision| {
-        decision.outcome == Outcome::Fired && decision.step == candidate.step.id && turn.is_of(&decision.rule, candidate.plan)
-    })
+    of(facts) == of(&known.facts)
 }

@@ -1,13 +1,12 @@
 //! One reaction in the making: the story with what was decided since, and what will be recorded.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::cover::Fill;
 use super::decide::because;
 use super::decided::Decided;
 use super::detail::{Detail, Planned};
+use super::dues::Dues;
 use super::facts::Ask;
 use super::handed::Handed;
 use super::plan::{Plan, Step};
@@ -20,8 +19,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) story: &'a Story,
     pub(crate) decisions: Decided,
-    /// By output id; ordered, so that the same story gives the same reaction.
-    pub(crate) dues: BTreeMap<String, Planned>,
+    pub(crate) dues: Dues,
     pub(crate) supplies: Handed,
     /// Addresses for which somebody said STOP.
     pub(crate) stopped: Vec<String>,
@@ -48,7 +46,7 @@ impl<'a> Turn<'a> {
             rules,
             story,
             decisions: Decided::of(&story.decisions),
-            dues: story.dues.iter().map(|due| (due.output.clone(), due.clone())).collect(),
+            dues: Dues::of(&story.dues),
             supplies: story.supplies.again(),
             stopped: story.stopped.clone(),
             reaction: Reaction::default(),
@@ -121,7 +119,7 @@ impl<'a> Turn<'a> {
             self.reaction.marks.push(Mark::DueGone { person: known.person, output: due.output.clone() });
         }
         if self.dues.get(&due.output).is_none_or(|known| **known != due) {
-            self.dues.insert(due.output.clone(), due.clone().into());
+            self.dues.keep(due.clone().into());
             self.reaction.marks.push(Mark::Due(due));
         }
     }

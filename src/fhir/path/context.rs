@@ -30,11 +30,18 @@ impl<S: BuildHasher> Resolve for HashMap<String, &Value, S> {
     }
 }
 
+/// Tells what names stand for when an expression asks for them, and not before.
+pub trait Names {
+    /// What `%name` stands for; `None` where it is no name of these.
+    fn items(&self, name: &str) -> Option<Collection<'_>>;
+}
+
 /// What an expression may know. The default knows nothing: no clock, no references, only the standard's own names.
 #[derive(Default)]
 pub struct Context<'a> {
     variables: Vec<(String, Collection<'a>)>,
     now: Option<Temporal>,
+    names: Option<&'a dyn Names>,
     resolver: Option<&'a dyn Resolve>,
     pub(super) is_strict: bool,
     pub(super) guesses_targets: bool,
@@ -75,6 +82,13 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Sets who tells what further names stand for.
+    #[must_use]
+    pub fn with_names(mut self, names: &'a dyn Names) -> Self {
+        self.names = Some(names);
+        self
+    }
+
     /// Sets the clock that `now()`, `today()` and `timeOfDay()` read: UTC milliseconds, shown in `zone`.
     #[must_use]
     pub fn with_clock(mut self, milliseconds: i64, zone: &TimeZone) -> Self {
@@ -103,8 +117,9 @@ impl<'a> Context<'a> {
         self
     }
 
-    pub(super) fn variable(&self, name: &str) -> Option<&Collection<'a>> {
-        self.variables.iter().find(|(known, _)| known == name).map(|(_, items)| items)
+    pub(super) fn variable(&self, name: &str) -> Option<Collection<'a>> {
+        let set = self.variables.iter().find(|(known, _)| known == name).map(|(_, items)| items.clone());
+        set.or_else(|| self.names.and_then(|names| names.items(name)))
     }
 
     pub(super) fn now(&self) -> Option<Temporal> {

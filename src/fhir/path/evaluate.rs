@@ -71,7 +71,7 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     fn variable(&self, name: &str) -> Result<Collection<'a>, Error> {
         if let Some(items) = self.context.variable(name) {
-            return Ok(items.clone());
+            return Ok(items);
         }
         match name {
             "resource" | "rootResource" | "context" => Ok(vec![Item::Node(self.root)]),

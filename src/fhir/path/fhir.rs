@@ -116,7 +116,8 @@ fn resolve<'a>(machine: &Machine<'_, 'a>, item: &Item<'a>) -> Option<Node<'a>> {
 /// The contained resource that `#id` names; `#` alone is the container.
 fn contained<'a>(machine: &Machine<'_, 'a>, reference: &str) -> Option<&'a Value> {
     let id = reference.strip_prefix('#')?;
-    let root = match machine.context.variable("rootResource").and_then(|items| items.first()) {
+    let named = machine.context.variable("rootResource");
+    let root = match named.as_ref().and_then(|items| items.first()) {
         Some(Item::Node(node)) => node.value()?,
         _ => machine.root.value()?,
     };

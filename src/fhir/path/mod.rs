@@ -29,7 +29,7 @@ mod token;
 mod tree;
 mod unit;
 
-pub use context::{Context, Resolve};
+pub use context::{Context, Names, Resolve};
 pub use decimal::Decimal;
 pub use evaluate::STEPS_MAX;
 pub use item::{Collection, Item, Quantity};

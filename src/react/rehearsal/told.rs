@@ -56,7 +56,7 @@ impl Rehearsal<'_> {
         }
         let named = members(&resources).into_iter().chain(told_again(&parted, &resources));
         for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
-            if resources.iter().all(|known| known.reference() != reference) {
+            if !resources.iter().any(|known| known.is(&reference)) {
                 resources.extend(self.known.find(&reference, self.now));
             }
         }
