@@ -15,12 +15,9 @@ use super::fresh::Shelf;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
-    Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Person, Receipt, Recorded, Scope, Stored,
-    Subscription, Supply,
-};
-use super::{
-    Parting, Place, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction, replay,
-    resources, search, subscriptions, turns, unions, verify,
+    Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Parting, Person, Place, Receipt, Recorded, Scope,
+    Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction,
+    replay, resources, search, subscriptions, turns, unions, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -279,14 +276,12 @@ impl Ledger {
 
     /// Every tenant that has kept something.
     pub async fn scopes(&self) -> Result<Vec<Scope>, Error> {
-        let mut scopes: Vec<Scope> = Vec::new();
-        loop {
-            let last = scopes.last().map(|scope| std::sync::Arc::clone(&scope.tenant)).unwrap_or_default();
-            match resources::tenant_after(&self.reader, &last).await? {
-                Some(tenant) => scopes.push(Scope { tenant: tenant.into() }),
-                None => return Ok(scopes),
-            }
+        let (mut scopes, mut last) = (Vec::new(), String::new());
+        while let Some(tenant) = resources::tenant_after(&self.reader, &last).await? {
+            scopes.push(Scope { tenant: tenant.as_str().into() });
+            last = tenant;
         }
+        Ok(scopes)
     }
 
     /// All resources of a type, page by page after an id, deletions too: for what is read at start.
