@@ -201,7 +201,7 @@ impl Door {
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
         match given {
             Some(given) if (1..=128).contains(&given.len()) => given.to_owned(),
-            _ => format!("{}-{:x}", self.opened, self.requests.fetch_add(1, Ordering::Relaxed)),
+            _ => [self.opened.as_str(), &self.requests.fetch_add(1, Ordering::Relaxed).to_string()].join("-"),
         }
     }
 

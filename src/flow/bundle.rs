@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::interaction::{Act, Interaction, refuse, same_id};
+use super::settle::broken;
 use super::{Done, Flow, Refused, Sender, patch};
 use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
@@ -288,6 +289,8 @@ impl Flow {
         match done {
             Ok(done) => self.tell(sender, done, deletes, (reader.told(), budget)).await,
             Err(refused) => {
+                // It may have been refused for what the disk does not have yet.
+                let refused = self.ledger.settled().await.map_err(broken).err().unwrap_or(refused);
                 let (status, outcome) = reader.refusal(&refused);
                 Answer { status, outcome: Some(outcome), ..Answer::default() }
             }

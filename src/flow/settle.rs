@@ -50,7 +50,8 @@ impl Flow {
         let marks = self.marks(sender, &mut wishes, &plan).await?;
         let Built { unit, origins, kept } = build(sender, &mut wishes, &plan, marks);
         if unit.changes.is_empty() {
-            return self.answer(sender, wishes, &plan, HashMap::new(), None).await.map(Some);
+            let done = self.answer(sender, wishes, &plan, HashMap::new(), None).await;
+            return self.ledger.settled().await.map_err(broken).and(done).map(Some);
         }
         match self.ledger.record(unit).await {
             Ok(receipts) => {

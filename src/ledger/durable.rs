@@ -86,6 +86,12 @@ impl Durable {
         self.kept.borrow().is_none()
     }
 
+    /// No commit comes any more: one that was begun and never handed over keeps nobody waiting.
+    fn close(&self) {
+        let begun = self.begun.load(Ordering::SeqCst);
+        self.kept.send_modify(|kept| *kept = kept.filter(|kept| *kept >= begun));
+    }
+
     /// Syncs, and tells all who wait.
     fn keep(&self, waiting: Vec<Waiting>, sync: &mut impl FnMut() -> io::Result<()>) {
         let last = waiting.iter().map(|one| one.commit).max().unwrap_or_default();
@@ -121,6 +127,7 @@ impl Syncer {
                     // One sync keeps all that was committed before it.
                     own.keep(std::iter::once(first).chain(commits.try_iter()).collect(), &mut sync);
                 }
+                own.close();
             })
             .map_err(|error| Error::Broken(error.to_string()))?;
         Ok(Self { shared, waiting, commit: 0, changes: 0 })
@@ -256,6 +263,19 @@ mod tests {
         assert_eq!(bench.is_settled(), Some(false));
         assert!(bench.durable.is_lost());
         assert!(bench.syncer.begin(&bench.connection).is_err(), "nothing more is taken");
+    }
+
+    /// The writer may have fallen between a commit and the next look at its queue.
+    #[test]
+    fn a_writer_that_is_gone_keeps_nobody_waiting() {
+        let mut bench = Bench::new();
+        bench.connection.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        bench.syncer.end(&bench.connection, bench.connection.execute_batch("BEGIN").map_err(Error::from)).unwrap();
+        assert_eq!(bench.is_settled(), None);
+        let Bench { syncer, durable, .. } = bench;
+        drop(syncer);
+        let waits = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(waits.block_on(durable.settled()).is_err());
     }
 
     /// What a rollback took back may count as a commit: then who waits for it is not kept waiting.

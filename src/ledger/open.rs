@@ -493,7 +493,8 @@ fn open_file(path: &Path, durable: Arc<Durable>) -> Result<(Reader, Pen), Error>
     let connection = sqlite::open_writer(path)?;
     migrations::sqlite(&connection)?;
     search::rebuild::sqlite(&connection)?;
-    let (log, folder) = (sqlite::log(path)?, sqlite::Folder::start(path)?);
+    sqlite::opened(&connection)?;
+    let (log, folder) = (sqlite::log(&connection)?, sqlite::Folder::start(path)?);
     let syncer = Syncer::start(durable, move || log.sync_data())?;
     Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, syncer, folder, _lock: lock }))
 }

@@ -285,7 +285,7 @@ impl Carrier {
                 body: Bytes::new(),
                 resource: String::new(),
             };
-            let outcome = office.sender.send(&Channel::new(&row), parcel).await;
+            let outcome = send(&office, &Channel::new(&row), parcel).await;
             Ended::Probe(row, outcome)
         });
     }
@@ -402,11 +402,15 @@ async fn attempt(office: &Office, scope: &Scope, channel: &Channel, letter: Lett
         };
         parcel.resource = format!("{}/{}", letter.kind, letter.id);
     }
-    // Nobody outside is told of what a power cut could still take back.
-    if let Err(fault) = office.ledger.settled().await {
-        return Outcome::Unanswered(format!("what is to be told is not certain: {fault}"));
+    send(office, channel, parcel).await
+}
+
+/// Sends when it is certain: nobody outside is told of what a power cut could still take back.
+async fn send(office: &Office, channel: &Channel, parcel: Parcel) -> Outcome {
+    match office.ledger.settled().await {
+        Ok(()) => office.sender.send(channel, parcel).await,
+        Err(fault) => Outcome::Unanswered(format!("what is to be told is not certain: {fault}")),
     }
-    office.sender.send(channel, parcel).await
 }
 
 fn letter(subscription: &Arc<str>, notice: Notice, body: Option<Bytes>) -> Letter {

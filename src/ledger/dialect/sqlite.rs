@@ -31,8 +31,10 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // needs, and the head of the log.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 201326592;
-         PRAGMA cache_size = -12288; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
+         PRAGMA cache_size = -12288; PRAGMA temp_store = FILE; PRAGMA busy_timeout = 5000;",
     )?;
+    // What an earlier process left in the log is brought into the file and synced: a disk that refused it then has it only in memory.
+    fold(&connection)?;
     settle_plans(&connection)?;
     Ok(connection)
 }
@@ -45,12 +47,17 @@ fn settle_plans(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// The log of an open database, to be synced: SQLite keeps this one file until the last connection is closed, and puts no lock on it.
-pub(in crate::ledger) fn log(path: &Path) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    let log = File::options().write(true).open(PathBuf::from(name));
+/// The log of an open database, to be synced: SQLite keeps this one file until the last connection is closed, and puts no lock on
+/// it. It lies beside the file that the connection really has, wherever a link to it may be.
+pub(in crate::ledger) fn log(connection: &Connection) -> Result<File, Error> {
+    let path = connection.path().ok_or_else(|| Error::Broken(String::from("the database is no file")))?;
+    let log = File::options().write(true).open(format!("{path}-wal"));
     log.map_err(|error| Error::Broken(format!("the log file: {error}")))
+}
+
+/// Ends what the opening needs: until now, what sorts by the million went to the disk.
+pub(in crate::ledger) fn opened(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.execute_batch("PRAGMA temp_store = MEMORY")?)
 }
 
 /// Holds the file for one writing process; a second one is refused with a sentence.
@@ -229,4 +236,27 @@ impl Folder {
 /// Folds what no reader needs any more; tells how many pages the log holds.
 pub(in crate::ledger) fn fold(connection: &Connection) -> Result<i64, Error> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    /// SQLite puts the log beside the file that a link leads to; what else lies beside the link is none of ours.
+    #[test]
+    fn the_log_of_a_linked_database_is_the_one_that_sqlite_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
+        File::create(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        File::create(folder.path().join("link.db-wal")).unwrap();
+        let connection = open_writer(&link).unwrap();
+        connection.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
+        let wanted = folder.path().join("real.db-wal").metadata().unwrap();
+        let synced = log(&connection).unwrap().metadata().unwrap();
+        assert!(wanted.len() > 0);
+        assert_eq!((synced.dev(), synced.ino()), (wanted.dev(), wanted.ino()));
+    }
 }
