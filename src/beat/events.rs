@@ -291,7 +291,7 @@ impl Beat {
             return Ok(Claimed::nothing(event));
         };
         let told = if listened {
-            let lines = ledger::search::lines(&event.kind, &resource.value);
+            let lines = self.ledger().lines(&scope, &event.kind, &resource.value).await?;
             self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &resource.value, &lines, resource.learned)
         } else {
             Vec::new()

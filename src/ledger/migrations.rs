@@ -43,6 +43,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(16, "0016_turns"),
     migration!(17, "0017_unions"),
     migration!(18, "0018_spans"),
+    migration!(19, "0019_first_sweeps"),
+    migration!(20, "0020_literals"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
@@ -77,4 +79,25 @@ pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
         Transaction::Postgres(&mut connection).run(APPLY, &cells).await?;
     }
     postgres::end(&mut connection, true).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    /// Every file is applied, once, on both databases, in the order of its number.
+    #[test]
+    fn every_file_is_in_the_list() {
+        let listed: Vec<String> = MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+        for database in ["sqlite", "postgres"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+            let mut files: Vec<String> =
+                std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            files.sort();
+            assert_eq!(files, listed, "{database}");
+        }
+        for (number, migration) in (1..).zip(MIGRATIONS) {
+            assert_eq!((migration.number, &migration.name[..4]), (number, format!("{number:04}").as_str()));
+        }
+    }
 }

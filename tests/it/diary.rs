@@ -4,15 +4,22 @@ use serde_json::Value;
 
 use crate::house::House;
 
+/// What names this record of the patient itself: a search finds what names the others, too.
+pub(crate) async fn naming(house: &House, search: &str, member: &str, patient: &str) -> Vec<Value> {
+    let mut found = house.all(&format!("{search}=Patient/{patient}")).await;
+    found.retain(|one| one[member]["reference"] == format!("Patient/{patient}"));
+    found
+}
+
 /// Messages said and Tasks made, oldest first: the day in New York, what it is, how it stands.
 pub(crate) async fn diary(house: &House, patient: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for said in house.all(&format!("Communication?subject=Patient/{patient}")).await {
+    for said in naming(house, "Communication?subject", "subject", patient).await {
         if said["sent"].is_string() && said["sender"]["reference"] != format!("Patient/{patient}") {
             lines.push((time(&said["sent"]), format!("{} {}", code(&said["category"][0]), word(&said["status"]))));
         }
     }
-    for task in house.all(&format!("Task?patient={patient}")).await {
+    for task in naming(house, "Task?patient", "for", patient).await {
         lines.push((time(&task["authoredOn"]), format!("{} {}", code(&task["code"]), word(&task["status"]))));
     }
     lines.sort();
@@ -21,7 +28,7 @@ pub(crate) async fn diary(house: &House, patient: &str) -> Vec<String> {
 
 /// The texts said to a patient, oldest first.
 pub(crate) async fn texts(house: &House, patient: &str) -> Vec<String> {
-    let mut said = house.all(&format!("Communication?subject=Patient/{patient}")).await;
+    let mut said = naming(house, "Communication?subject", "subject", patient).await;
     said.retain(|one| one["sent"].is_string());
     said.sort_by_key(|one| time(&one["sent"]));
     said.iter().map(words).collect()

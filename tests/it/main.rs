@@ -104,6 +104,8 @@ mod reach;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod refill;
 #[cfg(test)]
 mod refusals;

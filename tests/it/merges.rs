@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hypertension, patient, store};
 use crate::database::Database;
-use crate::diary::diary;
+use crate::diary::{diary, naming};
 use crate::house::House;
 use crate::rules::{message, rule};
 
@@ -125,7 +125,7 @@ async fn other_links_unite_nobody() {
 
 /// The calls about a refill that stand for a patient.
 async fn calls(house: &House, patient: &str, status: &str) -> Vec<Value> {
-    house.all(&format!("Task?patient={patient}&status={status}&code=refill-call")).await
+    naming(house, &format!("Task?status={status}&code=refill-call&patient"), "for", patient).await
 }
 
 // An open Task for a record that is given up goes over to the one that stands and says so; where both had the same, one is cancelled.
@@ -142,10 +142,11 @@ async fn open_tasks_go_over_to_the_record_that_stands() {
     house.put(&claimed.clone().with("status", "accepted")).await.is(200);
     house.put(&replaced("old", "new")).await.is(200);
     house.beat().await;
-    let cancelled = calls(&house, "new,old", "cancelled").await;
+    let both = async |status: &str| [calls(&house, "new", status).await, calls(&house, "old", status).await].concat();
+    let cancelled = both("cancelled").await;
     assert_eq!(cancelled.len(), 1);
     assert_eq!(cancelled[0]["statusReason"]["coding"][0]["code"], "twice");
-    let open = calls(&house, "new,old", "requested,accepted").await;
+    let open = both("requested,accepted").await;
     assert_eq!((open.len(), &open[0]["for"]["reference"]), (1, &json!("Patient/new")));
 }
 

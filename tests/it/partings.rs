@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hypertension, patient, reply, store};
 use crate::database::Database;
-use crate::diary::diary;
+use crate::diary::{diary, naming};
 use crate::house::House;
 use crate::merges::replaced;
 use crate::rules::{gout, message, rule};
@@ -245,12 +245,12 @@ async fn an_open_task_goes_back_to_whom_it_is_about() {
     house.put(&replaced("old", "new")).await.is(200);
     house.put(&dispense("d", "old", "2026-06-01")).await.is(201);
     house.days(31).await;
-    let calls = |of: &str| format!("Task?patient={of}&status=requested&code=refill-call");
-    assert_eq!((house.count(&calls("new")).await, house.count(&calls("old")).await), (1, 0));
+    let calls = async |of: &str| naming(&house, "Task?status=requested&code=refill-call&patient", "for", of).await;
+    assert_eq!((calls("new").await.len(), calls("old").await.len()), (1, 0));
     house.put(&patient("old")).await.is(200);
     house.beat().await;
-    let moved: Vec<Value> = house.all(&calls("old")).await;
-    assert_eq!((house.count(&calls("new")).await, moved.len()), (0, 1));
+    let moved: Vec<Value> = calls("old").await;
+    assert_eq!((calls("new").await.len(), moved.len()), (0, 1));
     assert!(moved[0]["note"][0]["text"].as_str().unwrap().contains("taken for one person"), "{}", moved[0]);
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::asker::Asker;
 use super::include::{canonical, having, referred};
+use super::united::{is_of_person, others};
 use crate::fhir::definitions::resource_names;
 use crate::fhir::search::{Include, Parameter, parameter};
 use crate::ledger::{Error, Scope, Stored};
@@ -120,8 +121,12 @@ impl Search<'_> {
                 names.push(format!("{}/{}", one.kind, one.id));
                 names.extend(one.value.get("url").and_then(Json::as_str).map(str::to_owned));
             }
+            let rows = parameter.alias_of.unwrap_or(parameter.number);
+            if is_of_person(kind, rows) {
+                let own = names.iter().cloned().collect();
+                names.extend(others(asker, self.scope, &own).await?.into_values().flatten().filter(|name| !own.contains(name)));
+            }
             if !names.is_empty() {
-                let rows = parameter.alias_of.unwrap_or(parameter.number);
                 let found = having(asker, self.scope, rows, &names, self.left()).await?;
                 self.add(found);
             }

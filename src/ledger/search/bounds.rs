@@ -15,7 +15,7 @@ use crate::fhir::search::{pairs, parse};
 use crate::ledger::{Error, migrations};
 
 /// A store with these resources, and room for more behind them.
-async fn store(resources: impl Iterator<Item = Json>) -> Watched {
+pub(super) async fn store(resources: impl Iterator<Item = Json>) -> Watched {
     let connection = Connection::open_in_memory().unwrap();
     migrations::sqlite(&connection).unwrap();
     connection.execute_batch("BEGIN").unwrap();
@@ -27,7 +27,7 @@ async fn store(resources: impl Iterator<Item = Json>) -> Watched {
 }
 
 /// Each resource of a type so many times more, under other ids.
-fn again(watched: &Watched, kind: &str, times: usize) {
+pub(super) fn again(watched: &Watched, kind: &str, times: usize) {
     let of = format!(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {times}), o(number) AS
             (SELECT number FROM resources WHERE kind = '{kind}')"
@@ -70,7 +70,7 @@ async fn all(watched: &mut Watched, kind: &str, text: &str) -> (Vec<String>, usi
     }
 }
 
-fn patient(id: &str, family: &str) -> Json {
+pub(super) fn patient(id: &str, family: &str) -> Json {
     json!({"resourceType": "Patient", "id": id, "name": [{"family": family}]})
 }
 
@@ -78,7 +78,7 @@ fn diagnosis(id: &str, of: &str) -> Json {
     json!({"resourceType": "Condition", "id": id, "subject": {"reference": format!("Patient/{of}")}})
 }
 
-fn seen(id: &str, of: &str, code: &str) -> Json {
+pub(super) fn seen(id: &str, of: &str, code: &str) -> Json {
     json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"coding": [{"system": "urn:l", "code": code}]},
         "subject": {"reference": format!("Patient/{of}")}})
 }
@@ -221,7 +221,7 @@ async fn a_number_that_stays_unsaid_looks_after_no_row() {
     again(&watched, "Observation", 499);
     let (scope, criteria) = (scope(), query("Observation", "code:not=x").criteria);
     let tests = prepare(&mut watched, (&scope, "Observation"), &criteria, false).await.unwrap().unwrap();
-    let ground = Ground { scope: &scope, kind: "Observation", tests: &tests, now: 0 };
+    let ground = Ground { scope: &scope, kind: "Observation", tests: &tests, now: 0, is_united: true };
     let way = all_of_kind().way;
     watched.steps = 0;
     assert_eq!(counted(&mut watched, &ground, &way, 499).await.unwrap(), None);

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::asker::Asker;
 use super::page::{EXAMINED_MAX, LOOKS_MAX, prepare};
 use super::test::{Form, Test};
+use super::united::{PATIENT, is_of_person, others};
 use super::walk::{Ground, Met, Spot, Way};
 use super::way::{choose, led_by};
 use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
@@ -34,14 +35,21 @@ struct Reach {
     most: usize,
     /// Rows that may still be looked at, over all steps.
     left: usize,
+    /// Whether it leads over all records of a person.
+    is_united: bool,
 }
 
 /// The criteria of a search with its chains turned into words and ids, where few resources stand on their way.
-pub(super) async fn resolve(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Vec<Criterion>, Error> {
+pub(super) async fn resolve(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    query: &Query,
+    (now, is_united): (i64, bool),
+) -> Result<Vec<Criterion>, Error> {
     // An answer by several keys is gathered anew for each of its pages.
     let is_gathered = query.after.as_ref().is_some_and(|after| after.key.starts_with("k:"));
     let led_by = query.after.as_ref().and_then(led_by);
-    let mut reach = Reach { most: ON_THE_WAY_MAX, left: LOOKS_MAX };
+    let mut reach = Reach { most: ON_THE_WAY_MAX, left: LOOKS_MAX, is_united };
     let mut criteria = Vec::with_capacity(query.criteria.len());
     for (index, criterion) in query.criteria.iter().enumerate() {
         let chains: Vec<&Chain> = match criterion {
@@ -56,7 +64,7 @@ pub(super) async fn resolve(asker: &mut impl Asker, scope: &Scope, query: &Query
             continue;
         }
         let mut resolved = Some(Vec::new());
-        let mut later = Reach { most: ON_THE_WAY_LATER_MAX, left: ON_THE_WAY_LATER_MAX * LOOKS_EACH_MAX };
+        let mut later = Reach { most: ON_THE_WAY_LATER_MAX, left: ON_THE_WAY_LATER_MAX * LOOKS_EACH_MAX, is_united };
         let reach = if is_gathered || led_by == Some(index) { &mut later } else { &mut reach };
         for chain in chains {
             match (backward(asker, (scope, &query.kind), chain, reach, now).await?, &mut resolved) {
@@ -108,11 +116,19 @@ async fn backward(
         let before = if index == 0 { kind } else { chain.hops.get(index - 1).map_or(kind, |hop| hop.kind()) };
         wanted = vec![match hop {
             Hop::To { parameter, kind } => {
-                let any = found.iter().map(|stored| Word::Is(format!("{kind}/{}", stored.id))).collect();
-                Criterion::Word { parameter: *parameter, any }
+                let mut names: BTreeSet<String> = found.iter().map(|stored| format!("{kind}/{}", stored.id)).collect();
+                if reach.is_united && is_of_person(before, *parameter) {
+                    names.extend(others(asker, scope, &names).await?.into_values().flatten());
+                }
+                Criterion::Word { parameter: *parameter, any: names.into_iter().map(Word::Is).collect() }
             }
-            Hop::From { parameter, .. } => {
-                let ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
+            Hop::From { parameter, kind } => {
+                let mut ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
+                if reach.is_united && before == "Patient" && is_of_person(kind, *parameter) {
+                    let names = ids.iter().map(|id| format!("{PATIENT}{id}")).collect();
+                    let others = others(asker, scope, &names).await?.into_values().flatten();
+                    ids.extend(others.filter_map(|name| name.strip_prefix(PATIENT).map(str::to_owned)));
+                }
                 // Few resources may refer to many: a List or a Group names thousands.
                 if ids.len() > reach.most {
                     return Ok(None);
@@ -144,7 +160,7 @@ async fn few(
     now: i64,
 ) -> Result<Option<Vec<Stored>>, Error> {
     let Some(tests) = prepare(asker, (scope, kind), criteria, false).await? else { return Ok(Some(Vec::new())) };
-    let ground = Ground { scope, kind, tests: &tests, now };
+    let ground = Ground { scope, kind, tests: &tests, now, is_united: reach.is_united };
     let way = choose(asker, &ground).await?.way;
     let is_told = matches!(
         (tests.as_slice(), &way),
@@ -241,7 +257,7 @@ async fn passing(
                 break;
             }
             let may = if start.len() == 1 { LOOKS_MAX } else { EXAMINED_MAX };
-            let mut reach = Reach { most: FORWARD_MAX, left: may };
+            let mut reach = Reach { most: FORWARD_MAX, left: may, is_united: ground.is_united };
             let found = forward(asker, ground, chain, &start, &mut reach).await?;
             *left = left.saturating_sub(may - reach.left);
             let Some(found) = found else { return Ok(None) };
@@ -265,6 +281,7 @@ async fn forward(
         start.iter().map(|stored| ((*stored).clone(), BTreeSet::from([stored.number]))).collect();
     for (index, hop) in chain.hops.iter().enumerate() {
         let is_last = index + 1 == chain.hops.len();
+        let before = if index == 0 { ground.kind } else { chain.hops.get(index - 1).map_or(ground.kind, |hop| hop.kind()) };
         let last: &[Criterion] = if is_last { &chain.last } else { &[] };
         // Of a single candidate one resource at the end tells all.
         let enough = if is_last && start.len() == 1 { 1 } else { usize::MAX };
@@ -277,6 +294,9 @@ async fn forward(
             for name in names {
                 wanted.entry(name).or_default().extend(origins);
             }
+        }
+        if reach.is_united && leads_over_persons(hop, before) {
+            unite(asker, ground.scope, &mut wanted, hop).await?;
         }
         let mut names: Vec<String> = wanted.keys().cloned().collect();
         names.sort_unstable();
@@ -297,11 +317,6 @@ async fn forward(
                 let origins = match hop {
                     Hop::To { .. } => wanted.get(&stored.id).cloned().unwrap_or_default(),
                     Hop::From { parameter, .. } => {
-                        let before = if index == 0 {
-                            ground.kind
-                        } else {
-                            chain.hops.get(index - 1).map_or(ground.kind, |hop| hop.kind())
-                        };
                         let names = referred(&stored, *parameter, before).into_iter();
                         names.filter_map(|id| wanted.get(&format!("{before}/{id}"))).flatten().copied().collect()
                     }
@@ -315,4 +330,33 @@ async fn forward(
         front = next;
     }
     Ok(Some(front.into_iter().flat_map(|(_, origins)| origins).collect()))
+}
+
+/// Whether a step begins or ends at the records of persons.
+fn leads_over_persons(hop: &Hop, before: &str) -> bool {
+    match hop {
+        Hop::To { parameter, kind } => *kind == "Patient" && is_of_person(before, *parameter),
+        Hop::From { parameter, kind } => before == "Patient" && is_of_person(kind, *parameter),
+    }
+}
+
+/// Lets what leads to one record of a person lead to all of them. What is wanted are ids behind a reference, and names before one.
+async fn unite(
+    asker: &mut impl Asker,
+    scope: &Scope,
+    wanted: &mut HashMap<String, BTreeSet<i64>>,
+    hop: &Hop,
+) -> Result<(), Error> {
+    let prefix = if matches!(hop, Hop::To { .. }) { PATIENT } else { "" };
+    let names = wanted.keys().map(|key| format!("{prefix}{key}")).collect();
+    let mut more: Vec<(String, BTreeSet<i64>)> = Vec::new();
+    for (name, others) in others(asker, scope, &names).await? {
+        let origins = name.strip_prefix(prefix).and_then(|key| wanted.get(key)).cloned().unwrap_or_default();
+        let keys = others.iter().filter_map(|other| other.strip_prefix(prefix));
+        more.extend(keys.map(|key| (key.to_owned(), origins.clone())));
+    }
+    for (key, origins) in more {
+        wanted.entry(key).or_default().extend(origins);
+    }
+    Ok(())
 }

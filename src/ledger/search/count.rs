@@ -18,9 +18,9 @@ const TOTAL_MAX: usize = 2_000_000;
 
 /// The number of all matches; `None` if it is out of reach.
 pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, now: i64) -> Result<Option<i64>, Error> {
-    let criteria = chain::resolve(asker, scope, query, now).await?;
+    let criteria = chain::resolve(asker, scope, query, (now, true)).await?;
     let Some(tests) = prepare(asker, (scope, &query.kind), &criteria, false).await? else { return Ok(Some(0)) };
-    let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
+    let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united: true };
     let named = choose(asker, &ground).await?;
     let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
     let one_lane = matches!(&named.way, Way::Words { exact, .. } if exact.len() == 1) || matches!(named.way, Way::Ids { .. });

@@ -25,6 +25,10 @@ async fn ward(patients: usize) -> Watched {
             "name": [{"family": family}],
             "birthDate": format!("19{:02}-03-01", 40 + number % 50)});
         keep(&connection, place + 1, &patient).await;
+        let person = "INSERT INTO people VALUES ('t', ?1, ?1, 0, 0, '', 0, '')";
+        connection.execute(person, [place]).unwrap();
+        let literal = "INSERT INTO identifiers VALUES ('t', '', ?1, ?2)";
+        connection.execute(literal, (format!("Patient/p{number:06}"), place)).unwrap();
         let diagnosis = json!({"resourceType": "Condition", "id": format!("c{number:06}"), "subject": of,
             "code": {"coding": [{"system": "urn:s", "code": format!("k{}", number / 2 % 2)}]}});
         keep(&connection, place + 2, &diagnosis).await;

@@ -21,6 +21,7 @@ mod scan;
 mod test;
 #[cfg(test)]
 mod tests;
+mod united;
 mod walk;
 mod way;
 

@@ -7,7 +7,7 @@ use super::asker::Asker;
 use super::test::{Form, Test, ready};
 use super::walk::{Ground, Met, Spot, Way};
 use super::way::{again, choose, is_chained, lasting, name, updated};
-use super::{chain, order};
+use super::{chain, order, united};
 use crate::fhir::search::query::{Compare, Criterion, Cursor, Query, Sort, When};
 use crate::fhir::time::Span;
 use crate::ledger::{Error, Expect, Scope, Stored};
@@ -92,7 +92,7 @@ pub(in crate::ledger) async fn still(asker: &mut impl Asker, scope: &Scope, expe
     let Some(tests) = prepare(asker, (scope, &query.kind), &and(Criterion::Updated(vec![newer])).criteria, false).await? else {
         return Ok(true);
     };
-    let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
+    let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united: false };
     let way = Way::Updated { whens: updated(&ground), descending: false };
     let stage = Stage { way, prefix: String::new(), extra: None };
     let newer = through(asker, &ground, vec![stage], None, found.len() + 1, SURE_WRITING_MAX).await?;
@@ -113,7 +113,7 @@ async fn sure(
 ) -> Result<Option<Vec<String>>, Error> {
     let wanted = usize::try_from(most).unwrap_or(usize::MAX);
     let query = Query { after: None, count: most, total: false, sort: Sort::Natural, ..query.clone() };
-    let found = run(asker, scope, &query, wanted, examined_max, now).await?;
+    let found = run(asker, scope, &query, wanted, examined_max, (now, false)).await?;
     Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|(stored, _)| stored.id).collect()))
 }
 
@@ -125,8 +125,9 @@ pub(in crate::ledger) async fn page(
     now: i64,
     horizon: i64,
 ) -> Result<Page, Error> {
+    let query = &Query { criteria: united::widened(asker, scope, &query.kind, &query.criteria).await?, ..query.clone() };
     let count = usize::try_from(query.count).unwrap_or(usize::MAX).max(1);
-    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, now).await?;
+    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, (now, true)).await?;
     let mut rows = found.rows;
     let more = rows.len() > count;
     rows.truncate(count);
@@ -164,12 +165,12 @@ async fn run(
     query: &Query,
     limit: usize,
     examined_max: usize,
-    now: i64,
+    (now, is_united): (i64, bool),
 ) -> Result<Found, Error> {
-    let criteria = chain::resolve(asker, scope, query, now).await?;
+    let criteria = chain::resolve(asker, scope, query, (now, is_united)).await?;
     let later = query.after.is_some();
     let Some(tests) = prepare(asker, (scope, &query.kind), &criteria, later).await? else { return Ok(Found::default()) };
-    let ground = Ground { scope, kind: &query.kind, tests: &tests, now };
+    let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united };
     match &query.sort {
         Sort::Natural => {
             let named = match &query.after {

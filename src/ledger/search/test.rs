@@ -11,7 +11,7 @@ const SPREAD_MAX: usize = 16;
 /// The same on a later page, which must go on as the first one began although others wrote words meanwhile.
 const SPREAD_LATER_MAX: usize = 256;
 /// Beyond so many words a row is compared in memory: the index would be asked once for each of them.
-const SOUGHT_MAX: usize = 64;
+pub(super) const SOUGHT_MAX: usize = 64;
 
 /// A criterion made ready.
 #[derive(Debug, Clone)]

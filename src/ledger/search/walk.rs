@@ -55,6 +55,8 @@ pub(super) struct Ground<'a> {
     pub(super) kind: &'a str,
     pub(super) tests: &'a [Test],
     pub(super) now: i64,
+    /// Whether chains lead over all records of a person.
+    pub(super) is_united: bool,
 }
 
 /// A place on a way.

@@ -1,7 +1,7 @@
 //! Which way a search goes: by the criterion with the fewest rows, counted up to a small bound.
 
 use super::asker::Asker;
-use super::test::{Exact, Form, Test};
+use super::test::{Exact, Form, SOUGHT_MAX, Test};
 use super::walk::{Ground, LANES_MAX, Way};
 use crate::fhir::search::numbered;
 use crate::fhir::search::query::{Criterion, Cursor, When, Word};
@@ -138,7 +138,10 @@ pub(super) fn again(ground: &Ground<'_>, name: &str) -> Option<Named> {
 fn lead(ground: &Ground<'_>, index: usize) -> Option<Named> {
     let test = ground.tests.get(index)?;
     let (letter, way) = match (&test.form, &test.criterion) {
-        (Form::Words(exact), _) if exact.len() <= LANES_MAX => ("w", Way::Words { test: index, exact: exact.clone() }),
+        // Words of several parameters cannot be walked one after the other: a compartment, of a person with several records.
+        (Form::Words(exact), _) if exact.len() <= if exact.words.len() > 1 { SOUGHT_MAX } else { LANES_MAX } => {
+            ("w", Way::Words { test: index, exact: exact.clone() })
+        }
         (Form::Words(_), _) => ("m", many(index, test)?),
         (Form::NoWords(exact), _) if exact.len() < LANES_MAX => ("o", others(ground, index, exact)?),
         (Form::Id(ids), _) => ("x", Way::Ids { ids: ids.clone(), descending: false }),
