@@ -126,6 +126,53 @@ async fn a_link_goes_on_where_a_chain_crosses_its_bound() {
     }
 }
 
+// A resource that refers to several stays at its place although another of them comes to be meant between two pages, or no more.
+#[tokio::test]
+async fn a_link_over_several_references_loses_and_doubles_nothing() {
+    let treats = |id: &str, by: &[&str]| {
+        let by: Vec<Json> = by.iter().map(|by| json!({"individual": {"reference": format!("Practitioner/{by}")}})).collect();
+        json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "AMB"}, "participant": by})
+    };
+    let doctor = |id: &str, family: &str| json!({"resourceType": "Practitioner", "id": id, "name": [{"family": family}]});
+    for (before, after) in [("Wu", "Berg"), ("Berg", "Wu")] {
+        let doctors = [doctor("a2", before), doctor("a3", "Berg"), doctor("a5", "Berg")];
+        let mut watched = store(doctors.into_iter().chain([treats("both", &["a2", "a5"]), treats("one", &["a3"])])).await;
+        let mut query = query("Encounter", "participant:Practitioner.family=berg&_count=1");
+        let first = ask(&mut watched, &query).await.unwrap();
+        watched.connection.execute_batch("DELETE FROM words WHERE number = 1; DELETE FROM resources WHERE number = 1").unwrap();
+        keep(&watched.connection, 1, &doctor("a2", after)).await;
+        query.after = first.next;
+        let second = ask(&mut watched, &query).await.unwrap();
+        let mut ids: Vec<String> = first.found.into_iter().chain(second.found).map(|stored| stored.id).collect();
+        ids.sort_unstable();
+        assert_eq!((ids, second.next), (vec![String::from("both"), String::from("one")], None), "{before} to {after}");
+    }
+}
+
+// Of two periods of one resource that begin alike only one is meant: it is on exactly one page, however long the pages are.
+#[tokio::test]
+async fn periods_that_begin_alike_are_told_apart() {
+    let stays = |id: String, ends: &[&str]| {
+        let place = |end: &&str| json!({"location": {"reference": "Location/l"}, "period": {"start": "2026-01-01", "end": end}});
+        let places: Vec<Json> = ends.iter().map(place).collect();
+        json!({"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "IMP"}, "location": places})
+    };
+    let others = (0..10).map(|at| stays(format!("e{at}"), &["2026-01-02"]));
+    for ends in [["2026-01-02", "2026-03-01"], ["2026-03-01", "2026-01-02"]] {
+        let mut watched = store([stays(String::from("both"), &ends)].into_iter().chain(others.clone())).await;
+        keep(&watched.connection, 12, &stays(String::from("long"), &["2026-03-01"])).await;
+        for (text, wanted) in [("location-period=2026-01", 11), ("location-period=eb2026-02&_sort=-location-period", 11)] {
+            for count in 1..=12 {
+                let (mut ids, _) = all(&mut watched, "Encounter", &format!("{text}&_count={count}")).await;
+                let found = ids.len();
+                ids.sort_unstable();
+                ids.dedup();
+                assert_eq!((found, ids.len(), ids[0].as_str()), (wanted, wanted, "both"), "{text}, {count}");
+            }
+        }
+    }
+}
+
 // Where it has become so much that no page could look at it, the link says so.
 #[tokio::test]
 async fn a_link_over_far_too_much_is_refused() {

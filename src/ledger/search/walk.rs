@@ -284,17 +284,22 @@ impl Way {
     /// resource the first on the way.
     fn narrow(&self, sql: &mut Sql, ground: &Ground<'_>) {
         let Self::Dates { parameter, whens, descending } = self else { return };
-        for when in whens {
-            sql.push(" AND ").compare("d.key", "d.high", when, ground.now);
-        }
         if numbered(ground.kind, *parameter).is_some_and(|parameter| parameter.is_single) {
+            for when in whens {
+                sql.push(" AND ").compare("d.key", "d.high", when, ground.now);
+            }
             return;
         }
-        sql.push(" AND NOT EXISTS (SELECT 1 FROM spans e WHERE e.tenant = ").text(&ground.scope.tenant);
-        sql.push(" AND e.number = d.number AND e.parameter = ").int(i64::from(*parameter));
-        sql.push(if *descending { " AND e.low > d.key" } else { " AND e.low < d.key" });
-        in_ranges(sql, "e", whens, ground.now);
-        sql.push(")");
+        let mut some = |lead: &str, compare: &str| {
+            sql.push(lead).push(" (SELECT 1 FROM spans e WHERE e.tenant = ").text(&ground.scope.tenant);
+            sql.push(" AND e.number = d.number AND e.parameter = ").int(i64::from(*parameter));
+            sql.push(" AND e.low ").push(compare).push(" d.key");
+            in_ranges(sql, "e", whens, ground.now);
+            sql.push(")");
+        };
+        // Of two that begin alike one may be asked for and the other not: a place on the way is that of both.
+        some(" AND EXISTS", "=");
+        some(" AND NOT EXISTS", if *descending { ">" } else { "<" });
     }
 
     /// Whether a resource passes what only it shows, and counts at this place of the way.

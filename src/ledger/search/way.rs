@@ -69,14 +69,19 @@ async fn rows(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way, most: usiz
 }
 
 /// The same way so that it goes on on a later page whatever is written meanwhile: the words that a chain comes to may be few and
-/// then many, so they are walked word by word.
+/// then many, so they are walked word by word. Not where a resource may refer to several: it counts at the first of its words, and
+/// which that is may change.
 pub(super) fn lasting(ground: &Ground<'_>, named: Named, criteria: &[Criterion]) -> Named {
     match &named.way {
-        Way::Words { test, .. } if criteria.get(*test).is_some_and(is_chained) => {
+        Way::Words { test, exact } if criteria.get(*test).is_some_and(is_chained) && is_single(ground, exact) => {
             again(ground, &format!("m{test}")).unwrap_or(named)
         }
         _ => named,
     }
+}
+
+fn is_single(ground: &Ground<'_>, exact: &Exact) -> bool {
+    exact.words.iter().all(|(parameter, _)| numbered(ground.kind, *parameter).is_some_and(|parameter| parameter.is_single))
 }
 
 /// Whether what a criterion finds depends on other resources.
