@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,7 +15,7 @@ use super::fresh::Shelf;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
-    Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Page, Parting, Person, Place, Receipt, Recorded, Scope,
+    Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Parting, Person, Place, Receipt, Recorded, Scope,
     Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction,
     replay, resources, search, subscriptions, turns, unions, verify,
 };
@@ -67,7 +67,7 @@ const HELD_MAX: i64 = 1_000;
 pub struct Ledger {
     pub(super) reader: Reader,
     jobs: mpsc::Sender<Job>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Ledger {
@@ -84,6 +84,7 @@ impl Ledger {
             seal,
             fresh: Shelf::default(),
             durable: Arc::default(),
+            united: AtomicBool::new(true),
         });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => open_file(&path, Arc::clone(&shared.durable))?,
@@ -94,6 +95,10 @@ impl Ledger {
                 (Reader::Postgres(pool.clone()), Pen::Postgres { pool, runtime: tokio::runtime::Handle::current() })
             }
         };
+        if matches!(pen, Pen::Sqlite { .. }) {
+            // No other gateway unites anybody here.
+            shared.united.store(people::are_united(&reader).await?, Ordering::SeqCst);
+        }
         let jobs = writer::start(pen, Arc::clone(&shared))?;
         Ok(Self { reader, jobs, shared })
     }
@@ -109,10 +114,11 @@ impl Ledger {
         };
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
         let (open, seal, fresh, durable) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default(), Arc::default());
+        let united = AtomicBool::new(true);
         Ok(Self {
             reader,
             jobs,
-            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh, durable }),
+            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh, durable, united }),
         })
     }
 
@@ -193,13 +199,6 @@ impl Ledger {
     /// How many versions [`Self::changes`] has on all pages; `None` when they are too many to be counted.
     pub async fn changes_total(&self, scope: &Scope, kind: Option<&str>, during: During) -> Result<Option<i64>, Error> {
         changes::total(&self.reader, scope, kind, during).await
-    }
-
-    /// One page of a search.
-    pub async fn search(&self, scope: &Scope, query: &Query) -> Result<Page, Error> {
-        let now = self.shared.clock.now();
-        let horizon = self.horizon();
-        search::page(&mut &self.reader, scope, query, now, horizon).await
     }
 
     /// At most two ids that match, for conditional interactions.

@@ -161,6 +161,11 @@ pub(super) async fn survivors(reader: &Reader, scope: &Scope, persons: &[Person]
     Ok(known)
 }
 
+/// Whether any person is known as another.
+pub(super) async fn are_united(reader: &Reader) -> Result<bool, Error> {
+    Ok(reader.row("SELECT person FROM people WHERE survivor <> person LIMIT 1", &[]).await?.is_some())
+}
+
 /// From now on `other` (and all who were united with it) is known as `survivor`; nothing is rewritten.
 pub(super) async fn unite(transaction: &mut Transaction<'_>, tenant: &str, survivor: Person, other: Person) -> Result<(), Error> {
     transaction.run(UNITE, &[Cell::Int(survivor.0), Cell::Text(tenant), Cell::Int(other.0)]).await

@@ -35,6 +35,8 @@ pub(super) struct Batch<'b, 'c> {
     withheld: Withheld,
     /// Whether an event was added.
     pub(super) stirred: bool,
+    /// Whether persons were united in it.
+    pub(super) united: bool,
     /// What was recorded, by number of its event; to be kept once the batch is committed.
     pub(super) fresh: Vec<(i64, Fresh)>,
 }
@@ -51,6 +53,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             joints: Vec::new(),
             withheld: Withheld::new(),
             stirred: false,
+            united: false,
             fresh: Vec::new(),
         }
     }

@@ -128,6 +128,7 @@ impl Batch<'_, '_> {
             return Ok(());
         }
         people::unite(&mut self.transaction, tenant, survivor, given_up).await?;
+        self.united = true;
         self.joints.retain(|joint| *joint != (Line::Linked, one));
         self.joints.push((Line::Linked, one));
         self.tell_both(unit, Line::Linked, (survivor, given_up)).await

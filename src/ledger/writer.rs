@@ -1,7 +1,7 @@
 //! Group commit: one thread per database gathers what is queued into one transaction; each caller gets its own answer when that is
 //! durable.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt;
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) fresh: Shelf,
     /// How far the disk followed.
     pub(super) durable: Arc<Durable>,
+    /// Whether any two persons were ever united, as far as is known here: while nobody was, nobody need be asked after.
+    pub(super) united: AtomicBool,
 }
 
 /// What a batch came to.
@@ -53,6 +55,8 @@ struct Written {
     results: Vec<Result<Recorded, Error>>,
     /// Whether it added events.
     stirred: bool,
+    /// Whether it united persons.
+    united: bool,
     fresh: Vec<(i64, Fresh)>,
 }
 
@@ -143,7 +147,7 @@ impl Writer {
         self.is_unsure = false;
         let result = self.transact(units, stamp);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
-        let Written { results, stirred, fresh } = result?;
+        let Written { results, stirred, fresh, .. } = result?;
         self.last_stamp = stamp;
         self.shared.fresh.keep(fresh);
         self.shared.written.send_modify(|turn| *turn += 1);
@@ -161,6 +165,10 @@ impl Writer {
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 self.is_unsure = done.is_ok();
+                if done.as_ref().is_ok_and(|done| done.united) {
+                    // Before it can be seen.
+                    self.shared.united.store(true, Ordering::SeqCst);
+                }
                 syncer.end(connection, done)
             }
             Pen::Postgres { pool, runtime } => {
@@ -224,12 +232,12 @@ async fn write(
     };
     let mut batch = Batch::new(transaction, &mut known, stamp);
     let done = record(&mut batch, units).await;
-    let (stirred, fresh) = (batch.stirred, std::mem::take(&mut batch.fresh));
+    let (stirred, united, fresh) = (batch.stirred, batch.united, std::mem::take(&mut batch.fresh));
     drop(batch);
     // Kept also when the batch failed: who listens to events goes on from the last number it heard, so none may go back.
     known.end_batch();
     *numbers = Some(known);
-    Ok(Written { results: done?, stirred, fresh })
+    Ok(Written { results: done?, stirred, united, fresh })
 }
 
 async fn record(batch: &mut Batch<'_, '_>, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {

@@ -85,7 +85,7 @@ async fn searched(house: &House, are_one: bool) {
 }
 
 async fn what_is_filed_under_either_is_found(database: Database) {
-    let house = House::over(database).await;
+    let mut house = House::over(database).await;
     furnished(&house).await;
     searched(&house, false).await;
     // The one that stands links to one that was never told, and the other is given up for it.
@@ -94,6 +94,9 @@ async fn what_is_filed_under_either_is_found(database: Database) {
         .with("link", json!([{"other": {"reference": "Patient/named"}, "type": "replaces"}]));
     house.put(&linked).await.is(200);
     house.put(&replaced("old", "new").with("name", json!([{"family": "Stein"}]))).await.is(200);
+    searched(&house, true).await;
+    // Who is one is known to the next gateway, too.
+    house.restart().await;
     searched(&house, true).await;
     house.put(&patient("new").with("name", json!([{"family": "Berg"}]))).await.is(200);
     house.put(&patient("old").with("name", json!([{"family": "Stein"}]))).await.is(200);

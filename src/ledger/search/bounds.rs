@@ -53,7 +53,7 @@ fn query(kind: &str, text: &str) -> Query {
 
 async fn ask(watched: &mut Watched, query: &Query) -> Result<Page, Error> {
     (watched.rows, watched.steps) = (0, 0);
-    page(watched, &scope(), query, 0, 0).await
+    page(watched, &scope(), query, (0, 0), true).await
 }
 
 /// The ids that all pages have, with how many pages there were.

@@ -1,6 +1,7 @@
 //! Chains over references and `_has`: from their end to their beginning where few resources stand on the way, else forward from
 //! each candidate.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::asker::Asker;
@@ -8,7 +9,7 @@ use super::page::{EXAMINED_MAX, LOOKS_MAX, prepare};
 use super::test::{Form, Test};
 use super::united::{PATIENT, is_of_person, others};
 use super::walk::{Ground, Met, Spot, Way};
-use super::way::{choose, led_by};
+use super::way::{choose, is_chained, led_by};
 use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
 use crate::fhir::search::{Value, numbered};
 use crate::ledger::{Error, Scope, Stored};
@@ -40,12 +41,15 @@ struct Reach {
 }
 
 /// The criteria of a search with its chains turned into words and ids, where few resources stand on their way.
-pub(super) async fn resolve(
+pub(super) async fn resolve<'q>(
     asker: &mut impl Asker,
     scope: &Scope,
-    query: &Query,
+    query: &'q Query,
     (now, is_united): (i64, bool),
-) -> Result<Vec<Criterion>, Error> {
+) -> Result<Cow<'q, [Criterion]>, Error> {
+    if !query.criteria.iter().any(is_chained) {
+        return Ok(Cow::Borrowed(&query.criteria));
+    }
     // An answer by several keys is gathered anew for each of its pages.
     let is_gathered = query.after.as_ref().is_some_and(|after| after.key.starts_with("k:"));
     let led_by = query.after.as_ref().and_then(led_by);
@@ -81,7 +85,7 @@ pub(super) async fn resolve(
             None => criterion.clone(),
         });
     }
-    Ok(criteria)
+    Ok(Cow::Owned(criteria))
 }
 
 /// Alternatives as one criterion.

@@ -47,7 +47,7 @@ async fn cost(watched: &mut Watched, kind: &str, text: &str) -> (i64, usize, usi
     let parsed = parse::parse(kind, &pairs(text).unwrap(), 0);
     assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{kind}?{text}: {parsed:?}");
     (watched.steps, watched.rows) = (0, 0);
-    let found = page(watched, &scope(), &parsed.query, 0, 0).await.unwrap().found.len();
+    let found = page(watched, &scope(), &parsed.query, (0, 0), true).await.unwrap().found.len();
     (watched.steps, watched.rows, found)
 }
 

@@ -27,7 +27,7 @@ mod way;
 
 pub use beside::Beside;
 pub use page::Page;
-pub(super) use page::{find, page, still};
+pub(super) use page::{find, still};
 
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};

@@ -117,17 +117,23 @@ async fn sure(
     Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|(stored, _)| stored.id).collect()))
 }
 
-/// One page.
+/// One page. Where nobody is one with another, `is_united` may be `false`: then nobody is asked after.
 pub(in crate::ledger) async fn page(
     asker: &mut impl Asker,
     scope: &Scope,
     query: &Query,
-    now: i64,
-    horizon: i64,
+    (now, horizon): (i64, i64),
+    is_united: bool,
 ) -> Result<Page, Error> {
-    let query = &Query { criteria: united::widened(asker, scope, &query.kind, &query.criteria).await?, ..query.clone() };
+    let widened: Query;
+    let query = if is_united {
+        widened = Query { criteria: united::widened(asker, scope, &query.kind, &query.criteria).await?, ..query.clone() };
+        &widened
+    } else {
+        query
+    };
     let count = usize::try_from(query.count).unwrap_or(usize::MAX).max(1);
-    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, (now, true)).await?;
+    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, (now, is_united)).await?;
     let mut rows = found.rows;
     let more = rows.len() > count;
     rows.truncate(count);

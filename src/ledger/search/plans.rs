@@ -116,7 +116,7 @@ async fn postgresql_goes_by_an_index_too() {
         let mut query = parse::parse(kind, &pairs(text).unwrap(), 0).query;
         (query.count, query.total) = (10, true);
         for _ in 0..3 {
-            let Ok(found) = page(&mut explained, &scope(), &query, 0, 0).await else { break };
+            let Ok(found) = page(&mut explained, &scope(), &query, (0, 0), true).await else { break };
             (query.after, query.total) = (found.next, false);
             if query.after.is_none() {
                 break;

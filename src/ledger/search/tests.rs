@@ -183,7 +183,7 @@ async fn all_pages(watched: &mut Watched, kind: &str, text: &str) -> Vec<String>
     parsed.query.total = true;
     let mut ids = Vec::new();
     loop {
-        let found = page(watched, &scope(), &parsed.query, 0, 0).await.unwrap();
+        let found = page(watched, &scope(), &parsed.query, (0, 0), true).await.unwrap();
         assert!(found.found.len() <= 40);
         if parsed.query.after.is_none() {
             parsed.query.total = false;
@@ -218,12 +218,12 @@ async fn every_search_goes_by_an_index_and_finds_each_once() {
     let includes =
         parse::parse("Observation", &pairs("_include=Observation:subject&_revinclude=Observation:has-member").unwrap(), 0);
     let query = parse::parse("Observation", &pairs("patient=p1").unwrap(), 0).query;
-    let found = page(&mut watched, &scope(), &query, 0, 0).await.unwrap().found;
+    let found = page(&mut watched, &scope(), &query, (0, 0), true).await.unwrap().found;
     let brought = beside::beside(&mut watched, &scope(), &found, &includes.includes).await.unwrap();
     assert_eq!(brought.found.len(), 1);
     let mut inside = query.clone();
     inside.criteria = within("Patient", "p1", "Observation").into_iter().collect();
-    assert_eq!(page(&mut watched, &scope(), &inside, 0, 0).await.unwrap().found.len(), 6);
+    assert_eq!(page(&mut watched, &scope(), &inside, (0, 0), true).await.unwrap().found.len(), 6);
     let slow = watched.plans.iter().flat_map(|(sql, plan)| {
         plan.iter().filter(|step| is_slow(sql, plan, step)).map(move |(_, step)| format!("{step}: {sql}"))
     });
@@ -265,10 +265,10 @@ async fn a_page_looks_at_a_bounded_number_of_rows() {
     connection.execute_batch("COMMIT").unwrap();
     let mut watched = Watched::new(connection);
     let mut query = parse::parse("Basic", &pairs("author:missing=false").unwrap(), 0).query;
-    let first = page(&mut watched, &scope(), &query, 0, 0).await.unwrap();
+    let first = page(&mut watched, &scope(), &query, (0, 0), true).await.unwrap();
     assert!(first.found.is_empty() && first.next.is_some());
     query.after = first.next;
-    let second = page(&mut watched, &scope(), &query, 0, 0).await.unwrap();
+    let second = page(&mut watched, &scope(), &query, (0, 0), true).await.unwrap();
     assert!(second.found.is_empty() && second.next.is_none());
 }
 
@@ -326,7 +326,7 @@ async fn every_parameter_has_a_hit_and_a_miss() {
             for (name, value, is_hit) in asked {
                 let parsed = parse::parse(kind, &[(name.clone(), value.clone())], 0);
                 assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{kind}?{name}={value}: {parsed:?}");
-                let found = page(&mut watched, &scope(), &parsed.query, 0, 0).await.unwrap().found;
+                let found = page(&mut watched, &scope(), &parsed.query, (0, 0), true).await.unwrap().found;
                 if found.iter().any(|stored| stored.id == "hit") != is_hit {
                     wrong.push(format!("{kind}?{name}={value} of {}", sample.resource));
                 }

@@ -3,11 +3,13 @@
 //! as it is written.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
-use super::Line;
 use super::asker::Asker;
 use super::clause::Sql;
-use crate::fhir::search::query::{Criterion, Word};
+use super::page::page;
+use super::{Line, Page};
+use crate::fhir::search::query::{Criterion, Query, Word};
 use crate::fhir::search::{ParameterKind, numbered};
 use crate::ledger::{Error, Ledger, Scope};
 
@@ -96,9 +98,21 @@ fn each(kind: &str, criterion: &mut Criterion, act: &mut dyn FnMut(&mut Vec<Word
 }
 
 impl Ledger {
+    /// One page of a search.
+    pub async fn search(&self, scope: &Scope, query: &Query) -> Result<Page, Error> {
+        // Read first: who is united later than the page is begun is not in it.
+        let is_united = self.shared.united.load(Ordering::SeqCst);
+        let now = self.shared.clock.now();
+        let horizon = self.horizon();
+        page(&mut &self.reader, scope, query, (now, horizon), is_united).await
+    }
+
     /// The search rows of a resource, with those that it would have if it referred to the other records of its persons.
     pub async fn lines(&self, scope: &Scope, kind: &str, resource: &serde_json::Value) -> Result<Vec<Line>, Error> {
         let mut lines = super::lines(kind, resource);
+        if !self.shared.united.load(Ordering::SeqCst) {
+            return Ok(lines);
+        }
         let reference = |line: &Line| match line {
             Line::Word { parameter, word } if is_of_person(kind, *parameter) => Some((*parameter, word.clone())),
             _ => None,
@@ -122,7 +136,7 @@ mod tests {
 
     async fn ids(watched: &mut Watched, kind: &str, text: &str) -> Vec<String> {
         let query = parse::parse(kind, &pairs(text).unwrap(), 0).query;
-        let found = page(watched, &scope(), &query, 0, 0).await.unwrap().found;
+        let found = page(watched, &scope(), &query, (0, 0), true).await.unwrap().found;
         let mut ids: Vec<String> = found.into_iter().map(|stored| stored.id).collect();
         ids.sort();
         ids

@@ -114,6 +114,7 @@ impl Way {
     pub(super) fn asked<'t>(&self, tests: &'t [Test]) -> Vec<&'t Form> {
         let is_met = |(index, test): (usize, &Test)| match (self, &test.form) {
             (Self::Words { test, .. } | Self::Many { test, .. }, _) => *test == index,
+            (Self::Ids { ids, .. }, Form::Id(of)) => ids == of,
             (Self::Dates { parameter, whens, .. }, Form::Dates { parameter: of, any }) => {
                 parameter == of && matches!(any.as_slice(), [when] if whens.contains(when))
             }
