@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::json::{local, text};
+use super::json::local;
 use super::period::{Occurrence, Period};
 use super::plan::{Action, Caller, Filter, Plan};
 use super::{Call, Resource, Rules, Store, Story, called, episode, stock};
@@ -58,24 +58,33 @@ struct Row {
     at: i64,
 }
 
+/// The same as it is kept: a place and a time are left out where there is none.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    written: String,
+    ends: i64,
+    event: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
+}
+
 impl Row {
-    fn read(written: &str) -> Self {
-        let value: Value = serde_json::from_str(written).unwrap_or_default();
-        let word = |name| text(&value, name).unwrap_or_default().to_owned();
-        let number = |name| value.get(name).and_then(Value::as_i64).unwrap_or_default();
-        let cursor = text(&value, "key").map(|key| Cursor { key: key.to_owned(), number: number("number") });
-        Self { written: word("written"), ends: number("ends"), event: word("event"), cursor, at: number("at") }
+    fn read(text: &str) -> Self {
+        let Kept { written, ends, event, key, number, at } = serde_json::from_str(text).unwrap_or_default();
+        let cursor = key.map(|key| Cursor { key, number: number.unwrap_or_default() });
+        Self { written, ends, event, cursor, at: at.unwrap_or_default() }
     }
 
     fn write(&self) -> String {
-        let mut value = json!({"written": self.written, "ends": self.ends, "event": self.event});
-        if let Some(cursor) = &self.cursor {
-            (value["key"], value["number"]) = (json!(cursor.key), json!(cursor.number));
-        }
-        if self.at > 0 {
-            value["at"] = json!(self.at);
-        }
-        value.to_string()
+        let Self { written, ends, event, cursor, at } = self.clone();
+        let (key, number) = cursor.map(|cursor| (cursor.key, cursor.number)).unzip();
+        let row = Kept { written, ends, event, key, number, at: (at > 0).then_some(at) };
+        serde_json::to_string(&row).unwrap_or_default()
     }
 
     /// When the call of this due was to be made.
@@ -269,5 +278,23 @@ impl Sweep {
     #[must_use]
     pub fn call_for(&self, subjects: Vec<String>) -> Call {
         Call { subjects, ..self.call.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_and_written_as_other_gateways_do() {
+        let begun = Row { written: String::from("1 d"), ends: 7, event: String::new(), cursor: None, at: 0 };
+        let cursor = Some(Cursor { key: String::from("k"), number: 3 });
+        for (row, known) in [
+            (begun.clone(), r#"{"written":"1 d","ends":7,"event":""}"#),
+            (Row { cursor, at: 9, ..begun }, r#"{"written":"1 d","ends":7,"event":"","key":"k","number":3,"at":9}"#),
+        ] {
+            assert_eq!((row.write().as_str(), Row::read(known)), (known, row));
+        }
+        assert_eq!(Row::read("no json"), Row::default());
     }
 }
