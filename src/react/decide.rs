@@ -49,9 +49,15 @@ pub(crate) fn is_settled(decision: &Decision) -> bool {
 
 /// Decides a candidate whose time has come.
 pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
-    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
-    if settled {
-        return turn.drop_due(&candidate.output);
+    let settled = turn.settled(candidate.plan, &candidate.step.id, &candidate.episode).map(|settled| settled.output.clone());
+    match settled {
+        Some(output) if output == candidate.output => return turn.drop_due(&output),
+        // What was held for one record of a person waits no longer when it was said, or taken back, for another.
+        Some(_) => {
+            let why = "It was decided already: two records were of one person.";
+            return stop(turn, candidate, Outcome::Withdrawn, because::TWICE, why);
+        }
+        None => {}
     }
     let (gate, verdict) = gates::ask(turn, candidate);
     if let Verdict::Stop(why) = verdict {

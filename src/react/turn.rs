@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cover::Fill;
-use super::decide::because;
+use super::decide::{because, is_settled};
 use super::decided::Decided;
 use super::detail::{Detail, Planned};
 use super::dues::Dues;
@@ -75,6 +75,13 @@ impl<'a> Turn<'a> {
         let same =
             |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
         self.decisions.of_episode(episode).filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
+    }
+
+    /// What ended this step in this episode, for whichever record of the person: nothing more may be decided of it.
+    pub(crate) fn settled(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
+        let same =
+            |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
+        self.decisions.of_episode(episode).filter(same).find(|decision| is_settled(decision))
     }
 
     /// The dues of which this is true, in the order in which they would come.

@@ -119,8 +119,8 @@ pub struct Rehearsal<'r> {
     pub supplies: BTreeMap<String, Arc<Supply>>,
     /// By output.
     pub dues: BTreeMap<String, Planned>,
-    /// Latest decision by output.
-    pub decisions: BTreeMap<String, Arc<Decision>>,
+    /// Latest decision by output and person: two who were parted may each have one of an output.
+    pub decisions: BTreeMap<(String, Person), Arc<Decision>>,
     /// Every decision, in order.
     pub journal: Vec<Arc<Decision>>,
     kept: Kept,

@@ -53,7 +53,7 @@ impl Rehearsal<'_> {
                 let decision = Arc::new(decision);
                 self.kept.decided(self.unions.known_as(decision.person), &decision);
                 self.journal.push(Arc::clone(&decision));
-                self.decisions.insert(decision.output.clone(), decision);
+                self.decisions.insert((decision.output.clone(), decision.person), decision);
             }
             Mark::Due(due) => {
                 self.rows(due.person).insert(due.output.clone(), due.into());

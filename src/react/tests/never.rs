@@ -206,6 +206,16 @@ fn an_imported_fill_carries_on_what_a_live_one_set_off() {
     }
 }
 
+// Histories in which a call was taken back for one record of a person and waited for the other: both were found to be of one person
+// after that, or had been taken for one before.
+#[test]
+fn what_was_taken_back_for_one_record_is_not_asked_for_again_for_the_other() {
+    for seed in [13_818_244_856_129_527_972, 7_086_014_024_803_847_806] {
+        let told = history(&RULES, seed);
+        assert!(told.is_ok(), "{seed}: {told:?}");
+    }
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.
