@@ -49,15 +49,14 @@ pub(crate) fn is_settled(decision: &Decision) -> bool {
 
 /// Decides a candidate whose time has come.
 pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
-    let settled = turn.settled(candidate.plan, &candidate.step.id, &candidate.episode).map(|settled| settled.output.clone());
-    match settled {
-        Some(output) if output == candidate.output => return turn.drop_due(&output),
-        // What was held for one record of a person waits no longer when it was said, or taken back, for another.
-        Some(_) => {
-            let why = "It was decided already: two records were of one person.";
-            return stop(turn, candidate, Outcome::Withdrawn, because::TWICE, why);
-        }
-        None => {}
+    // What was said stays said, whatever became of it for another record of the person.
+    if turn.decisions.get(&candidate.output).is_some_and(|known| known.gate != because::PARTED && is_settled(known)) {
+        return turn.drop_due(&candidate.output);
+    }
+    // What was held for one record of a person waits no longer when it was said, or taken back, for another.
+    if turn.settled(candidate.plan, &candidate.step.id, &candidate.episode).is_some() {
+        let why = "It was decided already: two records were of one person.";
+        return stop(turn, candidate, Outcome::Withdrawn, because::TWICE, why);
     }
     let (gate, verdict) = gates::ask(turn, candidate);
     if let Verdict::Stop(why) = verdict {

@@ -216,6 +216,14 @@ fn what_was_taken_back_for_one_record_is_not_asked_for_again_for_the_other() {
     }
 }
 
+// A history in which something was said to one record and, at the gate, ended for the other; then both were found to be of one person,
+// and parted again.
+#[test]
+fn what_was_said_to_one_record_stays_said_when_it_was_ended_for_the_other() {
+    let told = history(&RULES, 14_039_120_781_442_418_652);
+    assert!(told.is_ok(), "{told:?}");
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.
