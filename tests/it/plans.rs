@@ -11,8 +11,10 @@ use crate::database::Database;
 /// Tables that stay small: one row per tenant, subscription or endpoint. To read one of these whole is the plan.
 const SMALL: [&str; 5] = ["subscriptions", "lanes", "migrations", "checkpoints", "events"];
 
-/// Beginnings of statements that read everything on purpose, or that are only the beginning: the search adds its conditions.
-const WHOLE: [&str; 4] = [
+/// Beginnings of statements that read everything on purpose, once at opening, or that are only the beginning: the search adds its
+/// conditions.
+const WHOLE: [&str; 5] = [
+    "SELECT person FROM people WHERE survivor <> person",
     "SELECT DISTINCT tenant FROM people",
     "SELECT tenant FROM people UNION",
     "SELECT m.number FROM spans m",
