@@ -124,8 +124,6 @@ pub struct Rehearsal<'r> {
     /// Every decision, in order.
     pub journal: Vec<Arc<Decision>>,
     kept: Kept,
-    /// The rules that it was told by.
-    kept_by: Option<&'r Rules>,
     /// How often a ledger would have refused what was decided, or a due would have been looked at for ever. It is to be 0.
     pub faults: usize,
     /// What it cost so far: questions to the rules, and resources that were looked at for them.
@@ -162,7 +160,6 @@ impl<'r> Rehearsal<'r> {
             decisions: BTreeMap::new(),
             journal: Vec::new(),
             kept: Kept::default(),
-            kept_by: None,
             faults: 0,
             steps: 0,
             steps_max: usize::MAX,
@@ -430,10 +427,6 @@ impl<'r> Rehearsal<'r> {
             return;
         }
         let (rules, person) = (self.rules(), self.unions.known_as(person));
-        // To what group a product belongs is the rules' matter.
-        if self.kept_by.replace(rules).is_none_or(|known| !std::ptr::eq(known, rules)) {
-            self.kept.forget();
-        }
         let is_theirs = |due: &&Planned| self.unions.known_as(due.person) == person;
         let mut dues: Vec<Planned> = self.dues.values().filter(is_theirs).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
