@@ -57,8 +57,12 @@ impl Flow {
             Ok(receipts) => {
                 let resource = |at: &usize| wishes[*at].resource.as_ref();
                 self.learn_written(sender, receipts.iter().zip(&origins).map(|(receipt, at)| (receipt, resource(at))));
+                let has_read = origins.len() < wishes.len();
                 let receipts = origins.into_iter().zip(receipts).collect();
-                self.answer(sender, wishes, &plan, receipts, kept).await.map(Some)
+                let done = self.answer(sender, wishes, &plan, receipts, kept).await;
+                // What was recorded is on the disk; what was only read beside it may be newer.
+                let settled = if has_read { self.ledger.settled().await.map_err(broken) } else { Ok(()) };
+                settled.and(done).map(Some)
             }
             Err(error) => failed(error, &wishes, &plan, &origins),
         }
@@ -96,7 +100,6 @@ impl Flow {
                 }
                 (Aim::Write { id, .. } | Aim::Present { id }, None) => {
                     let found = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(broken);
-                    let found = self.ledger.settled().await.map_err(broken).and(found);
                     let found = found.and_then(|found| found.filter(|found| !found.deleted).ok_or(Refused::Busy));
                     let (receipt, stored) = match found {
                         Ok(found) => (receipt_of(&found), Some(found)),
