@@ -31,7 +31,7 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // needs, and the head of the log.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 201326592;
-         PRAGMA cache_size = -12288; PRAGMA temp_store = FILE; PRAGMA busy_timeout = 5000;",
+         PRAGMA cache_size = -4096; PRAGMA temp_store = FILE; PRAGMA busy_timeout = 5000;",
     )?;
     // What an earlier process left in the log is brought into the file and synced: a disk that refused it then has it only in memory.
     fold(&connection)?;
