@@ -119,11 +119,14 @@ pub struct Rehearsal<'r> {
     pub supplies: BTreeMap<String, Arc<Supply>>,
     /// By output.
     pub dues: BTreeMap<String, Planned>,
-    /// Latest decision by output and person: two who were parted may each have one of an output.
-    pub decisions: BTreeMap<(String, Person), Arc<Decision>>,
+    /// Latest decision by output and person: two who were parted may each have one of an output. With its place among all that was
+    /// decided of the output, as the ledger counts.
+    decisions: BTreeMap<(String, Person), (i64, Arc<Decision>)>,
     /// Every decision, in order.
     pub journal: Vec<Arc<Decision>>,
     kept: Kept,
+    /// The rules that it was told by.
+    kept_by: Option<&'r Rules>,
     /// How often a ledger would have refused what was decided, or a due would have been looked at for ever. It is to be 0.
     pub faults: usize,
     /// What it cost so far: questions to the rules, and resources that were looked at for them.
@@ -160,6 +163,7 @@ impl<'r> Rehearsal<'r> {
             decisions: BTreeMap::new(),
             journal: Vec::new(),
             kept: Kept::default(),
+            kept_by: None,
             faults: 0,
             steps: 0,
             steps_max: usize::MAX,
@@ -331,10 +335,15 @@ impl<'r> Rehearsal<'r> {
         self.journal.iter().rev().map(Arc::as_ref).find(|decision| decision.step == step)
     }
 
+    /// What was decided last of each output and person.
+    pub fn latest(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.values().map(|(_, decision)| decision.as_ref())
+    }
+
     /// How often something was said to the person.
     #[must_use]
     pub fn spoken(&self) -> usize {
-        self.decisions.values().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
+        self.latest().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired).count()
     }
 
     fn rules(&self) -> &'r Rules {
@@ -409,8 +418,8 @@ impl<'r> Rehearsal<'r> {
         let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
         for (person, claimed) in people {
             let is_one = |other: Person| self.unions.known_as(other) == self.unions.known_as(person);
-            let is_open = |decision: &Arc<Decision>| is_one(decision.person) && may_be_open(decision, self.now);
-            let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.decisions.values().any(is_open);
+            let is_open = |decision: &Decision| is_one(decision.person) && may_be_open(decision, self.now);
+            let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.latest().any(is_open);
             if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
                 known.entry(self.unions.known_as(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
             }
@@ -427,6 +436,10 @@ impl<'r> Rehearsal<'r> {
             return;
         }
         let (rules, person) = (self.rules(), self.unions.known_as(person));
+        // To what groups a product belongs is the rules' matter.
+        if self.kept_by.replace(rules).is_none_or(|known| !std::ptr::eq(known, rules)) {
+            self.kept.forget();
+        }
         let is_theirs = |due: &&Planned| self.unions.known_as(due.person) == person;
         let mut dues: Vec<Planned> = self.dues.values().filter(is_theirs).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Rehearsal;
 use super::refusals::Said;
-use crate::ledger::{How, Mark, Person, Precondition};
+use crate::ledger::{Decision, How, Mark, Person, Precondition};
 use crate::react::json::{local, reference};
 use crate::react::{Output, Reaction};
 
@@ -49,12 +49,7 @@ impl Rehearsal<'_> {
     pub(super) fn mark(&mut self, mark: Mark) {
         let at = self.now;
         match mark {
-            Mark::Decided(decision) => {
-                let decision = Arc::new(decision);
-                self.kept.decided(self.unions.known_as(decision.person), &decision);
-                self.journal.push(Arc::clone(&decision));
-                self.decisions.insert((decision.output.clone(), decision.person), decision);
-            }
+            Mark::Decided(decision) => self.decided(decision),
             Mark::Due(due) => {
                 self.rows(due.person).insert(due.output.clone(), due.into());
             }
@@ -74,5 +69,19 @@ impl Rehearsal<'_> {
             Mark::Started { address, person, since } => self.stops.say(Said { at, address, person, is_stop: false }, since),
             _ => {}
         }
+    }
+
+    /// Of all who are one, what was decided of an output has one order, in which no time goes back: as the ledger keeps it.
+    fn decided(&mut self, mut decision: Decision) {
+        let known_as = self.unions.known_as(decision.person);
+        let first = (decision.output.clone(), Person(i64::MIN));
+        let known = self.decisions.range(first..).take_while(|((output, _), _)| *output == decision.output);
+        let known = known.filter(|((_, person), _)| self.unions.known_as(*person) == known_as).map(|(_, known)| known);
+        let (last, at) = known.fold((0, decision.at), |(last, at), (place, known)| (last.max(*place), at.max(known.at)));
+        decision.at = at;
+        let decision = Arc::new(decision);
+        self.kept.decided(known_as, &decision);
+        self.journal.push(Arc::clone(&decision));
+        self.decisions.insert((decision.output.clone(), decision.person), (last + 1, decision));
     }
 }

@@ -102,7 +102,10 @@ impl Rehearsal<'_> {
         let unions = &self.unions;
         let is_one = |other: Person| unions.known_as(other) == person;
         let told = || {
-            let own = self.decisions.values().filter(|decision| is_one(decision.person)).cloned();
+            let mut own: Vec<&(i64, Arc<Decision>)> = self.decisions.values().filter(|(_, one)| is_one(one.person)).collect();
+            // Of one time, what was decided last stands, whosever record it is filed under.
+            own.sort_by_key(|(place, one)| (one.at, *place, one.person));
+            let own = own.into_iter().map(|(_, one)| Arc::clone(one));
             let decisions = Latest::of(unions.shared(person, &self.journal).into_iter().map(Arc::new).chain(own));
             let mut supplies: Vec<Arc<Supply>> = self.supplies.values().filter(|supply| is_one(supply.person)).cloned().collect();
             supplies.sort_by(|a, b| (&a.product, a.handed, &a.dispense).cmp(&(&b.product, b.handed, &b.dispense)));
@@ -110,5 +113,57 @@ impl Rehearsal<'_> {
         };
         // What was said to somebody who was taken for one with the person may count for them at one time and not at another.
         if unions.were_parted() { told() } else { self.kept.0.entry(person).or_insert_with(told).clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::ledger::{Mark, Outcome};
+    use crate::react::{Rules, Settings};
+
+    fn decided(person: i64, at: i64, gate: &str) -> Mark {
+        Mark::Decided(Decision {
+            person: Person(person),
+            output: String::from("o"),
+            at,
+            outcome: Outcome::Held,
+            gate: gate.to_owned(),
+            until: 0,
+            rule: String::from("r|1"),
+            step: String::from("s"),
+            episode: String::from("e"),
+            priority: 1,
+            spoken: false,
+            reason: String::new(),
+            facts: Vec::new(),
+            recorded: String::new(),
+        })
+    }
+
+    // Of two records of one person: what was decided last stands, whether the story goes on or is told anew.
+    #[test]
+    fn what_was_decided_last_of_an_output_stands_for_all_records() {
+        let rules = Rules::default();
+        let mut house = Rehearsal::new(&rules, Settings::default(), Store::unknown(&TimeZone::UTC), 0);
+        house.unite(Person(1), Person(2));
+        let known = |house: &mut Rehearsal| -> Vec<(String, i64)> {
+            house.kept(Person(1)).0.iter().map(|decision| (decision.gate.clone(), decision.at)).collect()
+        };
+        assert_eq!(known(&mut house), []);
+        for (mark, stands) in [
+            (decided(2, 5, "first"), ("first", 5)),
+            (decided(1, 5, "at the same time"), ("at the same time", 5)),
+            (decided(2, 3, "by a clock set back"), ("by a clock set back", 5)),
+            (decided(1, 7, "later"), ("later", 7)),
+        ] {
+            house.mark(mark);
+            let stands = [(stands.0.to_owned(), stands.1)];
+            assert_eq!(known(&mut house), stands);
+            house.kept.forget();
+            assert_eq!(known(&mut house), stands);
+        }
     }
 }

@@ -45,7 +45,7 @@ fn supplies(house: &Rehearsal) -> Vec<(String, i64, i64, String)> {
 
 /// Everything that was said or asked for and stands, with its moment.
 fn said(house: &Rehearsal) -> Vec<(String, i64, String)> {
-    let fired = house.decisions.values().filter(|decision| decision.outcome == Outcome::Fired);
+    let fired = house.latest().filter(|decision| decision.outcome == Outcome::Fired);
     let mut said: Vec<_> = fired.map(|one| (one.step.clone(), one.at, one.episode.clone())).collect();
     said.sort();
     said
