@@ -117,7 +117,9 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
-            parted_at: partings.last().map(|last| last.until),
+            parted_at: partings
+                .last()
+                .map(|last| (last.until, partings.iter().filter(|parting| parting.until == last.until).count())),
             parted,
         };
         Ok((story, seen))

@@ -181,6 +181,7 @@ pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gat
     end_recorded(turn, &candidate.output, WAITING, gate, why);
     let decision = turn.decision(candidate, outcome, gate, why);
     let known = turn.decisions.get(&candidate.output);
+    let known = known.or_else(|| turn.decided(candidate.plan, &candidate.step.id, &candidate.episode));
     let same = known.is_some_and(|known| known.outcome == outcome && known.gate == gate && known.facts == decision.facts);
     if !same {
         turn.decide(decision);

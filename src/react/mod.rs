@@ -227,8 +227,9 @@ pub struct Story {
     pub stopped: Vec<String>,
     /// Rules that fired too often, and what became of them; loaded where one was found to.
     pub halts: Vec<Halt>,
-    /// When somebody who was taken for one with the person was last parted from them, UTC milliseconds.
-    pub parted_at: Option<i64>,
+    /// When somebody who was taken for one with the person was last parted from them, UTC milliseconds, and how many were so
+    /// at that time.
+    pub parted_at: Option<(i64, usize)>,
     /// Those who were taken for one with the person; loaded where it was just heard that they are not.
     pub parted: Parted,
 }

@@ -210,16 +210,36 @@ impl<'a> Turn<'a> {
 
     /// The id of the output of a step in an episode; what a united person was given keeps its id.
     pub(crate) fn output(&self, plan: &Plan, step: &str, of: &str) -> String {
-        let known = self.decided(plan, step, of).map(|decision| decision.output.clone());
+        let known = self.decided(plan, step, of).filter(|known| self.is_ours(known)).map(|decision| decision.output.clone());
         let due = || {
             let mut dues = self.dues.values();
             dues.find(|due| due.step == step && due.episode == of && self.is_of(&due.rule, plan)).map(|due| due.output.clone())
         };
-        known.or_else(due).unwrap_or_else(|| {
-            // What was planned while the person was taken for one with others keeps its id, whosever it is now.
-            let since = self.story.parted_at.map_or_else(String::new, |at| format!("|{at}"));
-            episode::output(&plan.url, &self.story.tenant, self.story.person, &format!("{of}{since}"), step)
-        })
+        known.or_else(due).unwrap_or_else(|| self.fresh(plan, step, of))
+    }
+
+    /// The id of what was never planned for this person. What was planned while they were taken for one with others keeps its id,
+    /// whosever it is now; several may be parted at one time, one after the other. An id that was given up is not taken again.
+    fn fresh(&self, plan: &Plan, step: &str, of: &str) -> String {
+        let mut of = match self.story.parted_at {
+            None => of.to_owned(),
+            Some((at, 0 | 1)) => format!("{of}|{at}"),
+            Some((at, count)) => format!("{of}|{at}|{count}"),
+        };
+        loop {
+            let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
+            if self.decisions.get(&id).is_none_or(|known| known.gate != because::PARTED) {
+                return id;
+            }
+            of.push_str("|again");
+        }
+    }
+
+    /// Whether an id still belongs to this person: one under which nothing was recorded before two were parted may have gone over to
+    /// the other, with a fact of theirs.
+    fn is_ours(&self, known: &Decision) -> bool {
+        let is_used = known.outcome == Outcome::Fired || !known.recorded.is_empty();
+        is_used || self.story.parted_at.is_none_or(|(parted, _)| known.at > parted)
     }
 
     /// The candidate that a due stands for; `None` when its rule or step runs no longer.

@@ -1,6 +1,6 @@
 //! Who is one with whom in a rehearsal, and was for a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::ledger::{Decision, Outcome, Person};
@@ -88,9 +88,13 @@ impl Unions {
         !self.partings.is_empty()
     }
 
-    /// When that was.
-    pub(super) fn parted_at(&self, person: Person) -> Option<i64> {
-        self.last(person).map(|last| last.until)
+    /// When that was, and of how many.
+    pub(super) fn parted_at(&self, person: Person) -> Option<(i64, usize)> {
+        let at = self.last(person)?.until;
+        let then = self.partings.iter().filter(|parting| parting.until == at);
+        let theirs = then.filter(|parting| parting.persons.iter().any(|one| self.known_as(*one) == self.known_as(person)));
+        let others = theirs.flat_map(|parting| &parting.persons).filter(|one| self.known_as(**one) != self.known_as(person));
+        Some((at, others.collect::<BTreeSet<_>>().len()))
     }
 
     /// The last parting after which somebody is one with a person and somebody else is not.
