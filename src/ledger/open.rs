@@ -423,7 +423,7 @@ impl Ledger {
         reaction::dues(&self.reader, scope, person).await
     }
 
-    /// The latest decision about each output of a person.
+    /// The latest decision about each output of a person; of each record, where several are one.
     pub async fn decisions(&self, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
         Ok(reaction::latest(reaction::decisions(&self.reader, scope, person).await?))
     }

@@ -194,14 +194,15 @@ pub(super) async fn fired(
     Ok(latest(rows.iter_mut().map(decision_row).collect::<Result<_, _>>()?))
 }
 
-/// The last decision of each output; those of one output follow each other.
+/// The last decision of each output that was made for each record, in their order; those of one output follow each other.
 pub(super) fn latest(decisions: Vec<Decision>) -> Vec<Decision> {
     let mut latest: Vec<Decision> = Vec::new();
     for decision in decisions {
-        match latest.last_mut() {
-            Some(last) if last.output == decision.output => *last = decision,
-            _ => latest.push(decision),
+        let mut same = latest.iter().rev().take_while(|known| known.output == decision.output);
+        if let Some(back) = same.position(|known| known.person == decision.person) {
+            latest.remove(latest.len() - 1 - back);
         }
+        latest.push(decision);
     }
     latest
 }

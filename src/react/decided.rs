@@ -6,6 +6,7 @@ use std::iter::from_fn;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
+use super::decide::because;
 use crate::ledger::Decision;
 
 /// The latest decision of each output, as a story knows it.
@@ -24,8 +25,7 @@ impl Latest {
     pub fn of(decisions: impl IntoIterator<Item = Arc<Decision>>) -> Self {
         let mut latest = Self::default();
         for decision in decisions {
-            // Two records of a person may each have decisions about one output.
-            if latest.get(&decision.output).is_none_or(|known| known.at <= decision.at) {
+            if latest.get(&decision.output).is_none_or(|known| is_outdone(known, &decision)) {
                 latest.keep(decision);
             }
         }
@@ -121,6 +121,16 @@ impl Decided {
     }
 }
 
+/// Whether another decision stands in the place of a known one. Two records of a person may each have decisions about one output: that
+/// one of them gave it up, when they were parted, says nothing of what was decided for the other.
+fn is_outdone(known: &Decision, other: &Decision) -> bool {
+    let gave_up = |one: &Decision| one.gate == because::PARTED;
+    if known.person != other.person && gave_up(known) != gave_up(other) {
+        return gave_up(known);
+    }
+    known.at <= other.at
+}
+
 /// Ids of the dispenses among facts.
 pub(crate) fn dispenses(facts: &[String]) -> impl Iterator<Item = &str> {
     facts.iter().filter_map(|fact| fact.strip_prefix("MedicationDispense/")?.split('/').next())
@@ -185,6 +195,24 @@ mod tests {
             let mut decided = Decided::of(&Arc::new(Latest::of(all[..known].iter().cloned())));
             all[known..].iter().for_each(|decision| decided.keep(decision.as_ref().clone()));
             is_found(&decided);
+        }
+    }
+
+    #[test]
+    fn what_one_record_gave_up_says_nothing_of_the_other() {
+        let of = |person: i64, at: i64, gate: &str| {
+            Arc::new(Decision { person: Person(person), gate: gate.to_owned(), ..decision("a", "e", at, &[]) })
+        };
+        let (fired, given_up, held) = (of(1, 1, ""), of(2, 2, because::PARTED), of(2, 3, "caps"));
+        for (decisions, stands) in [
+            (vec![fired.clone(), given_up.clone()], (1, 1)),
+            (vec![given_up.clone(), fired.clone()], (1, 1)),
+            (vec![of(2, 1, "caps"), given_up.clone()], (2, 2)),
+            (vec![given_up, held.clone()], (2, 3)),
+            (vec![fired, held], (2, 3)),
+        ] {
+            let latest = Latest::of(decisions);
+            assert_eq!(latest.get("a").map(|known| (known.person.0, known.at)), Some(stands));
         }
     }
 

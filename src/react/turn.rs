@@ -219,7 +219,8 @@ impl<'a> Turn<'a> {
     }
 
     /// The id of what was never planned for this person. What was planned while they were taken for one with others keeps its id,
-    /// whosever it is now; several may be parted at one time, one after the other. An id that was given up is not taken again.
+    /// whosever it is now; several may be parted at one time, one after the other. An id that was given up, or left to the other, is
+    /// not taken again.
     fn fresh(&self, plan: &Plan, step: &str, of: &str) -> String {
         let mut of = match self.story.parted_at {
             None => of.to_owned(),
@@ -228,7 +229,7 @@ impl<'a> Turn<'a> {
         };
         loop {
             let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
-            if self.decisions.get(&id).is_none_or(|known| known.gate != because::PARTED) {
+            if self.decisions.get(&id).is_none_or(|known| known.gate != because::PARTED && self.is_ours(known)) {
                 return id;
             }
             of.push_str("|again");

@@ -244,6 +244,14 @@ fn what_is_planned_after_a_parting_never_has_the_id_of_what_was_planned_before()
     }
 }
 
+// A history in which something was said to one record under the id of what was held for the other, who gave it up when they were parted:
+// when they turned out to be one after all, nothing was known any more of what had been said.
+#[test]
+fn what_the_other_record_gave_up_stays_said_to_the_first() {
+    let told = history(&RULES, 5_489_802_311_133_404_417);
+    assert!(told.is_ok(), "{told:?}");
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.
