@@ -199,6 +199,8 @@ impl Asking {
     fn sum_up(&self, out: &mut impl Write, tally: &Tally, seconds: f64) -> Result<()> {
         writeln!(out, "{} to {}", instant(self.asked.from), instant(self.asked.to))?;
         writeln!(out, "{} persons, {} entries of the ledger ({})", tally.persons, tally.entries, rate(tally.entries, seconds))?;
+        let deciding = self.rehearser.decided_in.as_secs_f64();
+        writeln!(out, "of that the rules, over facts that are read: {}", rate(tally.entries, deciding))?;
         writeln!(out, "{} persons would be contacted, by {} messages", tally.contacted, tally.messages)?;
         if tally.faults > 0 {
             writeln!(out, "FAULTS: {} times something could not be decided", tally.faults)?;

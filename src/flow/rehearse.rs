@@ -4,12 +4,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Teller;
 use super::story::resource;
+use crate::clock::Clock;
 use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Stored, Told, Turn};
 use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Trial, referred};
 use crate::react::{self, Resource, Rules, Settings, Store};
@@ -62,6 +64,9 @@ pub struct Rehearser {
     pub(super) stage: Arc<Stage>,
     settings: Settings,
     zone: TimeZone,
+    clock: Clock,
+    /// How long the rules were asked so far, without reading what is told.
+    pub decided_in: Duration,
     /// What may still be spent.
     steps_left: usize,
     /// What others said of being spoken to, as they are known.
@@ -81,6 +86,8 @@ impl Rehearser {
             stage: Arc::new(stage),
             settings: teller.settings,
             zone: teller.zone.clone(),
+            clock: teller.clock.clone(),
+            decided_in: Duration::ZERO,
             said: HashMap::new(),
             elsewhere: Elsewhere::new(),
         }
@@ -186,7 +193,10 @@ impl Rehearser {
             rehearsal.advance(stage.until);
             rehearsal
         };
-        let Ok(rehearsal) = catch_unwind(AssertUnwindSafe(play)) else { return Ok(None) };
+        let begun = self.clock.elapsed();
+        let played = catch_unwind(AssertUnwindSafe(play));
+        self.decided_in += self.clock.elapsed().saturating_sub(begun);
+        let Ok(rehearsal) = played else { return Ok(None) };
         self.spend(rehearsal.steps, rehearsal.is_spent())?;
         Ok(Some(rehearsal))
     }

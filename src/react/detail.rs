@@ -19,6 +19,11 @@ struct Kept {
 }
 
 impl Planned {
+    /// A due in which this is remembered: it is written there, and need not be read again.
+    pub(crate) fn of(due: Due, detail: Detail) -> Self {
+        Self(Arc::new(Kept { due, detail: OnceLock::from(detail) }))
+    }
+
     /// What the engine remembers in it.
     pub(crate) fn detail(&self) -> &Detail {
         self.0.detail.get_or_init(|| Detail::read(&self.0.due.detail))

@@ -24,7 +24,7 @@ pub struct Handed {
 #[derive(Debug, Default)]
 struct Product {
     rows: Vec<Arc<Supply>>,
-    fills: OnceLock<Vec<Fill>>,
+    fills: OnceLock<Arc<[Fill]>>,
 }
 
 /// What conditions are told of all that was handed over, counted once for the rules that ask on the same day.
@@ -83,18 +83,23 @@ impl Handed {
 
     /// The fills of every product group, in the order of the groups.
     pub(crate) fn by_product(&self) -> impl Iterator<Item = (&str, &[Fill])> {
-        self.products.iter().map(|(name, product)| (name.as_str(), product.fills()))
+        self.products.iter().map(|(name, product)| (name.as_str(), product.fills().as_ref()))
     }
 
     /// The fills of a product group.
     pub(crate) fn fills(&self, product: &str) -> &[Fill] {
-        self.products.get(product).map_or(&[], |product| product.fills())
+        self.products.get(product).map_or(&[], |product| product.fills().as_ref())
+    }
+
+    /// The same, as they are now, whatever changes after that.
+    pub(crate) fn fills_now(&self, product: &str) -> Arc<[Fill]> {
+        self.products.get(product).map_or_else(|| Arc::from([]), |product| Arc::clone(product.fills()))
     }
 }
 
 impl Product {
-    fn fills(&self) -> &[Fill] {
-        self.fills.get_or_init(|| fills(&self.rows.iter().map(Arc::as_ref).collect::<Vec<_>>()))
+    fn fills(&self) -> &Arc<[Fill]> {
+        self.fills.get_or_init(|| fills(&self.rows.iter().map(Arc::as_ref).collect::<Vec<_>>()).into())
     }
 }
 

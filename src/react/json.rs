@@ -2,14 +2,19 @@
 
 use serde_json::Value;
 
+/// The member of this name. Objects of FHIR are small: to look through one takes less than to hash the name.
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object()?.iter().find(|(known, _)| *known == name).map(|(_, member)| member)
+}
+
 /// The string member of this name.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str)
+    member(value, name).and_then(Value::as_str)
 }
 
 /// The members of an array; nothing when it is absent or something else.
 pub(crate) fn each<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    member(value, name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// A number, also where it is written in a string.
@@ -19,7 +24,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 
 /// The reference of a Reference.
 pub(crate) fn reference<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(|reference| text(reference, "reference"))
+    member(value, name).and_then(|reference| text(reference, "reference"))
 }
 
 /// `Type/id` of a reference to a resource of this house, without its version.

@@ -306,6 +306,8 @@ pub struct Reaction {
     pub outputs: Vec<Output>,
     /// Rows to record with them.
     pub marks: Vec<Mark>,
+    /// What is planned by these, with what it remembers, for whoever goes on with the story.
+    pub(crate) planned: Vec<Planned>,
 }
 
 /// A resource to record.

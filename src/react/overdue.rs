@@ -37,11 +37,14 @@ pub(crate) fn facts(task: &Value) -> impl Iterator<Item = String> {
 /// The due under which a Task that was just asked for is looked at when its time is over.
 pub(super) fn watch(turn: &mut Turn, candidate: &Candidate, end: i64) {
     let task = format!("Task/{}", candidate.output);
-    let mut due = turn.due(candidate, end + 1);
-    due.output = companion(&candidate.output, OVERDUE);
-    due.step = format!("{OVERDUE}{}", candidate.step.id);
-    due.detail = Detail { needed: vec![task], ..candidate.detail.clone() }.write();
-    turn.plan(due);
+    let detail = Detail { needed: vec![task], ..candidate.detail.clone() };
+    let due = Due {
+        output: companion(&candidate.output, OVERDUE),
+        step: format!("{OVERDUE}{}", candidate.step.id),
+        detail: detail.write(),
+        ..Due::clone(&turn.due(candidate, end + 1))
+    };
+    turn.plan(Planned::of(due, detail));
 }
 
 /// Nothing is left to be watched.

@@ -3,6 +3,7 @@
 //! The steps of a product are always derived anew from all its fills, whatever event asked for it: so a late, doubled,
 //! corrected or reversed dispense leads to the same dues as if all had been known in order.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -75,8 +76,12 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
     }
     let dues = turn.dues.values().map(|due| (&due.rule, &due.episode));
     let decided = turn.decisions.values().map(|decision| (&decision.rule, &decision.episode));
-    let known: BTreeSet<&String> =
-        dues.chain(decided).filter(|(_, episode)| episode::is_of_product(episode, product)).map(|(rule, _)| rule).collect();
+    let mut known: Vec<&String> = Vec::new();
+    for (rule, episode) in dues.chain(decided) {
+        if !known.contains(&rule) && episode::is_of_product(episode, product) {
+            known.push(rule);
+        }
+    }
     for plan in known.into_iter().filter_map(|rule| rules.plan(rule)) {
         let of_fills = plan.actions.iter().filter(|action| action.is_of_fills());
         found.extend(of_fills.map(|action| (plan, action)));
@@ -187,13 +192,27 @@ struct Begun<'a, 'f> {
     loaded: Option<&'a Resource>,
     trigger: String,
     needed: Vec<String>,
-    facts: Vec<String>,
+    /// Versions of the facts, where one asks for them.
+    facts: OnceCell<Vec<String>>,
     episode: String,
+}
+
+impl Begun<'_, '_> {
+    fn facts(&self, turn: &Turn, product: &str) -> &[String] {
+        self.facts.get_or_init(|| {
+            let versions = turn.supplies.rows_of(product).filter(|row| self.fill.dispenses.contains(&row.dispense));
+            let mut facts: Vec<String> =
+                versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
+            facts.extend(self.needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
+            facts.sort();
+            facts
+        })
+    }
 }
 
 impl<'a> Arranging<'a, '_> {
     fn arrange(&self, turn: &mut Turn<'a>) -> Vec<Candidate<'a>> {
-        let fills = turn.fills(self.product).to_vec();
+        let fills = turn.supplies.fills_now(self.product);
         // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
         let roles: Vec<Role> = fills.iter().map(|fill| self.role(turn, fill)).collect();
         let begun: Vec<Begun> =
@@ -244,11 +263,13 @@ impl<'a> Arranging<'a, '_> {
     /// What the fill is to this rule: by what was just heard, else by what was due or decided before. A fill that a version of the
     /// rule has begun with stays with that version.
     fn role(&self, turn: &Turn<'a>, fill: &Fill) -> Role<'a> {
-        let began = self.began(turn, fill);
+        let of_fill = |news: &&News<'a>| fill.dispenses.contains(&news.event.resource.id);
+        let is_heard = self.news.iter().any(|news| of_fill(&news));
+        // Of a rule of one version it need not be asked for each fill that it has long begun with.
+        let began = if is_heard || !turn.rules.is_only(self.plan) { self.began(turn, fill) } else { None };
         if began.is_some_and(|plan| !std::ptr::eq(plan, self.plan)) {
             return Role::Silent;
         }
-        let of_fill = |news: &&News<'a>| fill.dispenses.contains(&news.event.resource.id);
         let mut silenced = Vec::new();
         let mut fresh = None;
         for news in self.news.iter().filter(of_fill) {
@@ -305,13 +326,9 @@ impl<'a> Arranging<'a, '_> {
             Role::Known(trigger, needed) => (None, trigger.clone(), needed.clone()),
             Role::Silent => return None,
         };
-        let versions = turn.supplies.rows_of(self.product).filter(|row| fill.dispenses.contains(&row.dispense));
-        let mut facts: Vec<String> =
-            versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
-        facts.extend(needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
-        facts.sort();
         let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
-        Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode: episode::of_fill(self.product, fill.first) })
+        let (facts, episode) = (OnceCell::new(), episode::of_fill(self.product, fill.first));
+        Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode })
     }
 
     fn candidate(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Candidate<'a> {
@@ -322,7 +339,7 @@ impl<'a> Arranging<'a, '_> {
             first: one.fill.first,
             planned: turn.story.now,
             until: turn.story.now + step.window(),
-            facts: one.facts.clone(),
+            facts: one.facts(turn, self.product).to_vec(),
             held: false,
         };
         let (plan, episode) = (self.plan, one.episode.clone());
@@ -339,8 +356,8 @@ impl<'a> Arranging<'a, '_> {
             // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
             // heard while the fill began on another day.
             let stays = is_settled(known) || known.outcome == Outcome::Held;
-            let is_news = one.fresh.is_some() || !is_same_fill(&one.facts, known);
-            if stays || (known.outcome == Outcome::Stopped && !is_news) {
+            let is_news = || one.fresh.is_some() || !is_same_fill(one.facts(turn, self.product), known);
+            if stays || (known.outcome == Outcome::Stopped && !is_news()) {
                 return false;
             }
         }

@@ -338,6 +338,11 @@ impl Rules {
         found.filter(move |(_, action)| action.is_about(&self.concepts, &self.products, subject))
     }
 
+    /// Whether there is no other version of this rule.
+    pub(crate) fn is_only(&self, plan: &Plan) -> bool {
+        self.urls.get(&plan.url).is_some_and(|versions| versions.len() == 1)
+    }
+
     /// The rule of a `url|version`: in that version where it is known, else in the one that runs now. `None` when it runs no longer.
     pub(crate) fn plan(&self, canonical: &str) -> Option<&Plan> {
         let (url, version) = canonical.split_once('|').unwrap_or((canonical, ""));

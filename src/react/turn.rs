@@ -120,14 +120,16 @@ impl<'a> Turn<'a> {
     }
 
     /// Writes down when to look again; nothing when that is known already.
-    pub(crate) fn plan(&mut self, due: Due) {
+    pub(crate) fn plan(&mut self, due: impl Into<Planned>) {
+        let due = due.into();
         // Another fact sets it off now, which may be of another record of the person.
         if let Some(known) = self.dues.get(&due.output).filter(|known| known.person != due.person) {
             self.reaction.marks.push(Mark::DueGone { person: known.person, output: due.output.clone() });
         }
-        if self.dues.get(&due.output).is_none_or(|known| **known != due) {
-            self.dues.keep(due.clone().into());
-            self.reaction.marks.push(Mark::Due(due));
+        if self.dues.get(&due.output).is_none_or(|known| **known != *due) {
+            self.dues.keep(due.clone());
+            self.reaction.marks.push(Mark::Due(Due::clone(&due)));
+            self.reaction.planned.push(due);
         }
     }
 
@@ -195,8 +197,8 @@ impl<'a> Turn<'a> {
     }
 
     /// The due of a candidate.
-    pub(crate) fn due(&self, candidate: &Candidate, at: i64) -> Due {
-        Due {
+    pub(crate) fn due(&self, candidate: &Candidate, at: i64) -> Planned {
+        let due = Due {
             person: self.whose(candidate, self.dues.get(&candidate.output).map(|known| known.person)),
             output: candidate.output.clone(),
             due: at,
@@ -205,7 +207,8 @@ impl<'a> Turn<'a> {
             step: candidate.step.id.clone(),
             episode: candidate.episode.clone(),
             detail: candidate.detail.write(),
-        }
+        };
+        Planned::of(due, candidate.detail.clone())
     }
 
     /// The id of the output of a step in an episode; what a united person was given keeps its id.

@@ -17,8 +17,16 @@ impl Rehearsal<'_> {
             self.faults += 1;
             return;
         }
+        let mut planned = reaction.planned.into_iter().peekable();
         for mark in reaction.marks {
-            self.mark(mark);
+            match mark {
+                // Those of a reaction stand in its order.
+                Mark::Due(due) => {
+                    let due = planned.next_if(|planned| **planned == due).unwrap_or_else(|| due.into());
+                    self.rows(due.person).insert(due.output.clone(), due);
+                }
+                mark => self.mark(mark),
+            }
         }
         for output in reaction.outputs {
             let known = self.known.own(&format!("{}/{}", output.kind, output.id));
