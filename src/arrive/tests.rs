@@ -117,6 +117,49 @@ async fn a_created_resource_is_read_back_under_its_location() {
     }
 }
 
+/// A read, a search, a refusal and an answer of nothing: each shows what a power cut could still take back, and waits until it
+/// cannot. When the disk refuses, all of them are 500; who asks how the gateway fares hears it at once.
+#[tokio::test]
+async fn what_the_disk_does_not_have_yet_is_shown_to_nobody() {
+    let house = Arc::new(House::open().await);
+    assert_eq!(house.put(&patient("a", "One")).await.status, 201);
+    let asked = [
+        ("/fhir/Patient/a", 200),
+        ("/fhir/Patient?_id=a", 200),
+        ("/fhir/Patient/a/_history", 200),
+        ("/fhir/Patient/a/$everything", 200),
+        ("/fhir/Patient/b", 404),
+        ("/fhir/Patient?birthdate=never", 400),
+    ];
+    let begin = |path: &'static str| {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.get(path).await.status })
+    };
+    let has_ended = async |answer: &tokio::task::JoinHandle<u16>| {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        answer.is_finished()
+    };
+    for (path, status) in asked {
+        let answer = begin(path);
+        assert!(has_ended(&answer).await, "{path}");
+        house.door.flow.ledger.run_ahead();
+        let waits = begin(path);
+        assert!(!has_ended(&waits).await, "{path}");
+        let watched = begin("/health/live");
+        assert!(has_ended(&watched).await);
+        house.door.flow.ledger.catch_up(true);
+        assert_eq!((answer.await.unwrap(), waits.await.unwrap(), watched.await.unwrap()), (status, status, 200), "{path}");
+    }
+    house.door.flow.ledger.run_ahead();
+    let waiting: Vec<_> = asked.iter().map(|(path, _)| begin(path)).collect();
+    house.door.flow.ledger.catch_up(false);
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap(), 500);
+    }
+}
+
 #[tokio::test]
 async fn versions_are_guarded_told_and_deleted() {
     let house = House::open().await;

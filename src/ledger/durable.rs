@@ -165,6 +165,19 @@ impl Syncer {
     }
 }
 
+/// For tests of those who must wait: a commit whose log the disk has not taken yet, and what the disk says of it at last.
+#[cfg(test)]
+impl super::Ledger {
+    pub(crate) fn run_ahead(&self) {
+        self.shared.durable.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn catch_up(&self, is_kept: bool) {
+        let begun = self.shared.durable.begun.load(Ordering::SeqCst);
+        self.shared.durable.kept.send_replace(is_kept.then_some(begun));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
