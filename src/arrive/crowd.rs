@@ -28,9 +28,13 @@ impl Crowd {
 
     /// A place, kept until it is dropped; `None` if there was none in time.
     pub(super) async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Some(place);
+        match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => Box::pin(self.wait()).await,
         }
+    }
+
+    async fn wait(&self) -> Option<SemaphorePermit<'_>> {
         let _stands_in_line = self.line.try_acquire().ok()?;
         tokio::time::timeout(self.wait_max, self.places.acquire()).await.ok()?.ok()
     }

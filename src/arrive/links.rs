@@ -23,7 +23,8 @@ pub(super) fn base(settings: &Settings, headers: &HeaderMap) -> String {
     let mut host = plain("host").unwrap_or_default();
     let mut prefix = "";
     let mut port = None;
-    if settings.forwarded {
+    // Who comes without a proxy is asked for none of its names.
+    if settings.forwarded && headers.keys().any(|name| name.as_str().contains("forwarded")) {
         let forwarded = first("forwarded").unwrap_or_default();
         let proto = first("x-forwarded-proto").or_else(|| element(forwarded, "proto"));
         scheme = match proto {

@@ -3,12 +3,11 @@
 //! Follows <https://www.rfc-editor.org/rfc/rfc9112>.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::serve::Listener;
 use hyper::body::Incoming;
@@ -25,10 +24,6 @@ use super::Door;
 const CONNECTIONS_MAX: usize = 16_384;
 /// How long a stop waits for the open requests; who takes longer to send or to read is hung up on.
 const FAREWELL_MAX: Duration = Duration::from_secs(30);
-
-/// The address a request came from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
 
 /// Answers what comes to this listener until `stop` is ready and the open requests are answered, or had the time for it.
 pub async fn serve(mut listener: TcpListener, door: Arc<Door>, stop: impl Future<Output = ()>) {
@@ -53,9 +48,8 @@ pub async fn serve(mut listener: TcpListener, door: Arc<Door>, stop: impl Future
         let answer = service_fn(move |request: Request<Incoming>| {
             let door = Arc::clone(&door);
             async move {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(Peer(address.ip()));
-                Ok::<_, Infallible>(door.answer(request).await)
+                let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+                Ok::<_, Infallible>(door.answer(Some(address.ip()), request).await)
             }
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer));

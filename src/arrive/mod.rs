@@ -60,6 +60,7 @@ pub use listen::serve;
 pub use settings::Settings;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,7 +79,7 @@ use call::Call;
 use capability::{Capability, is_kept};
 use counters::{Counters, Interaction};
 use crowd::Crowd;
-use listen::Peer;
+use format::Wanted;
 use operations::Asked;
 use outcome::Refusal;
 use pace::Pace;
@@ -140,20 +141,27 @@ impl Door {
         Arc::new(Self { flow, teller, settings, sender, capability, counters, crowd, trials, pace, gathered, opened, requests })
     }
 
-    /// Answers one request. It never fails: every fault is an answer.
-    pub async fn answer(&self, request: Request) -> Response {
+    /// Answers one request, of the client at this address. It never fails: every fault is an answer.
+    pub(super) async fn answer(&self, client: Option<IpAddr>, request: Request) -> Response {
         let started = self.flow.clock.elapsed();
         let id = self.request_id(request.headers());
         let origin = (!self.settings.origins.is_empty()).then(|| request.headers().get(ORIGIN).cloned()).flatten();
         let wanted = format::wanted(request.uri().query(), request.headers());
         let method = request.method().clone();
         let codings = request.headers().get(ACCEPT_ENCODING).cloned();
-        let handled = AssertUnwindSafe(self.handle(&id, wanted.is_some(), request)).catch_unwind().await;
+        let handled = AssertUnwindSafe(self.handle(client, &id, wanted.is_some(), request)).catch_unwind().await;
         let Handled { interaction, answer, place } =
             handled.unwrap_or_else(|_| Handled::refused(Refusal::ours("a handler panicked")));
         let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
-        let mut response = spoken::spoken(wanted.unwrap_or_default(), &method, &id, response).await;
-        response = coding::packed(codings, response).await.map(|body| self.crowd.by_turns(body));
+        // What few ask for stands apart, here and below, so that it takes no room in every answer.
+        let mut response = match wanted.unwrap_or_default() {
+            plain if plain == Wanted::default() => response,
+            wanted => Box::pin(spoken::spoken(wanted, &method, &id, response)).await,
+        };
+        if let Some(codings) = codings {
+            response = Box::pin(coding::packed(codings, response)).await;
+        }
+        response = response.map(|body| self.crowd.by_turns(body));
         drop(place);
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if let Ok(value) = HeaderValue::try_from(id) {
@@ -167,8 +175,7 @@ impl Door {
         response
     }
 
-    async fn handle(&self, id: &str, acceptable: bool, request: Request) -> Handled<'_> {
-        let peer = request.extensions().get::<Peer>().copied();
+    async fn handle(&self, client: Option<IpAddr>, id: &str, acceptable: bool, request: Request) -> Handled<'_> {
         let (parts, body) = request.into_parts();
         let Some(path) = plain_path(parts.uri.path()) else {
             return Handled::refused(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded."));
@@ -177,7 +184,7 @@ impl Door {
         // Who asks how the gateway fares is answered however full it is.
         let is_watcher = matches!(route, Route::Live | Route::Ready | Route::Metrics);
         let now = self.flow.clock.elapsed();
-        if let Some(Err(wait)) = peer.filter(|_| !is_watcher).map(|peer| self.pace.allows(peer.0, now)) {
+        if let Some(Err(wait)) = client.filter(|_| !is_watcher).map(|client| self.pace.allows(client, now)) {
             return Handled::refused(Refusal::throttled(wait));
         }
         if let Err(refusal) = admit(route, &parts.method, acceptable) {
@@ -201,7 +208,7 @@ impl Door {
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
         match given {
             Some(given) if (1..=128).contains(&given.len()) => given.to_owned(),
-            _ => [self.opened.as_str(), &self.requests.fetch_add(1, Ordering::Relaxed).to_string()].join("-"),
+            _ => format!("{}-{}", self.opened, self.requests.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
@@ -255,7 +262,7 @@ fn admit(route: Route<'_>, method: &Method, acceptable: bool) -> Result<(), Refu
     Ok(())
 }
 
-/// Hands the request to its interaction. Writes are boxed: they are large, and a read would carry their size.
+/// Hands the request to its interaction. All but a read are boxed: they are large, and a read would carry their size.
 async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body) -> (Interaction, Result<Response, Refusal>) {
     use Interaction as I;
     let get = method == Method::GET || method == Method::HEAD;
@@ -263,11 +270,11 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
     let conditional = call.query.is_some();
     match route {
         Route::Instance(kind, id) if get => (I::Read, read::read(call, kind, id).await),
-        Route::Kind(kind) if get => (I::Search, search::get(call, Place::Kind(kind)).await),
+        Route::Kind(kind) if get => (I::Search, Box::pin(search::get(call, Place::Kind(kind))).await),
         Route::Kind(kind) if method == Method::POST => (I::Create, Box::pin(create::create(call, kind, body)).await),
         Route::Instance(kind, id) if method == Method::PUT => (I::Update, Box::pin(update::update(call, kind, id, body)).await),
         Route::Base if method == Method::POST => (I::Bundle, Box::pin(bundle::bundle(call, body)).await),
-        Route::Search(kind) if method == Method::POST => (I::Search, search::post(call, Place::Kind(kind), body).await),
+        Route::Search(kind) if method == Method::POST => (I::Search, Box::pin(search::post(call, Place::Kind(kind), body)).await),
         Route::Instance(kind, id) if method == Method::DELETE => (I::Delete, Box::pin(delete::delete(call, kind, id)).await),
         Route::Kind(kind) if method == Method::PUT && conditional => {
             (I::Update, Box::pin(update::update_where(call, kind, body)).await)
@@ -279,22 +286,24 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         Route::Kind(kind) if method == Method::DELETE && conditional => {
             (I::Delete, Box::pin(delete::delete_where(call, kind)).await)
         }
-        Route::Version(kind, id, version) if get => (I::Read, read::vread(call, kind, id, version).await),
-        Route::Changes(kind) if get => (I::History, changes::changes(call, kind).await),
-        Route::History(kind, id) if get => (I::History, history::history(call, kind, id).await),
+        Route::Version(kind, id, version) if get => (I::Read, Box::pin(read::vread(call, kind, id, version)).await),
+        Route::Changes(kind) if get => (I::History, Box::pin(changes::changes(call, kind)).await),
+        Route::History(kind, id) if get => (I::History, Box::pin(history::history(call, kind, id)).await),
         Route::Operation(operation, methods, kind, id) if methods.allow_method(method) => {
             (I::Operation, (operation.answer)(call, Asked { method, kind, id, body }).await)
         }
         Route::OpenApi if get => (I::Capabilities, Ok(openapi::openapi(call))),
-        Route::Base if get => (I::Search, search::get(call, Place::System).await),
-        Route::SystemSearch if method == Method::POST => (I::Search, search::post(call, Place::System, body).await),
-        Route::Compartment(of, id, kind) if get => (I::Search, search::get(call, Place::Compartment(of, id, kind)).await),
+        Route::Base if get => (I::Search, Box::pin(search::get(call, Place::System)).await),
+        Route::SystemSearch if method == Method::POST => (I::Search, Box::pin(search::post(call, Place::System, body)).await),
+        Route::Compartment(of, id, kind) if get => {
+            (I::Search, Box::pin(search::get(call, Place::Compartment(of, id, kind))).await)
+        }
         Route::CompartmentSearch(of, id, kind) if method == Method::POST => {
-            (I::Search, search::post(call, Place::Compartment(of, id, kind), body).await)
+            (I::Search, Box::pin(search::post(call, Place::Compartment(of, id, kind), body)).await)
         }
         Route::Metadata if get => (I::Capabilities, Ok(capability::metadata(call))),
         Route::Live if get => (I::Other, Ok(health::live())),
-        Route::Ready if get => (I::Other, Ok(health::ready(call).await)),
+        Route::Ready if get => (I::Other, Ok(Box::pin(health::ready(call)).await)),
         Route::Metrics if get => (I::Other, Ok(health::metrics(call))),
         route if method == Method::OPTIONS => (I::Other, Ok(options(route.allow()))),
         route => (I::Other, Err(Refusal::not_allowed(route.allow()))),

@@ -16,7 +16,7 @@ use crate::ledger::Stored;
 /// `GET [type]/[id]`
 pub(super) async fn read(call: &Call<'_>, kind: &str, id: &str) -> Result<Response, Refusal> {
     match current(call, kind, id).await {
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => match made(call, kind, id).await? {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => match Box::pin(made(call, kind, id)).await? {
             Some(shown) => Ok(json(StatusCode::OK, shown.to_string())),
             None => Err(refusal),
         },

@@ -1,6 +1,8 @@
 //! Searches the resources of one type, of several, or of a compartment, page by page.
 //! Follows <https://hl7.org/fhir/R4/http.html#search> and <https://hl7.org/fhir/R4/search.html>.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -31,12 +33,16 @@ pub(super) enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// The address behind the base, with the slash before it; empty for the base itself.
-    fn path(&self) -> String {
-        match self {
-            Self::System => String::new(),
-            Self::Kind(kind) => format!("/{kind}"),
-            Self::Compartment(of, id, kind) => format!("/{of}/{id}/{kind}"),
+    /// Adds the address behind the base, with the slash before it; nothing for the base itself.
+    fn push_path(&self, address: &mut String) {
+        let names = match *self {
+            Self::System => &[][..],
+            Self::Kind(kind) => &[kind],
+            Self::Compartment(of, id, kind) => &[of, id, kind],
+        };
+        for name in names {
+            address.push('/');
+            address.push_str(name);
         }
     }
 
@@ -71,7 +77,7 @@ pub(super) async fn post(call: &Call<'_>, place: Place<'_>, sent: Body) -> Resul
 /// One page as the text of a searchset Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, place: Place<'_>, query: &str) -> Result<String, Refusal> {
     let found = stored(call, base, place, query).await?;
-    if place == Place::Kind("Provenance") { with_provenances(call, base, query, found).await } else { Ok(found) }
+    if place == Place::Kind("Provenance") { Box::pin(with_provenances(call, base, query, found)).await } else { Ok(found) }
 }
 
 /// One page of what is stored.
@@ -122,28 +128,31 @@ async fn answer(
     cursor: Option<String>,
     mut remarks: Vec<Issue>,
 ) -> Result<String, Refusal> {
-    let mut search = format!("{base}{}", place.path());
+    let mut search = String::with_capacity(base.len() + 256);
+    search.push_str(base);
+    place.push_path(&mut search);
     for (name, value) in parsed.first().map(|one| one.used.as_slice()).unwrap_or_default() {
         links::push_pair(&mut search, name, value);
     }
     // What stands behind the base belongs to the search; the base may differ from one proxy to the next.
-    let own = search.get(base.len()..).unwrap_or_default().to_owned();
-    let mut itself = search.clone();
+    let own = search.get(base.len()..).unwrap_or_default();
+    let mut itself = Cow::Borrowed(search.as_str());
     let mut after = None;
     if let Some(place) = cursor.filter(|place| !place.is_empty()) {
-        let read = links::place_of(&place, &own);
+        let read = links::place_of(&place, own);
         after = Some(read.ok_or_else(|| Refusal::bad("invalid-page", "This page link belongs to another search."))?);
-        links::push_pair(&mut itself, links::PAGE, &place);
+        links::push_pair(itself.to_mut(), links::PAGE, &place);
     }
     let page = match parsed.as_mut_slice() {
         [one] => {
             one.query.after = after;
             call.door.flow.ledger.search(call.scope(), &one.query).await?
         }
-        all => several::page(call, all, after).await?,
+        all => Box::pin(several::page(call, all, after)).await?,
     };
     let Some(parsed) = parsed.first() else { return Err(Refusal::ours("a search of no type")) };
-    let beside = if parsed.summary_count { None } else { Some(beside(call, parsed, &page, &mut remarks).await?) };
+    let brings = !parsed.summary_count && !parsed.includes.is_empty();
+    let beside = if brings { Box::pin(beside(call, parsed, &page, &mut remarks)).await? } else { Vec::new() };
     if parsed.query.total && page.total.is_none() && !parsed.total_unwanted {
         if parsed.summary_count {
             let words = "More resources match than can be counted: narrow the search.";
@@ -153,11 +162,10 @@ async fn answer(
     }
     let next = page.next.as_ref().filter(|_| !parsed.summary_count).map(|cursor| {
         let mut next = search.clone();
-        links::push_pair(&mut next, links::PAGE, &links::place(cursor, &own));
+        links::push_pair(&mut next, links::PAGE, &links::place(cursor, own));
         next
     });
-    let answer =
-        Answer { base, parsed, page: &page, beside: beside.as_deref().unwrap_or_default(), itself: &itself, next, remarks };
+    let answer = Answer { base, parsed, page: &page, beside: &beside, itself: &itself, next, remarks };
     Ok(searchset(&answer))
 }
 

@@ -71,7 +71,7 @@ impl House {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.door.answer(request.body(body.into()).unwrap()).await;
+        let response = self.door.answer(None, request.body(body.into()).unwrap()).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
@@ -476,7 +476,7 @@ async fn a_panic_costs_its_own_request_and_says_nothing() {
     let told = said.body["issue"][0]["diagnostics"].as_str().unwrap();
     assert!(said.code() == "exception" && told.contains("r-8") && !told.contains("secret") && !told.contains("panic"), "{told}");
     let request = Request::post("/fhir/Patient").header(JSON.0, JSON.1).header("accept", "application/fhir+xml");
-    let response = house.door.answer(request.body(trap()).unwrap()).await;
+    let response = house.door.answer(None, request.body(trap()).unwrap()).await;
     assert_eq!(
         (response.status().as_u16(), &response.headers()["content-type"]),
         (500, &"application/fhir+xml".parse().unwrap())
