@@ -9,7 +9,7 @@ use super::call::Call;
 use super::outcome::Refusal;
 use super::search::make_relative;
 use crate::fhir::search::parse::parse;
-use crate::fhir::search::query::Query;
+use crate::fhir::search::query::Criterion;
 use crate::fhir::search::{Subject, pairs};
 use crate::ledger::Person;
 use crate::react::{self, Made};
@@ -85,7 +85,11 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
         make_relative("Provenance", name, value, &own);
     }
     let now = call.door.flow.clock.now();
-    let told = meeting(&parse("Provenance", &pairs, now).query, told, now);
+    if told.is_empty() {
+        return Ok(found);
+    }
+    let criteria = parse("Provenance", &pairs, now).query.criteria;
+    let told = meeting(&call.door.flow.ledger.meant(call.scope(), "Provenance", criteria).await?, told, now);
     if told.is_empty() {
         return Ok(found);
     }
@@ -107,12 +111,12 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
 }
 
 /// Those that meet all of a search, each once. What only the store can tell, where a chain leads, none of them meets.
-fn meeting(query: &Query, told: Vec<(i64, Value)>, now: i64) -> Vec<Value> {
+fn meeting(criteria: &[Criterion], told: Vec<(i64, Value)>, now: i64) -> Vec<Value> {
     let mut known = BTreeSet::new();
     let meets = |(updated, one): &(i64, Value)| {
         let id = one["id"].as_str().unwrap_or_default();
         let subject = Subject { kind: "Provenance", id, updated: Some(*updated), value: one, now };
-        query.criteria.iter().all(|criterion| subject.meets(criterion)) && known.insert(id.to_owned())
+        criteria.iter().all(|criterion| subject.meets(criterion)) && known.insert(id.to_owned())
     };
     told.into_iter().filter(meets).map(|(_, one)| one).collect()
 }
@@ -178,7 +182,7 @@ mod tests {
             let parsed = parse("Provenance", &pairs(query).unwrap(), 0);
             assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{query}: {parsed:?}");
             let all = [&task, &message, &task].map(|one| (1_000, one.clone())).to_vec();
-            let found = meeting(&parsed.query, all, 0);
+            let found = meeting(&parsed.query.criteria, all, 0);
             let ids: Vec<&str> = found.iter().filter_map(|one| one["id"].as_str()).collect();
             assert_eq!(ids, expected, "{query}");
         }

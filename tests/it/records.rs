@@ -60,6 +60,8 @@ const FINDS: &[(&str, &[&str], &[&str])] = &[
     ("Patient?link=Patient/named", &[], &["new"]),
     ("Patient/old/Condition", &["c-old"], &["c-named", "c-new", "c-old"]),
     ("Patient/new/Observation", &["o-new"], &["o-new", "o-old"]),
+    ("Patient/old/Patient", &["old"], &["new", "old"]),
+    ("Patient/else/Patient", &["else"], &["else"]),
     ("Patient/new/*?_type=Encounter,Condition", &["c-new"], &["c-named", "c-new", "c-old", "v-old"]),
     ("Patient?_id=new&_revinclude=Condition:patient", &["c-new", "new"], &["c-named", "c-new", "c-old", "new"]),
 ];

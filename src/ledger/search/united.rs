@@ -67,31 +67,65 @@ pub(super) async fn widened(
 ) -> Result<Vec<Criterion>, Error> {
     let (mut criteria, mut names) = (criteria.to_vec(), BTreeSet::new());
     for criterion in &mut criteria {
-        each(kind, criterion, &mut |any| {
-            names.extend(any.iter().filter_map(|word| if let Word::Is(word) = word { Some(word.clone()) } else { None }));
+        each(kind, criterion, &mut |asked| {
+            names.extend(asked.names());
+            Vec::new()
         });
     }
     let others = others(asker, scope, &names).await?;
     for criterion in criteria.iter_mut().filter(|_| !others.is_empty()) {
-        each(kind, criterion, &mut |any| {
-            let found = any.iter().filter_map(|word| if let Word::Is(word) = word { others.get(word) } else { None });
-            let more: BTreeSet<&String> = found.flatten().collect();
-            let more: Vec<Word> = more.into_iter().cloned().map(Word::Is).filter(|word| !any.contains(word)).collect();
-            any.extend(more);
+        each(kind, criterion, &mut |asked| {
+            let names = asked.names();
+            let found: BTreeSet<&String> = names.iter().filter_map(|name| others.get(name)).flatten().collect();
+            found.into_iter().filter(|name| !names.contains(*name)).cloned().collect()
         });
     }
     Ok(criteria)
 }
 
-/// Does something with the words of each criterion that asks for persons, also at the end of a chain.
-fn each(kind: &str, criterion: &mut Criterion, act: &mut dyn FnMut(&mut Vec<Word>)) {
+/// What a criterion asks persons by.
+enum Asked<'a> {
+    /// References to records of theirs.
+    References(&'a [Word]),
+    /// The record in whose compartment its own patient lies.
+    Records(&'a [String]),
+}
+
+impl Asked<'_> {
+    /// The references that are named.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::References(any) => {
+                any.iter().filter_map(|word| if let Word::Is(word) = word { Some(word.clone()) } else { None }).collect()
+            }
+            Self::Records(ids) => ids.iter().map(|id| format!("{PATIENT}{id}")).collect(),
+        }
+    }
+}
+
+/// Asks for more references beside those of each criterion that asks for persons, also at the end of a chain. Who is asked for by id
+/// is meant as a record, but not in a compartment: of two records of a person each lies in the other's.
+fn each(kind: &str, criterion: &mut Criterion, more: &mut dyn FnMut(Asked<'_>) -> Vec<String>) {
     match criterion {
-        Criterion::Word { parameter, any } if is_of_person(kind, *parameter) => act(any),
-        Criterion::Not(inner) => each(kind, inner, act),
-        Criterion::Either(any) => any.iter_mut().for_each(|one| each(kind, one, act)),
+        Criterion::Word { parameter, any } if is_of_person(kind, *parameter) => {
+            let found = more(Asked::References(any));
+            any.extend(found.into_iter().map(Word::Is));
+        }
+        Criterion::Not(inner) => each(kind, inner, more),
+        Criterion::Either(any) => {
+            for one in any {
+                match one {
+                    Criterion::Id(ids) if kind == "Patient" => {
+                        let found = more(Asked::Records(ids));
+                        ids.extend(found.iter().filter_map(|name| name.strip_prefix(PATIENT)).map(str::to_owned));
+                    }
+                    one => each(kind, one, more),
+                }
+            }
+        }
         Criterion::Chain(chain) => {
             let end = chain.hops.last().map_or(kind, |hop| hop.kind());
-            chain.last.iter_mut().for_each(|one| each(end, one, act));
+            chain.last.iter_mut().for_each(|one| each(end, one, more));
         }
         _ => {}
     }
@@ -105,6 +139,14 @@ impl Ledger {
         let now = self.shared.clock.now();
         let horizon = self.horizon();
         page(&mut &self.reader, scope, query, (now, horizon), is_united).await
+    }
+
+    /// The criteria of a search as they are meant: for persons, by all of their records.
+    pub async fn meant(&self, scope: &Scope, kind: &str, criteria: Vec<Criterion>) -> Result<Vec<Criterion>, Error> {
+        if !self.shared.united.load(Ordering::SeqCst) {
+            return Ok(criteria);
+        }
+        widened(&mut &self.reader, scope, kind, &criteria).await
     }
 
     /// The search rows of a resource, with those that it would have if it referred to the other records of its persons.
