@@ -56,5 +56,5 @@ async fn page(reader: &Reader, statement: &'static str, scope: &Scope, after: &P
         Cell::Int(after.number),
         Cell::Int(count),
     ];
-    reader.rows(statement, &cells).await?.iter_mut().map(resources::stored).collect()
+    reader.each(statement, &cells, resources::stored).await
 }

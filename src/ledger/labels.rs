@@ -15,9 +15,10 @@ pub(super) async fn examples(reader: &Reader, scope: &Scope, parameter: u32, cou
     let mut after = String::new();
     while found.len() < count {
         let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter)), Cell::Text(&after)];
-        let Some(mut row) = reader.row(NEXT, &cells).await? else { break };
-        after = row.text()?;
-        found.push(resources::stored(&mut row)?);
+        let next = reader.each(NEXT, &cells, |row| Ok((row.text()?.into_owned(), resources::stored(row)?))).await?;
+        let Some((word, example)) = next.into_iter().next() else { break };
+        after = word;
+        found.push(example);
     }
     Ok(found)
 }

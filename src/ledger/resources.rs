@@ -1,6 +1,6 @@
 //! The current version of every resource and what it was before.
 
-use super::dialect::{Cell, Reader, Row, Transaction};
+use super::dialect::{Cell, Passed, Reader, Transaction};
 use super::{Error, How, Person, Scope, Stored};
 
 /// The columns of [`stored`], in its order; of the table or alias `r`.
@@ -68,31 +68,42 @@ pub(super) async fn tenant_after(reader: &Reader, tenant: &str) -> Result<Option
 /// The current versions of a type in the order of their ids, deletions too.
 pub(super) async fn kept(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
-    reader.rows(KEPT, &cells).await?.iter_mut().map(stored).collect()
+    reader.each(KEPT, &cells, stored).await
 }
 
 /// A row of [`COLUMNS`].
-pub(super) fn stored(row: &mut Row) -> Result<Stored, Error> {
+pub(super) fn stored(row: &mut Passed<'_>) -> Result<Stored, Error> {
+    let number = row.int()?;
+    numbered(number, row)
+}
+
+/// A row of [`COLUMNS`] that was joined; `None` where there was nothing to be joined.
+pub(super) fn joined(row: &mut Passed<'_>) -> Result<Option<Stored>, Error> {
+    let number = row.int()?;
+    (number != 0).then(|| numbered(number, row)).transpose()
+}
+
+fn numbered(number: i64, row: &mut Passed<'_>) -> Result<Stored, Error> {
     Ok(Stored {
-        number: row.int()?,
-        kind: row.text()?,
-        id: row.text()?,
+        number,
+        kind: row.text()?.into_owned(),
+        id: row.text()?.into_owned(),
         version: row.int()?,
         updated: row.int()?,
         deleted: row.int()? != 0,
         person: Person(row.int()?),
         fact: row.int()?,
-        source: row.text()?,
+        source: row.text()?.into_owned(),
         how: How::of(&row.text()?),
-        meta: row.text()?,
-        body: row.text()?,
+        meta: row.text()?.into_owned(),
+        body: row.text()?.into_owned(),
     })
 }
 
 /// The current version, a deletion too.
 pub(super) async fn read(reader: &Reader, scope: &Scope, kind: &str, id: &str) -> Result<Option<Stored>, Error> {
-    let row = reader.row(READ, &[Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id)]).await?;
-    row.map(|mut row| stored(&mut row)).transpose()
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id)];
+    Ok(reader.each(READ, &cells, stored).await?.pop())
 }
 
 /// The current version as the writer sees it.
@@ -102,33 +113,31 @@ pub(super) async fn current(
     kind: &str,
     id: &str,
 ) -> Result<Option<Stored>, Error> {
-    let row = transaction.row(READ, &[Cell::Text(tenant), Cell::Text(kind), Cell::Text(id)]).await?;
-    row.map(|mut row| stored(&mut row)).transpose()
+    Ok(transaction.each(READ, &[Cell::Text(tenant), Cell::Text(kind), Cell::Text(id)], stored).await?.pop())
 }
 
 /// A past version.
 pub(super) async fn version(reader: &Reader, scope: &Scope, kind: &str, id: &str, version: i64) -> Result<Option<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(version)];
-    let row = reader.row(VERSION, &cells).await?;
-    row.map(|mut row| stored(&mut row)).transpose()
+    Ok(reader.each(VERSION, &cells, stored).await?.pop())
 }
 
 /// Past versions, newest first.
 pub(super) async fn history(reader: &Reader, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(count)];
-    reader.rows(HISTORY, &cells).await?.iter_mut().map(stored).collect()
+    reader.each(HISTORY, &cells, stored).await
 }
 
 /// Past versions that were not imported, newest first.
 pub(super) async fn acting(reader: &Reader, scope: &Scope, kind: &str, id: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(count)];
-    reader.rows(ACTING, &cells).await?.iter_mut().map(stored).collect()
+    reader.each(ACTING, &cells, stored).await
 }
 
 /// What a person (and all who were united with them) has of one type, latest first.
 pub(super) async fn held(reader: &Reader, scope: &Scope, person: Person, kind: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Text(kind), Cell::Int(count)];
-    reader.rows(HELD, &cells).await?.iter_mut().map(stored).collect()
+    reader.each(HELD, &cells, stored).await
 }
 
 /// What changed of one type from a stamp on, deletions too, in the order of change; `after` is the number of the last one seen.
@@ -140,7 +149,7 @@ pub(super) async fn changed(
     count: i64,
 ) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Int(since), Cell::Int(after), Cell::Int(count)];
-    reader.rows(CHANGED, &cells).await?.iter_mut().map(stored).collect()
+    reader.each(CHANGED, &cells, stored).await
 }
 
 /// Adds a first version.

@@ -65,9 +65,7 @@ pub(super) async fn chapter(
     let left = count - i64::from(!versions.is_empty());
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id)];
     let bounds = [Cell::Int(from), Cell::Int(top.min(current.version)), Cell::Int(left)];
-    for mut row in reader.rows(PAGE, &[cells, bounds].concat()).await? {
-        versions.push(resources::stored(&mut row)?);
-    }
+    versions.extend(reader.each(PAGE, &[cells, bounds].concat(), resources::stored).await?);
     let more = versions.last().is_some_and(|last| last.version > from);
     Ok(Some(Chapter { versions, total, more }))
 }

@@ -6,6 +6,8 @@
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
+use std::borrow::Cow;
+
 use super::Error;
 
 /// A value bound to a statement.
@@ -32,6 +34,16 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// All of a row that is passed.
+    pub(super) fn of(passed: &mut Passed<'_>) -> Result<Self, Error> {
+        let columns = passed.columns();
+        let mut cells = Vec::with_capacity(columns);
+        for index in 0..columns {
+            cells.push(passed.found(index)?);
+        }
+        Ok(Self { cells, next: 0 })
+    }
+
     /// The next cell, a number.
     pub(super) fn int(&mut self) -> Result<i64, Error> {
         self.next += 1;
@@ -59,6 +71,56 @@ fn kind_of(found: Option<&Found>) -> &'static str {
     }
 }
 
+/// A row while it is passed: its cells are taken in the order of the statement's columns, and a text is copied only by who keeps it.
+pub(super) struct Passed<'r> {
+    row: At<'r>,
+    next: usize,
+}
+
+/// Where a row stands.
+enum At<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r sqlx::postgres::PgRow),
+}
+
+impl<'r> Passed<'r> {
+    fn at(row: At<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn columns(&self) -> usize {
+        match self.row {
+            At::Sqlite(row) => sqlite::columns(row),
+            At::Postgres(row) => postgres::columns(row),
+        }
+    }
+
+    fn found(&self, index: usize) -> Result<Found, Error> {
+        match self.row {
+            At::Sqlite(row) => sqlite::found(row, index),
+            At::Postgres(row) => postgres::found(row, index),
+        }
+    }
+
+    /// The next cell, a number; none is 0.
+    pub(super) fn int(&mut self) -> Result<i64, Error> {
+        self.next += 1;
+        match self.row {
+            At::Sqlite(row) => sqlite::int(row, self.next - 1),
+            At::Postgres(row) => postgres::int(row, self.next - 1),
+        }
+    }
+
+    /// The next cell, a text.
+    pub(super) fn text(&mut self) -> Result<Cow<'r, str>, Error> {
+        self.next += 1;
+        match self.row {
+            At::Sqlite(row) => sqlite::text(row, self.next - 1),
+            At::Postgres(row) => postgres::text(row, self.next - 1),
+        }
+    }
+}
+
 /// Where reads go.
 #[derive(Clone)]
 pub(super) enum Reader {
@@ -69,13 +131,24 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// The rows of a question.
-    pub(super) async fn rows(&self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+    /// What is made of each row of a question.
+    pub(super) async fn each<T>(
+        &self,
+        sql: &str,
+        cells: &[Cell<'_>],
+        make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         check_placeholders(sql);
         match self {
-            Self::Sqlite(reader) => reader.with(|connection| sqlite::rows(connection, sql, cells)),
-            Self::Postgres(pool) => postgres::rows(pool, sql, cells).await,
+            Self::Sqlite(reader) => reader.with(|connection| sqlite::each(connection, sql, cells, make)),
+            // Apart, so that it takes no room where a file is read.
+            Self::Postgres(pool) => Box::pin(postgres::each(pool, sql, cells, make)).await,
         }
+    }
+
+    /// The rows of a question.
+    pub(super) async fn rows(&self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+        self.each(sql, cells, Row::of).await
     }
 
     /// The first row of a question.
@@ -102,13 +175,23 @@ pub(super) enum Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    /// The rows of a question, or of a statement with `RETURNING`.
-    pub(super) async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+    /// What is made of each row of a question, or of a statement with `RETURNING`.
+    pub(super) async fn each<T>(
+        &mut self,
+        sql: &str,
+        cells: &[Cell<'_>],
+        make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         check_placeholders(sql);
         match self {
-            Self::Sqlite(connection) => sqlite::rows(connection, sql, cells),
-            Self::Postgres(connection) => postgres::rows(&mut **connection, sql, cells).await,
+            Self::Sqlite(connection) => sqlite::each(connection, sql, cells, make),
+            Self::Postgres(connection) => Box::pin(postgres::each(&mut **connection, sql, cells, make)).await,
         }
+    }
+
+    /// Its rows.
+    pub(super) async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+        self.each(sql, cells, Row::of).await
     }
 
     /// The first row of a question.

@@ -1,12 +1,13 @@
 //! PostgreSQL: how it is reached and how a batch keeps other gateways out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, PgPool, Postgres, Row as _, TypeInfo};
 
-use super::{Cell, Found, Row};
+use super::{At, Cell, Found, Passed};
 use crate::ledger::Error;
 
 const CONNECTIONS_MAX: u32 = 16;
@@ -20,13 +21,18 @@ pub(in crate::ledger) async fn open(url: &str) -> Result<PgPool, Error> {
     Ok(pool)
 }
 
-/// The rows of a question.
-pub(super) async fn rows<'e, X>(executor: X, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error>
+/// What is made of each row of a question.
+pub(super) async fn each<'e, X, T>(
+    executor: X,
+    sql: &str,
+    cells: &[Cell<'_>],
+    mut make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error>
 where
     X: Executor<'e, Database = Postgres>,
 {
     let found = bound(sql, cells).fetch_all(executor).await?;
-    found.iter().map(convert).collect()
+    found.iter().map(|row| make(&mut Passed::at(At::Postgres(row)))).collect()
 }
 
 /// Runs a statement.
@@ -71,16 +77,30 @@ fn bound<'q>(sql: &str, cells: &[Cell<'_>]) -> Query<'q, Postgres, PgArguments> 
     query
 }
 
-fn convert(row: &PgRow) -> Result<Row, Error> {
-    let mut cells = Vec::with_capacity(row.len());
-    for (index, column) in row.columns().iter().enumerate() {
-        cells.push(match column.type_info().name() {
-            "INT8" => Found::Int(row.try_get::<Option<i64>, _>(index)?.unwrap_or(0)),
-            "INT4" => Found::Int(i64::from(row.try_get::<Option<i32>, _>(index)?.unwrap_or(0))),
-            _ => Found::Text(row.try_get::<Option<String>, _>(index)?.unwrap_or_default()),
-        });
+/// How many cells a row has.
+pub(super) fn columns(row: &PgRow) -> usize {
+    row.len()
+}
+
+/// A cell of a row, whatever it is.
+pub(super) fn found(row: &PgRow, index: usize) -> Result<Found, Error> {
+    match row.try_column(index)?.type_info().name() {
+        "INT8" | "INT4" => int(row, index).map(Found::Int),
+        _ => Ok(Found::Text(row.try_get::<Option<String>, _>(index)?.unwrap_or_default())),
     }
-    Ok(Row { cells, next: 0 })
+}
+
+/// A number; none is 0.
+pub(super) fn int(row: &PgRow, index: usize) -> Result<i64, Error> {
+    match row.try_column(index)?.type_info().name() {
+        "INT4" => Ok(i64::from(row.try_get::<Option<i32>, _>(index)?.unwrap_or(0))),
+        _ => Ok(row.try_get::<Option<i64>, _>(index)?.unwrap_or(0)),
+    }
+}
+
+/// A text.
+pub(super) fn text(row: &PgRow, index: usize) -> Result<Cow<'_, str>, Error> {
+    Ok(Cow::Borrowed(row.try_get::<Option<&str>, _>(index)?.unwrap_or_default()))
 }
 
 impl From<sqlx::Error> for Error {

@@ -1,5 +1,6 @@
 //! SQLite: how a file is opened, read and kept small.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -13,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Cell, Found, Row};
+use super::{At, Cell, Found, Passed};
 use crate::ledger::Error;
 
 /// Pages the log may hold before the writer itself folds it back.
@@ -143,31 +144,57 @@ pub(in crate::ledger) fn open_reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// The rows of a question.
-pub(super) fn rows(connection: &Connection, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+/// What is made of each row of a question.
+pub(super) fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    cells: &[Cell<'_>],
+    mut make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, cells)?;
-    let columns = statement.column_count();
     let mut rows = statement.raw_query();
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut cells = Vec::with_capacity(columns);
-        for column in 0..columns {
-            cells.push(match row.get_ref(column)? {
-                ValueRef::Integer(value) => Found::Int(value),
-                ValueRef::Text(bytes) => Found::Text(text(bytes)),
-                ValueRef::Null => Found::Int(0),
-                other => return Err(Error::Broken(format!("a column holds {:?}", other.data_type()))),
-            });
-        }
-        found.push(Row { cells, next: 0 });
+        all.push(make(&mut Passed::at(At::Sqlite(row)))?);
     }
-    Ok(found)
+    Ok(all)
 }
 
-/// What we stored was UTF-8; if the file was damaged, what cannot be read is shown as such.
-fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
+/// How many cells a row has.
+pub(super) fn columns(row: &rusqlite::Row<'_>) -> usize {
+    row.as_ref().column_count()
+}
+
+/// A cell of a row, whatever it is.
+pub(super) fn found(row: &rusqlite::Row<'_>, index: usize) -> Result<Found, Error> {
+    match row.get_ref(index)? {
+        ValueRef::Text(bytes) => Ok(Found::Text(read(bytes).into_owned())),
+        _ => int(row, index).map(Found::Int),
+    }
+}
+
+/// A number; none is 0.
+pub(super) fn int(row: &rusqlite::Row<'_>, index: usize) -> Result<i64, Error> {
+    match row.get_ref(index)? {
+        ValueRef::Integer(value) => Ok(value),
+        ValueRef::Null => Ok(0),
+        other => Err(Error::Broken(format!("column {} is no number: {:?}", index + 1, other.data_type()))),
+    }
+}
+
+/// A text.
+pub(super) fn text<'r>(row: &'r rusqlite::Row<'_>, index: usize) -> Result<Cow<'r, str>, Error> {
+    match row.get_ref(index)? {
+        ValueRef::Text(bytes) => Ok(read(bytes)),
+        other => Err(Error::Broken(format!("column {} is no text: {:?}", index + 1, other.data_type()))),
+    }
+}
+
+/// What we stored was UTF-8; if the file was damaged, what cannot be read is shown as such. That looks at each letter, so it is
+/// asked only of what is damaged.
+fn read(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Runs a statement.

@@ -54,6 +54,7 @@ pub(super) async fn resolve<'q>(
     let is_gathered = query.after.as_ref().is_some_and(|after| after.key.starts_with("k:"));
     let led_by = query.after.as_ref().and_then(led_by);
     let mut reach = Reach { most: ON_THE_WAY_MAX, left: LOOKS_MAX, is_united };
+    let mut later = Reach { most: ON_THE_WAY_LATER_MAX, left: ON_THE_WAY_LATER_MAX * LOOKS_EACH_MAX, is_united };
     let mut criteria = Vec::with_capacity(query.criteria.len());
     for (index, criterion) in query.criteria.iter().enumerate() {
         let chains: Vec<&Chain> = match criterion {
@@ -68,7 +69,6 @@ pub(super) async fn resolve<'q>(
             continue;
         }
         let mut resolved = Some(Vec::new());
-        let mut later = Reach { most: ON_THE_WAY_LATER_MAX, left: ON_THE_WAY_LATER_MAX * LOOKS_EACH_MAX, is_united };
         let reach = if is_gathered || led_by == Some(index) { &mut later } else { &mut reach };
         for chain in chains {
             match (backward(asker, (scope, &query.kind), chain, reach, now).await?, &mut resolved) {
@@ -193,7 +193,7 @@ async fn collect(
 ) -> Result<Option<Vec<Stored>>, Error> {
     let (mut found, mut spot, mut depth) = (Vec::new(), None, 128);
     loop {
-        let step = way.step(asker, ground, spot.as_ref(), depth).await?;
+        let step = way.step(asker, ground, spot.as_ref(), depth.min(reach.left.max(1))).await?;
         reach.left = reach.left.saturating_sub(step.examined.max(1));
         found.extend(step.met.into_iter().map(|met| met.stored));
         match step.end {
@@ -207,6 +207,23 @@ async fn collect(
     }
 }
 
+/// The rows that a page may still look at.
+pub(super) struct Looks {
+    pub(super) left: usize,
+    /// Whether a candidate was followed for it.
+    is_begun: bool,
+}
+
+impl Looks {
+    pub(super) fn new(most: usize) -> Self {
+        Self { left: most, is_begun: false }
+    }
+
+    pub(super) fn take(&mut self, rows: usize) {
+        self.left = self.left.saturating_sub(rows);
+    }
+}
+
 /// What of the candidates passes.
 pub(super) struct Kept {
     pub(super) met: Vec<Met>,
@@ -214,28 +231,47 @@ pub(super) struct Kept {
     pub(super) stopped: Option<Spot>,
 }
 
-/// Of what was met, what passes the chains that could not be turned into words. Takes the rows that are looked at for it from
-/// those that are left; when none are, it stops after some of the candidates.
-pub(super) async fn keep(asker: &mut impl Asker, ground: &Ground<'_>, met: Vec<Met>, left: &mut usize) -> Result<Kept, Error> {
+/// Of what was met behind a place, what passes the chains that could not be turned into words. Takes the rows that are looked at
+/// for it from those that are left; when they do not suffice, it stops after some of the candidates. Only the first of a page is
+/// followed as far as one may lead, so that each page comes further.
+pub(super) async fn keep(
+    asker: &mut impl Asker,
+    ground: &Ground<'_>,
+    after: Option<&Spot>,
+    met: Vec<Met>,
+    looks: &mut Looks,
+) -> Result<Kept, Error> {
     let (mut kept, mut rest) = (Kept { met: Vec::new(), stopped: None }, met);
     if !ground.tests.iter().any(|test| matches!(test.form, Form::Chains(_))) {
         return Ok(Kept { met: rest, ..kept });
     }
-    let mut some = AT_ONCE_MIN;
+    let (mut some, mut last) = (AT_ONCE_MIN, after.cloned());
     while !rest.is_empty() {
-        let (part, before) = (some.min(rest.len()), *left);
-        match passing(asker, ground, rest.get(..part).unwrap_or_default(), left).await? {
-            None if part == 1 => return Err(TOO_MANY),
-            None => some = part.div_ceil(4),
+        let part = some.min(rest.len());
+        let is_first = last.is_none() || !looks.is_begun;
+        let may = match part {
+            1 if is_first => LOOKS_MAX,
+            1 => looks.left,
+            // Where these lead over too much, there is something left to follow fewer of them.
+            _ => EXAMINED_MAX.min(looks.left / 2),
+        };
+        let mut reach = Reach { most: FORWARD_MAX, left: may, is_united: ground.is_united };
+        let passed = passing(asker, ground, rest.get(..part).unwrap_or_default(), &mut reach).await?;
+        let looked = may - reach.left;
+        looks.take(looked);
+        match passed {
+            None if part > 1 => some = part.div_ceil(4),
+            None if is_first => return Err(TOO_MANY),
+            None => return Ok(Kept { stopped: last, ..kept }),
             Some(numbers) => {
                 // So many that they will not be too many for one look.
-                let each = (before - *left).div_ceil(part).max(1);
-                some = (FORWARD_MAX / 2 / each).clamp(1, part * 4).min(AT_ONCE_MAX);
+                some = (FORWARD_MAX / 2 / looked.div_ceil(part).max(1)).clamp(1, part * 4).min(AT_ONCE_MAX);
                 let behind = rest.split_off(part);
-                let last = rest.last().map(|one| one.spot.clone());
+                last = rest.last().map(|one| one.spot.clone());
+                looks.is_begun = true;
                 kept.met.extend(rest.into_iter().filter(|one| numbers.contains(&one.stored.number)));
                 rest = behind;
-                if *left == 0 && !rest.is_empty() {
+                if looks.left == 0 && !rest.is_empty() {
                     return Ok(Kept { stopped: last, ..kept });
                 }
             }
@@ -249,7 +285,7 @@ async fn passing(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
     part: &[Met],
-    left: &mut usize,
+    reach: &mut Reach,
 ) -> Result<Option<BTreeSet<i64>>, Error> {
     let mut stay: Vec<&Stored> = part.iter().map(|one| &one.stored).collect();
     for test in ground.tests {
@@ -260,11 +296,7 @@ async fn passing(
             if start.is_empty() {
                 break;
             }
-            let may = if start.len() == 1 { LOOKS_MAX } else { EXAMINED_MAX };
-            let mut reach = Reach { most: FORWARD_MAX, left: may, is_united: ground.is_united };
-            let found = forward(asker, ground, chain, &start, &mut reach).await?;
-            *left = left.saturating_sub(may - reach.left);
-            let Some(found) = found else { return Ok(None) };
+            let Some(found) = forward(asker, ground, chain, &start, reach).await? else { return Ok(None) };
             passed.extend(found);
         }
         stay.retain(|one| passed.contains(&one.number));

@@ -1,5 +1,7 @@
 //! Clauses of a search statement: text with numbered placeholders, and the cells that belong to them.
 
+use std::borrow::Cow;
+
 use crate::fhir::search::query::{Compare, Much, When};
 use crate::ledger::Error;
 use crate::ledger::dialect::Cell;
@@ -7,21 +9,30 @@ use crate::ledger::dialect::Cell;
 /// Values that one statement binds at most; SQLite takes 32,766, PostgreSQL 65,535.
 pub(super) const BOUND_MAX: usize = 30_000;
 
+/// Letters and values that most statements have room in.
+const ROOM: (usize, usize) = (1_280, 16);
+
 /// A value that waits to be bound.
-#[derive(Debug, Clone)]
-pub(super) enum Bound {
+#[derive(Debug)]
+enum Bound<'a> {
     Int(i64),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
 /// A statement in the making.
-#[derive(Debug, Default)]
-pub(super) struct Sql {
+#[derive(Debug)]
+pub(super) struct Sql<'a> {
     pub(super) text: String,
-    bound: Vec<Bound>,
+    bound: Vec<Bound<'a>>,
 }
 
-impl Sql {
+impl Default for Sql<'_> {
+    fn default() -> Self {
+        Self { text: String::with_capacity(ROOM.0), bound: Vec::with_capacity(ROOM.1) }
+    }
+}
+
+impl<'a> Sql<'a> {
     /// Adds plain text.
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
@@ -34,20 +45,30 @@ impl Sql {
     }
 
     /// Adds a placeholder for a text.
-    pub(super) fn text(&mut self, value: &str) -> &mut Self {
-        self.bind(Bound::Text(value.to_owned()))
+    pub(super) fn text(&mut self, value: &'a str) -> &mut Self {
+        self.bind(Bound::Text(Cow::Borrowed(value)))
     }
 
-    fn bind(&mut self, value: Bound) -> &mut Self {
-        self.bound.push(value);
-        self.text.push('$');
-        self.text.push_str(&self.bound.len().to_string());
+    /// The same for a text that may be made for it.
+    pub(super) fn made(&mut self, value: Cow<'a, str>) -> &mut Self {
+        self.bind(Bound::Text(value))
+    }
+
+    /// Adds a number as part of the text.
+    pub(super) fn number(&mut self, number: usize) -> &mut Self {
+        push_number(&mut self.text, number);
         self
+    }
+
+    fn bind(&mut self, value: Bound<'a>) -> &mut Self {
+        self.bound.push(value);
+        let place = self.bound.len();
+        self.push("$").number(place)
     }
 
     /// Adds a list of text placeholders. Its length is filled up to the next power of two, so that lists of many lengths
     /// make few statements.
-    pub(super) fn texts(&mut self, values: &[String]) -> &mut Self {
+    pub(super) fn texts(&mut self, values: &'a [String]) -> &mut Self {
         let Some(last) = values.last() else { return self.push("''") };
         let filled = std::iter::repeat_n(last, values.len().next_power_of_two() - values.len());
         for (index, value) in values.iter().chain(filled).enumerate() {
@@ -110,6 +131,14 @@ impl Sql {
     fn above(&mut self, column: &str, value: i64) -> &mut Self {
         self.push(column).push(" > ").int(value)
     }
+}
+
+/// Adds a number, digit by digit: a statement has some of them, and each search makes one or two.
+fn push_number(text: &mut String, number: usize) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.extend(u32::try_from(number % 10).ok().and_then(|digit| char::from_digit(digit, 10)));
 }
 
 /// A stamp is a span of one millisecond: none of them is longer.

@@ -1,7 +1,7 @@
 //! Counts all matches of a search, in bounded steps and up to a bound.
 
 use super::asker::Asker;
-use super::chain;
+use super::chain::{self, Looks};
 use super::clause::Sql;
 use super::filter::Filters;
 use super::page::{LOOKS_MAX, prepare};
@@ -23,7 +23,8 @@ pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, 
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united: true };
     let named = choose(asker, &ground).await?;
     let looks = tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
-    let one_lane = matches!(&named.way, Way::Words { exact, .. } if exact.len() == 1) || matches!(named.way, Way::Ids { .. });
+    let is_one_word = named.way.exact(&tests).is_some_and(|exact| exact.len() == 1);
+    let one_lane = is_one_word || matches!(named.way, Way::Ids { .. });
     if !looks && one_lane {
         return counted(asker, &ground, &named.way, TOTAL_MAX).await;
     }
@@ -37,7 +38,7 @@ pub(super) async fn total(asker: &mut impl Asker, scope: &Scope, query: &Query, 
 /// One lane, counted by the database step by step; `None` if there are more rows on it than `most`.
 pub(super) async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way, most: usize) -> Result<Option<i64>, Error> {
     // The rows of words are gone with their resource: alone they need not be looked after. The rows of ids are not.
-    let alone = ground.tests.len() == 1 && matches!(way, Way::Words { exact, .. } if exact.ids.is_empty());
+    let alone = ground.tests.len() == 1 && way.exact(ground.tests).is_some_and(|exact| exact.ids.is_empty());
     // Before a row is looked after, the index alone tells whether they are too many.
     if !alone && way.count(asker, ground, most + 1).await? > most {
         return Ok(None);
@@ -75,11 +76,11 @@ pub(super) async fn counted(asker: &mut impl Asker, ground: &Ground<'_>, way: &W
 
 /// Any way, each resource looked at.
 async fn looked_at(asker: &mut impl Asker, ground: &Ground<'_>, way: &Way) -> Result<Option<i64>, Error> {
-    let (mut total, mut spot, mut left) = (0_usize, None, LOOKS_MAX);
-    while left > 0 {
+    let (mut total, mut spot, mut looks) = (0_usize, None, Looks::new(LOOKS_MAX));
+    while looks.left > 0 {
         let step = way.step(asker, ground, spot.as_ref(), 1_024).await?;
-        left = left.saturating_sub(step.examined.max(1));
-        let kept = chain::keep(asker, ground, step.met, &mut left).await?;
+        looks.take(step.examined.max(1));
+        let kept = chain::keep(asker, ground, spot.as_ref(), step.met, &mut looks).await?;
         total += kept.met.len();
         match step.end {
             _ if kept.stopped.is_some() => return Ok(None),

@@ -10,11 +10,11 @@ pub(super) struct Filters<'a> {
     pub(super) now: i64,
 }
 
-impl Filters<'_> {
+impl<'a> Filters<'a> {
     /// Joins the resource `r` of each row `d` of which all of this holds; what only the resource itself shows adds nothing.
     /// What an index tells of the row is asked first, and only who passes that is read.
-    pub(super) fn join(&self, sql: &mut Sql, asked: &[&Form], narrow: impl FnOnce(&mut Sql)) {
-        let (of_resource, of_row): (Vec<&Form>, Vec<&Form>) = asked.iter().copied().partition(|form| is_of_resource(form));
+    pub(super) fn join(&self, sql: &mut Sql<'a>, asked: &[&'a Form], narrow: impl FnOnce(&mut Sql<'a>)) {
+        let (of_resource, of_row): (Vec<&'a Form>, Vec<&'a Form>) = asked.iter().copied().partition(|form| is_of_resource(form));
         sql.push(" LEFT JOIN resources r ON r.number = CASE WHEN d.number > 0");
         narrow(sql);
         self.add(sql, &of_row);
@@ -23,13 +23,13 @@ impl Filters<'_> {
     }
 
     /// Adds these conditions for the row `d` and its resource `r`.
-    pub(super) fn add(&self, sql: &mut Sql, asked: &[&Form]) {
+    pub(super) fn add(&self, sql: &mut Sql<'a>, asked: &[&'a Form]) {
         for form in asked {
             self.one(sql, form);
         }
     }
 
-    fn one(&self, sql: &mut Sql, form: &Form) {
+    fn one(&self, sql: &mut Sql<'a>, form: &'a Form) {
         match form {
             Form::Id(ids) => {
                 sql.push(" AND r.id IN (").texts(ids).push(")");
@@ -64,7 +64,7 @@ impl Filters<'_> {
         }
     }
 
-    fn has(&self, sql: &mut Sql, exact: &Exact) {
+    fn has(&self, sql: &mut Sql<'a>, exact: &'a Exact) {
         let mut lead = "";
         for (parameter, words) in exact.words.iter().filter(|(_, words)| !words.is_empty()) {
             sql.push(lead).push("EXISTS (SELECT 1 FROM words w WHERE w.tenant = ").text(self.tenant);
@@ -82,7 +82,7 @@ impl Filters<'_> {
         }
     }
 
-    fn any_of(&self, sql: &mut Sql, any: &[When], low: &str, high: &str) {
+    fn any_of(&self, sql: &mut Sql<'_>, any: &[When], low: &str, high: &str) {
         for (index, when) in any.iter().enumerate() {
             sql.push(if index > 0 { " OR " } else { "" }).compare(low, high, when, self.now);
         }

@@ -37,9 +37,7 @@ pub(in crate::ledger) async fn referred(
             sql.push("SELECT ").push(COLUMNS).push(" FROM resources r WHERE r.tenant = ").text(&scope.tenant);
             sql.push(" AND r.kind = ").text(kind).push(" AND r.deleted = 0 AND r.id IN (").texts(some).push(")");
             sql.push(" LIMIT ").int(i64::try_from(limit.saturating_sub(found.len())).unwrap_or(i64::MAX));
-            for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
-                found.push(stored(&mut row)?);
-            }
+            found.extend(asker.each(&sql.text, &sql.cells()?, stored).await?);
         }
     }
     Ok(found)
@@ -86,8 +84,7 @@ pub(in crate::ledger) async fn having(
         sql.text(&scope.tenant).push(" AND i.parameter = ").int(i64::from(parameter)).push(" AND i.word IN (").texts(some);
         sql.push(") LIMIT ").int(rows).push(") l LIMIT ").int(i64::try_from(limit).unwrap_or(i64::MAX));
         sql.push(") x JOIN resources r ON r.number = x.number AND r.deleted = 0");
-        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
-            let stored = stored(&mut row)?;
+        for stored in asker.each(&sql.text, &sql.cells()?, stored).await? {
             if !found.iter().any(|known| known.number == stored.number) {
                 found.push(stored);
             }

@@ -1,12 +1,14 @@
 //! Lanes: each a range of one index in the order of its way, with the place and the depth of a step in it.
 
+use std::borrow::Cow;
+
 use super::WIDTHS;
 use super::clause::{STAMP, Sql, low_range};
 use super::walk::{Ground, Mark, Spot};
 use crate::fhir::search::query::When;
 
 /// Adds the condition that a span of alias `name` lies where a test on dates looks for it.
-pub(super) fn in_ranges(sql: &mut Sql, name: &str, whens: &[When], now: i64) {
+pub(super) fn in_ranges(sql: &mut Sql<'_>, name: &str, whens: &[When], now: i64) {
     if whens.is_empty() {
         return;
     }
@@ -23,15 +25,15 @@ pub(super) fn in_ranges(sql: &mut Sql, name: &str, whens: &[When], now: i64) {
 }
 
 /// Writes the lanes of a way into its statement.
-pub(super) struct Lanes<'s, 'g> {
-    pub(super) sql: &'s mut Sql,
-    pub(super) ground: &'s Ground<'g>,
+pub(super) struct Lanes<'l, 's> {
+    pub(super) sql: &'l mut Sql<'s>,
+    pub(super) ground: &'s Ground<'s>,
     pub(super) after: Option<&'s Spot>,
     pub(super) depth: usize,
     pub(super) count: usize,
 }
 
-impl Lanes<'_, '_> {
+impl<'s> Lanes<'_, 's> {
     fn open(&mut self, key: &str, table: &str) {
         self.count += 1;
         self.sql.push(if self.count > 1 { " UNION ALL " } else { "" }).push("SELECT * FROM (SELECT i.number AS number, ");
@@ -41,12 +43,11 @@ impl Lanes<'_, '_> {
 
     fn close(&mut self, order: &str) {
         self.sql.push(" ORDER BY ").push(order).push(" LIMIT ").int(i64::try_from(self.depth).unwrap_or(i64::MAX)).push(") l");
-        let lane = (self.count - 1).to_string();
-        self.sql.push(&lane);
+        self.sql.number(self.count - 1);
     }
 
     /// One word, latest resource first.
-    pub(super) fn word(&mut self, parameter: u32, word: &str, key: &str, follows: bool) {
+    pub(super) fn word(&mut self, parameter: u32, word: &'s str, key: &str, follows: bool) {
         self.open(key, "words");
         self.sql.push(" AND i.parameter = ").int(i64::from(parameter)).push(" AND i.word = ").text(word);
         if let Some(after) = self.after.filter(|_| follows) {
@@ -56,7 +57,7 @@ impl Lanes<'_, '_> {
     }
 
     /// The resource of one id, among words.
-    pub(super) fn id(&mut self, id: &str) {
+    pub(super) fn id(&mut self, id: &'s str) {
         self.open("0", "resources");
         self.sql.push(" AND i.kind = ").text(self.ground.kind).push(" AND i.id = ").text(id);
         if let Some(after) = self.after {
@@ -66,11 +67,11 @@ impl Lanes<'_, '_> {
     }
 
     /// A range of words, or all of a parameter.
-    pub(super) fn words(&mut self, parameter: u32, range: Option<(&str, &str)>, descending: bool) {
+    pub(super) fn words(&mut self, parameter: u32, range: Option<(&'s str, Cow<'s, str>)>, descending: bool) {
         self.open("i.word", "words");
         self.sql.push(" AND i.parameter = ").int(i64::from(parameter));
         if let Some((low, high)) = range {
-            self.sql.push(" AND i.word >= ").text(low).push(" AND i.word < ").text(high);
+            self.sql.push(" AND i.word >= ").text(low).push(" AND i.word < ").made(high);
         }
         self.behind("i.word", descending);
         self.close(if descending { "i.word DESC, i.number DESC" } else { "i.word, i.number" });
@@ -105,7 +106,7 @@ impl Lanes<'_, '_> {
         self.close(if descending { "i.updated DESC, i.number DESC" } else { "i.updated, i.number" });
     }
 
-    pub(super) fn ids(&mut self, ids: &[String], descending: bool) {
+    pub(super) fn ids(&mut self, ids: &'s [String], descending: bool) {
         self.open("i.id", "resources");
         self.sql.push(" AND i.kind = ").text(self.ground.kind);
         if !ids.is_empty() {

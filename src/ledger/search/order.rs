@@ -1,26 +1,30 @@
 //! Answers in an order that is asked for: few candidates are gathered and sorted, many are walked along the index of the order.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Value as Json, json};
 
 use super::asker::Asker;
-use super::chain;
+use super::chain::{self, Looks};
 use super::clause::Sql;
 use super::filter::Filters;
-use super::page::{EXAMINED_MAX, Found, LOOKS_MAX, Stage, through};
+use super::page::{EXAMINED_MAX, Found, LOOKS_MAX, Prefix, Stage, through};
 use super::test::{Form, Test};
-use super::walk::{Ground, Mark, Way, lows, subject};
-use super::way::{all_whens, choose, updated};
+use super::walk::{Ground, Mark, Met, Spot, Way, lows, subject};
+use super::way::{all_whens, choose, is_narrow, updated};
 use crate::fhir::search::query::{By, Criterion, Cursor, Key};
 use crate::fhir::search::{Subject, Value, numbered};
+use crate::ledger::Error;
+use crate::ledger::dialect::Passed;
 use crate::ledger::resources::{COLUMNS, stored};
-use crate::ledger::{Error, Stored};
 
 /// Up to so many candidates are sorted; beyond, the index of the order is walked.
 const SORTED_MAX: usize = 4_096;
 /// The same for the later pages of an order by several keys, which must go on although others wrote meanwhile.
 const SORTED_LATER_MAX: usize = 10_000;
+/// Up to so many candidates of one person are sorted by the statement that counts them.
+const SORTED_AT_ONCE: usize = 256;
 /// Rows that are read at once when candidates are gathered.
 const GATHERED_AT_ONCE: usize = 1_024;
 
@@ -41,18 +45,30 @@ pub(super) async fn sorted(
     // The whole type in the order of one key is walked at once, and so is a range of the very index that gives the order.
     let walks = one.is_some_and(|key| is_whole || goes_by(ground, &named.way, key));
     let most = if one.is_none() && after.is_some() { SORTED_LATER_MAX } else { SORTED_MAX };
-    let count = if walks { most } else { named.way.count(asker, ground, most).await? };
-    let few = count < most;
-    match one {
-        Some(key) if few && is_quick(ground, &named.way, key) => {
-            let found = dated(asker, ground, &named.way, key, after, limit).await?;
-            // Where all candidates have the date, none is left to be looked for without it.
-            let is_all = after.is_none() && found.rows.len() == count;
-            if is_all { Ok(found) } else { undated(asker, ground, &named.way, key, after, limit, found).await }
+    let few = match one {
+        Some(key) if !walks && is_quick(ground, &named.way, key) => Some(Few { ground, way: &named.way, key, after, limit }),
+        _ => None,
+    };
+    let mut begun = None;
+    if let Some(few) = few.as_ref().filter(|_| is_narrow(ground, &named.way)) {
+        let (found, count) = few.dated(asker, SORTED_AT_ONCE).await?;
+        if let Some(count) = count.filter(|count| *count < SORTED_AT_ONCE) {
+            return few.whole(asker, found, count).await;
         }
-        _ if few => gathered(asker, ground, named.way, keys, after, limit).await,
-        Some(key) => through(asker, ground, stages(ground, key), after, limit, EXAMINED_MAX).await,
-        None => {
+        begun = Some(found);
+    }
+    let count = if walks { most } else { named.way.count(asker, ground, most).await? };
+    match (one, few) {
+        (_, Some(few)) if count < most => {
+            let found = match begun {
+                Some(found) if count < SORTED_AT_ONCE => found,
+                _ => few.dated(asker, SORTED_MAX).await?.0,
+            };
+            few.whole(asker, found, count).await
+        }
+        _ if count < most => gathered(asker, ground, &named.way, keys, after, limit).await,
+        (Some(key), _) => through(asker, ground, stages(ground, key), after, limit, EXAMINED_MAX).await,
+        (None, _) => {
             Err(Error::TooCostly("Too many resources match to be sorted by several keys: narrow the search, or sort by one key."))
         }
     }
@@ -68,7 +84,7 @@ fn goes_by(ground: &Ground<'_>, way: &Way, key: Key) -> bool {
 }
 
 /// The index of the order, and after it what has no value for the key.
-fn stages(ground: &Ground<'_>, key: Key) -> Vec<Stage> {
+fn stages<'a>(ground: &Ground<'_>, key: Key) -> Vec<Stage<'a>> {
     let Key { by, descending } = key;
     let (way, parameter) = match by {
         By::Updated => (Way::Updated { whens: updated(ground), descending }, None),
@@ -77,7 +93,7 @@ fn stages(ground: &Ground<'_>, key: Key) -> Vec<Stage> {
         By::Word(parameter) => (Way::Texts { parameter, descending }, Some(parameter)),
         By::Amount(parameter) => (Way::Amounts { parameter, much: None, descending }, Some(parameter)),
     };
-    let mut stages = vec![Stage { way, prefix: String::from("v:"), extra: None }];
+    let mut stages = vec![Stage { way, prefix: Prefix::Valued, extra: None }];
     // What must meet a test on the key's own parameter has a value.
     let asked = |parameter: u32| {
         ground.tests.iter().any(|test| matches!(&test.form, Form::Dates { parameter: of, .. } if *of == parameter))
@@ -88,10 +104,10 @@ fn stages(ground: &Ground<'_>, key: Key) -> Vec<Stage> {
     stages
 }
 
-fn missing(kind: &str, parameter: u32) -> Stage {
+fn missing<'a>(kind: &str, parameter: u32) -> Stage<'a> {
     let form = super::test::missing(kind, parameter, true);
-    let extra = Some(Test { criterion: Criterion::Missing { parameter, missing: true }, form });
-    Stage { way: Way::Ids { ids: Vec::new(), descending: false }, prefix: String::from("m:"), extra }
+    let extra = Some(Test { criterion: Cow::Owned(Criterion::Missing { parameter, missing: true }), form });
+    Stage { way: Way::Ids { ids: Vec::new(), descending: false }, prefix: Prefix::Missing, extra }
 }
 
 /// Tests narrow the walk along a date only where a resource has one date: of several, another than the tested one may be
@@ -107,104 +123,109 @@ fn is_quick(ground: &Ground<'_>, way: &Way, key: Key) -> bool {
     plain && matches!(way, Way::Words { .. }) && matches!(key.by, By::Date(_) | By::Updated)
 }
 
-/// Few candidates of exact words, sorted by the database.
-async fn dated(
-    asker: &mut impl Asker,
-    ground: &Ground<'_>,
-    way: &Way,
+/// Few candidates of exact words, sorted by the database in the order of one key.
+struct Few<'a> {
+    ground: &'a Ground<'a>,
+    way: &'a Way,
     key: Key,
-    after: Option<&Cursor>,
+    after: Option<&'a Cursor>,
     limit: usize,
-) -> Result<Found, Error> {
-    let mut found = Found::default();
-    if after.is_none_or(|after| after.key.starts_with("v:")) {
+}
+
+impl Few<'_> {
+    /// The candidates that have the date, of the first so many; with how many candidates there are of those, if a row tells it.
+    async fn dated(&self, asker: &mut impl Asker, most: usize) -> Result<(Found, Option<usize>), Error> {
+        let Self { ground, way, key, .. } = *self;
+        let (mut found, mut count) = (Found::default(), None);
+        if self.after.is_some_and(|after| !after.key.starts_with("v:")) {
+            return Ok((found, count));
+        }
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS);
-        let column = if let By::Date(parameter) = key.by {
-            sql.push(", d.key FROM (");
+        sql.push("SELECT (SELECT COUNT(*) FROM (");
+        way.write(&mut sql, ground, None, most);
+        let is_dated = matches!(key.by, By::Date(_));
+        sql.push(") c), ").push(if is_dated { "d.key, " } else { "r.updated, " }).push(COLUMNS).push(" FROM (");
+        if let By::Date(parameter) = key.by {
             let asks_nothing_else = way.asked(ground.tests).is_empty();
             if asks_nothing_else {
                 sql.push("SELECT e.number AS number, e.key AS key FROM (");
             }
-            keyed(&mut sql, ground, way, parameter, key);
+            self.keyed(&mut sql, parameter, most);
             if asks_nothing_else {
                 // What is not on the page is left out before any resource is read.
                 sql.push(") e");
-                cut(&mut sql, ("e.key", "e.number"), key, after, limit);
+                self.cut(&mut sql, ("e.key", "e.number"));
             }
-            "d.key"
         } else {
-            sql.push(", r.updated FROM (SELECT DISTINCT l.number AS number FROM (");
-            way.write(&mut sql, ground, None, SORTED_MAX);
+            sql.push("SELECT DISTINCT l.number AS number FROM (");
+            way.write(&mut sql, ground, None, most);
             sql.push(") l");
-            "r.updated"
-        };
+        }
         sql.push(") d JOIN resources r ON r.number = d.number AND r.deleted = 0");
         Filters { tenant: &ground.scope.tenant, now: ground.now }.add(&mut sql, &way.asked(ground.tests));
-        cut(&mut sql, (column, "d.number"), key, after, limit);
-        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
-            let stored = stored(&mut row)?;
-            let cursor = Cursor { key: format!("v:{}", row.int()?), number: stored.number };
-            found.rows.push((stored, cursor));
+        self.cut(&mut sql, (if is_dated { "d.key" } else { "r.updated" }, "d.number"));
+        let met = |row: &mut Passed<'_>| {
+            count = usize::try_from(row.int()?).ok();
+            let key = Mark::Int(row.int()?);
+            let stored = stored(row)?;
+            Ok(Met { spot: Spot { key, number: stored.number }, stored })
+        };
+        found.add(Prefix::Valued, asker.each(&sql.text, &sql.cells()?, met).await?);
+        Ok((found, count))
+    }
+
+    /// The candidates that have the date, each with the one that it is sorted by. An open start is a key like any other.
+    fn keyed<'s>(&'s self, sql: &mut Sql<'s>, parameter: u32, most: usize) {
+        let Self { ground, way, key, .. } = *self;
+        let is_once = way.exact(ground.tests).is_some_and(|exact| exact.len() == 1)
+            && numbered(ground.kind, parameter).is_some_and(|parameter| parameter.is_single);
+        sql.push(match (is_once, key.descending) {
+            (true, _) => "SELECT l.number AS number, s.low AS key FROM (",
+            (_, true) => "SELECT l.number AS number, MAX(s.low) AS key FROM (",
+            (_, false) => "SELECT l.number AS number, MIN(s.low) AS key FROM (",
+        });
+        way.write(sql, ground, None, most);
+        sql.push(") l JOIN spans s ON s.tenant = ").text(&ground.scope.tenant);
+        sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter));
+        if !is_once {
+            sql.push(" GROUP BY l.number");
         }
     }
-    Ok(found)
-}
 
-/// The candidates that have the date, each with the one that it is sorted by. An open start is a key like any other.
-fn keyed(sql: &mut Sql, ground: &Ground<'_>, way: &Way, parameter: u32, key: Key) {
-    let is_once = matches!(way, Way::Words { exact, .. } if exact.len() == 1)
-        && numbered(ground.kind, parameter).is_some_and(|parameter| parameter.is_single);
-    sql.push(match (is_once, key.descending) {
-        (true, _) => "SELECT l.number AS number, s.low AS key FROM (",
-        (_, true) => "SELECT l.number AS number, MAX(s.low) AS key FROM (",
-        (_, false) => "SELECT l.number AS number, MIN(s.low) AS key FROM (",
-    });
-    way.write(sql, ground, None, SORTED_MAX);
-    sql.push(") l JOIN spans s ON s.tenant = ").text(&ground.scope.tenant);
-    sql.push(" AND s.number = l.number AND s.parameter = ").int(i64::from(parameter));
-    if !is_once {
-        sql.push(" GROUP BY l.number");
+    /// The rows behind a place, in order, so many.
+    fn cut(&self, sql: &mut Sql<'_>, (column, number): (&str, &str)) {
+        let is_descending = self.key.descending;
+        if let Some(after) = self.after {
+            sql.push(" WHERE (").push(column).push(", ").push(number).push(if is_descending { ") < (" } else { ") > (" });
+            sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
+        }
+        let turn = if is_descending { " DESC" } else { "" };
+        sql.push(" ORDER BY ").push(column).push(turn).push(", ").push(number).push(turn).push(" LIMIT ");
+        sql.int(i64::try_from(self.limit).unwrap_or(i64::MAX));
     }
-}
 
-/// The rows behind a place, in order, so many.
-fn cut(sql: &mut Sql, (column, number): (&str, &str), key: Key, after: Option<&Cursor>, limit: usize) {
-    if let Some(after) = after {
-        sql.push(" WHERE (").push(column).push(", ").push(number).push(if key.descending { ") < (" } else { ") > (" });
-        sql.int(after.key.get(2..).and_then(|key| key.parse().ok()).unwrap_or(0)).push(", ").int(after.number).push(")");
+    /// What has the date, of so many candidates, and behind it what lacks it. Where all have it, none is looked for.
+    async fn whole(&self, asker: &mut impl Asker, mut found: Found, count: usize) -> Result<Found, Error> {
+        let is_all = self.after.is_none() && found.rows.len() == count;
+        if let By::Date(parameter) = self.key.by
+            && !is_all
+            && found.rows.len() < self.limit
+            && all_whens(self.ground, parameter).is_empty()
+        {
+            let after = self.after.filter(|after| after.key.starts_with("m:"));
+            let extra = missing(self.ground.kind, parameter).extra;
+            let tests: Vec<Test<'_>> = self.ground.tests.iter().cloned().chain(extra).collect();
+            let ground = Ground { tests: &tests, ..*self.ground };
+            let rest = gathered(asker, &ground, self.way, &[self.key], after, self.limit - found.rows.len()).await?;
+            found.add(Prefix::Missing, rest.rows);
+        }
+        Ok(found)
     }
-    let turn = if key.descending { " DESC" } else { "" };
-    sql.push(" ORDER BY ").push(column).push(turn).push(", ").push(number).push(turn).push(" LIMIT ");
-    sql.int(i64::try_from(limit).unwrap_or(i64::MAX));
-}
-
-/// What lacks the date is gathered behind what has it.
-async fn undated(
-    asker: &mut impl Asker,
-    ground: &Ground<'_>,
-    way: &Way,
-    key: Key,
-    after: Option<&Cursor>,
-    limit: usize,
-    mut found: Found,
-) -> Result<Found, Error> {
-    if let By::Date(parameter) = key.by
-        && found.rows.len() < limit
-        && all_whens(ground, parameter).is_empty()
-    {
-        let after = after.filter(|after| after.key.starts_with("m:"));
-        let tests: Vec<Test> = ground.tests.iter().cloned().chain(missing(ground.kind, parameter).extra).collect();
-        let ground = Ground { tests: &tests, ..*ground };
-        let rest = gathered(asker, &ground, way.clone(), &[key], after, limit - found.rows.len()).await?;
-        found.rows.extend(rest.rows);
-    }
-    Ok(found)
 }
 
 /// A candidate with its place in the order.
 struct Placed {
-    stored: Stored,
+    met: Met,
     keys: Vec<Option<Mark>>,
 }
 
@@ -212,17 +233,17 @@ struct Placed {
 async fn gathered(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
-    way: Way,
+    way: &Way,
     keys: &[Key],
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Found, Error> {
     let mut all: Vec<Placed> = Vec::new();
-    let (mut spot, mut left) = (None, LOOKS_MAX);
+    let (mut spot, mut looks) = (None, Looks::new(LOOKS_MAX));
     loop {
         let step = way.step(asker, ground, spot.as_ref(), GATHERED_AT_ONCE).await?;
-        left = left.saturating_sub(step.examined.max(1));
-        let kept = chain::keep(asker, ground, step.met, &mut left).await?;
+        looks.take(step.examined.max(1));
+        let kept = chain::keep(asker, ground, spot.as_ref(), step.met, &mut looks).await?;
         if kept.stopped.is_some() {
             return Err(TOO_MANY);
         }
@@ -230,28 +251,49 @@ async fn gathered(
             let value = met.stored.value();
             let subject = subject(ground, &met.stored, &value);
             let keys = keys.iter().map(|key| mark(&subject, *key)).collect();
-            all.push(Placed { keys, stored: met.stored });
+            all.push(Placed { met, keys });
         }
         match step.end {
-            Some(_) if left == 0 => return Err(TOO_MANY),
+            Some(_) if looks.left == 0 => return Err(TOO_MANY),
             Some(end) => spot = Some(end),
             None => break,
         }
     }
     let after = after.and_then(|after| place(after, keys));
-    all.sort_by(|one, other| {
-        order(keys, (&one.keys, &one.stored.id, one.stored.number), (&other.keys, &other.stored.id, other.stored.number))
-    });
+    all.sort_by(|one, other| order(keys, one.place(), other.place()));
     let is_behind = |one: &Placed| {
-        after.as_ref().is_none_or(|(marks, id, number)| {
-            order(keys, (&one.keys, &one.stored.id, one.stored.number), (marks, id, *number)) == Ordering::Greater
-        })
+        after.as_ref().is_none_or(|(marks, id, number)| order(keys, one.place(), (marks, id, *number)) == Ordering::Greater)
     };
-    let rows = all.into_iter().filter(is_behind).take(limit).map(|one| {
-        let cursor = cursor(&one, keys);
-        (one.stored, cursor)
-    });
-    Ok(Found { rows: rows.collect(), stopped: None })
+    let mut found = Found::default();
+    for one in all.into_iter().filter(is_behind).take(limit) {
+        let (prefix, met) = one.sorted(keys);
+        found.add(prefix, vec![met]);
+    }
+    Ok(found)
+}
+
+impl Placed {
+    fn place(&self) -> Place<'_> {
+        (&self.keys, &self.met.stored.id, self.met.stored.number)
+    }
+
+    /// With the place that it has in the order.
+    fn sorted(self, keys: &[Key]) -> (Prefix, Met) {
+        let (stored, mut marks) = (self.met.stored, self.keys);
+        let (prefix, key) = match (keys, marks.as_mut_slice()) {
+            ([_], [None]) => (Prefix::Missing, Mark::Text(stored.id.clone())),
+            ([_], [only]) => (Prefix::Valued, only.take().unwrap_or(Mark::Int(0))),
+            (_, all) => {
+                let plain = |key: &Option<Mark>| match key {
+                    None => Json::Null,
+                    Some(Mark::Int(key)) => json!(key),
+                    Some(Mark::Text(key)) => json!(key),
+                };
+                (Prefix::Keys, Mark::Text(Json::from(all.iter().map(plain).collect::<Vec<_>>()).to_string()))
+            }
+        };
+        (prefix, Met { spot: Spot { key, number: stored.number }, stored })
+    }
 }
 
 /// The value of a resource for a key.
@@ -275,8 +317,7 @@ fn mark(subject: &Subject<'_>, key: Key) -> Option<Mark> {
 type Place<'a> = (&'a Vec<Option<Mark>>, &'a str, i64);
 
 /// Key by key, what has none last; then by number. A single key keeps the order of its index.
-fn order(keys: &[Key], one: (&Vec<Option<Mark>>, &String, i64), other: (&Vec<Option<Mark>>, &String, i64)) -> Ordering {
-    let (one, other): (Place<'_>, Place<'_>) = ((one.0, one.1, one.2), (other.0, other.1, other.2));
+fn order(keys: &[Key], one: Place<'_>, other: Place<'_>) -> Ordering {
     for (key, (left, right)) in keys.iter().zip(one.0.iter().zip(other.0)) {
         let order = match (left, right) {
             (Some(left), Some(right)) if key.descending => right.cmp(left),
@@ -294,23 +335,6 @@ fn order(keys: &[Key], one: (&Vec<Option<Mark>>, &String, i64), other: (&Vec<Opt
         ([key], _) if key.descending => other.2.cmp(&one.2),
         _ => one.2.cmp(&other.2),
     }
-}
-
-fn cursor(placed: &Placed, keys: &[Key]) -> Cursor {
-    let key = match (keys, placed.keys.as_slice()) {
-        ([_], [None]) => format!("m:{}", placed.stored.id),
-        ([_], [Some(Mark::Int(key))]) => format!("v:{key}"),
-        ([_], [Some(Mark::Text(key))]) => format!("v:{key}"),
-        (_, all) => {
-            let plain = |key: &Option<Mark>| match key {
-                None => Json::Null,
-                Some(Mark::Int(key)) => json!(key),
-                Some(Mark::Text(key)) => json!(key),
-            };
-            format!("k:{}", Json::from(all.iter().map(plain).collect::<Vec<_>>()))
-        }
-    };
-    Cursor { key, number: placed.stored.number }
 }
 
 /// A place from its cursor: its keys, its id where only that tells, its number.

@@ -3,10 +3,14 @@
 //! A page never looks at more than a bound of rows. When it ends there, it may be short, and the next one goes on from that
 //! place: nothing is lost and nothing comes twice.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use super::asker::Asker;
+use super::chain::Looks;
 use super::test::{Form, Test, ready};
 use super::walk::{Ground, Met, Spot, Way};
-use super::way::{again, choose, is_chained, lasting, name, updated};
+use super::way::{Name, again, choose, is_chained, lasting, name, updated};
 use super::{chain, order, united};
 use crate::fhir::search::query::{Compare, Criterion, Cursor, Query, Sort, When};
 use crate::fhir::time::Span;
@@ -45,18 +49,69 @@ pub struct Page {
 /// What a walk found.
 #[derive(Default)]
 pub(super) struct Found {
-    pub(super) rows: Vec<(Stored, Cursor)>,
+    pub(super) rows: Vec<Met>,
+    /// In which parts of the answer the rows stand: how many of them in each, one part behind the other.
+    parts: Vec<(Prefix, usize)>,
     /// Where it stopped before it was at its end.
     pub(super) stopped: Option<Cursor>,
 }
 
+impl Found {
+    /// Adds rows of one part.
+    pub(super) fn add(&mut self, prefix: Prefix, rows: Vec<Met>) {
+        match self.parts.last_mut() {
+            Some((last, count)) if *last == prefix => *count += rows.len(),
+            _ => self.parts.push((prefix, rows.len())),
+        }
+        if self.rows.is_empty() {
+            self.rows = rows;
+        } else {
+            self.rows.extend(rows);
+        }
+    }
+
+    /// The place of a row.
+    fn cursor(&self, at: usize) -> Option<Cursor> {
+        let mut end = 0;
+        let is_behind = |(_, count): &&(Prefix, usize)| {
+            end += count;
+            at < end
+        };
+        let (prefix, _) = self.parts.iter().find(is_behind)?;
+        Some(self.rows.get(at)?.spot.cursor(*prefix))
+    }
+}
+
+/// What the places in a part of the answer begin with in a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// Along the way of this name.
+    Way(Name),
+    /// In the order of one key, by its value.
+    Valued,
+    /// Behind it, what has no value for the key.
+    Missing,
+    /// In the order of several keys.
+    Keys,
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Way(name) => write!(out, "n{name}:"),
+            Self::Valued => out.write_str("v:"),
+            Self::Missing => out.write_str("m:"),
+            Self::Keys => out.write_str("k:"),
+        }
+    }
+}
+
 /// One part of a way through the answer, in the order of the answer.
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     pub(super) way: Way,
-    /// What places in it begin with in a cursor.
-    pub(super) prefix: String,
+    pub(super) prefix: Prefix,
     /// A test that holds in this part only.
-    pub(super) extra: Option<Test>,
+    pub(super) extra: Option<Test<'a>>,
 }
 
 /// At most so many ids that match, as conditional interactions need them.
@@ -89,17 +144,18 @@ pub(in crate::ledger) async fn still(asker: &mut impl Asker, scope: &Scope, expe
         }
     }
     let newer = When { compare: Compare::Equal, span: Span { low: *since, high: i64::MAX } };
-    let Some(tests) = prepare(asker, (scope, &query.kind), &and(Criterion::Updated(vec![newer])).criteria, false).await? else {
+    let newer = and(Criterion::Updated(vec![newer]));
+    let Some(tests) = prepare(asker, (scope, &query.kind), &newer.criteria, false).await? else {
         return Ok(true);
     };
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united: false };
     let way = Way::Updated { whens: updated(&ground), descending: false };
-    let stage = Stage { way, prefix: String::new(), extra: None };
+    let stage = Stage { way, prefix: Prefix::Valued, extra: None };
     let newer = through(asker, &ground, vec![stage], None, found.len() + 1, SURE_WRITING_MAX).await?;
     if newer.stopped.is_some() {
         return Err(TOO_MANY);
     }
-    Ok(newer.rows.iter().all(|(stored, _)| found.contains(&stored.id)))
+    Ok(newer.rows.iter().all(|met| found.contains(&met.stored.id)))
 }
 
 /// At most so many ids that match; `None` when that would take more looks than are allowed.
@@ -114,7 +170,7 @@ async fn sure(
     let wanted = usize::try_from(most).unwrap_or(usize::MAX);
     let query = Query { after: None, count: most, total: false, sort: Sort::Natural, ..query.clone() };
     let found = run(asker, scope, &query, wanted, examined_max, (now, false)).await?;
-    Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|(stored, _)| stored.id).collect()))
+    Ok(found.stopped.is_none().then(|| found.rows.into_iter().map(|met| met.stored.id).collect()))
 }
 
 /// One page. Where nobody is one with another, `is_united` may be `false`: then nobody is asked after.
@@ -127,28 +183,27 @@ pub(in crate::ledger) async fn page(
 ) -> Result<Page, Error> {
     let widened: Query;
     let query = if is_united {
-        widened = Query { criteria: united::widened(asker, scope, &query.kind, &query.criteria).await?, ..query.clone() };
+        let criteria = Box::pin(united::widened(asker, scope, &query.kind, &query.criteria)).await?;
+        widened = Query { criteria, ..query.clone() };
         &widened
     } else {
         query
     };
     let count = usize::try_from(query.count).unwrap_or(usize::MAX).max(1);
-    let found = run(asker, scope, query, count + 1, EXAMINED_MAX, (now, is_united)).await?;
-    let mut rows = found.rows;
-    let more = rows.len() > count;
-    rows.truncate(count);
-    let next = if more { rows.last().map(|(_, cursor)| cursor.clone()) } else { found.stopped };
-    let total = if query.total { super::count::total(asker, scope, query, now).await? } else { None };
-    Ok(Page { found: rows.into_iter().map(|(stored, _)| stored).collect(), next, total, horizon })
+    let mut found = run(asker, scope, query, count + 1, EXAMINED_MAX, (now, is_united)).await?;
+    let next = if found.rows.len() > count { found.cursor(count - 1) } else { found.stopped.take() };
+    found.rows.truncate(count);
+    let total = if query.total { Box::pin(super::count::total(asker, scope, query, now)).await? } else { None };
+    Ok(Page { found: found.rows.into_iter().map(|met| met.stored).collect(), next, total, horizon })
 }
 
 /// All criteria of a search made ready; `None` when nothing can match.
-pub(super) async fn prepare(
+pub(super) async fn prepare<'q>(
     asker: &mut impl Asker,
     (scope, kind): (&Scope, &str),
-    criteria: &[Criterion],
+    criteria: &'q [Criterion],
     later: bool,
-) -> Result<Option<Vec<Test>>, Error> {
+) -> Result<Option<Vec<Test<'q>>>, Error> {
     let mut tests = Vec::with_capacity(criteria.len());
     for criterion in criteria {
         let test = ready(asker, (scope, kind), criterion, later).await?;
@@ -173,9 +228,14 @@ async fn run(
     examined_max: usize,
     (now, is_united): (i64, bool),
 ) -> Result<Found, Error> {
-    let criteria = chain::resolve(asker, scope, query, (now, is_united)).await?;
+    let resolved: Cow<'_, [Criterion]> = if query.criteria.iter().any(is_chained) {
+        Box::pin(chain::resolve(asker, scope, query, (now, is_united))).await?
+    } else {
+        Cow::Borrowed(&query.criteria)
+    };
+    let criteria = &*resolved;
     let later = query.after.is_some();
-    let Some(tests) = prepare(asker, (scope, &query.kind), &criteria, later).await? else { return Ok(Found::default()) };
+    let Some(tests) = prepare(asker, (scope, &query.kind), criteria, later).await? else { return Ok(Found::default()) };
     let ground = Ground { scope, kind: &query.kind, tests: &tests, now, is_united };
     match &query.sort {
         Sort::Natural => {
@@ -185,10 +245,10 @@ async fn run(
                     .and_then(|name| again(&ground, name))
                     .ok_or(Error::TooCostly("This page link does not fit the search any more; begin again."))?,
             };
-            let stage = Stage { way: named.way, prefix: format!("n{}:", named.name), extra: None };
+            let stage = Stage { way: named.way, prefix: Prefix::Way(named.name), extra: None };
             through(asker, &ground, vec![stage], query.after.as_ref(), limit, examined_max).await
         }
-        Sort::Keys(keys) => order::sorted(asker, &ground, keys, query.after.as_ref(), limit).await,
+        Sort::Keys(keys) => Box::pin(order::sorted(asker, &ground, keys, query.after.as_ref(), limit)).await,
     }
 }
 
@@ -196,18 +256,19 @@ async fn run(
 pub(super) async fn through(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
-    stages: Vec<Stage>,
+    stages: Vec<Stage<'_>>,
     after: Option<&Cursor>,
     limit: usize,
     examined_max: usize,
 ) -> Result<Found, Error> {
-    let start = after.and_then(|after| stages.iter().position(|stage| after.key.starts_with(&stage.prefix))).unwrap_or(0);
-    let (mut found, mut left) = (Found::default(), examined_max);
+    let part = |after: &Cursor| stages.iter().position(|stage| after.key.starts_with(&stage.prefix.to_string()));
+    let start = after.and_then(part).unwrap_or(0);
+    let (mut found, mut looks) = (Found::default(), Looks::new(examined_max));
     for (index, stage) in stages.into_iter().enumerate().skip(start) {
         let spot = after
             .filter(|_| index == start)
-            .and_then(|after| stage.way.spot(after.key.strip_prefix(&stage.prefix)?, after.number));
-        let narrower: Vec<Test>;
+            .and_then(|after| stage.way.spot(after.key.strip_prefix(&stage.prefix.to_string())?, after.number));
+        let narrower: Vec<Test<'_>>;
         let tests = if stage.extra.is_some() {
             narrower = ground.tests.iter().cloned().chain(stage.extra.clone()).collect();
             &narrower
@@ -215,9 +276,10 @@ pub(super) async fn through(
             ground.tests
         };
         let ground = Ground { tests, ..*ground };
-        let stop = along(asker, &ground, &stage, spot, limit, &mut left, &mut found.rows).await?;
+        let (rows, stop) = along(asker, &ground, &stage.way, spot, limit - found.rows.len(), &mut looks).await?;
+        found.add(stage.prefix, rows);
         if let Some(stop) = stop {
-            found.stopped = Some(stop.cursor(&stage.prefix));
+            found.stopped = Some(stop.cursor(stage.prefix));
             return Ok(found);
         }
         if found.rows.len() >= limit {
@@ -227,47 +289,50 @@ pub(super) async fn through(
     Ok(found)
 }
 
-/// Goes along one way; tells where it stopped because it had looked at enough.
+/// Goes along one way until so many are found; tells where it stopped because it had looked at enough.
 async fn along(
     asker: &mut impl Asker,
     ground: &Ground<'_>,
-    stage: &Stage,
+    way: &Way,
     mut spot: Option<Spot>,
     limit: usize,
-    left: &mut usize,
-    rows: &mut Vec<(Stored, Cursor)>,
-) -> Result<Option<Spot>, Error> {
+    looks: &mut Looks,
+) -> Result<(Vec<Met>, Option<Spot>), Error> {
     // A single test that leads the way needs no row more than the page has.
     let is_plain = ground.tests.len() <= 1 && !ground.tests.iter().any(|test| matches!(test.form, Form::Look | Form::Chains(_)));
     let is_chained = ground.tests.iter().any(|test| matches!(test.form, Form::Chains(_)));
     let depth_max = if is_chained { chain::AT_ONCE_MAX } else { DEPTH_MAX };
     let mut depth = if is_plain { limit } else { (limit * 2).clamp(DEPTH_MIN, DEPTH_MAX) };
-    let (start, mut looked) = (rows.len(), 0);
+    let (mut rows, mut looked) = (Vec::new(), 0);
     while rows.len() < limit {
-        let step = stage.way.step(asker, ground, spot.as_ref(), depth.min((*left).max(1))).await?;
-        *left = left.saturating_sub(step.examined.max(1));
+        let step = way.step(asker, ground, spot.as_ref(), depth.min(looks.left.max(1))).await?;
+        looks.take(step.examined.max(1));
         looked += step.examined;
-        let kept = chain::keep(asker, ground, step.met, left).await?;
-        for Met { stored, spot } in kept.met {
-            if rows.len() == limit {
-                return Ok(None);
+        let mut met = step.met;
+        if is_chained {
+            let kept = Box::pin(chain::keep(asker, ground, spot.as_ref(), met, looks)).await?;
+            if kept.stopped.is_some() && rows.len() + kept.met.len() < limit {
+                rows.extend(kept.met);
+                return Ok((rows, kept.stopped));
             }
-            let cursor = spot.cursor(&stage.prefix);
-            rows.push((stored, cursor));
+            met = kept.met;
         }
-        if kept.stopped.is_some() && rows.len() < limit {
-            return Ok(kept.stopped);
+        met.truncate(limit - rows.len());
+        if rows.is_empty() {
+            rows = met;
+        } else {
+            rows.extend(met);
         }
         match step.end {
-            None => return Ok(None),
+            None => return Ok((rows, None)),
             end => spot = end,
         }
-        if *left == 0 && rows.len() < limit {
-            return Ok(spot);
+        if looks.left == 0 && rows.len() < limit {
+            return Ok((rows, spot));
         }
         // As many as are likely to hold what the page still lacks, and a few for luck.
-        let likely = (limit - rows.len()) * looked / (rows.len() - start).max(1) + DEPTH_MIN;
+        let likely = (limit - rows.len()) * looked / rows.len().max(1) + DEPTH_MIN;
         depth = likely.min(depth * 4).min(depth_max);
     }
-    Ok(None)
+    Ok((rows, None))
 }

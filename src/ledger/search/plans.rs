@@ -7,7 +7,7 @@ use super::asker::Asker;
 use super::page::page;
 use super::tests::{SHAPES, furniture, put, scope};
 use crate::fhir::search::{pairs, parse};
-use crate::ledger::dialect::{Cell, Row, Transaction, postgres};
+use crate::ledger::dialect::{Cell, Passed, Row, Transaction, postgres};
 use crate::ledger::{Error, migrations};
 
 /// Where few ids are asked for, each is looked up, and then they are sorted.
@@ -22,7 +22,12 @@ struct Explained<'c> {
 }
 
 impl Asker for Explained<'_> {
-    async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+    async fn each<T>(
+        &mut self,
+        sql: &str,
+        cells: &[Cell<'_>],
+        make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         if !self.plans.iter().any(|(known, _)| known == sql) {
             let sorts = if sql.contains(FEW_IDS) { "SET enable_sort = on" } else { "SET enable_sort = off" };
             postgres::script(self.connection, sorts).await?;
@@ -30,7 +35,7 @@ impl Asker for Explained<'_> {
             let mut lines = Transaction::Postgres(self.connection).rows(&explain, cells).await?;
             self.plans.push((sql.to_owned(), lines.iter_mut().map(Row::text).collect::<Result<_, _>>()?));
         }
-        Transaction::Postgres(self.connection).rows(sql, cells).await
+        Transaction::Postgres(self.connection).each(sql, cells, make).await
     }
 }
 

@@ -25,9 +25,8 @@ async fn step(transaction: &mut Transaction<'_>, after: i64) -> Result<Option<i6
     }
     let sql = format!("SELECT r.tenant, {COLUMNS} FROM resources r WHERE r.number > $1 ORDER BY r.number LIMIT $2");
     let mut last = None;
-    for mut row in transaction.rows(&sql, &[Cell::Int(after), Cell::Int(AT_ONCE)]).await? {
-        let tenant = row.text()?;
-        let stored = stored(&mut row)?;
+    let cells = [Cell::Int(after), Cell::Int(AT_ONCE)];
+    for (tenant, stored) in transaction.each(&sql, &cells, |row| Ok((row.text()?.into_owned(), stored(row)?))).await? {
         add(transaction, &tenant, stored.number, lines_of(&stored).iter()).await?;
         last = Some(stored.number);
     }

@@ -1,5 +1,7 @@
 //! The criteria of a search made ready: those that an index answers row by row, and those that only the resource shows.
 
+use std::borrow::Cow;
+
 use super::asker::Asker;
 use crate::fhir::search::query::{Chain, Criterion, When, Word};
 use crate::fhir::search::{NONE, ParameterKind, numbered};
@@ -15,8 +17,8 @@ pub(super) const SOUGHT_MAX: usize = 64;
 
 /// A criterion made ready.
 #[derive(Debug, Clone)]
-pub(super) struct Test {
-    pub(super) criterion: Criterion,
+pub(super) struct Test<'q> {
+    pub(super) criterion: Cow<'q, Criterion>,
     pub(super) form: Form,
 }
 
@@ -66,12 +68,12 @@ impl Exact {
 }
 
 /// Makes a criterion ready; on a later page as it was on the first.
-pub(super) async fn ready(
+pub(super) async fn ready<'q>(
     asker: &mut impl Asker,
     (scope, kind): (&Scope, &str),
-    criterion: &Criterion,
+    criterion: &'q Criterion,
     later: bool,
-) -> Result<Test, Error> {
+) -> Result<Test<'q>, Error> {
     let spread_max = if later { SPREAD_LATER_MAX } else { SPREAD_MAX };
     let form = match criterion {
         Criterion::Id(ids) => Form::Id(ids.clone()),
@@ -92,7 +94,7 @@ pub(super) async fn ready(
         Criterion::Missing { parameter, missing: is_missing } => missing(kind, *parameter, *is_missing),
         Criterion::Amount { .. } | Criterion::Seen { .. } | Criterion::Composite { .. } => Form::Look,
     };
-    Ok(Test { criterion: criterion.clone(), form })
+    Ok(Test { criterion: Cow::Borrowed(criterion), form })
 }
 
 /// How `:missing` is answered: by the row that a required token leaves, or by the spans of a date. All else only the resource
@@ -118,14 +120,24 @@ async fn exact(asker: &mut impl Asker, scope: &Scope, criterion: &Criterion, spr
     for part in parts {
         match part {
             Criterion::Id(ids) => found.ids.extend(ids.iter().cloned()),
-            Criterion::Word { parameter, any } => match spread(asker, scope, *parameter, any, spread_max).await? {
-                Some(words) => found.add(*parameter, words),
-                None => return Ok(None),
-            },
+            Criterion::Word { parameter, any } => {
+                let words = match plain(any) {
+                    Some(words) => Some(words),
+                    // Apart, so that what most searches do not need takes no room in them.
+                    None => Box::pin(spread(asker, scope, *parameter, any, spread_max)).await?,
+                };
+                let Some(words) = words else { return Ok(None) };
+                found.add(*parameter, words);
+            }
             _ => return Ok(None),
         }
     }
     Ok(Some(found))
+}
+
+/// The words, where all are named.
+fn plain(any: &[Word]) -> Option<Vec<String>> {
+    any.iter().map(|word| if let Word::Is(word) = word { Some(word.clone()) } else { None }).collect()
 }
 
 /// The words that really occur for these alternatives, by one seek each; `None` when they are too many.

@@ -9,7 +9,7 @@ use super::page::{EXAMINED_MAX, page};
 use super::{add, beside, include, lines};
 use crate::fhir::search::sample::sample;
 use crate::fhir::search::{pairs, parameter, parameters, parse, within};
-use crate::ledger::dialect::{Cell, Row, Transaction};
+use crate::ledger::dialect::{Cell, Passed, Transaction};
 use crate::ledger::resources::{self, Written};
 use crate::ledger::{Error, How, Person, Scope, migrations};
 
@@ -33,7 +33,12 @@ impl Watched {
 }
 
 impl Asker for Watched {
-    async fn rows(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Row>, Error> {
+    async fn each<T>(
+        &mut self,
+        sql: &str,
+        cells: &[Cell<'_>],
+        make: impl FnMut(&mut Passed<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         if !self.plans.iter().any(|(known, _)| known == sql) {
             let mut statement = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
             let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
@@ -41,7 +46,7 @@ impl Asker for Watched {
             let steps = statement.query_map(rusqlite::params_from_iter(nulls), planned)?.collect::<Result<_, _>>()?;
             self.plans.push((sql.to_owned(), steps));
         }
-        let rows = Transaction::Sqlite(&self.connection).rows(sql, cells).await?;
+        let rows = Transaction::Sqlite(&self.connection).each(sql, cells, make).await?;
         self.rows += rows.len();
         self.steps += i64::from(self.connection.prepare_cached(sql)?.reset_status(StatementStatus::VmStep));
         Ok(rows)

@@ -4,6 +4,7 @@
 //! deep, and of all of them together the first so many are looked at. A resource that has several rows on a way counts at one
 //! of them only.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
@@ -13,24 +14,27 @@ use super::asker::Asker;
 use super::clause::{Sql, amount_range};
 use super::filter::Filters;
 use super::lane::{Lanes, in_ranges, low_ranges};
+use super::page::Prefix;
 use super::scan::sought;
 use super::test::{Exact, Form, Test};
 use crate::fhir::search::query::{Cursor, Much, When, Word};
 use crate::fhir::search::{Subject, Value, numbered};
-use crate::ledger::dialect::Row;
-use crate::ledger::resources::{COLUMNS, stored};
+use crate::ledger::dialect::{Passed, Row};
+use crate::ledger::resources::{COLUMNS, joined};
 use crate::ledger::{Error, Scope, Stored};
 
 /// So many lanes are read side by side; beyond, words are walked one after the other.
 pub(super) const LANES_MAX: usize = 16;
+/// Resources that there is room for when a step begins; more make room as they come.
+const ROWS_AT_ONCE: usize = 24;
 /// So many words are looked at by one statement when rows are counted.
 const COUNTED_AT_ONCE: usize = 1_024;
 
 /// A way along an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
-    /// The rows of a few words or ids, latest resource first.
-    Words { test: usize, exact: Exact },
+    /// The rows of a few words or ids, latest resource first: those of this test.
+    Words { test: usize },
     /// The rows of many words, word by word.
     Many { test: usize, parameter: u32, words: Vec<String> },
     /// The rows of a range of words, by word.
@@ -53,7 +57,7 @@ pub(super) enum Way {
 pub(super) struct Ground<'a> {
     pub(super) scope: &'a Scope,
     pub(super) kind: &'a str,
-    pub(super) tests: &'a [Test],
+    pub(super) tests: &'a [Test<'a>],
     pub(super) now: i64,
     /// Whether chains lead over all records of a person.
     pub(super) is_united: bool,
@@ -90,13 +94,12 @@ pub(super) struct Step {
 
 impl Spot {
     /// As it stands in a cursor.
-    pub(super) fn cursor(&self, prefix: &str) -> Cursor {
-        let mut text = String::from(prefix);
-        match &self.key {
-            Mark::Int(key) => text.push_str(&key.to_string()),
-            Mark::Text(key) => text.push_str(key),
-        }
-        Cursor { key: text, number: self.number }
+    pub(super) fn cursor(&self, prefix: Prefix) -> Cursor {
+        let key = match &self.key {
+            Mark::Int(key) => format!("{prefix}{key}"),
+            Mark::Text(key) => format!("{prefix}{key}"),
+        };
+        Cursor { key, number: self.number }
     }
 }
 
@@ -111,9 +114,9 @@ impl Way {
     }
 
     /// What must still be asked of a row on the way: all but what led here, which each row meets.
-    pub(super) fn asked<'t>(&self, tests: &'t [Test]) -> Vec<&'t Form> {
-        let is_met = |(index, test): (usize, &Test)| match (self, &test.form) {
-            (Self::Words { test, .. } | Self::Many { test, .. }, _) => *test == index,
+    pub(super) fn asked<'t>(&self, tests: &'t [Test<'_>]) -> Vec<&'t Form> {
+        let is_met = |(index, test): (usize, &Test<'_>)| match (self, &test.form) {
+            (Self::Words { test } | Self::Many { test, .. }, _) => *test == index,
             (Self::Ids { ids, .. }, Form::Id(of)) => ids == of,
             (Self::Dates { parameter, whens, .. }, Form::Dates { parameter: of, any }) => {
                 parameter == of && matches!(any.as_slice(), [when] if whens.contains(when))
@@ -121,6 +124,12 @@ impl Way {
             _ => false,
         };
         tests.iter().enumerate().filter(|one| !is_met(*one)).map(|(_, test)| &test.form).collect()
+    }
+
+    /// The words and ids that it is of, where it is of few.
+    pub(super) fn exact<'t>(&self, tests: &'t [Test<'_>]) -> Option<&'t Exact> {
+        let Self::Words { test } = self else { return None };
+        tests.get(*test).and_then(|test| if let Form::Words(exact) = &test.form { Some(exact) } else { None })
     }
 
     /// Which of two places comes first.
@@ -181,28 +190,31 @@ impl Way {
     /// Looks at the next rows of the lanes.
     async fn read(&self, asker: &mut impl Asker, ground: &Ground<'_>, after: Option<&Spot>, depth: usize) -> Result<Step, Error> {
         let mut sql = Sql::default();
-        sql.push("SELECT d.number, d.key, COALESCE(r.number, 0), ").push(COLUMNS).push(" FROM (");
+        sql.push("SELECT d.number, d.key, ").push(COLUMNS).push(" FROM (");
         if !self.merge(&mut sql, ground, after, depth) {
             return Ok(Step { met: Vec::new(), end: None, examined: 0 });
         }
         sql.push(") d");
         let filters = Filters { tenant: &ground.scope.tenant, now: ground.now };
         filters.join(&mut sql, &self.asked(ground.tests), |sql| self.narrow(sql, ground));
-        let mut met: Vec<Met> = Vec::new();
+        let mut met: Vec<Met> = Vec::with_capacity(depth.min(ROWS_AT_ONCE));
         let mut last: Option<Spot> = None;
         let mut examined = 0;
-        for mut row in asker.rows(&sql.text, &sql.cells()?).await? {
+        let each = |row: &mut Passed<'_>| {
             examined += 1;
             let number = row.int()?;
-            let key = if self.has_text_key() { Mark::Text(row.text()?) } else { Mark::Int(row.int()?) };
+            let key = if self.has_text_key() { Mark::Text(row.text()?.into_owned()) } else { Mark::Int(row.int()?) };
             let spot = Spot { key, number };
-            if row.int()? != 0 {
-                met.push(Met { stored: stored(&mut row)?, spot: spot.clone() });
+            let is_further = last.as_ref().is_none_or(|last| self.order(last, &spot) == Ordering::Less);
+            if let Some(stored) = joined(row)? {
+                met.push(Met { stored, spot: spot.clone() });
             }
-            if last.as_ref().is_none_or(|last| self.order(last, &spot) == Ordering::Less) {
+            if is_further {
                 last = Some(spot);
             }
-        }
+            Ok(())
+        };
+        asker.each(&sql.text, &sql.cells()?, each).await?;
         let end = last.filter(|_| examined >= depth).or_else(|| self.beyond(after));
         met.sort_by(|one, other| self.order(&one.spot, &other.spot));
         met.dedup_by(|one, other| one.spot == other.spot);
@@ -248,7 +260,7 @@ impl Way {
     }
 
     /// Adds the first rows of all lanes together after a place; tells whether there is any lane.
-    fn merge(&self, sql: &mut Sql, ground: &Ground<'_>, after: Option<&Spot>, depth: usize) -> bool {
+    fn merge<'s>(&'s self, sql: &mut Sql<'s>, ground: &'s Ground<'_>, after: Option<&'s Spot>, depth: usize) -> bool {
         let start = sql.text.len();
         let count = self.write(sql, ground, after, depth);
         if count > 1 {
@@ -260,7 +272,7 @@ impl Way {
     }
 
     /// Adds the rows of all lanes after a place: their number and key; tells how many lanes there are.
-    pub(super) fn write(&self, sql: &mut Sql, ground: &Ground<'_>, after: Option<&Spot>, depth: usize) -> usize {
+    pub(super) fn write<'s>(&'s self, sql: &mut Sql<'s>, ground: &'s Ground<'_>, after: Option<&'s Spot>, depth: usize) -> usize {
         let mut lanes = Lanes { sql, ground, after, depth, count: 0 };
         self.lanes(&mut lanes);
         lanes.count
@@ -283,7 +295,7 @@ impl Way {
 
     /// The condition of the way itself on the rows of its lanes: that they are what is asked for, and of several dates of one
     /// resource the first on the way.
-    fn narrow(&self, sql: &mut Sql, ground: &Ground<'_>) {
+    fn narrow<'s>(&self, sql: &mut Sql<'s>, ground: &'s Ground<'_>) {
         let Self::Dates { parameter, whens, descending } = self else { return };
         if numbered(ground.kind, *parameter).is_some_and(|parameter| parameter.is_single) {
             for when in whens {
@@ -337,9 +349,10 @@ impl Way {
         first.is_some_and(|first| *key == Mark::Text(first))
     }
 
-    fn lanes(&self, lanes: &mut Lanes<'_, '_>) {
+    fn lanes<'s>(&'s self, lanes: &mut Lanes<'_, 's>) {
         match self {
-            Self::Words { exact, .. } => {
+            Self::Words { .. } => {
+                let Some(exact) = self.exact(lanes.ground.tests) else { return };
                 for (parameter, words) in &exact.words {
                     for word in words {
                         lanes.word(*parameter, word, "0", true);
@@ -358,14 +371,14 @@ impl Way {
             }
             Self::Scan { parameter, stretches, .. } => {
                 for (first, last) in stretches {
-                    lanes.words(*parameter, Some((first, &format!("{last}\u{1}"))), false);
+                    lanes.words(*parameter, Some((first, Cow::Owned(format!("{last}\u{1}")))), false);
                 }
             }
             Self::Range { parameter, any, .. } => {
                 for word in any {
                     match word {
-                        Word::Between { low, high } => lanes.words(*parameter, Some((low, high)), false),
-                        Word::Is(word) => lanes.words(*parameter, Some((word, &format!("{word}\u{1}"))), false),
+                        Word::Between { low, high } => lanes.words(*parameter, Some((low, Cow::Borrowed(high))), false),
+                        Word::Is(word) => lanes.words(*parameter, Some((word, Cow::Owned(format!("{word}\u{1}")))), false),
                         Word::Ends(_) | Word::Holds(_) => {}
                     }
                 }
