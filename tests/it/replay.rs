@@ -173,15 +173,17 @@ async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
 }
 
 // What a group of medicines holds is a tenant's matter and may change: what was found out under the former rules, of supplies that have
-// not changed since, is not taken for true under these. The calendar asks of them on the first of July, before the group is changed.
+// not changed since, is not taken for true under these. What is due of metformin asks of them on the second of July, the group is
+// changed on the third, and what is due of lisinopril asks again on the sixth.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_a_tenant_changed_is_told_again_as_it_was_then() {
     let house = House::new().await;
     let (start, day) = (millis(START), 86_400_000);
     let untold = |id: &str, day: &str| dispense(id, "p", day).with("daysSupply", json!(null));
-    let mut warfarin = untold("d-warfarin", "2026-06-20");
-    warfarin["medicationCodeableConcept"]["coding"][0] =
-        json!({"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "855332"});
+    let of = |code: &str, dispense: serde_json::Value| {
+        let coding = json!({"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": code});
+        dispense.with("medicationCodeableConcept", json!({"coding": [coding]}))
+    };
     let codes = json!([{"code": "lisinopril"}, {"code": "warfarin"}]);
     let group = json!({"resourceType": "ValueSet", "id": "own", "status": "active",
         "url": "https://signa.example/fhir/ValueSet/antihypertensives",
@@ -190,8 +192,9 @@ async fn a_group_that_a_tenant_changed_is_told_again_as_it_was_then() {
         (0, store("store-1")),
         (0, patient("p")),
         (0, consent("yes-p", "p", &[Purpose::Treatment])),
+        (1, of("860975", untold("d-metformin", "2026-06-02"))),
         (5, untold("d-lisinopril", "2026-06-06")),
-        (19, warfarin),
+        (19, of("855332", untold("d-warfarin", "2026-06-20"))),
         (32, group),
     ];
     for (at, resource) in told {
