@@ -15,6 +15,8 @@ pub struct Clock {
 struct Hands {
     /// Milliseconds since 1970 while the clock is stopped; negative while it follows the machine.
     stopped_at: AtomicI64,
+    /// Milliseconds that it is ahead of the machine while it runs.
+    ahead: AtomicI64,
     started: Instant,
     moved: watch::Sender<u64>,
 }
@@ -37,15 +39,15 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine for the time")]
     fn with(stopped_at: i64) -> Self {
         let (moved, _) = watch::channel(0);
-        Self { hands: Arc::new(Hands { stopped_at: AtomicI64::new(stopped_at), started: Instant::now(), moved }) }
+        let (stopped_at, ahead) = (AtomicI64::new(stopped_at), AtomicI64::new(0));
+        Self { hands: Arc::new(Hands { stopped_at, ahead, started: Instant::now(), moved }) }
     }
 
     /// The time as the house understands it, in UTC milliseconds: what is recorded, due, quiet.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine for the time")]
     pub fn now(&self) -> i64 {
         match self.hands.stopped_at.load(Ordering::Acquire) {
-            RUNNING => jiff::Timestamp::now().as_millisecond(),
+            RUNNING => machine().saturating_add(self.hands.ahead.load(Ordering::Acquire)),
             at => at,
         }
     }
@@ -69,6 +71,16 @@ impl Clock {
 
     /// Lets it follow the machine from now on.
     pub fn run(&self) {
+        self.run_ahead(0);
+    }
+
+    /// Lets it run from where it stands, as fast as the machine's.
+    pub fn go_on(&self) {
+        self.run_ahead(self.now().saturating_sub(machine()));
+    }
+
+    fn run_ahead(&self, ahead: i64) {
+        self.hands.ahead.store(ahead, Ordering::Release);
         self.hands.stopped_at.store(RUNNING, Ordering::Release);
         self.hands.moved.send_modify(|turn| *turn += 1);
     }
@@ -99,9 +111,25 @@ impl Clock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine for the time")]
+fn machine() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_goes_on_begins_where_it_stood() {
+        let clock = Clock::stopped(1_000);
+        clock.go_on();
+        let early = clock.now();
+        assert!((1_000..1_000 + 3_600_000).contains(&early), "{early}");
+        while clock.now() == early {}
+        clock.run();
+        assert!(clock.now() > 1_700_000_000_000);
+    }
 
     #[test]
     fn a_stopped_clock_moves_only_when_told() {

@@ -8,7 +8,7 @@ use signa::ledger::{Outcome, Person};
 
 use crate::builders::{Purpose, With, condition, consent, dispense, hypertension, patient, reply, store};
 use crate::database::Database;
-use crate::house::House;
+use crate::house::{House, millis};
 
 const WRITERS: usize = 8;
 const PATIENTS: usize = 12;
@@ -98,7 +98,8 @@ async fn same(house: &House) -> Sum {
 async fn is_told_again(database: Database) {
     let mut house = House::over(database).await;
     house.put(&store("store-1")).await.is(201);
-    house.clock.run();
+    house.clock.set(millis("2026-11-02T11:00:00Z"));
+    house.clock.go_on();
     house.start_beat();
     storm(&house, 0).await;
     house.engine().idle().await;
