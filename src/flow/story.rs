@@ -1,5 +1,6 @@
 //! Loads what the rules need to know of one person: for the beat, which decides, and for the door, which explains.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -117,9 +118,11 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
-            parted_at: partings
-                .last()
-                .map(|last| (last.until, partings.iter().filter(|parting| parting.until == last.until).count())),
+            parted_at: partings.last().map(|last| {
+                // They may have been taken for one since several times.
+                let then = partings.iter().filter(|parting| parting.until == last.until);
+                (last.until, then.map(|parting| parting.person).collect::<BTreeSet<_>>().len())
+            }),
             parted,
         };
         Ok((story, seen))

@@ -366,3 +366,30 @@ async fn spans_are_laid_in_the_order_of_searches() {
         watched.connection.prepare(plan).unwrap().query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
     assert_eq!(plan, ["SEARCH spans USING PRIMARY KEY (tenant=? AND parameter=? AND wide=?)"]);
 }
+
+// Of candidates that lead over a thousand each, a page follows several: tries that lead too far use up little of what it may look at.
+#[tokio::test]
+async fn a_page_follows_several_candidates_with_much() {
+    let people = (0..16).map(|at| patient(&format!("p{at:02}"), "Berg"));
+    let seen = (0..16).map(|of| seen(&format!("o{of}"), &format!("p{of:02}"), "c"));
+    let mut watched = store(people.chain(seen)).await;
+    again(&watched, "Observation", 1_000);
+    let (found, pages) = all(&mut watched, "Patient", "family=berg&_has:Observation:patient:code:text=nothing").await;
+    assert!(found.is_empty() && pages <= 4, "{pages}");
+}
+
+// A store's stays are many: those of a day are found by the day.
+#[tokio::test]
+async fn what_leads_to_much_is_counted_before_it_is_chosen() {
+    let at = |id: &str, day: &str| {
+        let mut stay = stay(id, &format!("{day}T08:00:00Z"), &format!("{day}T09:00:00Z"));
+        stay["serviceProvider"] = json!({"reference": "Organization/x"});
+        stay
+    };
+    let mut watched = store(std::iter::once(at("before", "2020-01-01"))).await;
+    again(&watched, "Encounter", 5_000);
+    keep(&watched.connection, 2, &at("today", "2026-11-26")).await;
+    let query = query("Encounter", "service-provider=Organization/x&date=2026-11-26&_sort=date,_id");
+    let found = ask(&mut watched, &query).await.unwrap();
+    assert!(found.found.len() == 1 && watched.rows < 1_000, "{} {}", found.found.len(), watched.rows);
+}

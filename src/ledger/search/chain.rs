@@ -25,7 +25,7 @@ const FORWARD_MAX: usize = 5_000;
 /// Ids that are asked for at once, and candidates that chains are followed from at once.
 pub(super) const AT_ONCE_MAX: usize = 256;
 /// From so many candidates chains are followed first: how far that leads tells how many may be next.
-const AT_ONCE_MIN: usize = 32;
+const AT_ONCE_MIN: usize = 4;
 
 const TOO_MANY: Error =
     Error::TooCostly("A chain leads over too many resources: narrow the search by a parameter of its own type.");
@@ -338,6 +338,10 @@ async fn forward(
         names.sort_unstable();
         let mut next = Vec::new();
         for some in names.chunks(AT_ONCE_MAX) {
+            // Where names lead to nothing, no row is looked at.
+            if reach.left == 0 {
+                return Ok(None);
+            }
             let first = match hop {
                 Hop::To { .. } => Criterion::Id(some.to_vec()),
                 Hop::From { parameter, .. } => {

@@ -55,7 +55,8 @@ pub(super) async fn sorted(
         if let Some(count) = count.filter(|count| *count < SORTED_AT_ONCE) {
             return few.whole(asker, found, count).await;
         }
-        begun = Some(found);
+        // All of them, unless there are too many: others may delete some before they are counted again.
+        begun = count.is_none().then_some(found);
     }
     let count = if walks { most } else { named.way.count(asker, ground, most).await? };
     match (one, few) {

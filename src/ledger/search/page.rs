@@ -19,7 +19,7 @@ use crate::ledger::{Error, Expect, Scope, Stored};
 /// Rows that one page looks at, at most.
 pub(super) const EXAMINED_MAX: usize = 10_000;
 /// Rows that are looked at, at most, for what must be known whole: all matches, to sort or to count them, all that chains come
-/// to from their end, or all that one candidate's chain leads to.
+/// to from their end, or all that one candidate's chains lead to.
 pub(super) const LOOKS_MAX: usize = 50_000;
 /// Rows that a conditional interaction looks at, at most: it must know, so beyond them it is refused.
 const SURE_MAX: usize = 100_000;

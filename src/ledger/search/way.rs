@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use super::asker::Asker;
 use super::test::{Exact, Form, SOUGHT_MAX, Test};
 use super::walk::{Ground, LANES_MAX, Way};
+use crate::fhir::search::numbered;
 use crate::fhir::search::query::{Criterion, Cursor, When, Word};
-use crate::fhir::search::{ParameterKind, numbered};
 use crate::ledger::Error;
 
 /// Rows of a way that are counted when several could be gone; and how many, where all of them have as many as that.
@@ -56,7 +56,7 @@ fn told(ground: &Ground<'_>, ways: &[Named]) -> Option<usize> {
     if ways.len() == 1 {
         return Some(0);
     }
-    // What a person, an order or an identifier leads to is little: it is not worth counting.
+    // What a person or an identifier leads to is little: it is not worth counting.
     let mut exact = (0..ways.len()).filter(|at| matches!(ways[*at].way, Way::Words { .. }));
     match (exact.next(), exact.next()) {
         (Some(only), None) if is_narrow(ground, &ways[only].way) => Some(only),
@@ -267,12 +267,12 @@ pub(super) fn updated(ground: &Ground<'_>) -> Vec<When> {
     ground.tests.iter().filter_map(of).collect()
 }
 
-/// Whether a way is that of one person, one order or one identifier.
+/// Whether a way is that of one person or one identifier.
 pub(super) fn is_narrow(ground: &Ground<'_>, way: &Way) -> bool {
     let Some(exact) = way.exact(ground.tests) else { return false };
-    let narrow = |number: u32| {
-        numbered(ground.kind, number)
-            .is_some_and(|parameter| parameter.kind == ParameterKind::Reference || parameter.code == "identifier")
+    let is_identifier = |number: u32| numbered(ground.kind, number).is_some_and(|parameter| parameter.code == "identifier");
+    let narrow = |(parameter, words): &(u32, Vec<String>)| {
+        is_identifier(*parameter) || words.iter().all(|word| word.starts_with("Patient/"))
     };
-    exact.words.iter().all(|(parameter, _)| narrow(*parameter))
+    exact.words.iter().all(narrow)
 }
