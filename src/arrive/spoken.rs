@@ -20,10 +20,9 @@ const XML: &str = "application/fhir+xml";
 /// What is larger is worked on beside the threads that answer.
 const BYTES_ASIDE: usize = 256 << 10;
 
-/// The answer as the client wants it. Only resources are translated.
+/// The answer as a client wants it that wants other than JSON as it is. Only resources are translated.
 pub(super) async fn spoken(wanted: Wanted, method: &Method, id: &str, response: Response) -> Response {
-    let is_plain = wanted == Wanted::default();
-    if is_plain || response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != JSON) {
+    if response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != JSON) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signa::flow::{Again, Order, Rehearser, Stage};
 use signa::ledger::Person;
 use signa::react::rehearsal::{Asked, Tally};
@@ -45,6 +45,19 @@ async fn until(house: &House, at: i64) {
         house.beat().await;
     }
     house.clock.set(at);
+}
+
+/// Sends each on its day, and lets the beat follow until sixty days are over.
+async fn sixty_days(house: &House, told: &[(i64, Value)]) {
+    let (start, day) = (millis(START), 86_400_000);
+    for (at, resource) in told {
+        until(house, start + at * day + house.clock.now() % 1_000 + 1).await;
+        let answer = house.put(resource).await;
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+        house.beat().await;
+    }
+    until(house, start + 60 * day).await;
+    house.beat().await;
 }
 
 async fn live(house: &House, seed: u64, persons: usize) {
@@ -145,7 +158,6 @@ async fn a_year_on_postgresql_told_again_is_decided_as_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
     let house = House::new().await;
-    let (start, day) = (millis(START), 86_400_000);
     let link = json!([{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]);
     let told = [
         (0, store("store-1")),
@@ -161,13 +173,7 @@ async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
         (11, consent("yes-old", "old", &[Purpose::Treatment])),
         (20, dispense("e-old", "old", "2026-06-21")),
     ];
-    for (at, resource) in told {
-        until(&house, start + at * day + house.clock.now() % 1_000 + 1).await;
-        house.put(&resource).await;
-        house.beat().await;
-    }
-    until(&house, start + 60 * day).await;
-    house.beat().await;
+    sixty_days(&house, &told).await;
     let (tally, gates) = again(&house).await;
     assert!(tally.persons == 1 && tally.messages >= 4, "{tally:?} {gates:?}");
 }
@@ -178,9 +184,8 @@ async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_a_tenant_changed_is_told_again_as_it_was_then() {
     let house = House::new().await;
-    let (start, day) = (millis(START), 86_400_000);
     let untold = |id: &str, day: &str| dispense(id, "p", day).with("daysSupply", json!(null));
-    let of = |code: &str, dispense: serde_json::Value| {
+    let of = |code: &str, dispense: Value| {
         let coding = json!({"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": code});
         dispense.with("medicationCodeableConcept", json!({"coding": [coding]}))
     };
@@ -197,13 +202,7 @@ async fn a_group_that_a_tenant_changed_is_told_again_as_it_was_then() {
         (19, of("855332", untold("d-warfarin", "2026-06-20"))),
         (32, group),
     ];
-    for (at, resource) in told {
-        until(&house, start + at * day + house.clock.now() % 1_000 + 1).await;
-        house.put(&resource).await;
-        house.beat().await;
-    }
-    until(&house, start + 60 * day).await;
-    house.beat().await;
+    sixty_days(&house, &told).await;
     let (_, gates) = again(&house).await;
     assert!(gates.contains_key("stopped pointless"), "{gates:?}");
 }

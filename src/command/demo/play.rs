@@ -30,7 +30,7 @@ pub(super) struct Play<'a> {
 /// What has been told of a person: the last decision on each output, and what is planned for when.
 #[derive(Default)]
 struct Known {
-    decisions: HashMap<String, Decision>,
+    decisions: HashMap<(Person, String), Decision>,
     dues: HashMap<String, i64>,
 }
 
@@ -119,8 +119,9 @@ impl<'a> Play<'a> {
         let dues = self.ledger().dues(&self.scope, person).await?;
         let known = self.known.entry(person).or_default();
         for decision in decisions {
-            if known.decisions.get(&decision.output) != Some(&decision) {
-                known.decisions.insert(decision.output.clone(), decision.clone());
+            let key = (decision.person, decision.output.clone());
+            if known.decisions.get(&key) != Some(&decision) {
+                known.decisions.insert(key, decision.clone());
                 news.decisions.push(decision);
             }
         }
