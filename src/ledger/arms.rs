@@ -14,12 +14,12 @@ const ARMS: &str = "SELECT a.person, a.episode, a.arm, a.day, a.since, a.product
     WHERE q.tenant = a.tenant AND q.person = a.person AND b.day >= $4 AND b.day <= $5 AND (b.arm <> a.arm OR b.day < a.day
     OR (b.day = a.day AND (b.person < a.person OR (b.person = a.person AND b.episode < a.episode)))))
     ORDER BY a.person LIMIT $6";
+// SQLite keeps the order of a CROSS JOIN: from few to their own, never through all that was handed over.
 const SUPPLIED: &str =
     "SELECT DISTINCT a.person, s.person, s.product, s.dispense, s.version, s.fact, s.source, s.handed, s.days, s.step, s.quantity
-    FROM arms a JOIN people q ON q.tenant = $1 AND q.person = a.person
-    JOIN people p ON p.tenant = $1 AND p.survivor = q.survivor
-    JOIN supplies s ON s.tenant = $1 AND s.person = p.person
+    FROM arms a CROSS JOIN people q CROSS JOIN people p CROSS JOIN supplies s
     WHERE a.tenant = $1 AND a.rule = $2 AND a.person > $3 AND a.person <= $4 AND a.day >= $5 AND a.day <= $6
+    AND q.tenant = $1 AND q.person = a.person AND p.tenant = $1 AND p.survivor = q.survivor AND s.tenant = $1 AND s.person = p.person
     ORDER BY a.person, s.product, s.handed, s.dispense";
 
 /// Persons that are read at once.

@@ -25,11 +25,13 @@ const UNITED: &str = "SELECT p.person FROM people p WHERE p.tenant = $1
     AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
 const CHAINS: &str = "SELECT p.person, p.ordinal,
     (SELECT COUNT(*) FROM partings g WHERE g.tenant = p.tenant AND g.person = p.person) FROM people p WHERE p.tenant = $1
-    AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2) ORDER BY p.person LIMIT $3";
+    AND p.person IN (SELECT s.person FROM people s WHERE s.tenant = $1
+    AND s.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2)) ORDER BY p.person LIMIT $3";
 const SURVIVORS: &str =
     "SELECT p.person, p.survivor FROM people p WHERE p.tenant = $1 AND p.person IN ($2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13, $14, $15, $16, $17)";
-const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND survivor = $3";
+const UNITE: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2
+    AND person IN (SELECT s.person FROM people s WHERE s.tenant = $2 AND s.survivor = $3)";
 
 /// The last entry of a chain.
 #[derive(Debug, Clone, Default)]

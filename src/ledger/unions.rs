@@ -13,12 +13,14 @@ const SET: &str = "INSERT INTO unions (tenant, person, other, patient, link, sai
     ON CONFLICT (tenant, person, other, patient, link) DO UPDATE SET said = excluded.said, at = excluded.at";
 const REMEMBER: &str = "INSERT INTO partings (tenant, person, known_as, since, until) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (tenant, person, known_as, until) DO UPDATE SET since = excluded.since";
-const PARTED: &str = "SELECT q.person, q.since, q.until FROM people g
-    JOIN partings p ON p.tenant = g.tenant AND p.person = g.person
-    JOIN partings q ON q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until
-    JOIN people o ON o.tenant = q.tenant AND o.person = q.person
+// SQLite keeps the order of a CROSS JOIN: from the person to theirs, never through all who were ever parted.
+const PARTED: &str =
+    "SELECT q.person, q.since, q.until FROM people g CROSS JOIN partings p CROSS JOIN partings q CROSS JOIN people o
     WHERE g.tenant = $1 AND g.survivor = (SELECT s.survivor FROM people s WHERE s.tenant = $1 AND s.person = $2)
-    AND o.survivor <> g.survivor ORDER BY q.until, q.person LIMIT $3";
+    AND p.tenant = g.tenant AND p.person = g.person
+    AND q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until AND q.person IN (SELECT r.person FROM partings r
+    WHERE r.tenant = p.tenant AND r.known_as = p.known_as AND r.until = p.until)
+    AND o.tenant = q.tenant AND o.person = q.person AND o.survivor <> g.survivor ORDER BY q.until, q.person LIMIT $3";
 const PARTED_AT: &str = "SELECT COALESCE(MAX(p.until), 0) FROM partings p
     JOIN partings q ON q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until
     WHERE p.tenant = $1 AND p.person = $2 AND q.person = $3";
