@@ -87,14 +87,20 @@ impl Beat {
         &self.flow.clock
     }
 
-    /// Runs until `stop` says so; then seals what is new and ends.
+    /// Runs until `stop` says so; then seals what is new and ends. Of a round on its way only what it handed to the ledger becomes
+    /// true: what waits may take the rules many seconds, it is in the store, and the next start hears it again.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut committed = self.ledger().committed();
         let mut sealed = self.clock().elapsed();
         let mut crowded_until = Duration::ZERO;
-        while !*stop.borrow() {
+        loop {
             committed.borrow_and_update();
-            let pause = match self.round(&mut crowded_until).await {
+            let round = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                round = self.round(&mut crowded_until) => round,
+            };
+            let pause = match round {
                 Ok(0) => None,
                 Ok(done) => Some(PACE.saturating_mul(u32::try_from(done).unwrap_or(u32::MAX)).min(PACE_MAX)),
                 Err(error) => {
@@ -112,6 +118,7 @@ impl Beat {
                 None => self.wait(&mut committed, &mut stop, crowded_until).await,
             }
         }
+        self.forget();
         self.seal().await;
     }
 

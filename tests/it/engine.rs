@@ -62,6 +62,19 @@ impl Engine {
         self.gateway.start_beat();
     }
 
+    /// Lets the beat run by itself, and tells it to stop as soon as it has recorded anything; how many events it leaves undecided.
+    pub(crate) async fn stop_amid(&self) -> usize {
+        let ledger = &self.gateway.flow.ledger;
+        let mut written = ledger.written();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let told = async {
+            written.changed().await.unwrap();
+            stop.send_replace(true);
+        };
+        tokio::join!(self.gateway.beat.clone().run(stopped), told);
+        ledger.events(0, 10_000).await.unwrap().len()
+    }
+
     /// Returns when a beat that runs by itself has nothing left to do now: nothing waits to be heard, and nothing is due.
     pub(crate) async fn idle(&self) {
         let ledger = &self.gateway.flow.ledger;

@@ -122,6 +122,8 @@ mod simulate;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod stop;
+#[cfg(test)]
 mod subscriptions;
 mod sweeps;
 #[cfg(test)]
