@@ -1,6 +1,6 @@
 //! Whom a rule contacted and whom it held out by lot, with what was handed over to them since.
 
-use super::dialect::{Cell, Row, Transaction};
+use super::dialect::{Cell, Passed, Transaction};
 use super::reaction::supply_row;
 use super::{Error, Ledger, Person, Scope, Supply, radius};
 
@@ -75,14 +75,11 @@ impl Ledger {
         let limit = i64::try_from(ARMS_MAX).unwrap_or(i64::MAX);
         let tenant = Cell::Text(&scope.tenant);
         let cells = [tenant, Cell::Text(rule), Cell::Int(after.0), Cell::Int(from), Cell::Int(to), Cell::Int(limit)];
-        let mut rows = self.reader.rows(ARMS, &cells).await?;
-        let arms = rows.iter_mut().map(|row| arm_row(row, rule)).collect::<Result<Vec<Arm>, Error>>()?;
+        let arms = self.reader.each(ARMS, &cells, |row| arm_row(row, rule)).await?;
         let Some(last) = arms.last().map(|arm| arm.person.0) else { return Ok(Vec::new()) };
         let mut found: Vec<(Arm, Vec<Supply>)> = arms.into_iter().map(|arm| (arm, Vec::new())).collect();
         let cells = [tenant, Cell::Text(rule), Cell::Int(after.0), Cell::Int(last), Cell::Int(from), Cell::Int(to)];
-        for mut row in self.reader.rows(SUPPLIED, &cells).await? {
-            let of = Person(row.int()?);
-            let supply = supply_row(&mut row)?;
+        for (of, supply) in self.reader.each(SUPPLIED, &cells, |row| Ok((Person(row.int()?), supply_row(row)?))).await? {
             if let Ok(at) = found.binary_search_by_key(&of, |(arm, _)| arm.person) {
                 found[at].1.push(supply);
             }
@@ -91,14 +88,14 @@ impl Ledger {
     }
 }
 
-fn arm_row(row: &mut Row, rule: &str) -> Result<Arm, Error> {
+fn arm_row(row: &mut Passed<'_>, rule: &str) -> Result<Arm, Error> {
     Ok(Arm {
         person: Person(row.int()?),
         rule: rule.to_owned(),
-        episode: row.text()?,
+        episode: row.text()?.into_owned(),
         is_contacted: row.text()? == CONTACTED,
         day: row.int()?,
         since: row.int()?,
-        product: row.text()?,
+        product: row.text()?.into_owned(),
     })
 }

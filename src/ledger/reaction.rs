@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::dialect::{Cell, Reader, Row, Transaction};
+use super::dialect::{Cell, Passed, Reader, Transaction};
 use super::{Decision, Due, Error, Outcome, Person, Scope, Supply};
 
 const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, rule, step, episode, detail)
@@ -95,18 +95,17 @@ pub(super) async fn drop_due(transaction: &mut Transaction<'_>, tenant: &str, pe
 
 /// What is due of persons by now, in the fixed order of decisions, each with the person that its own is known as after all unions.
 pub(super) async fn due(reader: &Reader, now: i64, count: i64) -> Result<Vec<(Scope, Person, Due)>, Error> {
-    let mut rows = reader.rows(DUE, &[Cell::Int(now), Cell::Int(count)]).await?;
-    let due = |row: &mut Row| {
+    let due = |row: &mut Passed<'_>| {
         let (scope, due) = due_row(row)?;
         Ok((scope, Person(row.int()?), due))
     };
-    rows.iter_mut().map(due).collect()
+    reader.each(DUE, &[Cell::Int(now), Cell::Int(count)], due).await
 }
 
 /// The first sweep that is due by now of each tenant after one, in the order of their names.
 pub(super) async fn sweeps(reader: &Reader, after: &str, now: i64, count: i64) -> Result<Vec<(Scope, Due)>, Error> {
     let cells = [Cell::Text(after), Cell::Int(now), Cell::Int(count)];
-    reader.rows(SWEEPS, &cells).await?.iter_mut().map(due_row).collect()
+    reader.each(SWEEPS, &cells, due_row).await
 }
 
 /// When the next one is due, of a person or of nobody.
@@ -122,28 +121,26 @@ pub(super) async fn next_due(reader: &Reader) -> Result<Option<i64>, Error> {
 /// The sweeps that are kept, due or not, in the order of their outputs after one.
 pub(super) async fn kept_sweeps(reader: &Reader, scope: &Scope, after: &str, count: i64) -> Result<Vec<Due>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(after), Cell::Int(count)];
-    let mut rows = reader.rows(KEPT_SWEEPS, &cells).await?;
-    rows.iter_mut().map(|row| due_row(row).map(|(_, due)| due)).collect()
+    reader.each(KEPT_SWEEPS, &cells, |row| due_row(row).map(|(_, due)| due)).await
 }
 
 /// The dues of a person.
 pub(super) async fn dues(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Due>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(DUES_MAX)];
-    let mut rows = reader.rows(DUES, &cells).await?;
-    rows.iter_mut().map(|row| due_row(row).map(|(_, due)| due)).collect()
+    reader.each(DUES, &cells, |row| due_row(row).map(|(_, due)| due)).await
 }
 
-fn due_row(row: &mut Row) -> Result<(Scope, Due), Error> {
-    let scope = Scope { tenant: Arc::from(row.text()?) };
+fn due_row(row: &mut Passed<'_>) -> Result<(Scope, Due), Error> {
+    let scope = Scope { tenant: Arc::from(&*row.text()?) };
     let due = Due {
         person: Person(row.int()?),
-        output: row.text()?,
+        output: row.text()?.into_owned(),
         due: row.int()?,
         priority: row.int()?,
-        rule: row.text()?,
-        step: row.text()?,
-        episode: row.text()?,
-        detail: row.text()?,
+        rule: row.text()?.into_owned(),
+        step: row.text()?.into_owned(),
+        episode: row.text()?.into_owned(),
+        detail: row.text()?.into_owned(),
     };
     Ok((scope, due))
 }
@@ -178,8 +175,7 @@ pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, deci
 
 /// All decisions about a person, per output in the order they were made.
 pub(super) async fn decisions(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
-    let mut rows = reader.rows(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await?;
-    rows.iter_mut().map(decision_row).collect()
+    reader.each(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)], decision_row).await
 }
 
 /// What was said or done to one person alone from a time on and before another: the last of each output.
@@ -190,8 +186,7 @@ pub(super) async fn fired(
     (since, until): (i64, i64),
 ) -> Result<Vec<Decision>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(since), Cell::Int(until)];
-    let mut rows = reader.rows(FIRED, &cells).await?;
-    Ok(latest(rows.iter_mut().map(decision_row).collect::<Result<_, _>>()?))
+    Ok(latest(reader.each(FIRED, &cells, decision_row).await?))
 }
 
 /// The last decision of each output that was made for each record, in their order; those of one output follow each other.
@@ -207,22 +202,22 @@ pub(super) fn latest(decisions: Vec<Decision>) -> Vec<Decision> {
     latest
 }
 
-fn decision_row(row: &mut Row) -> Result<Decision, Error> {
+fn decision_row(row: &mut Passed<'_>) -> Result<Decision, Error> {
     Ok(Decision {
         person: Person(row.int()?),
-        output: row.text()?,
+        output: row.text()?.into_owned(),
         at: row.int()?,
         outcome: Outcome::of(&row.text()?),
-        gate: row.text()?,
+        gate: row.text()?.into_owned(),
         until: row.int()?,
-        rule: row.text()?,
-        step: row.text()?,
-        episode: row.text()?,
+        rule: row.text()?.into_owned(),
+        step: row.text()?.into_owned(),
+        episode: row.text()?.into_owned(),
         priority: row.int()?,
         spoken: row.int()? != 0,
-        reason: row.text()?,
+        reason: row.text()?.into_owned(),
         facts: serde_json::from_str(&row.text()?).unwrap_or_default(),
-        recorded: row.text()?,
+        recorded: row.text()?.into_owned(),
     })
 }
 
@@ -256,26 +251,22 @@ pub(super) async fn drop_supply(
 
 /// All supplies of a person.
 pub(super) async fn supplies(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Supply>, Error> {
-    let mut found = Vec::new();
-    for mut row in reader.rows(SUPPLIES, &[Cell::Text(&scope.tenant), Cell::Int(person.0)]).await? {
-        found.push(supply_row(&mut row)?);
-    }
-    Ok(found)
+    reader.each(SUPPLIES, &[Cell::Text(&scope.tenant), Cell::Int(person.0)], supply_row).await
 }
 
 /// A supply, from its person on.
-pub(super) fn supply_row(row: &mut Row) -> Result<Supply, Error> {
+pub(super) fn supply_row(row: &mut Passed<'_>) -> Result<Supply, Error> {
     Ok(Supply {
         person: Person(row.int()?),
-        product: row.text()?,
-        dispense: row.text()?,
+        product: row.text()?.into_owned(),
+        dispense: row.text()?.into_owned(),
         version: row.int()?,
         fact: row.int()?,
-        source: row.text()?,
+        source: row.text()?.into_owned(),
         handed: row.int()?,
         days: row.int()?,
-        step: row.text()?,
-        quantity: row.text()?,
+        step: row.text()?.into_owned(),
+        quantity: row.text()?.into_owned(),
     })
 }
 
@@ -294,7 +285,7 @@ pub(super) async fn stop(
 /// Who ever said STOP for an address, also where they took it back.
 pub(super) async fn refusers(reader: &Reader, scope: &Scope, address: &str) -> Result<Vec<Person>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(address), Cell::Int(REFUSERS_MAX)];
-    reader.rows(REFUSERS, &cells).await?.iter_mut().map(|row| row.int().map(Person)).collect()
+    reader.each(REFUSERS, &cells, |row| row.int().map(Person)).await
 }
 
 /// What a person said for an address from then on binds no longer.
