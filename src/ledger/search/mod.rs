@@ -3,6 +3,8 @@
 mod asker;
 pub(super) mod beside;
 #[cfg(test)]
+mod both;
+#[cfg(test)]
 mod bounds;
 mod chain;
 mod clause;

@@ -98,8 +98,8 @@ fn slow(sql: &str, plan: &[String]) -> Vec<String> {
 const DEAR: &str = "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_incremental_sort = off;
     SET enable_hashjoin = off; SET enable_mergejoin = off; ANALYZE";
 
-#[tokio::test]
-async fn postgresql_goes_by_an_index_too() {
+/// Tells a story on a new database of the PostgreSQL of the run.
+pub(super) async fn on_postgres<T>(story: impl AsyncFnOnce(&mut PgConnection) -> T) -> T {
     let Ok(server) = std::env::var("SIGNA_TEST_POSTGRES") else {
         panic!("SIGNA_TEST_POSTGRES names no PostgreSQL server: run `tests/run`, which starts one")
     };
@@ -109,14 +109,22 @@ async fn postgresql_goes_by_an_index_too() {
     let own = postgres::open(&format!("{}/{name}", server.rsplit_once('/').unwrap().0)).await.unwrap();
     migrations::postgres(&own).await.unwrap();
     let mut connection = own.acquire().await.unwrap();
-    postgres::begin(&mut connection).await.unwrap();
-    for (number, resource) in furniture() {
-        put(&mut Transaction::Postgres(&mut connection), number, &resource).await;
-    }
-    postgres::end(&mut connection, true).await.unwrap();
-    postgres::script(&mut connection, DEAR).await.unwrap();
+    let told = story(&mut connection).await;
+    drop(connection);
+    own.close().await;
+    pool.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+    told
+}
 
-    let mut explained = Explained { connection: &mut connection, plans: Vec::new() };
+/// How PostgreSQL runs the statements of all shapes of searches.
+async fn plans(connection: &mut PgConnection) -> Vec<(String, Vec<String>)> {
+    postgres::begin(connection).await.unwrap();
+    for (number, resource) in furniture() {
+        put(&mut Transaction::Postgres(connection), number, &resource).await;
+    }
+    postgres::end(connection, true).await.unwrap();
+    postgres::script(connection, DEAR).await.unwrap();
+    let mut explained = Explained { connection, plans: Vec::new() };
     for (kind, text, _) in SHAPES {
         let mut query = parse::parse(kind, &pairs(text).unwrap(), 0).query;
         (query.count, query.total) = (10, true);
@@ -128,10 +136,12 @@ async fn postgresql_goes_by_an_index_too() {
             }
         }
     }
-    let plans = std::mem::take(&mut explained.plans);
-    drop(connection);
-    own.close().await;
-    pool.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+    explained.plans
+}
+
+#[tokio::test]
+async fn postgresql_goes_by_an_index_too() {
+    let plans = on_postgres(plans).await;
     let wrong: Vec<String> = plans
         .iter()
         .filter(|(sql, _)| !sql.contains(MANY_IDS))
