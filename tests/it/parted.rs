@@ -1,7 +1,7 @@
 //! What a merge that is taken back did meanwhile: no STOP and no message of anybody is lost by it.
 //! Follows <https://hl7.org/fhir/R4/patient.html#links>.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::builders::{MEMBERS, Purpose, With, bone_density, bundle, consent, dispense, hypertension, patient, reply, store};
 use crate::database::Database;
@@ -20,6 +20,16 @@ async fn both(story: impl AsyncFn(Database)) {
 async fn done(house: House) {
     let House { database, .. } = house;
     database.drop().await;
+}
+
+// Nothing was said to `new` before `old` is parted from it; then one thing is, and to `old` nothing.
+async fn parted_new_alone_is_spoken_to(house: House, parting: Value) {
+    assert_eq!(texts(&house, "new").await, Vec::<String>::new());
+    house.bundle(&parting).await.is(200);
+    house.days(1).await;
+    assert_eq!(texts(&house, "new").await.len(), 1);
+    assert_eq!(texts(&house, "old").await.len(), 0);
+    done(house).await;
 }
 
 // One of two said STOP, and the other START while both were taken for one: whoever said STOP is still not written to.
@@ -75,11 +85,7 @@ async fn a_fact_that_comes_with_the_parting_is_heard() {
         house.put(&reply("stop", "old", "STOP")).await.is(201);
         house.beat().await;
         let entries = [("PUT", "Patient/old", patient("old")), ("PUT", "DiagnosticReport/r", bone_density("r", "new"))];
-        house.bundle(&bundle("transaction", &entries)).await.is(200);
-        house.days(1).await;
-        assert_eq!(texts(&house, "new").await.len(), 1);
-        assert_eq!(texts(&house, "old").await.len(), 0);
-        done(house).await;
+        parted_new_alone_is_spoken_to(house, bundle("transaction", &entries)).await;
     })
     .await;
 }
@@ -98,12 +104,7 @@ async fn a_message_that_the_others_stop_ended_is_looked_at_again() {
         house.put(&reply("stop", "old", "STOP")).await.is(201);
         house.put(&consent("yes", "new", &[Purpose::Treatment])).await.is(201);
         house.beat().await;
-        assert_eq!(texts(&house, "new").await, Vec::<String>::new());
-        house.put(&patient("old")).await.is(200);
-        house.days(1).await;
-        assert_eq!(texts(&house, "new").await.len(), 1);
-        assert_eq!(texts(&house, "old").await.len(), 0);
-        done(house).await;
+        parted_new_alone_is_spoken_to(house, bundle("transaction", &[("PUT", "Patient/old", patient("old"))])).await;
     })
     .await;
 }
