@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
 
 use super::call::Call;
@@ -54,6 +54,10 @@ pub(super) async fn form(call: &Call<'_>, body: Body, bytes_max: usize) -> Resul
         return take(call, body, bytes_max).await;
     }
     let words = "A search is posted as application/x-www-form-urlencoded.";
+    if body.is_end_stream() && !call.headers.contains_key(CONTENT_TYPE) {
+        // All parameters stand in the address: nothing was sent that could be of another kind.
+        return Ok(Bytes::new());
+    }
     refuse_media(call, body, bytes_max, words).await
 }
 

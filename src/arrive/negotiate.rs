@@ -89,10 +89,13 @@ pub(super) fn version(tag: &str) -> Option<i64> {
         Some(rest) => rest.strip_suffix('"')?,
         None => tag,
     };
-    if tag.is_empty() || !tag.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    tag.parse().ok()
+    number(tag)
+}
+
+/// A version as answers write it: no sign, and no zero before it.
+pub(super) fn number(text: &str) -> Option<i64> {
+    let version: i64 = text.parse().ok()?;
+    (version >= 0 && version.to_string() == text).then_some(version)
 }
 
 /// Whether the client has this version already, by `If-None-Match` or, without it, by `If-Modified-Since`.
@@ -152,6 +155,10 @@ mod tests {
             ("2", Ok(Some(2))),
             ("W/\"2", Err(Garbage)),
             ("\"x\"", Err(Garbage)),
+            ("W/\"02\"", Err(Garbage)),
+            ("+2", Err(Garbage)),
+            ("-2", Err(Garbage)),
+            ("99999999999999999999", Err(Garbage)),
             ("", Err(Garbage)),
             ("*", Err(Garbage)),
             ("\"1\", \"2\"", Err(Garbage)),

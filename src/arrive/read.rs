@@ -55,8 +55,7 @@ pub(super) async fn current(call: &Call<'_>, kind: &str, id: &str) -> Result<Sto
 /// One version.
 pub(super) async fn past(call: &Call<'_>, kind: &str, id: &str, version: &str) -> Result<Stored, Refusal> {
     const NONE: &str = "There is no such version.";
-    let plain = version.len() <= 18 && version.bytes().all(|byte| byte.is_ascii_digit());
-    let version = version.parse().ok().filter(|_| plain).ok_or_else(|| Refusal::not_found(NONE))?;
+    let version = negotiate::number(version).ok_or_else(|| Refusal::not_found(NONE))?;
     let stored = call.door.flow.ledger.version(call.scope(), kind, id, version).await?;
     present(stored, NONE)
 }

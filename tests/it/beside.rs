@@ -139,6 +139,9 @@ async fn a_posted_search_is_the_same_search() {
         let answer = house.ask("POST", path).body(FORM, form).await.is(200);
         assert_eq!(answer.ids(), expected, "{path} {form}");
     }
+    // Without a form all stands in the address; what is sent must be one.
+    assert_eq!(house.ask("POST", "Condition/_search?patient=ada").send().await.is(200).ids(), ["c1"]);
+    house.ask("POST", "Condition/_search?patient=ada").body("application/json", "{}").await.is(415);
     house.get("Patient/ada/Subscription").await.is(404);
     house.get("?_type=Banana").await.is(400);
 }

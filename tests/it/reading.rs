@@ -55,6 +55,19 @@ async fn a_resource_can_be_read_in_part() {
     assert_eq!(strict.is(400).codes(), ["not-supported"]);
 }
 
+// A version is named as answers write it; what only counts to the same number is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_has_one_name() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    house.get("Patient/ada/_history/1").await.is(200);
+    for name in ["01", "+1", "-1", "0", "2", "x", "99999999999999999999"] {
+        house.get(&format!("Patient/ada/_history/{name}")).await.is(404);
+    }
+    house.ask("PUT", "Patient/ada").header("If-Match", "W/\"01\"").json(&patient("ada")).await.is(400);
+    house.ask("PUT", "Patient/ada").header("If-Match", "W/\"1\"").json(&patient("ada")).await.is(200);
+}
+
 // What is answered hangs on the format and the coding that are asked for, and caches are told so.
 #[tokio::test(flavor = "multi_thread")]
 async fn caches_are_told_what_an_answer_hangs_on() {
