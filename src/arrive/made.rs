@@ -10,8 +10,8 @@ use super::outcome::Refusal;
 use super::search::make_relative;
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Criterion;
-use crate::fhir::search::{Subject, pairs};
-use crate::ledger::Person;
+use crate::fhir::search::{Include, Subject, pairs};
+use crate::ledger::{How, Person, Stored};
 use crate::react::{self, Made};
 
 /// The definitions of our own operations. A new one is a file in `profiles/operations/` and its line here.
@@ -30,6 +30,8 @@ const SIGNA: &str = "signa";
 const VERSIONS_MAX: i64 = 1_000;
 /// Targets that one search is told of.
 const TARGETS_MAX: usize = 20;
+/// Provenances that are shown beside the matches of one page.
+const BESIDE_MAX: usize = 1_000;
 
 /// The definition of one of our operations.
 pub(super) fn definition(id: &str) -> Option<Value> {
@@ -62,7 +64,11 @@ async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<(i64, 
     let Some(person) = versions.first().map(|version| version.person).filter(|person| *person != Person::NOBODY) else {
         return Ok(Vec::new());
     };
-    let decisions = ledger.all_decisions(scope, person).await?;
+    let mut decisions = ledger.all_decisions(scope, person).await?;
+    // What was said to one for a fact of the other, while they were taken for one, was decided about the other.
+    for parting in ledger.parted(scope, person).await? {
+        decisions.extend(ledger.all_decisions(scope, parting.person).await?);
+    }
     let own = versions.iter().filter(|version| version.source == SIGNA && !version.deleted);
     let told = own.filter_map(|version| {
         let made = Made { kind, id, version: version.version, updated: version.updated };
@@ -108,6 +114,48 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
     entries.extend(told.into_iter().map(entry));
     bundle["entry"] = Value::Array(entries);
     Ok(bundle.to_string())
+}
+
+/// Where those of a page's matches came from that Signa made, if the search wants Provenances beside them; and whether there are more.
+pub(super) async fn beside(call: &Call<'_>, wishes: &[Include], matches: &[Stored]) -> Result<(Vec<Stored>, bool), Refusal> {
+    let mut told = Vec::new();
+    for made in matches.iter().filter(|made| wishes.iter().any(|wish| wants_origin(wish, &made.kind))) {
+        for (updated, one) in provenances(call, &made.kind, &made.id).await? {
+            if told.len() == BESIDE_MAX {
+                return Ok((told, true));
+            }
+            told.push(shown(made.person, updated, one));
+        }
+    }
+    Ok((told, false))
+}
+
+/// Whether a wish is one for Provenances of which a resource of this type is a target.
+fn wants_origin(wish: &Include, kind: &str) -> bool {
+    let is_target = wish.code.is_none_or(|code| code == "target") && wish.target.is_none_or(|target| target == kind);
+    wish.reverse && wish.kind == Some("Provenance") && is_target
+}
+
+/// A Provenance that is not stored, as if it were.
+fn shown(person: Person, updated: i64, mut provenance: Value) -> Stored {
+    let id = provenance["id"].as_str().unwrap_or_default().to_owned();
+    if let Some(members) = provenance.as_object_mut() {
+        members.retain(|name, _| name != "id" && name != "meta");
+    }
+    Stored {
+        number: 0,
+        kind: String::from("Provenance"),
+        id,
+        version: 1,
+        updated,
+        deleted: false,
+        person,
+        fact: 0,
+        source: String::from(SIGNA),
+        how: How::Live,
+        meta: String::new(),
+        body: provenance.to_string(),
+    }
 }
 
 /// Those that meet all of a search, each once. What only the store can tell, where a chain leads, none of them meets.

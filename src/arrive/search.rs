@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::call::{Call, json};
-use super::made::with_provenances;
+use super::made::{self, with_provenances};
 use super::outcome::Refusal;
 use super::searchset::{Answer, searchset, unknown};
 use super::{body, links, several};
@@ -176,8 +176,10 @@ async fn beside(
     page: &Page,
     remarks: &mut Vec<Issue>,
 ) -> Result<Vec<crate::ledger::Stored>, Refusal> {
-    let beside = call.door.flow.ledger.beside(call.scope(), &page.found, &parsed.includes).await?;
-    if beside.cut {
+    let mut beside = call.door.flow.ledger.beside(call.scope(), &page.found, &parsed.includes).await?;
+    let (origins, is_cut) = made::beside(call, &parsed.includes, &page.found).await?;
+    beside.found.extend(origins);
+    if beside.cut || is_cut {
         let words = "More resources belong beside these matches than are included at once; ask for smaller pages.";
         remarks.push(Issue::warning("incomplete", "includes-cut", "", words));
     }

@@ -80,6 +80,8 @@ mod nudges;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod origins;
+#[cfg(test)]
 mod paging;
 #[cfg(test)]
 mod parted;

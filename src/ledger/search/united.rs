@@ -16,7 +16,7 @@ use crate::ledger::{Error, Ledger, Scope};
 /// What the references to Patients begin with.
 pub(super) const PATIENT: &str = "Patient/";
 /// Parameters that ask for a record and not for the person of whom it is.
-const OF_RECORDS: [(&str, &str); 4] = [("Patient", "link"), ("Provenance", "target"), ("Linkage", "item"), ("Linkage", "source")];
+const OF_RECORDS: [(&str, &str); 3] = [("Patient", "link"), ("Linkage", "item"), ("Linkage", "source")];
 /// References that are looked at by one statement.
 const AT_ONCE_MAX: usize = 256;
 /// Other references that it may find.
