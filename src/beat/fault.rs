@@ -1,5 +1,7 @@
 //! What becomes of something that a fault of ours keeps from being decided: nothing is lost, and a decision says so.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::Beat;
@@ -29,7 +31,7 @@ impl Beat {
             priority: 1,
             spoken: false,
             reason: String::from("A fault of ours kept it from being decided; somebody must look at it."),
-            facts: vec![format!("{}/{}/_history/{}", event.kind, event.id, event.version)],
+            facts: [format!("{}/{}/_history/{}", event.kind, event.id, event.version)].into(),
             recorded: String::new(),
         };
         let marks = vec![Mark::Settled { event: event.number }, Mark::Decided(decision)];
@@ -53,7 +55,7 @@ impl Beat {
             priority: 1,
             spoken: false,
             reason: String::from("A fault of ours kept it from being decided; somebody must look at it."),
-            facts: call.subjects.clone(),
+            facts: call.subjects.clone().into(),
             recorded: String::new(),
         };
         self.ledger().record_all(ledger::Unit::marks(scope.clone(), vec![Mark::Decided(decision)])).await.map(|_| ())
@@ -84,7 +86,7 @@ impl Beat {
             priority: due.priority,
             spoken: false,
             reason: String::from("A fault of ours kept it from being decided; it is tried again."),
-            facts: Vec::new(),
+            facts: Arc::default(),
             recorded: String::new(),
         };
         let marks = vec![Mark::Due(Due { due: until, ..due.clone() }), Mark::Decided(decision)];

@@ -1,5 +1,7 @@
 //! Rows of reaction and delivery: what the beat remembers beside resources.
 
+use std::sync::Arc;
+
 use super::{Arm, Firing, Halt, HaltState, Person, Turn};
 
 /// One row to be written with a [`super::Unit`].
@@ -146,8 +148,8 @@ pub struct Decision {
     pub spoken: bool,
     /// One sentence.
     pub reason: String,
-    /// `Type/id/_history/version` of the facts it rests on.
-    pub facts: Vec<String>,
+    /// `Type/id/_history/version` of the facts it rests on, shared by all that rests on the same.
+    pub facts: Arc<[String]>,
     /// `Type/id` of what was recorded; empty when nothing was.
     pub recorded: String,
 }

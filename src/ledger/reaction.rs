@@ -147,7 +147,7 @@ fn due_row(row: &mut Passed<'_>) -> Result<(Scope, Due), Error> {
 
 /// Adds a decision; earlier ones about the same output stay.
 pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, decision: &Decision) -> Result<(), Error> {
-    let facts = serde_json::to_string(&decision.facts).unwrap_or_default();
+    let facts = serde_json::to_string(decision.facts.as_ref()).unwrap_or_default();
     let key = [Cell::Text(tenant), Cell::Int(decision.person.0), Cell::Text(&decision.episode), Cell::Text(&decision.output)];
     let last = transaction.row(DECIDED, &key).await?.map(|mut row| Ok::<_, Error>((row.int()?, row.int()?))).transpose()?;
     let (last, last_at) = last.unwrap_or_default();
@@ -175,7 +175,7 @@ pub(super) async fn decide(transaction: &mut Transaction<'_>, tenant: &str, deci
 
 /// All decisions about a person, per output in the order they were made.
 pub(super) async fn decisions(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Decision>, Error> {
-    reader.each(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)], decision_row).await
+    reader.each(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)], decision_row()).await
 }
 
 /// What was said or done to one person alone from a time on and before another: the last of each output.
@@ -186,7 +186,7 @@ pub(super) async fn fired(
     (since, until): (i64, i64),
 ) -> Result<Vec<Decision>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(since), Cell::Int(until)];
-    Ok(latest(reader.each(FIRED, &cells, decision_row).await?))
+    Ok(latest(reader.each(FIRED, &cells, decision_row()).await?))
 }
 
 /// The last decision of each output that was made for each record, in their order; those of one output follow each other.
@@ -202,23 +202,36 @@ pub(super) fn latest(decisions: Vec<Decision>) -> Vec<Decision> {
     latest
 }
 
-fn decision_row(row: &mut Passed<'_>) -> Result<Decision, Error> {
-    Ok(Decision {
-        person: Person(row.int()?),
-        output: row.text()?.into_owned(),
-        at: row.int()?,
-        outcome: Outcome::of(&row.text()?),
-        gate: row.text()?.into_owned(),
-        until: row.int()?,
-        rule: row.text()?.into_owned(),
-        step: row.text()?.into_owned(),
-        episode: row.text()?.into_owned(),
-        priority: row.int()?,
-        spoken: row.int()? != 0,
-        reason: row.text()?.into_owned(),
-        facts: serde_json::from_str(&row.text()?).unwrap_or_default(),
-        recorded: row.text()?.into_owned(),
-    })
+/// Reads decisions, row by row. The steps of an episode mostly rest on the same facts: these are read once, and shared.
+fn decision_row() -> impl FnMut(&mut Passed<'_>) -> Result<Decision, Error> {
+    let mut written = String::new();
+    let mut facts: Arc<[String]> = Arc::default();
+    move |row| {
+        Ok(Decision {
+            person: Person(row.int()?),
+            output: row.text()?.into_owned(),
+            at: row.int()?,
+            outcome: Outcome::of(&row.text()?),
+            gate: row.text()?.into_owned(),
+            until: row.int()?,
+            rule: row.text()?.into_owned(),
+            step: row.text()?.into_owned(),
+            episode: row.text()?.into_owned(),
+            priority: row.int()?,
+            spoken: row.int()? != 0,
+            reason: row.text()?.into_owned(),
+            facts: {
+                let others = row.text()?;
+                if others != written {
+                    written.clear();
+                    written.push_str(&others);
+                    facts = serde_json::from_str::<Vec<String>>(&others).unwrap_or_default().into();
+                }
+                Arc::clone(&facts)
+            },
+            recorded: row.text()?.into_owned(),
+        })
+    }
 }
 
 /// Sets what a dispense supplies.

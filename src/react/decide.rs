@@ -1,5 +1,7 @@
 //! From a candidate to what becomes of it: the gates are asked, the outcome is recorded with its reason.
 
+use std::sync::Arc;
+
 use super::activity::Act;
 use super::detail::Planned;
 use super::follow::follow;
@@ -211,7 +213,7 @@ pub(crate) fn withdraw(turn: &mut Turn, due: &Planned, outcome: Outcome, gate: &
         priority: due.priority,
         spoken: false,
         reason: why.to_owned(),
-        facts: due.detail().facts.clone(),
+        facts: Arc::clone(&due.detail().facts),
         recorded: turn.recorded(&due.output),
     };
     turn.decide(decision);

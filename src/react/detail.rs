@@ -60,10 +60,26 @@ pub(crate) struct Detail {
     pub(crate) planned: i64,
     /// Until when it is worth doing, UTC milliseconds.
     pub(crate) until: i64,
-    /// `Type/id/_history/version` of the facts.
-    pub(crate) facts: Vec<String>,
+    /// `Type/id/_history/version` of the facts, shared by all that rests on them.
+    #[serde(with = "shared")]
+    pub(crate) facts: Arc<[String]>,
     /// Whether gates held it: then it is looked at again as soon as something changes.
     pub(crate) held: bool,
+}
+
+/// A shared list is kept like any other.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(list: &Arc<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+        list.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[String]>, D::Error> {
+        Vec::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 impl Detail {
@@ -96,7 +112,7 @@ mod tests {
             first: 20_000,
             planned: 1,
             until: 2,
-            facts: vec![String::from("MedicationDispense/1/_history/1")],
+            facts: [String::from("MedicationDispense/1/_history/1")].into(),
             held: true,
         };
         assert_eq!(Detail::read(&detail.write()), detail);

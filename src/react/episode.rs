@@ -51,7 +51,7 @@ struct Newest {
 
 fn newest(turn: &Turn, plan: &Plan, group: &str) -> Option<Newest> {
     let number = |episode: &str| episode.strip_prefix(group)?.strip_prefix('|')?.parse::<i64>().ok();
-    let decided = turn.decisions.values().filter(|decision| turn.is_of(&decision.rule, plan));
+    let decided = turn.decisions.all().filter(|decision| turn.is_of(&decision.rule, plan));
     let decided = decided
         .filter_map(|one| Some((number(&one.episode)?, one.step == CLOSED, one.at, shared_until(one).unwrap_or(i64::MAX))));
     let planned = turn.dues.values().filter(|due| turn.is_of(&due.rule, plan));

@@ -1,6 +1,8 @@
 //! When a step comes, and the steps that hang on another one: planned when that one came.
 //! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.relatedAction>.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::activity::Act;
@@ -149,7 +151,7 @@ pub(super) fn follow_task(turn: &mut Turn, decision: &Decision) {
     // Facts stand in order of their names: what a dispense refers to may stand before it.
     let at = needed.iter().position(|fact| fact.starts_with("MedicationDispense/")).unwrap_or(0);
     let trigger = if needed.is_empty() { String::new() } else { needed.remove(at) };
-    let mut detail = Detail { trigger, needed, facts: decision.facts.clone(), ..Detail::default() };
+    let mut detail = Detail { trigger, needed, facts: Arc::clone(&decision.facts), ..Detail::default() };
     let day = decision.episode.rsplit_once('|').filter(|_| detail.trigger.starts_with("MedicationDispense/"));
     if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
         (detail.product, detail.first) = (product.to_owned(), super::zones::number(day));

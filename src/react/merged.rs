@@ -112,7 +112,7 @@ mod tests {
                 priority: 1,
                 spoken: false,
                 reason: String::new(),
-                facts: Vec::new(),
+                facts: Arc::default(),
                 recorded: String::from("Task/t"),
             };
             let story = Story {

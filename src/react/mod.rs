@@ -40,6 +40,7 @@ mod days;
 mod decide;
 mod decided;
 mod detail;
+mod dispensed;
 mod doses;
 mod dues;
 mod effect;

@@ -55,7 +55,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resour
             }
             let mut detail = Detail {
                 trigger: event.resource.reference(),
-                facts: vec![event.resource.versioned()],
+                facts: [event.resource.versioned()].into(),
                 planned: turn.story.now,
                 until: turn.story.now + step.window(),
                 ..Detail::default()
@@ -156,7 +156,7 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
         priority: plan.priority,
         spoken: false,
         reason: String::from("The diagnosis is over; if it becomes active again, that is a new episode."),
-        facts: vec![event.resource.versioned()],
+        facts: [event.resource.versioned()].into(),
         recorded: String::new(),
     };
     turn.decide(closing);

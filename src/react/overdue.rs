@@ -79,7 +79,7 @@ pub(super) fn look(turn: &mut Turn, due: &Planned) {
         priority: due.priority,
         spoken: false,
         reason: String::from("The Task was not done in its time; it was raised."),
-        facts: vec![task.versioned()],
+        facts: [task.versioned()].into(),
         recorded: task.reference(),
     });
 }
@@ -154,7 +154,7 @@ fn close(turn: &mut Turn, event: &Heard, decision: &Decision, dispense: &str) {
         gate: because::TAKEN.to_owned(),
         step: CLOSED.to_owned(),
         reason: why.to_owned(),
-        facts: vec![event.resource.versioned(), dispense.to_owned()],
+        facts: [event.resource.versioned(), dispense.to_owned()].into(),
         recorded: String::new(),
         spoken: false,
         ..decision.clone()

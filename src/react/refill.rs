@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
 use super::decide::{because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
-use super::decided::dispenses;
+use super::decided::{Resting, dispenses};
 use super::detail::{Detail, Planned};
+use super::dispensed::Dispensed;
 use super::episode::CLOSED;
 use super::facts::Ask;
 use super::follow::{self, Comes};
@@ -20,7 +21,7 @@ use super::json::text;
 use super::offset::{Base, Offset};
 use super::plan::{Action, Plan, Step, Subject};
 use super::supply::{self, Nothing};
-use super::turn::{Candidate, Turn};
+use super::turn::{Candidate, Turn, fired};
 use super::{Heard, Resource, episode, products};
 use crate::ledger::{Decision, How, Mark, Outcome, Supply};
 
@@ -45,24 +46,33 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     for one in &news {
         uncountable(turn, one);
     }
-    let mut now = Vec::new();
-    for product in &products {
-        for (plan, action) in concerned(turn, product, &news) {
-            now.extend(Arranging { plan, action, product, news: &news }.arrange(turn));
-        }
-    }
-    now
+    products.iter().flat_map(|product| arrange(turn, product, &news)).collect()
 }
 
 /// Counts all that was handed over anew, whatever was planned before.
 pub(super) fn recount(turn: &mut Turn) {
     let products: Vec<String> = turn.supplies.by_product().map(|(product, _)| product.to_owned()).collect();
     for product in &products {
-        for (plan, action) in concerned(turn, product, &[]) {
-            // Nothing was heard, so nothing is to be decided at once.
-            Arranging { plan, action, product, news: &[] }.arrange(turn);
-        }
+        // Nothing was heard, so nothing is to be decided at once.
+        arrange(turn, product, &[]);
     }
+}
+
+/// Derives the steps of a product anew, rule by rule.
+fn arrange<'a>(turn: &mut Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<Candidate<'a>> {
+    let concerned = concerned(turn, product, news);
+    if concerned.is_empty() {
+        return Vec::new();
+    }
+    let fills = turn.supplies.fills_now(product);
+    let dispensed = Dispensed::of(&fills);
+    let resting = turn.decisions.resting(&dispensed, fills.len());
+    let mut now = Vec::new();
+    for (plan, action) in concerned {
+        let arranging = Arranging { plan, action, product, news, fills: &fills, dispensed: &dispensed, resting: &resting };
+        now.extend(arranging.arrange(turn));
+    }
+    now
 }
 
 /// The rules that may have something to say of a product: those that listen to what was heard, and those that had planned or said
@@ -74,11 +84,11 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
         let about = rules.about(Subject::of("MedicationDispense", &one.event.resource.value, turn.story));
         found.extend(about.filter(|(_, action)| action.is_of_fills()));
     }
-    let dues = turn.dues.values().map(|due| (&due.rule, &due.episode));
-    let decided = turn.decisions.values().map(|decision| (&decision.rule, &decision.episode));
+    let dues = turn.dues.values().filter(|due| episode::is_of_product(&due.episode, product)).map(|due| &due.rule);
+    let decided = turn.decisions.of_product(product).map(|decision| &decision.rule);
     let mut known: Vec<&String> = Vec::new();
-    for (rule, episode) in dues.chain(decided) {
-        if !known.contains(&rule) && episode::is_of_product(episode, product) {
+    for rule in dues.chain(decided) {
+        if !known.contains(&rule) {
             known.push(rule);
         }
     }
@@ -134,7 +144,7 @@ fn uncountable(turn: &mut Turn, news: &News) {
         }
         for step in &action.steps {
             let episode = event.resource.reference();
-            let detail = Detail { trigger: episode.clone(), facts: vec![event.resource.versioned()], ..Detail::default() };
+            let detail = Detail { trigger: episode.clone(), facts: [event.resource.versioned()].into(), ..Detail::default() };
             let output = turn.output(plan, &step.id, &episode);
             let candidate = Candidate { plan, step, episode, output, trigger: None, fill: None, detail };
             stop(turn, &candidate, Outcome::Stopped, because::SUPPLY, why.reason());
@@ -169,6 +179,10 @@ struct Arranging<'a, 'n> {
     action: &'a Action,
     product: &'n str,
     news: &'n [News<'a>],
+    fills: &'n [Fill],
+    dispensed: &'n Dispensed<'n>,
+    /// What was decided before and rests on these fills.
+    resting: &'n Resting<'n>,
 }
 
 /// What a fill is to the rule.
@@ -193,35 +207,21 @@ struct Begun<'a, 'f> {
     trigger: String,
     needed: Vec<String>,
     /// Versions of the facts, where one asks for them.
-    facts: OnceCell<Vec<String>>,
+    facts: OnceCell<Arc<[String]>>,
     episode: String,
-}
-
-impl Begun<'_, '_> {
-    fn facts(&self, turn: &Turn, product: &str) -> &[String] {
-        self.facts.get_or_init(|| {
-            let versions = turn.supplies.rows_of(product).filter(|row| self.fill.dispenses.contains(&row.dispense));
-            let mut facts: Vec<String> =
-                versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
-            facts.extend(self.needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
-            facts.sort();
-            facts
-        })
-    }
 }
 
 impl<'a> Arranging<'a, '_> {
     fn arrange(&self, turn: &mut Turn<'a>) -> Vec<Candidate<'a>> {
-        let fills = turn.supplies.fills_now(self.product);
         // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
-        let roles: Vec<Role> = fills.iter().map(|fill| self.role(turn, fill)).collect();
-        let begun: Vec<Begun> =
-            fills.iter().zip(&roles).enumerate().filter_map(|(at, (fill, role))| self.begun(turn, at, fill, role)).collect();
+        let roles: Vec<Role> = (0..self.fills.len()).map(|at| self.role(turn, at)).collect();
+        let with_roles = self.fills.iter().zip(&roles).enumerate();
+        let begun: Vec<Begun> = with_roles.filter_map(|(at, (fill, role))| self.begun(turn, at, fill, role)).collect();
         // Every (step, episode) that may stand; what is due and not among them is taken back.
         let mut standing: BTreeMap<(&str, &str), &'static str> = BTreeMap::new();
         let mut now = Vec::new();
         for one in &begun {
-            let is_last = one.at + 1 == fills.len();
+            let is_last = one.at + 1 == self.fills.len();
             for step in &self.action.steps {
                 let has_moved = step.follows_end && !is_last;
                 standing.insert((&step.id, &one.episode), if has_moved { because::MOVED } else { "" });
@@ -245,8 +245,7 @@ impl<'a> Arranging<'a, '_> {
                 }
             }
         }
-        let stand: BTreeSet<&str> = begun.iter().flat_map(|one| &one.fill.dispenses).map(String::as_str).collect();
-        self.take_back(turn, &standing, &stand);
+        self.take_back(turn, &standing, &begun);
         now
     }
 
@@ -262,18 +261,18 @@ impl<'a> Arranging<'a, '_> {
 
     /// What the fill is to this rule: by what was just heard, else by what was due or decided before. A fill that a version of the
     /// rule has begun with stays with that version.
-    fn role(&self, turn: &Turn<'a>, fill: &Fill) -> Role<'a> {
-        let of_fill = |news: &&News<'a>| fill.dispenses.contains(&news.event.resource.id);
+    fn role(&self, turn: &Turn<'a>, at: usize) -> Role<'a> {
+        let of_fill = |news: &&News<'a>| self.dispensed.is_of(&news.event.resource.id, at);
         let is_heard = self.news.iter().any(|news| of_fill(&news));
         // Of a rule of one version it need not be asked for each fill that it has long begun with.
-        let began = if is_heard || !turn.rules.is_only(self.plan) { self.began(turn, fill) } else { None };
+        let began = if is_heard || !turn.rules.is_only(self.plan) { self.began(turn, at) } else { None };
         if began.is_some_and(|plan| !std::ptr::eq(plan, self.plan)) {
             return Role::Silent;
         }
         let mut silenced = Vec::new();
         let mut fresh = None;
         for news in self.news.iter().filter(of_fill) {
-            if self.is_set_off(turn, news.event, fill) {
+            if self.is_set_off(turn, news.event, &self.fills[at]) {
                 let in_force = began.is_some() || self.plan.acts_on(news.event.resource.learned);
                 if acts(news.event) && in_force {
                     fresh = fresh.or(Some(news.event));
@@ -285,27 +284,37 @@ impl<'a> Arranging<'a, '_> {
         if let Some(event) = fresh {
             return Role::Fresh(event);
         }
-        let carried = turn.dues_about(fill).filter(|due| turn.carries(&due.rule, self.plan)).map(Planned::detail);
-        let known = carried.into_iter().find(|detail| !silenced.contains(&detail.trigger));
-        let known = known.map(|detail| (detail.trigger.clone(), detail.needed.clone()));
-        let decided = || {
-            let counts = |decision: &&Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
-            let facts = turn.decisions.resting_on(&fill.dispenses).filter(counts).flat_map(|decision| &decision.facts);
-            let named = facts.filter_map(|fact| fact.split("/_history/").next()).find(|fact| {
+        let is_ours = |due: &&Planned| turn.carries(&due.rule, self.plan) && self.is_about(due, at);
+        let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
+        let known = planned.find(|detail| !silenced.contains(&detail.trigger));
+        if let Some(known) = known {
+            return Role::Known(known.trigger.clone(), known.needed.clone());
+        }
+        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
+        let named = |decision: &'_ Decision| -> Option<String> {
+            let mut facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
+            let found = facts.find(|fact| {
                 let id = fact.strip_prefix("MedicationDispense/");
-                id.is_some_and(|id| fill.dispenses.iter().any(|known| known == id)) && !silenced.iter().any(|one| one == fact)
+                id.is_some_and(|id| self.dispensed.is_of(id, at)) && !silenced.iter().any(|one| one == fact)
             });
-            named.map(|trigger| (trigger.to_owned(), Vec::new()))
+            found.map(str::to_owned)
         };
-        known.or_else(decided).map_or(Role::Silent, |(trigger, needed)| Role::Known(trigger, needed))
+        let decided = turn.decisions.resting_on(self.resting, at, counts);
+        let first = decided.filter_map(|decision| Some((&decision.output, named(decision)?))).min();
+        first.map_or(Role::Silent, |(_, trigger)| Role::Known(trigger, Vec::new()))
     }
 
-    /// The version of this rule that has begun with the fill.
-    fn began(&self, turn: &Turn<'a>, fill: &Fill) -> Option<&'a Plan> {
-        let due = turn.dues_about(fill).find(|due| turn.is_of(&due.rule, self.plan));
+    /// Whether a dispense of a fill has set off what is due.
+    fn is_about(&self, due: &Planned, fill: usize) -> bool {
+        due.detail().trigger.strip_prefix("MedicationDispense/").is_some_and(|id| self.dispensed.is_of(id, fill))
+    }
+
+    /// The version of this rule that has begun with a fill.
+    fn began(&self, turn: &Turn<'a>, fill: usize) -> Option<&'a Plan> {
+        let due = turn.dues.values().find(|due| turn.is_of(&due.rule, self.plan) && self.is_about(due, fill));
         let decided = || {
-            let mut decisions = turn.decisions.resting_on(&fill.dispenses);
-            decisions.find(|decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION)
+            let begins = |decision: &Decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION;
+            turn.decisions.resting_on(self.resting, fill, begins).min_by_key(|decision| &decision.output)
         };
         let rule = due.map(|due| due.rule.as_str()).or_else(|| decided().map(|decision| decision.rule.as_str()))?;
         turn.rules.plan(rule)
@@ -331,6 +340,18 @@ impl<'a> Arranging<'a, '_> {
         Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode })
     }
 
+    /// Versions of the facts that a fill rests on.
+    fn facts<'o>(&self, turn: &Turn, one: &'o Begun) -> &'o Arc<[String]> {
+        one.facts.get_or_init(|| {
+            let versions = turn.supplies.rows_of(self.product).filter(|row| self.dispensed.is_of(&row.dispense, one.at));
+            let mut facts: Vec<String> =
+                versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
+            facts.extend(one.needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
+            facts.sort();
+            facts.into()
+        })
+    }
+
     fn candidate(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Candidate<'a> {
         let detail = Detail {
             trigger: one.trigger.clone(),
@@ -339,7 +360,7 @@ impl<'a> Arranging<'a, '_> {
             first: one.fill.first,
             planned: turn.story.now,
             until: turn.story.now + step.window(),
-            facts: one.facts(turn, self.product).to_vec(),
+            facts: Arc::clone(self.facts(turn, one)),
             held: false,
         };
         let (plan, episode) = (self.plan, one.episode.clone());
@@ -356,30 +377,32 @@ impl<'a> Arranging<'a, '_> {
             // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
             // heard while the fill began on another day.
             let stays = is_settled(known) || known.outcome == Outcome::Held;
-            let is_news = || one.fresh.is_some() || !is_same_fill(one.facts(turn, self.product), known);
+            let is_news = || one.fresh.is_some() || !is_same_fill(self.facts(turn, one), known);
             if stays || (known.outcome == Outcome::Stopped && !is_news()) {
                 return false;
             }
         }
         // It may have been said for one of the fill's dispenses before its first day moved.
-        !turn.decisions.resting_on(&one.fill.dispenses).any(|decision| {
+        let was_fired = |decision: &Decision| {
             decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan)
-        })
+        };
+        turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_none()
     }
 
-    /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is among those
-    /// that `stand`, only its days were counted anew: another fill became known, or its own day was corrected.
-    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(&str, &str), &'static str>, stand: &BTreeSet<&str>) {
+    /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is of a fill that
+    /// the rule has begun with, only its days were counted anew: another fill became known, or its own day was corrected.
+    fn take_back(&self, turn: &mut Turn<'a>, standing: &BTreeMap<(&str, &str), &'static str>, begun: &[Begun]) {
         let rules = turn.rules;
         let ours = |rule: &str, step: &str, episode: &str| {
             episode::is_of_product(episode, self.product)
                 && self.action.steps.iter().any(|known| known.id == step)
                 && rules.plan(rule).is_some_and(|plan| std::ptr::eq(plan, self.plan))
         };
+        let stands = |id: &str| begun.iter().any(|one| self.dispensed.is_of(id, one.at));
         let why = |step: &str, episode: &str, facts: &[String]| match standing.get(&(step, episode)) {
             Some(&"") => None,
             Some(gate) => Some((*gate, MOVED)),
-            None if dispenses(facts).any(|id| stand.contains(id)) => Some((because::MOVED, RECOUNTED)),
+            None if dispenses(facts).any(stands) => Some((because::MOVED, RECOUNTED)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
         let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
@@ -388,7 +411,8 @@ impl<'a> Arranging<'a, '_> {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
-        let fired = turn.fired_where(|decision| ours(&decision.rule, &decision.step, &decision.episode));
+        let of_product = turn.decisions.of_product(self.product);
+        let fired = fired(of_product, |decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
                 if gate == because::REVERSED {
@@ -457,8 +481,8 @@ fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offse
 
 /// Whether a decision rests on these versions of these dispenses, and on no others.
 fn is_same_fill(facts: &[String], known: &Decision) -> bool {
-    let of = |facts: &'_ [String]| -> BTreeSet<String> {
-        facts.iter().filter(|fact| fact.starts_with("MedicationDispense/")).cloned().collect()
-    };
+    fn of(facts: &[String]) -> BTreeSet<&String> {
+        facts.iter().filter(|fact| fact.starts_with("MedicationDispense/")).collect()
+    }
     of(facts) == of(&known.facts)
 }

@@ -1,5 +1,7 @@
 //! One reaction in the making: the story with what was decided since, and what will be recorded.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::cover::Fill;
@@ -93,19 +95,9 @@ impl<'a> Turn<'a> {
         dues
     }
 
-    /// The dues that a dispense of this fill has set off.
-    pub(crate) fn dues_about<'b>(&'b self, fill: &'b Fill) -> impl Iterator<Item = &'b Planned> {
-        self.dues.values().filter(|due| due.detail().is_about(fill))
-    }
-
     /// What was said or done, of which this is true, in the order in which it was.
     pub(crate) fn fired_where(&self, is_meant: impl Fn(&Decision) -> bool) -> Vec<Decision> {
-        let fired = self.decisions.values().filter(|decision| decision.outcome == Outcome::Fired && is_meant(decision));
-        let mut fired: Vec<Decision> = fired.cloned().collect();
-        fired.sort_by(|a, b| {
-            (a.at, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.at, b.priority, &b.rule, &b.step, &b.output))
-        });
-        fired
+        fired(self.decisions.all(), is_meant)
     }
 
     /// The fills of a product, as they are known now.
@@ -169,7 +161,7 @@ impl<'a> Turn<'a> {
             priority: candidate.plan.priority,
             spoken: false,
             reason: reason.into(),
-            facts: candidate.detail.facts.clone(),
+            facts: Arc::clone(&candidate.detail.facts),
             recorded: self.recorded(&candidate.output),
         }
     }
@@ -262,4 +254,12 @@ impl<'a> Turn<'a> {
             detail,
         })
     }
+}
+
+/// What of these was said or done, of which this is true, in the order in which it was.
+pub(crate) fn fired<'d>(among: impl Iterator<Item = &'d Decision>, is_meant: impl Fn(&Decision) -> bool) -> Vec<Decision> {
+    let mut fired: Vec<Decision> =
+        among.filter(|decision| decision.outcome == Outcome::Fired && is_meant(decision)).cloned().collect();
+    fired.sort_by(|a, b| (a.at, a.priority, &a.rule, &a.step, &a.output).cmp(&(b.at, b.priority, &b.rule, &b.step, &b.output)));
+    fired
 }

@@ -114,7 +114,7 @@ mod tests {
             priority: 2,
             spoken: outcome == Outcome::Fired,
             reason: String::from("Because."),
-            facts: vec![String::from("MedicationDispense/d/_history/2")],
+            facts: [String::from("MedicationDispense/d/_history/2")].into(),
             recorded: String::from("Communication/0f0e"),
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, ca
         trigger: subject.reference(),
         planned: now,
         until: now + step.window(),
-        facts: vec![subject.versioned()],
+        facts: [subject.versioned()].into(),
         ..Detail::default()
     };
     let episode = subject.reference();

@@ -196,7 +196,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
         first: fill.as_ref().map_or(0, |fill| fill.first),
         planned: turn.story.now,
         until: turn.story.now + step.window(),
-        facts: vec![newest.versioned()],
+        facts: [newest.versioned()].into(),
         held: false,
     };
     let output = turn.output(plan, &step.id, &newest.reference());

@@ -23,7 +23,7 @@ fn ask(asked: &Asked) -> Verdict {
     let now = asked.turn.story.now;
     let zones = recipient.zones(asked.turn.rules, &asked.store.zone);
     let zone = zones.first().cloned().unwrap_or(TimeZone::UTC);
-    let said = asked.turn.decisions.values().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired);
+    let said = asked.turn.decisions.all().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired);
     let mut recent: Vec<i64> = said.map(|decision| decision.at).filter(|at| *at > now - WEEK_MS && *at <= now).collect();
     recent.sort_unstable();
     let today = zones::day(now, &zone);

@@ -38,6 +38,8 @@ pub fn differences(live: &[Decision], again: &[impl Borrow<Decision>]) -> Vec<Di
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::ledger::{Outcome, Person};
 
@@ -55,7 +57,7 @@ mod tests {
             priority: 1,
             spoken: false,
             reason: String::new(),
-            facts: vec![],
+            facts: Arc::default(),
             recorded: String::new(),
         }
     }

@@ -138,7 +138,7 @@ mod tests {
             priority: 1,
             spoken: false,
             reason: String::new(),
-            facts: Vec::new(),
+            facts: Arc::default(),
             recorded: String::new(),
         })
     }
