@@ -94,7 +94,9 @@ impl Teller {
             Some(told) => self.parted(scope, &partings, told).await?,
             None => Parted::default(),
         };
-        for reference in wants.references.iter().cloned().chain(named).chain(react::told_again(&parted, &resources)) {
+        for reference in
+            wants.references.iter().cloned().chain(named).chain(react::told_again(&parted, &resources, &decisions, now))
+        {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             if resources.iter().any(|known| known.kind == kind && known.id == id) {
                 continue;

@@ -9,7 +9,7 @@ use super::gates::{self, Verdict};
 use super::json::text;
 use super::plan::{Edge, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Resource, holdout, outputs, overdue};
+use super::{Resource, holdout, merged, outputs, overdue};
 use crate::ledger::{Decision, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
@@ -40,12 +40,12 @@ pub(crate) mod because {
     pub(crate) const SHARED: &str = "shared";
 }
 
-/// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended.
+/// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended, or it was said of another record.
 pub(crate) fn is_settled(decision: &Decision) -> bool {
     match decision.outcome {
         Outcome::Fired => true,
         Outcome::Held => false,
-        Outcome::Stopped | Outcome::Withdrawn => !decision.recorded.is_empty(),
+        Outcome::Stopped | Outcome::Withdrawn => !decision.recorded.is_empty() || decision.gate == because::TWICE,
     }
 }
 
@@ -56,9 +56,11 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
         return turn.drop_due(&candidate.output);
     }
     // What was held for one record of a person waits no longer when it was said, or taken back, for another.
-    if turn.settled(candidate.plan, &candidate.step.id, &candidate.episode).is_some() {
+    if let Some(known) = turn.settled(candidate.plan, &candidate.step.id, &candidate.episode) {
         let why = "It was decided already: two records were of one person.";
-        return stop(turn, candidate, Outcome::Withdrawn, because::TWICE, why);
+        let mut double = candidate.clone();
+        double.detail.facts = candidate.detail.facts.iter().cloned().chain(merged::standing(turn, known)).collect();
+        return stop(turn, &double, Outcome::Withdrawn, because::TWICE, why);
     }
     let (gate, verdict) = gates::ask(turn, candidate);
     if let Verdict::Stop(why) = verdict {

@@ -7,7 +7,7 @@ use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use super::decide::because;
+use super::decide::{because, is_settled};
 use super::dispensed::Dispensed;
 use super::episode;
 use crate::ledger::Decision;
@@ -200,13 +200,16 @@ impl Decided {
 }
 
 /// Whether another decision stands in the place of a known one. Two records of a person may each have decisions about one output: that
-/// one of them gave it up, when they were parted, says nothing of what was decided for the other.
+/// one of them gave it up, when they were parted, says nothing of what was said or ended for the other; what counted for the other only
+/// because they were one is given up with it.
 fn is_outdone(known: &Decision, other: &Decision) -> bool {
     let gave_up = |one: &Decision| one.gate == because::PARTED;
-    if known.person != other.person && gave_up(known) != gave_up(other) {
-        return gave_up(known);
+    let stays = |one: &Decision| is_settled(one) && one.gate != because::SHARED;
+    match (gave_up(known), gave_up(other)) {
+        (true, false) if known.person != other.person && stays(other) => true,
+        (false, true) if known.person != other.person && stays(known) => false,
+        _ => known.at <= other.at,
     }
-    known.at <= other.at
 }
 
 /// Ids of the dispenses among facts.
@@ -287,6 +290,26 @@ mod tests {
         ] {
             let latest = Latest::of(decisions);
             assert_eq!(latest.get("a").map(|known| (known.person.0, known.at)), Some(stands));
+        }
+    }
+
+    // What an older record held long ago does not come back when another of them gave it up.
+    #[test]
+    fn what_was_held_before_is_given_up_with_the_rest() {
+        let of = |person: i64, at: i64, outcome: Outcome, gate: &str| {
+            Arc::new(Decision { person: Person(person), outcome, gate: gate.to_owned(), ..decision("a", "e", at, &[]) })
+        };
+        let given_up = of(1, 4, Outcome::Withdrawn, because::PARTED);
+        for (other, stands) in [
+            (of(2, 3, Outcome::Held, "caps"), (1, 4)),
+            (of(2, 5, Outcome::Held, "caps"), (2, 5)),
+            (of(2, 3, Outcome::Fired, ""), (2, 3)),
+            (of(2, 3, Outcome::Fired, because::SHARED), (1, 4)),
+        ] {
+            for decisions in [[other.clone(), given_up.clone()], [given_up.clone(), other]] {
+                let latest = Latest::of(decisions);
+                assert_eq!(latest.get("a").map(|known| (known.person.0, known.at)), Some(stands));
+            }
         }
     }
 

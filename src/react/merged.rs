@@ -2,26 +2,35 @@
 //! was asked for the wrong one of two goes back the same way.
 //! Follows <https://hl7.org/fhir/R4/patient.html#maintenance>.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::decide::{OPEN, because, cancel_task};
 use super::json::{each, local, reference, text};
-use super::person;
 use super::turn::Turn;
+use super::{Resource, person};
 use crate::fhir::time::instant;
 use crate::ledger::Decision;
 
 /// What was asked for of both is asked for once.
 pub(super) fn once(turn: &mut Turn) {
-    let mut first: BTreeSet<(String, String, String)> = BTreeSet::new();
-    for decision in asked_for(turn) {
+    let mut first: BTreeMap<(String, String, String), Option<String>> = BTreeMap::new();
+    for mut decision in asked_for(turn) {
         let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
-        if !first.insert((url, decision.step.clone(), decision.episode.clone())) {
+        let asked = (url, decision.step.clone(), decision.episode.clone());
+        if let Some(standing) = first.get(&asked) {
+            decision.facts = decision.facts.iter().cloned().chain(standing.clone()).collect();
             cancel_task(turn, &decision, because::TWICE, "The same was asked for already: two records were of one person.");
+        } else {
+            first.insert(asked, standing(turn, &decision));
         }
     }
+}
+
+/// The version of the Task that stands for its doubles, too: they rest on it.
+pub(super) fn standing(turn: &Turn, decision: &Decision) -> Option<String> {
+    turn.story.find(&decision.recorded).filter(|task| task.kind == "Task").map(Resource::versioned)
 }
 
 /// An open Task for a record that stands no longer goes over to the one that does, and says why.

@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::decide::{because, is_settled, prepare};
+use super::detail::Detail;
 use super::heard::{bound, freed};
 use super::json::{local, reference, text};
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Resource, Story, nudge, person, products, refill};
+use super::{Heard, Latest, PENDING_MS, Resource, Story, nudge, person, products, refill};
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person};
 
 /// Those who were taken for one with a person until just now.
@@ -34,11 +35,29 @@ pub fn shared(decision: Decision, to: Person, until: i64) -> Decision {
     Decision { person: to, gate: because::SHARED.to_owned(), until, recorded: String::new(), reason, ..decision }
 }
 
-/// What the facts refer to that are told again, as `Type/id`.
+/// What must be read beside, as `Type/id`, where somebody was parted: what the facts refer to that are told again, and the Tasks that
+/// may have been done for both.
 #[must_use]
-pub fn told_again(parted: &Parted, resources: &[Resource]) -> Vec<String> {
-    let facts = resources.iter().filter(|_| !parted.persons.is_empty());
-    facts.flat_map(|resource| products::needed(&resource.value)).collect()
+pub fn told_again(parted: &Parted, resources: &[Resource], decisions: &Latest, now: i64) -> Vec<String> {
+    if parted.persons.is_empty() {
+        return Vec::new();
+    }
+    let facts = resources.iter().flat_map(|resource| products::needed(&resource.value));
+    let tasks = decisions.iter().filter(|one| one.at > now - PENDING_MS).flat_map(asked_elsewhere);
+    let doubles = decisions.iter().filter(|one| one.gate == because::TWICE).map(|one| one.recorded.clone());
+    facts.chain(tasks).chain(doubles).collect()
+}
+
+/// `Task/id` of what was asked in the place of this, or, of what was shared, asked of the other.
+fn asked_elsewhere(decision: &Decision) -> Vec<String> {
+    match decision.gate.as_str() {
+        because::SHARED if !decision.spoken => vec![format!("Task/{}", decision.output)],
+        because::TWICE => {
+            let facts = decision.facts.iter().filter(|fact| fact.starts_with("Task/"));
+            facts.filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What is known of the person, in the order in which it was learned: what the other's facts set off may have stood for it.
@@ -59,7 +78,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     let now = turn.story.now;
     free(turn);
     refuse(turn);
-    forget(turn);
+    let given_up = forget(turn);
     let dispenses: Vec<&'a Heard> = again.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
     let mut candidates = refill::hear(turn, &dispenses);
     refill::recount(turn);
@@ -68,6 +87,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     }
     for candidate in candidates {
         look_again(turn, candidate);
+    }
+    for double in given_up.iter().filter(|one| one.gate == because::TWICE) {
+        call_again(turn, double);
     }
     for due in turn.dues_where(|due| due.detail().held) {
         if let Some(candidate) = turn.candidate(&due) {
@@ -118,27 +140,80 @@ fn refuse(turn: &mut Turn) {
 /// Gates by which something ends for a reason of its own facts, or since a person saw to it: it stays ended.
 const OWN: &[&str] = &[because::REVERSED, because::TAKEN, "diagnosis"];
 
-/// What was held for a fact of the person, and then for one of the other, is not held for the person any more. A message that was
-/// ended while both were taken for one may have been so for the other's sake: it is looked at again, and its gates are asked again.
-fn forget(turn: &mut Turn) {
+/// What was held for a fact of the person, and then for one of the other, is not held for the person any more. What was ended while both
+/// were taken for one may have been so for the other's sake: it is looked at again, and its gates are asked again. A Task that was asked
+/// for both, or whose double was taken back, counts for both only if it was done while they were one. What is given up, as it was.
+fn forget(turn: &mut Turn) -> Vec<Decision> {
     let since = turn.story.parted.since;
     let is_gone = |one: &&Decision| match one.outcome {
         Outcome::Held => !turn.dues.has(&one.output),
-        Outcome::Stopped | Outcome::Withdrawn => {
-            let is_message = one.recorded.starts_with("Communication/");
-            is_message && one.at >= since && !OWN.contains(&one.gate.as_str())
-        }
-        Outcome::Fired => false,
+        Outcome::Stopped | Outcome::Withdrawn if one.gate == because::TWICE => one.at >= since && is_single(turn, one),
+        Outcome::Stopped | Outcome::Withdrawn => !one.recorded.is_empty() && one.at >= since && !OWN.contains(&one.gate.as_str()),
+        Outcome::Fired => one.gate == because::SHARED && is_undone(turn, one),
     };
     let gone: Vec<Decision> = turn.decisions.values().filter(is_gone).cloned().collect();
-    for decision in gone {
+    for decision in gone.clone() {
         let reason = match decision.outcome {
             Outcome::Held => "It was held for somebody who was taken for the same person.",
+            Outcome::Fired => "It was asked for somebody who was taken for the same person, and not done until they were parted.",
             _ => "It was ended while two records were taken for one person, and is looked at again.",
         };
         let (gate, reason) = (because::PARTED.to_owned(), reason.to_owned());
         let (at, outcome) = (turn.story.now, Outcome::Withdrawn);
         turn.decide(Decision { at, outcome, gate, until: 0, reason, recorded: String::new(), ..decision });
+    }
+    gone
+}
+
+/// Whether a double stands for itself again: what stood for both is another's now, and was not done while it did.
+fn is_single(turn: &Turn, double: &Decision) -> bool {
+    #[cfg(test)]
+    if turn.rules.unguarded == because::TWICE {
+        return false;
+    }
+    let is_ours = |task: &str| {
+        let known = task.strip_prefix("Task/").and_then(|output| turn.decisions.get(output));
+        known.is_some_and(|known| known.outcome == Outcome::Fired && known.gate.is_empty())
+    };
+    !asked_elsewhere(double).iter().any(|task| is_ours(task) || turn.story.find(task).is_some_and(|task| was_done(turn, task)))
+}
+
+/// Whether what counts for both is a Task that was not done while they were one.
+fn is_undone(turn: &Turn, shared: &Decision) -> bool {
+    let tasks = asked_elsewhere(shared);
+    tasks.iter().filter_map(|task| turn.story.find(task)).any(|task| !was_done(turn, task))
+}
+
+/// Whether a Task was done while they were taken for one. What is done before or after that is done for one of them.
+fn was_done(turn: &Turn, task: &Resource) -> bool {
+    #[cfg(test)]
+    if turn.rules.unguarded == because::SHARED {
+        return false;
+    }
+    let is_done = !task.deleted && text(&task.value, "status") == Some("completed");
+    let until = turn.story.parted_at.map_or(i64::MIN, |(until, _)| until);
+    is_done && (turn.story.parted.since..=until).contains(&task.learned)
+}
+
+/// A call of the calendar comes once: what it asked for twice is due again, while it is worth doing since it was asked for.
+fn call_again(turn: &mut Turn, double: &Decision) {
+    let Some(plan) = turn.rules.plan(&double.rule) else { return };
+    let Some((_, step)) = plan.step(&double.step).filter(|(action, _)| action.call.is_some()) else { return };
+    let asked = turn.story.find(&double.recorded).and_then(|task| text(&task.value, "authoredOn"));
+    let Some(planned) = asked.and_then(|asked| asked.parse().ok()).map(jiff::Timestamp::as_millisecond) else { return };
+    let mut needed = double.facts.iter().filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned);
+    let trigger = needed.next().unwrap_or_default();
+    let facts = double.facts.iter().filter(|fact| !fact.starts_with("Task/")).cloned().collect();
+    let needed = needed.filter(|fact| !fact.starts_with("Task/")).collect();
+    let until = planned + step.window();
+    let known = turn.story.find(&trigger).or_else(|| person::patient(turn.story).filter(|_| trigger.starts_with("Patient/")));
+    let detail = Detail { trigger, needed, planned, until, facts, ..Detail::default() };
+    let output = turn.output(plan, &step.id, &double.episode);
+    let candidate = Candidate { plan, step, episode: double.episode.clone(), output, trigger: known, fill: None, detail };
+    let settled = turn.settled(plan, &step.id, &double.episode).is_some();
+    if !settled && until >= turn.story.now {
+        let due = turn.due(&candidate, turn.story.now);
+        turn.plan(due);
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Rules {
     asked: BTreeSet<&'static str>,
     /// Whether an arrival of stock calls for anything.
     hears_stock: bool,
-    /// The gate that is not asked, to see that it is missed. There is none in the program.
+    /// The gate that is not asked, or what a parting does not heed, to see that it is missed. There is none in the program.
     #[cfg(test)]
     pub(super) unguarded: &'static str,
 }

@@ -1,11 +1,13 @@
 //! What a merge that is taken back did meanwhile: no STOP and no message of anybody is lost by it.
 //! Follows <https://hl7.org/fhir/R4/patient.html#links>.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::builders::{MEMBERS, Purpose, With, bone_density, bundle, consent, dispense, hypertension, patient, reply, store};
 use crate::database::Database;
-use crate::diary::texts;
+use crate::diary::{naming, texts};
 use crate::house::House;
 use crate::merges::replaced;
 use crate::partings::{diagnoses, known, times};
@@ -201,4 +203,57 @@ async fn a_rule_is_tried_on_one_who_was_parted() {
         let told = house.ask("POST", "PlanDefinition/$simulate").json(&subject).await.is(200).json();
         assert!(number(&told, "persons") > 0, "{name}: {told}");
     }
+}
+
+/// The calls about a refill in this state, of all.
+async fn calls(house: &House, status: &str) -> Vec<Value> {
+    house.all(&format!("Task?status={status}&code=refill-call")).await
+}
+
+/// Two records are one from now on, or two again; an hour passes.
+async fn told(house: &House, old: &Value) {
+    house.put(old).await.is(200);
+    house.beat().await;
+    house.clock.advance(Duration::from_hours(1));
+    house.beat().await;
+}
+
+// Two records of the same fill were both called about, united, parted, and found to be one after all: the call that was cancelled as a
+// double is asked for again, and when it was done while they were one, it is done for both. Nothing that was said is said again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_cancelled_as_a_double_comes_back() {
+    both(async |database| {
+        let house = known(database, &["new", "old"]).await;
+        for name in ["new", "old"] {
+            house.put(&dispense(&format!("d-{name}"), name, "2026-06-01")).await.is(201);
+        }
+        house.days(30).await;
+        let said = [texts(&house, "new").await, texts(&house, "old").await];
+        assert_eq!(calls(&house, "requested").await.len(), 2);
+        for cancelled in 1..=2 {
+            told(&house, &replaced("old", "new")).await;
+            assert_eq!((calls(&house, "requested").await.len(), calls(&house, "cancelled").await.len()), (1, cancelled));
+            told(&house, &patient("old")).await;
+            assert_eq!(calls(&house, "cancelled").await.len(), cancelled);
+            for name in ["new", "old"] {
+                let own = naming(&house, "Task?status=requested&code=refill-call&patient", "for", name).await;
+                assert_eq!(own.len(), 1, "{name}, {cancelled}");
+            }
+        }
+        told(&house, &replaced("old", "new")).await;
+        let mut open = calls(&house, "requested").await;
+        assert_eq!(open.len(), 1);
+        let spoken = json!([{"type": {"text": "done"}, "valueString": "spoke with them"}]);
+        for status in ["accepted", "in-progress", "completed"] {
+            house.put(&open.remove(0).with("status", status).with("output", spoken.clone())).await.is(200);
+            open = calls(&house, status).await;
+        }
+        told(&house, &patient("old")).await;
+        house.days(5).await;
+        let all = [calls(&house, "requested").await.len(), calls(&house, "cancelled").await.len(), open.len()];
+        assert_eq!(all, [0, 3, 1], "it was done for both");
+        assert_eq!([texts(&house, "new").await, texts(&house, "old").await], said, "nothing is said again");
+        done(house).await;
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! The ledger told again to the live rules decides as it was decided: every decision and every output, over a whole sample year.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use signa::flow::{Again, Order, Rehearser, Stage};
@@ -10,6 +11,7 @@ use signa::react::rehearsal::{Asked, Tally};
 use crate::builders::{Purpose, With, consent, dispense, hypertension, patient, store};
 use crate::database::Database;
 use crate::house::{House, START, millis};
+use crate::merges::replaced;
 use crate::year::{Sent, Year};
 
 /// What the store does about one of its Tasks: takes it on, does it with and without handing over, or says why not.
@@ -176,6 +178,41 @@ async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
     sixty_days(&house, &told).await;
     let (tally, gates) = again(&house).await;
     assert!(tally.persons == 1 && tally.messages >= 4, "{tally:?} {gates:?}");
+}
+
+// Calls that were cancelled as doubles come back as often as they did; the last time it is too late. What the store did in the hour in
+// which two were parted is known to both of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_double_that_came_back_comes_back_as_it_did() {
+    let house = House::new().await;
+    let told: Vec<(i64, Value)> = [
+        (0, store("store-1")),
+        (0, patient("new")),
+        (0, patient("old")),
+        (0, dispense("d-new", "new", "2026-06-01")),
+        (0, dispense("d-old", "old", "2026-06-01")),
+        (30, replaced("old", "new")),
+        (31, patient("old")),
+        (32, replaced("old", "new")),
+    ]
+    .into();
+    for (at, resource) in &told {
+        until(&house, millis(START) + at * 86_400_000 + house.clock.now() % 1_000 + 1).await;
+        house.put(resource).await;
+        house.beat().await;
+    }
+    let mut open = house.get("Task?status=requested").await.resources();
+    assert_eq!((open.len(), house.count("Task?status=cancelled").await), (1, 2));
+    let spoken = json!([{"type": {"text": "done"}, "valueString": "spoke with them"}]);
+    for status in ["accepted", "in-progress", "completed"] {
+        house.clock.advance(Duration::from_millis(1));
+        house.put(&open[0].clone().with("status", status).with("output", spoken.clone())).await.is(200);
+        open = house.get(&format!("Task?status={status}")).await.resources();
+    }
+    sixty_days(&house, &[(32, patient("old"))]).await;
+    assert_eq!(house.count("Task").await, 3, "it was done for both");
+    let (_, gates) = again(&house).await;
+    assert!(gates.contains_key("withdrawn twice") && gates.contains_key("withdrawn parted"), "{gates:?}");
 }
 
 // What a group of medicines holds is a tenant's matter and may change: what was found out under the former rules, of supplies that have

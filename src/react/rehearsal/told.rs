@@ -54,7 +54,7 @@ impl Rehearsal<'_> {
                 self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
             }
         }
-        let named = members(&resources).into_iter().chain(told_again(&parted, &resources));
+        let named = members(&resources).into_iter().chain(told_again(&parted, &resources, &decisions, self.now));
         for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
             if !resources.iter().any(|known| known.is(&reference)) {
                 resources.extend(self.known.find(&reference, self.now));

@@ -3,6 +3,7 @@
 mod any_order;
 mod calendar;
 mod diagnosis;
+mod doubles;
 mod engine;
 mod interlock;
 mod lint;

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::at;
+use super::doubles::{Doubles, Fired};
 use super::world::{DAY_MS, World};
 use crate::ledger::{Decision, Outcome};
 use crate::react::gates::GATES;
@@ -18,12 +19,12 @@ use crate::react::{Rules, Unasked};
 const STEPS: usize = 100;
 
 /// Histories in which a gate that was taken away must be missed.
-const HISTORIES_MAX: u64 = 3_000;
+pub(super) const HISTORIES_MAX: u64 = 3_000;
 
 /// The rules of these stories; one of them suggests something that an allergy may forbid.
-static RULES: LazyLock<Rules> = LazyLock::new(rules);
+pub(super) static RULES: LazyLock<Rules> = LazyLock::new(rules);
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let mut artefacts = super::artefacts();
     let nudge = "https://signa.example/fhir/ActivityDefinition/chemotherapy-nausea-nudge";
     let product = json!({"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "26225"}]});
@@ -38,24 +39,32 @@ fn rules() -> Rules {
 struct Said {
     /// By the place of the record: moments of messages.
     messages: Vec<(usize, i64)>,
-    /// What was fired: rule, step, episode and the record.
-    fired: BTreeSet<(String, String, String, usize)>,
+    /// What was fired, and not taken back by a parting: rule, step, episode and the record.
+    fired: Fired,
+    doubles: Doubles,
     /// Ids of all that was said.
     outputs: BTreeSet<String>,
 }
 
 /// Tells a history; the first thing that should never have been.
 fn history(rules: &Rules, seed: u64) -> Result<usize, String> {
-    let mut world = World::new(rules, seed);
+    tell(World::new(rules, seed))
+}
+
+/// Tells the history of a world; the first thing that should never have been.
+pub(super) fn tell(mut world: World) -> Result<usize, String> {
     let mut said = Said::default();
     let mut judged = 0;
     for _ in 0..STEPS {
+        let first = world.first.clone();
         world.step();
+        said.doubles.part(&world, &first, &mut said.fired);
         let journal = world.house.journal[judged..].to_vec();
         judged += journal.len();
         for decision in &journal {
             judge(&world, &mut said, decision).map_err(|why| format!("{why}: {decision:#?}"))?;
         }
+        said.doubles.look(&world, &mut said.fired)?;
     }
     if world.house.faults > 0 { Err(format!("{} faults", world.house.faults)) } else { Ok(judged) }
 }
@@ -66,6 +75,7 @@ fn judge(world: &World, said: &mut Said, decision: &Decision) -> Result<(), Stri
     if !named || decision.facts.is_empty() || (decision.outcome != Outcome::Fired && decision.gate.is_empty()) {
         return Err(String::from("a decision without explanation"));
     }
+    said.doubles.hear(world, decision, &mut said.fired);
     if !is_said {
         return Ok(());
     }

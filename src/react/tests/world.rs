@@ -63,10 +63,12 @@ pub(super) struct Record {
 /// A fact about somebody.
 #[derive(Debug, Clone)]
 pub(super) struct Fact {
-    of: Person,
+    pub(super) of: Person,
     value: Value,
     /// Whether something may be said because of it.
     pub(super) stands: bool,
+    /// Whether it was heard as it happened.
+    pub(super) is_live: bool,
 }
 
 /// A few persons in a house whose engine hears of them, and what an onlooker knows.
@@ -79,6 +81,8 @@ pub(super) struct World<'r> {
     /// By reference.
     pub(super) facts: BTreeMap<String, Fact>,
     made: usize,
+    /// Whether the same is mostly told of two records, which are united and parted.
+    is_of_doubles: bool,
 }
 
 impl<'r> World<'r> {
@@ -101,13 +105,26 @@ impl<'r> World<'r> {
             is_allergic: false,
         };
         let house = Rehearsal::new(rules, settings, store(), begin);
-        let mut world = Self { house, dice, records: vec![record; 3], first: vec![0, 1, 2], facts: BTreeMap::new(), made: 0 };
+        let mut world = Self {
+            house,
+            dice,
+            records: vec![record; 3],
+            first: vec![0, 1, 2],
+            facts: BTreeMap::new(),
+            made: 0,
+            is_of_doubles: false,
+        };
         for at in 0..3 {
             let record = &mut world.records[at];
             (record.is_known, record.phone) = (true, Some(PHONES[at % 2]));
             world.tell_patient(at);
         }
         world
+    }
+
+    /// A world in which the same is mostly told of two records, which are united and parted.
+    pub(super) fn of_doubles(rules: &'r Rules, seed: u64) -> Self {
+        Self { is_of_doubles: true, ..Self::new(rules, seed) }
     }
 
     /// Those who are one with this record.
@@ -128,6 +145,9 @@ impl<'r> World<'r> {
     /// One thing happens, or time passes.
     pub(super) fn step(&mut self) {
         let at = usize::try_from(self.dice.roll(PERSONS)).unwrap();
+        if self.is_of_doubles {
+            return self.step_of_doubles(at);
+        }
         match self.dice.roll(30) {
             0..10 => {
                 let hours = if self.dice.one_in(4) { 24 + self.dice.roll(120) } else { 1 + self.dice.roll(20) };
@@ -145,6 +165,40 @@ impl<'r> World<'r> {
             27 => self.work(),
             28 => self.order(at),
             _ => self.rare(at),
+        }
+    }
+
+    fn step_of_doubles(&mut self, at: usize) {
+        let at = at % 2;
+        match self.dice.roll(20) {
+            0..9 => {
+                let to = self.house.now + self.dice.roll(30 * HOUR_MS);
+                self.house.advance(to);
+            }
+            9 => self.same_fill(),
+            10..13 => self.unite(at),
+            13..17 if self.first[at] != at => self.part(at),
+            17 => self.correct(),
+            18 => self.change_patient(at),
+            _ => self.work(),
+        }
+        // No two things happen at one moment: whether something was done while two were one is told by its time.
+        self.house.advance(self.house.now + 1);
+    }
+
+    /// The same is handed over to both records, and soon used up.
+    fn same_fill(&mut self) {
+        let (day, days) = (self.house.now / DAY_MS - 5 - self.dice.roll(3), 8 + self.dice.roll(2));
+        let handed = Timestamp::from_millisecond(day * DAY_MS).unwrap().to_string();
+        let code = self.dice.of(&["860975", "197361"]);
+        for at in 0..2 {
+            if !self.dice.one_in(4) {
+                let mut fill = dispense(&self.name("d"), &handed[..10], days);
+                fill["subject"] = Self::subject(at);
+                fill["medicationCodeableConcept"]["coding"][0]["code"] = json!(code);
+                self.carry(&fill, true);
+                self.tell(at, fill, How::Live, true);
+            }
         }
     }
 
@@ -236,7 +290,7 @@ impl<'r> World<'r> {
     fn tell(&mut self, at: usize, value: Value, how: How, stands: bool) {
         let of = Person(i64::try_from(at).unwrap() + 1);
         let name = format!("{}/{}", value["resourceType"].as_str().unwrap(), value["id"].as_str().unwrap());
-        self.facts.insert(name, Fact { of, value: value.clone(), stands });
+        self.facts.insert(name, Fact { of, value: value.clone(), stands, is_live: how == How::Live });
         self.hear(at, value, how);
     }
 
@@ -244,11 +298,11 @@ impl<'r> World<'r> {
     fn correct(&mut self) {
         let dispenses: Vec<String> = self.facts.keys().filter(|name| name.starts_with("MedicationDispense/")).cloned().collect();
         let Some(name) = dispenses.iter().rev().nth(usize::try_from(self.dice.roll(6)).unwrap()) else { return };
-        let Fact { of, mut value, .. } = self.facts[name].clone();
+        let Fact { of, mut value, is_live, .. } = self.facts[name].clone();
         let at = usize::try_from(of.0 - 1).unwrap();
         match self.dice.roll(5) {
             0 => {
-                self.facts.insert(name.clone(), Fact { of, value, stands: false });
+                self.facts.insert(name.clone(), Fact { of, value, stands: false, is_live });
                 self.house.delete(name);
                 return;
             }
@@ -379,7 +433,13 @@ impl<'r> World<'r> {
                 "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "26225"}]}});
             return self.hear(at, allergy, How::Live);
         }
-        let other = usize::try_from(self.dice.roll(PERSONS)).unwrap();
+        self.unite(at);
+    }
+
+    /// A record turns out to be of the same person as another.
+    fn unite(&mut self, at: usize) {
+        let persons = if self.is_of_doubles { 2 } else { PERSONS };
+        let other = usize::try_from(self.dice.roll(persons)).unwrap();
         let (one, other) = (self.first[at].min(self.first[other]), self.first[at].max(self.first[other]));
         for first in self.first.iter_mut().filter(|first| **first == other) {
             *first = one;
