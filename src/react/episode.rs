@@ -64,9 +64,14 @@ fn newest(turn: &Turn, plan: &Plan, group: &str) -> Option<Newest> {
     Some(Newest { number: highest, is_closed: of_it().any(|(_, is_closed, ..)| *is_closed), began, until })
 }
 
-/// Until when what was said or done to somebody who was taken for one with the person counts for them, too.
+/// Until when what was said or done to somebody who was taken for one with the person counts for them, too; what was given up when they
+/// were parted, until then.
 fn shared_until(decision: &Decision) -> Option<i64> {
-    (decision.gate == because::SHARED).then_some(decision.until)
+    match decision.gate.as_str() {
+        because::SHARED => Some(decision.until),
+        because::PARTED => Some(decision.at),
+        _ => None,
+    }
 }
 
 /// Whether a fact was first learned then or later. Of one that was corrected it is not known when that was.

@@ -83,7 +83,9 @@ impl<'a> Turn<'a> {
     pub(crate) fn settled(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same =
             |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
-        self.decisions.of_episode(episode).filter(same).find(|decision| is_settled(decision))
+        let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| is_settled(decision));
+        // What was said or asked for stands for its doubles, not one of these for another.
+        ended.min_by_key(|decision| decision.outcome != Outcome::Fired)
     }
 
     /// The dues of which this is true, in the order in which they would come.

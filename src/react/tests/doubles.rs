@@ -401,3 +401,29 @@ fn a_double_of_a_call_of_the_calendar_comes_back() {
         assert_eq!((calls(&house, "requested").len(), house.faults), (asked, 0), "{days}: {:?}", super::told(&house));
     }
 }
+
+// What was given up at the parting ends with it: the other's own first diagnosis, months later, is spoken of.
+#[test]
+fn a_diagnosis_after_the_parting_is_an_episode_of_its_own() {
+    let mut artefacts = crate::react::shipped();
+    artefacts.retain(|one| one["resourceType"] != "PlanDefinition" || one["id"] == "asthma");
+    let rules = Rules::read(&artefacts).0;
+    let settings = Settings { treatment: Unasked::Allowed, ..Settings::default() };
+    let mut house = Rehearsal::new(&rules, settings, store(), at("2026-03-02T15:00:00Z"));
+    let asthma = |house: &mut Rehearsal, record: i64| {
+        let mut told = super::condition(&format!("asthma{record}"), "J45.909", "active");
+        told["subject"] = json!({"reference": format!("Patient/p{record}")});
+        house.hear_of(Person(record), told, How::Live, "client");
+        house.advance(house.now + 3_600_000);
+    };
+    (1..=2).for_each(|record| tell_patient(&mut house, record, &json!({})));
+    unite(&mut house, 1, 2);
+    asthma(&mut house, 2);
+    house.advance(house.now + 15 * 86_400_000);
+    assert_eq!(calls(&house, "requested").len(), 1, "{:?}", super::told(&house));
+    part(&mut house, 1, 2);
+    house.advance(house.now + 60 * 86_400_000);
+    asthma(&mut house, 1);
+    let said = house.outputs("Communication").filter(|said| said["status"] == "completed").count();
+    assert_eq!((said, house.faults), (2, 0), "{:?}", super::told(&house));
+}
