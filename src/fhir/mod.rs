@@ -6,6 +6,7 @@ pub mod kinds;
 pub mod outcome;
 pub mod patch;
 pub mod path;
+mod pattern;
 pub mod search;
 pub mod terms;
 pub mod time;

@@ -49,6 +49,9 @@ fn what_is_no_expression_says_where() {
     }
     assert!(Expression::parse("name.where()").is_err());
     assert!(Expression::parse("'a'.matches('(')").is_err());
+    // Each of these signs repeats the one before: to make it ready would take the stack.
+    let nested = format!("'2024-01-01'.replaceMatches('(\\\\d+)-(\\\\d{})', '$2.$1')", "+".repeat(200));
+    assert!(Expression::parse(&nested).is_err());
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use regex::{NoExpand, Regex, RegexBuilder};
+use regex::{NoExpand, Regex};
 
 use super::Error;
 use super::evaluate::{Frame, Machine, text_of};
 use super::functions::Function as F;
 use super::item::{Collection, Item};
 use super::tree::Tree;
+use crate::fhir::pattern::ready;
 
 /// How large a regular expression may become once it is made ready.
 const PATTERN_SIZE_MAX: usize = 1 << 20;
@@ -19,7 +20,7 @@ const PATTERN_SIZE_MAX: usize = 1 << 20;
 /// Makes a regular expression ready; a dot also stands for the end of a line.
 pub(super) fn pattern(text: &str, function: F) -> Result<Regex, regex::Error> {
     let whole = if function == F::MatchesFull { format!("^(?:{text})$") } else { text.to_owned() };
-    RegexBuilder::new(&whole).dot_matches_new_line(true).size_limit(PATTERN_SIZE_MAX).build()
+    ready(&whole, PATTERN_SIZE_MAX, true)
 }
 
 pub(super) fn call<'a>(

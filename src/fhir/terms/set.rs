@@ -4,11 +4,12 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::Value;
 
 use super::system::{Concept, System, list};
 use super::{Member, Terms};
+use crate::fhir::pattern::ready;
 
 /// Value sets may name each other so deep.
 pub const DEPTH_MAX: usize = 16;
@@ -293,7 +294,7 @@ fn filter(one: &Value, patterns: &mut usize) -> Filter {
     if by == By::Regex && *patterns > 0 {
         *patterns -= 1;
         // The whole value must match, as the standard has it.
-        pattern = RegexBuilder::new(&format!("^(?:{value})$")).size_limit(PATTERN_SIZE_MAX).build().ok();
+        pattern = ready(&format!("^(?:{value})$"), PATTERN_SIZE_MAX, false).ok();
     }
     Filter { property: word("property").to_owned(), by, value, pattern }
 }
