@@ -157,7 +157,7 @@ impl<'b, 'c> Batch<'b, 'c> {
     async fn update(&mut self, unit: &Unit, change: &Change, draft: &Draft, current: &Stored) -> Result<Receipt, Error> {
         // An imported rule rests until it is sent: then the same words are news.
         let is_awoken = current.how == How::Import && unit.how == How::Live && ARTEFACTS.contains(&current.kind.as_str());
-        if !current.deleted && current.body == draft.body && current.meta == draft.meta && !is_awoken {
+        if !current.deleted && current.says_the_same(draft) && !is_awoken {
             return Ok(Receipt {
                 updated: current.updated,
                 unchanged: true,

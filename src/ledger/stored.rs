@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{How, Person, Scope};
+use super::{Draft, How, Person, Scope};
 use crate::fhir::time;
 
 /// A resource as it is kept.
@@ -32,6 +32,12 @@ pub struct Stored {
     pub meta: String,
     /// See [`super::Draft::body`].
     pub body: String,
+}
+
+/// What a text of members says, with or without the braces around them.
+fn members(text: &str) -> Option<Value> {
+    let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    serde_json::from_str(&format!("{{{bare}}}")).ok()
 }
 
 /// Something recorded and not yet reacted to.
@@ -169,6 +175,15 @@ pub struct Noticed {
 const BEGIN: &str = "{\"resourceType\":\"";
 
 impl Stored {
+    /// Whether a draft says what this version says. In what order members stand means nothing, and senders and formats differ in it;
+    /// then both texts are of one length.
+    pub(super) fn says_the_same(&self, draft: &Draft) -> bool {
+        let is_same = |one: &str, other: &str| {
+            one == other || (one.len() == other.len() && members(one).is_some_and(|said| Some(said) == members(other)))
+        };
+        is_same(&self.meta, &draft.meta) && is_same(&self.body, &draft.body)
+    }
+
     /// The whole resource as JSON text: the stored body with `id` and `meta` put back in their place.
     #[must_use]
     pub fn text(&self) -> String {
