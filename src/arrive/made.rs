@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/provenance.html> and <https://hl7.org/fhir/R4/operationdefinition.html>.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::search::make_relative;
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Criterion;
 use crate::fhir::search::{Include, Subject, pairs};
-use crate::ledger::{How, Person, Stored};
+use crate::ledger::{Decision, How, Person, Stored};
 use crate::react::{self, Made};
 
 /// The definitions of our own operations. A new one is a file in `profiles/operations/` and its line here.
@@ -45,7 +46,7 @@ pub(super) async fn made(call: &Call<'_>, kind: &str, id: &str) -> Result<Option
         "OperationDefinition" => Ok(definition(id)),
         "Provenance" => {
             let Some((kind, id, version)) = react::provenance_target(id) else { return Ok(None) };
-            let all = provenances(call, kind, id).await?;
+            let all = provenances(call, kind, id, &mut Decided::new()).await?;
             let suffix = format!("/_history/{version}");
             let mut all = all.into_iter().map(|(_, one)| one);
             Ok(all.find(|one| one["target"][0]["reference"].as_str().is_some_and(|target| target.ends_with(&suffix))))
@@ -54,27 +55,38 @@ pub(super) async fn made(call: &Call<'_>, kind: &str, id: &str) -> Result<Option
     }
 }
 
+/// What was decided of persons, read once for all that is asked about them.
+type Decided = BTreeMap<Person, Vec<Decision>>;
+
 /// The Provenances of all versions of a resource that Signa made, each with its stamp, newest first.
-async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<(i64, Value)>, Refusal> {
+async fn provenances(call: &Call<'_>, kind: &str, id: &str, decided: &mut Decided) -> Result<Vec<(i64, Value)>, Refusal> {
     if !matches!(kind, "Communication" | "CommunicationRequest" | "Task") {
         return Ok(Vec::new());
     }
-    let (ledger, scope) = (&call.door.flow.ledger, call.scope());
-    let versions = ledger.history(scope, kind, id, VERSIONS_MAX).await?;
-    let Some(person) = versions.first().map(|version| version.person).filter(|person| *person != Person::NOBODY) else {
-        return Ok(Vec::new());
+    let mut own = call.door.flow.ledger.history(call.scope(), kind, id, VERSIONS_MAX).await?;
+    own.retain(|version| version.source == SIGNA && !version.deleted && version.person != Person::NOBODY);
+    let Some(person) = own.first().map(|version| version.person) else { return Ok(Vec::new()) };
+    let decisions = match decided.entry(person) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => place.insert(all_decided(call, person).await?),
     };
-    let mut decisions = ledger.all_decisions(scope, person).await?;
-    // What was said to one for a fact of the other, while they were taken for one, was decided about the other.
-    for parting in ledger.parted(scope, person).await? {
-        decisions.extend(ledger.all_decisions(scope, parting.person).await?);
-    }
-    let own = versions.iter().filter(|version| version.source == SIGNA && !version.deleted);
-    let told = own.filter_map(|version| {
+    let told = own.iter().filter_map(|version| {
         let made = Made { kind, id, version: version.version, updated: version.updated };
-        Some((version.updated, react::provenance(&decisions, &made)?))
+        Some((version.updated, react::provenance(decisions, &made)?))
     });
     Ok(told.collect())
+}
+
+/// What was decided of a person, and of those who were taken for one with them: what was said to one for a fact of the other was
+/// decided about the other.
+async fn all_decided(call: &Call<'_>, person: Person) -> Result<Vec<Decision>, Refusal> {
+    let (ledger, scope) = (&call.door.flow.ledger, call.scope());
+    let mut decisions = ledger.all_decisions(scope, person).await?;
+    let parted: BTreeSet<Person> = ledger.parted(scope, person).await?.iter().map(|parting| parting.person).collect();
+    for other in parted {
+        decisions.extend(ledger.all_decisions(scope, other).await?);
+    }
+    Ok(decisions)
 }
 
 /// A searchset of stored Provenances with those added that are shown and not stored: all of the targets that were asked for
@@ -82,9 +94,9 @@ async fn provenances(call: &Call<'_>, kind: &str, id: &str) -> Result<Vec<(i64, 
 pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, found: String) -> Result<String, Refusal> {
     let mut pairs = pairs(query).map_err(|issue| vec![issue])?;
     let is_first = !pairs.iter().any(|(name, _)| name == super::links::PAGE);
-    let mut told = Vec::new();
+    let (mut told, mut decided) = (Vec::new(), Decided::new());
     for (kind, id) in targets(base, &pairs).into_iter().take(TARGETS_MAX).filter(|_| is_first) {
-        told.extend(provenances(call, &kind, &id).await?);
+        told.extend(provenances(call, &kind, &id, &mut decided).await?);
     }
     let own = format!("{base}/");
     for (name, value) in &mut pairs {
@@ -116,11 +128,21 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
     Ok(bundle.to_string())
 }
 
-/// Where those of a page's matches came from that Signa made, if the search wants Provenances beside them; and whether there are more.
-pub(super) async fn beside(call: &Call<'_>, wishes: &[Include], matches: &[Stored]) -> Result<(Vec<Stored>, bool), Refusal> {
-    let mut told = Vec::new();
-    for made in matches.iter().filter(|made| wishes.iter().any(|wish| wants_origin(wish, &made.kind))) {
-        for (updated, one) in provenances(call, &made.kind, &made.id).await? {
+/// Where those of a page's matches came from that Signa made, if the search wants Provenances beside them; of what stands beside them, if
+/// it wants that to go on. And whether there are more.
+pub(super) async fn beside(
+    call: &Call<'_>,
+    wishes: &[Include],
+    matches: &[Stored],
+    found: &[Stored],
+) -> Result<(Vec<Stored>, bool), Refusal> {
+    let (mut told, mut decided) = (Vec::new(), Decided::new());
+    let all = matches.iter().map(|one| (one, false)).chain(found.iter().map(|one| (one, true)));
+    for (made, is_beside) in all {
+        if !wishes.iter().any(|wish| (wish.iterate || !is_beside) && wants_origin(wish, &made.kind)) {
+            continue;
+        }
+        for (updated, one) in provenances(call, &made.kind, &made.id, &mut decided).await? {
             if told.len() == BESIDE_MAX {
                 return Ok((told, true));
             }

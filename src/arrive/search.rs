@@ -177,7 +177,7 @@ async fn beside(
     remarks: &mut Vec<Issue>,
 ) -> Result<Vec<crate::ledger::Stored>, Refusal> {
     let mut beside = call.door.flow.ledger.beside(call.scope(), &page.found, &parsed.includes).await?;
-    let (origins, is_cut) = made::beside(call, &parsed.includes, &page.found).await?;
+    let (origins, is_cut) = made::beside(call, &parsed.includes, &page.found, &beside.found).await?;
     beside.found.extend(origins);
     if beside.cut || is_cut {
         let words = "More resources belong beside these matches than are included at once; ask for smaller pages.";

@@ -20,7 +20,7 @@ const PARTED: &str =
     AND p.tenant = g.tenant AND p.person = g.person
     AND q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until AND q.person IN (SELECT r.person FROM partings r
     WHERE r.tenant = p.tenant AND r.known_as = p.known_as AND r.until = p.until)
-    AND o.tenant = q.tenant AND o.person = q.person AND o.survivor <> g.survivor ORDER BY q.until, q.person LIMIT $3";
+    AND o.tenant = q.tenant AND o.person = q.person AND o.survivor <> g.survivor ORDER BY q.until, q.person, q.since LIMIT $3";
 const PARTED_AT: &str = "SELECT COALESCE(MAX(p.until), 0) FROM partings p
     JOIN partings q ON q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until
     WHERE p.tenant = $1 AND p.person = $2 AND q.person = $3";

@@ -31,7 +31,9 @@ pub fn provenance_id(made: &Made) -> String {
 pub fn provenance_target(id: &str) -> Option<(&str, &str, i64)> {
     let (rest, version) = id.rsplit_once('.')?;
     let (kind, id) = rest.split_once('.')?;
-    matches!(kind, "Communication" | "CommunicationRequest" | "Task").then(|| Some((kind, id, version.parse().ok()?)))?
+    // A version has one name.
+    let number: i64 = version.parse().ok().filter(|number: &i64| number.to_string() == version)?;
+    matches!(kind, "Communication" | "CommunicationRequest" | "Task").then_some((kind, id, number))
 }
 
 /// The Provenance of a version, from all decisions about its person; `None` when none of them led to it.

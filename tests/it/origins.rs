@@ -96,6 +96,10 @@ async fn origins_stay(database: Database) {
     let tasks: Vec<&String> = together.iter().map(|(target, _)| target).filter(|target| target.starts_with("Task/")).collect();
     assert_eq!(tasks, calls.iter().collect::<Vec<_>>());
     assert_eq!(beside(&house, "Task?patient=Patient/old&_revinclude=Provenance:entity").await, calls, "each once");
+    let far = "Patient?_id=new&_revinclude=Task:patient";
+    let of_tasks = |targets: Vec<String>| targets.into_iter().filter(|target| target.starts_with("Task/")).collect::<Vec<_>>();
+    assert_eq!(of_tasks(beside(&house, far).await), Vec::<String>::new());
+    assert_eq!(of_tasks(beside(&house, &format!("{far}&_revinclude:iterate=Provenance:target")).await), calls);
 
     house.put(&patient("old")).await.is(200);
     house.beat().await;
