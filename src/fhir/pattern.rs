@@ -3,7 +3,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// How deep groups and repetitions of a regular expression may nest. Each level takes some kilobytes of the stack while it is made ready.
+/// How deep groups and repetitions of a regular expression may nest. Each level takes up to 16 KiB of the stack while it is made ready.
 const NEST_MAX: u32 = 32;
 
 /// Makes a regular expression ready that takes at most so many bytes; it runs in linear time.
@@ -25,7 +25,7 @@ mod tests {
     // A whole level of each kind, and one too many; what is refused is refused before it takes the stack.
     #[test]
     fn a_pattern_nests_as_deep_as_it_may_and_no_deeper() {
-        let small = std::thread::Builder::new().stack_size(256 << 10);
+        let small = std::thread::Builder::new().stack_size(1 << 20);
         let nested = || {
             for (open, close) in [("", "+"), ("(", ")"), ("(?:a|", ")*"), ("(?:", "){2}?")] {
                 let of = |depth: usize| format!("{}a{}", open.repeat(depth), close.repeat(depth));
