@@ -142,14 +142,19 @@ pub(super) async fn beside(
         if !wishes.iter().any(|wish| (wish.iterate || !is_beside) && wants_origin(wish, &made.kind)) {
             continue;
         }
-        for (updated, one) in provenances(call, &made.kind, &made.id, &mut decided).await? {
-            if told.len() == BESIDE_MAX {
-                return Ok((told, true));
-            }
-            told.push(shown(made.person, updated, one));
+        let more = provenances(call, &made.kind, &made.id, &mut decided).await?;
+        if !fit(&mut told, more.into_iter().map(|(updated, one)| shown(made.person, updated, one))) {
+            return Ok((told, true));
         }
     }
     Ok((told, false))
+}
+
+/// Adds what there is room for; whether that is all.
+fn fit(told: &mut Vec<Stored>, more: impl Iterator<Item = Stored>) -> bool {
+    let mut more = more.fuse();
+    told.extend(more.by_ref().take(BESIDE_MAX - told.len()));
+    more.next().is_none()
 }
 
 /// Whether a wish is one for Provenances of which a resource of this type is a target.
@@ -212,6 +217,16 @@ fn target(base: &str, kind: Option<&str>, value: &str) -> Option<(String, String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_stand_beside_a_page_and_no_more() {
+        let some = |count: usize| (0..count).map(|at| shown(Person::NOBODY, 0, json!({"id": at.to_string()})));
+        let mut told = Vec::new();
+        assert!(fit(&mut told, some(BESIDE_MAX - 1)) && fit(&mut told, some(1)) && fit(&mut told, some(0)));
+        assert!(!fit(&mut told, some(1)));
+        assert_eq!(told.len(), BESIDE_MAX);
+        assert!(!fit(&mut Vec::new(), some(BESIDE_MAX + 1)));
+    }
 
     #[test]
     fn a_target_is_found_however_it_is_written() {
