@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::json::{coded, each, number, text};
+use super::timing;
 
 /// Days of supply, and which of the sources told them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,16 +113,35 @@ fn daily(dispense: &Value) -> Option<f64> {
     (sum > 0.0).then_some(sum)
 }
 
+/// How often it is taken a day, one day with another; nothing where what is said can be read in two ways.
 fn times_a_day(timing: &Value) -> Option<f64> {
-    let Some(repeat) = timing.get("repeat") else { return named(timing.get("code")) };
+    let repeat = timing.get("repeat").unwrap_or(&Value::Null);
     let count = |name| repeat.get(name).and_then(number);
-    let listed = each(repeat, "timeOfDay").len().max(each(repeat, "when").len());
-    #[expect(clippy::cast_precision_loss, reason = "a handful of times of day")]
-    let listed = (listed > 0).then_some(listed as f64);
-    let (Some(period), Some(unit)) = (count("period"), text(repeat, "periodUnit")) else {
-        return listed.filter(|_| count("frequency").is_none()).or_else(|| named(timing.get("code")));
+    let any = |count: usize| u32::try_from(count).ok().map(f64::from).filter(|count| *count > 0.0);
+    let (listed, days) = (any(timing::listed(repeat)), any(timing::named_days(repeat).len()));
+    let stated = count("frequencyMax").or_else(|| count("frequency"));
+    let (stated, period) = match (period(repeat), named(timing.get("code"))) {
+        (Some(period), _) => (stated, period),
+        // The code tells the days, and how often where no times of the day are listed.
+        (None, Some((often, period))) => (stated.or(Some(often).filter(|_| listed.is_none())), period),
+        (None, None) if days.is_some() || (stated.is_none() && listed.is_some()) => (stated, 1.0),
+        (None, None) => return None,
     };
-    let days = match unit {
+    let often = match (stated, days, period) {
+        (_, None, _) => stated.or(listed).unwrap_or(1.0),
+        // On each of the days that are named.
+        (_, Some(days), 1.0) => stated.or(listed).unwrap_or(1.0) * days / 7.0,
+        (None, Some(days), _) if period % 7.0 == 0.0 => listed.unwrap_or(1.0) * days,
+        // So often in all, which the named days share evenly.
+        (Some(stated), Some(days), _) if period >= 7.0 && stated % days == 0.0 => stated,
+        _ => return None,
+    };
+    (period > 0.0).then(|| often / period)
+}
+
+/// The days of a period, where one is stated.
+fn period(repeat: &Value) -> Option<f64> {
+    let days = match text(repeat, "periodUnit")? {
         "min" => 1.0 / 1_440.0,
         "h" => 1.0 / 24.0,
         "d" => 1.0,
@@ -130,27 +150,26 @@ fn times_a_day(timing: &Value) -> Option<f64> {
         "a" => 365.0,
         _ => return None,
     };
-    let frequency = count("frequencyMax").or_else(|| count("frequency")).or(listed).unwrap_or(1.0);
-    (period > 0.0).then(|| frequency / (period * days))
+    Some(number(repeat.get("period")?)? * days)
 }
 
-/// Times a day of the abbreviations of GTSAbbreviation.
-fn named(code: Option<&Value>) -> Option<f64> {
+/// How often, in how many days, of the abbreviations of GTSAbbreviation.
+fn named(code: Option<&Value>) -> Option<(f64, f64)> {
     let table = [
-        ("QD", 1.0),
-        ("AM", 1.0),
-        ("PM", 1.0),
-        ("BED", 1.0),
-        ("BID", 2.0),
-        ("TID", 3.0),
-        ("QID", 4.0),
-        ("QOD", 0.5),
-        ("Q4H", 6.0),
-        ("Q6H", 4.0),
-        ("WK", 1.0 / 7.0),
-        ("MO", 1.0 / 30.0),
+        ("QD", 1.0, 1.0),
+        ("AM", 1.0, 1.0),
+        ("PM", 1.0, 1.0),
+        ("BED", 1.0, 1.0),
+        ("BID", 2.0, 1.0),
+        ("TID", 3.0, 1.0),
+        ("QID", 4.0, 1.0),
+        ("QOD", 1.0, 2.0),
+        ("Q4H", 6.0, 1.0),
+        ("Q6H", 4.0, 1.0),
+        ("WK", 1.0, 7.0),
+        ("MO", 1.0, 30.0),
     ];
-    table.into_iter().find(|(name, _)| coded(code, name)).map(|(_, times)| times)
+    table.into_iter().find(|(name, ..)| coded(code, name)).map(|(_, often, days)| (often, days))
 }
 
 #[cfg(test)]
@@ -214,5 +233,71 @@ mod tests {
         let range = json!({"timing": {"repeat": {"frequency": 1, "frequencyMax": 3, "period": 1, "periodUnit": "d"}},
             "doseAndRate": [{"doseRange": {"low": {"value": 1, "unit": "tablet"}, "high": {"value": 2, "unit": "tablet"}}}]});
         assert_eq!(days(&dispense("tablet", range)).0, 10);
+    }
+
+    // Twelve tablets, one at a time: how long they last tells how the timing was read.
+    #[test]
+    fn what_is_taken_on_named_days_lasts_longer_than_what_is_taken_daily() {
+        let of = |timing: Value| {
+            let tablets = |count: i64| json!({"value": count, "unit": "tablet"});
+            days(&json!({"quantity": tablets(12), "dosageInstruction":
+                [{"timing": timing, "doseAndRate": [{"doseQuantity": tablets(1)}]}]}))
+            .0
+        };
+        let every = |mut repeat: Value, period: Value, unit: &str| {
+            (repeat["period"], repeat["periodUnit"]) = (period, json!(unit));
+            of(json!({"repeat": repeat}))
+        };
+        let (monday, both) = (json!(["mon"]), json!(["mon", "thu"]));
+        for (repeat, expected) in [
+            (json!({"frequency": 1, "dayOfWeek": monday}), 84),
+            (json!({"frequency": 1, "dayOfWeek": both}), 42),
+            (json!({"frequency": 2, "dayOfWeek": monday}), 42),
+            (json!({"timeOfDay": ["08:00:00"], "dayOfWeek": monday}), 84),
+            (json!({"timeOfDay": ["08:00:00"], "dayOfWeek": both}), 42),
+            (json!({"timeOfDay": ["08:00:00", "20:00:00"], "dayOfWeek": both}), 21),
+            (json!({"dayOfWeek": monday}), 84),
+            (json!({"dayOfWeek": ["mon", "mon"]}), 84),
+            (json!({"timeOfDay": ["08:00:00"]}), 12),
+            (json!({"when": ["C"]}), 4),
+            (json!({"when": ["AC", "HS"]}), 3),
+            (json!({"when": ["PC"], "dayOfWeek": monday}), 28),
+            (json!({"when": ["PHS"]}), 12),
+        ] {
+            assert_eq!(every(repeat.clone(), json!(1), "d"), expected, "each day: {repeat}");
+            assert_eq!(of(json!({"repeat": repeat})), expected, "without a period: {repeat}");
+        }
+        for (repeat, period, unit, expected) in [
+            (json!({"timeOfDay": ["08:00:00"], "dayOfWeek": both}), 1, "wk", 42),
+            (json!({"dayOfWeek": monday}), 1, "wk", 84),
+            (json!({"when": ["C"], "dayOfWeek": monday}), 1, "wk", 28),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 1, "wk", 84),
+            (json!({"frequency": 2, "dayOfWeek": both}), 1, "wk", 42),
+            (json!({"frequency": 1, "frequencyMax": 2, "dayOfWeek": monday}), 1, "wk", 42),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 2, "wk", 168),
+            (json!({"timeOfDay": ["08:00:00"], "dayOfWeek": monday}), 2, "wk", 168),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 7, "d", 84),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 1, "mo", 360),
+            // On which of two days, or on which day of how many, nobody says.
+            (json!({"frequency": 1, "dayOfWeek": both}), 1, "wk", 0),
+            (json!({"frequency": 3, "dayOfWeek": both}), 1, "wk", 0),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 2, "d", 0),
+            (json!({"frequency": 1, "dayOfWeek": monday}), 8, "h", 0),
+            (json!({"dayOfWeek": monday}), 1, "mo", 0),
+        ] {
+            assert_eq!(every(repeat.clone(), json!(period), unit), expected, "{period} {unit}: {repeat}");
+        }
+        let coded = |code: &str, repeat: Value| of(json!({"code": {"coding": [{"code": code}]}, "repeat": repeat}));
+        for (code, repeat, expected) in [
+            ("BID", json!({"dayOfWeek": monday}), 42),
+            ("QD", json!({"timeOfDay": ["08:00:00"], "dayOfWeek": monday}), 84),
+            ("WK", json!({"timeOfDay": ["08:00:00"]}), 84),
+            ("WK", json!({"dayOfWeek": monday}), 84),
+            ("QOD", json!({"when": ["MORN"]}), 24),
+            ("QOD", json!({"dayOfWeek": monday}), 0),
+            ("BID", json!({"boundsPeriod": {"end": "2026-06-30"}}), 6),
+        ] {
+            assert_eq!(coded(code, repeat.clone()), expected, "{code} {repeat}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::gates::therapy;
 use super::json::{coded, each, local, number, text};
-use super::{Rules, Story, person, supply, zones};
+use super::{Rules, Story, person, supply, timing, zones};
 use crate::fhir::time::Moment;
 
 /// Days whose doses are planned at once, at most.
@@ -96,13 +96,13 @@ fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {
     let is_over = edge("end").is_some_and(|end| end.day() < day) || edge("start").is_some_and(|start| start.day() > day);
     let weekday =
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].get(usize::from(day.weekday().to_monday_zero_offset().unsigned_abs()));
-    let days = each(repeat, "dayOfWeek");
-    let is_day = days.is_empty() || days.iter().any(|one| one.as_str() == weekday.copied());
+    let days = timing::named_days(repeat);
+    let is_day = days.is_empty() || weekday.is_some_and(|weekday| days.contains(weekday));
     if is_over || !is_day {
         return Vec::new();
     }
     let stated: Vec<Time> = each(repeat, "timeOfDay").iter().filter_map(|time| time.as_str()?.parse().ok()).collect();
-    let when = || each(repeat, "when").iter().filter_map(Value::as_str).flat_map(of_when).copied().map(hour).collect();
+    let when = || each(repeat, "when").iter().filter_map(Value::as_str).flat_map(timing::hours).copied().map(hour).collect();
     let named: Vec<Time> = if stated.is_empty() { when() } else { stated };
     let a_day = a_day(repeat, days.len());
     if !named.is_empty() {
@@ -136,19 +136,6 @@ fn a_day(repeat: &Value, days: usize) -> Option<usize> {
 
 fn hour(hour: i8) -> Time {
     Time::new(hour, 0, 0, 0).unwrap_or(Time::midnight())
-}
-
-/// The hours that stand for an event of the day.
-fn of_when(code: &str) -> &'static [i8] {
-    match code {
-        "MORN" | "MORN.early" | "MORN.late" | "WAKE" | "CM" | "ACM" | "PCM" => &[8],
-        "NOON" | "CD" | "ACD" | "PCD" => &[12],
-        "AFT" | "AFT.early" | "AFT.late" => &[15],
-        "EVE" | "EVE.early" | "EVE.late" | "CV" | "ACV" | "PCV" => &[18],
-        "NIGHT" | "HS" => &[20],
-        "C" | "AC" | "PC" => &[8, 12, 18],
-        _ => &[],
-    }
 }
 
 #[cfg(test)]
@@ -230,6 +217,7 @@ mod tests {
             // Once a week, on one of two days.
             (json!({"frequency": 1, "timeOfDay": ["08:00:00"], "dayOfWeek": ["mon", "thu"]}), &[]),
             (json!({"frequency": 2, "dayOfWeek": ["mon", "thu"]}), &["09:00"]),
+            (json!({"frequency": 1, "dayOfWeek": ["mon", "mon"]}), &["09:00"]),
         ] {
             assert_eq!(weekly(repeat.clone()), expected, "{repeat}");
         }

@@ -82,6 +82,7 @@ mod supply;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod turn;
 mod why;
 mod why_called;
