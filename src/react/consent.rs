@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::Story;
-use super::json::{coded, each, text};
+use super::json::{coded, each, term, text};
+use super::{Resource, Story, supply};
 use crate::fhir::time::Moment;
 
 /// What a message is for.
@@ -38,19 +38,21 @@ fn codes(purpose: Purpose) -> &'static [&'static str] {
     }
 }
 
-/// The answer that counts now: that of the newest Consent that speaks of the purpose; of two of one time, the refusal.
+/// The answer that counts now: that of the newest Consent that speaks of the purpose; of two that may be of one time, the refusal.
 pub(crate) fn answer(story: &Story, purpose: Purpose) -> Answer {
-    let mut newest: Option<(i64, Answer)> = None;
-    for consent in story.current("Consent") {
-        let Some(answer) = stated(&consent.value, purpose, story.now) else { continue };
-        let at = text(&consent.value, "dateTime").and_then(Moment::parse);
-        let at = at.map_or(consent.learned, |moment| moment.span(&TimeZone::UTC).low);
-        let counts = newest.is_none_or(|(known, _)| at > known || (at == known && answer == Answer::Refused));
-        if counts {
-            newest = Some((at, answer));
-        }
-    }
-    newest.map_or(Answer::Unasked, |(_, answer)| answer)
+    let zone = supply::store(story, &Value::Null).zone;
+    let answers = story.current("Consent").filter_map(|consent| {
+        let answer = stated(&consent.value, purpose, story.now)?;
+        Some((given_at(consent, answer, &zone), answer))
+    });
+    answers.max_by_key(|(at, answer)| (*at, *answer == Answer::Refused)).map_or(Answer::Unasked, |(_, answer)| answer)
+}
+
+/// When an answer was given: a refusal at the last moment that its date may mean, a consent at the first, and never after it was learned.
+fn given_at(consent: &Resource, answer: Answer, zone: &TimeZone) -> i64 {
+    let Some(written) = text(&consent.value, "dateTime").and_then(Moment::parse) else { return consent.learned };
+    let span = written.span(zone);
+    if answer == Answer::Refused { span.high - 1 } else { span.low.min(consent.learned) }
 }
 
 /// What one Consent says of the purpose; `None` when it is silent or not yet in force.
@@ -136,24 +138,59 @@ fn names(provision: &Value, purpose: Purpose) -> bool {
     each(provision, "purpose").iter().any(|coding| text(coding, "code").is_some_and(|code| codes(purpose).contains(&code)))
 }
 
-/// Where we are in the term of a provision: before it, in it, or after it.
-fn term(provision: &Value, now: i64) -> Ordering {
-    let Some(period) = provision.get("period") else { return Ordering::Equal };
-    let edge = |name| text(period, name).and_then(Moment::parse).map(|moment| moment.span(&TimeZone::UTC));
-    if edge("end").is_some_and(|end| now >= end.high) {
-        Ordering::Greater
-    } else if edge("start").is_some_and(|start| now < start.low) {
-        Ordering::Less
-    } else {
-        Ordering::Equal
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
+    use crate::ledger::{How, Person};
+    use crate::react::{Resource, Store};
+
+    // When each was given and learned; a consent comes first, then a refusal.
+    #[test]
+    fn a_refusal_counts_unless_a_consent_was_surely_given_after_it() {
+        let at = |written: &str| written.parse::<Timestamp>().unwrap().as_millisecond();
+        let consent = |kind: &str, given: Option<&str>, learned: &str| Resource {
+            kind: String::from("Consent"),
+            id: kind.to_owned(),
+            version: 1,
+            fact: 1,
+            source: String::from("s"),
+            how: How::Live,
+            learned: at(learned),
+            person: Person(1),
+            deleted: false,
+            value: Arc::new(json!({"status": "active", "dateTime": given, "provision": {"type": kind}})),
+        };
+        let shanghai = TimeZone::get("Asia/Shanghai").unwrap();
+        for (permit, deny, expected) in [
+            ((Some("2026-05-10T09:00:00Z"), "2026-05-10T09:00:00Z"), Some("2026-05-10"), Answer::Refused),
+            ((Some("2026-05-20T09:00:00Z"), "2026-05-20T09:00:00Z"), Some("2026-05"), Answer::Refused),
+            ((Some("2026-05-10"), "2026-05-10T09:00:00Z"), Some("2026-05-10"), Answer::Refused),
+            ((Some("2026-05-10"), "2026-05-20T09:00:00Z"), Some("2026-05-10T09:00:00Z"), Answer::Refused),
+            // By a slip of the pen.
+            ((Some("2062-05-10"), "2026-05-10T09:00:00Z"), Some("2026-05-11T09:00:00Z"), Answer::Refused),
+            ((Some("2062-05-10"), "2026-05-10T09:00:00Z"), Some("2026-05-09T09:00:00Z"), Answer::Given),
+            ((Some("2026-05-11"), "2026-05-11T09:00:00Z"), Some("2026-05-10"), Answer::Given),
+            ((Some("2026-06-01"), "2026-06-01T09:00:00Z"), Some("2026-05"), Answer::Given),
+            ((Some("2026-05-10T09:00:01Z"), "2026-05-12T09:00:00Z"), Some("2026-05-10T09:00:00Z"), Answer::Given),
+            ((Some("2026-05-10T09:00:00Z"), "2026-05-12T09:00:00Z"), Some("2026-05-10T09:00:00Z"), Answer::Refused),
+            // A day is that of the store.
+            ((Some("2026-05-10T16:30:00Z"), "2026-05-10T16:30:00Z"), Some("2026-05-10"), Answer::Given),
+            ((None, "2026-05-12T09:00:00Z"), Some("2026-05-10"), Answer::Given),
+            ((None, "2026-05-10T09:00:00Z"), Some("2026-05-10"), Answer::Refused),
+        ] {
+            let told = [consent("permit", permit.0, permit.1), consent("deny", deny, "2026-05-11T09:00:00Z")];
+            for resources in [told.to_vec(), told.iter().rev().cloned().collect()] {
+                let mut story = Story::bare(&"t".into(), Person(1), at("2026-07-01T00:00:00Z"), Store::unknown(&shanghai));
+                story.resources = resources;
+                assert_eq!(answer(&story, Purpose::Treatment), expected, "{permit:?} {deny:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_consent_is_read_by_its_purpose_its_policy_and_its_exceptions() {

@@ -1,6 +1,11 @@
 //! Reading the working form of a resource without ceremony.
 
+use std::cmp::Ordering;
+
+use jiff::tz::TimeZone;
 use serde_json::Value;
+
+use crate::fhir::time::Moment;
 
 /// The member of this name. Objects of FHIR are small: to look through one takes less than to hash the name.
 fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
@@ -62,6 +67,19 @@ pub(crate) fn mapped(map: &Value) -> Vec<(&str, &str, &str, &str)> {
 pub(crate) fn extension<'a>(value: &'a Value, url: &str) -> Option<&'a Value> {
     let extension = each(value, "extension").iter().find(|extension| text(extension, "url") == Some(url))?;
     extension.as_object()?.iter().find(|(name, _)| name.starts_with("value")).map(|(_, value)| value)
+}
+
+/// Where a moment lies to the `period` of a value: before it, in it, or after it.
+pub(crate) fn term(value: &Value, now: i64) -> Ordering {
+    let Some(period) = value.get("period") else { return Ordering::Equal };
+    let edge = |name| text(period, name).and_then(Moment::parse).map(|moment| moment.span(&TimeZone::UTC));
+    if edge("end").is_some_and(|end| now >= end.high) {
+        Ordering::Greater
+    } else if edge("start").is_some_and(|start| now < start.low) {
+        Ordering::Less
+    } else {
+        Ordering::Equal
+    }
 }
 
 /// Whether one coding of a CodeableConcept (or array of them) has this code.

@@ -1,12 +1,12 @@
 //! Who answers for a person: the pharmacist of their care team. Tasks and texts name them.
 //! Follows <https://hl7.org/fhir/R4/careteam.html>.
 
-use jiff::tz::TimeZone;
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
-use super::json::{each, local, text};
+use super::json::{each, local, term, text};
 use super::{Resource, Story};
-use crate::fhir::time::Moment;
 
 /// Codes of the role, in any system: SNOMED CT, the NUCC taxonomy, and the practitioner roles of the standard.
 const ROLES: &[&str] = &["46255001", "183500000X", "pharmacist"];
@@ -72,11 +72,7 @@ fn is_current(team: &Value, now: i64) -> bool {
 }
 
 fn is_in(value: &Value, now: i64) -> bool {
-    let edge = |name| {
-        value.get("period").and_then(|period| text(period, name)).and_then(Moment::parse).map(|at| at.span(&TimeZone::UTC))
-    };
-    let begun = now == i64::MIN || edge("start").is_none_or(|start| start.low <= now);
-    begun && edge("end").is_none_or(|end| now < end.high)
+    now == i64::MIN || term(value, now) == Ordering::Equal
 }
 
 fn name(value: &Value) -> Option<String> {
