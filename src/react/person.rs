@@ -1,12 +1,14 @@
 //! Whom we speak to: the person, or the guardian of a minor; where they live, what they speak, how they are reached.
 //! Follows <https://hl7.org/fhir/R4/patient.html> and <https://hl7.org/fhir/R4/relatedperson.html>.
 
+use std::cmp::Ordering;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use super::json::{coded, each, text};
-use super::{Resource, Rules, Story};
+use super::json::{coded, each, term, text};
+use super::{Resource, Rules, Story, zones};
 use crate::fhir::time::Moment;
 use crate::ledger::Person;
 
@@ -47,14 +49,18 @@ pub(crate) fn says_died(patient: &Value) -> bool {
     patient.get("deceasedDateTime").is_some() || patient.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
 }
 
-/// Whether the person is under age now. Unknown birth dates count as of age: nearly half of real Patients have none.
+/// Whether the person is under age now, wherever they are. Unknown birth dates count as of age: nearly half of real Patients have none.
 pub(crate) fn is_minor(patient: &Value, now: i64) -> bool {
     let Some(born) = text(patient, "birthDate").and_then(Moment::parse) else { return false };
     // Of a birth date without its day, the last day that it may mean.
     let last = Timestamp::from_millisecond(born.span(&TimeZone::UTC).high - 1).map(|last| TimeZone::UTC.to_datetime(last).date());
-    let of_age = last.and_then(|last| last.checked_add(OF_AGE_YEARS.years()));
-    let today = Timestamp::from_millisecond(now).map(|now| TimeZone::UTC.to_datetime(now).date());
-    of_age.ok().zip(today.ok()).is_some_and(|(of_age, today)| today < of_age)
+    let of_age = last.and_then(|last| {
+        let day = last.checked_add(OF_AGE_YEARS.years())?;
+        // Who was born on 29 February is of age on 1 March of a year that lacks it.
+        if day.day() == last.day() { Ok(day) } else { day.tomorrow() }
+    });
+    let today = zones::date(zones::day(now, &zones::LAST));
+    of_age.map_or(true, |of_age| today < of_age)
 }
 
 /// Whom a message about the person goes to; `None` where there is no Patient, or a minor without a guardian.
@@ -63,12 +69,17 @@ pub(crate) fn recipient(story: &Story) -> Option<Recipient<'_>> {
     if !is_minor(&patient.value, story.now) {
         return Some(Recipient { resource: patient, patient });
     }
-    let guardian = |related: &&Resource| {
-        let is_active = related.value.get("active").and_then(Value::as_bool).unwrap_or(true);
-        is_active && GUARDIANS.iter().any(|code| coded(related.value.get("relationship"), code))
-    };
-    let guardian = story.current("RelatedPerson").filter(guardian).min_by(|a, b| a.id.cmp(&b.id))?;
-    Some(Recipient { resource: guardian, patient })
+    let guardians = story.current("RelatedPerson").filter(|related| is_guardian(&related.value, story.now));
+    let guardians = guardians.map(|resource| Recipient { resource, patient });
+    // One who can be reached before one who cannot.
+    guardians.min_by_key(|guardian| (!guardian.is_reachable(), &guardian.resource.id))
+}
+
+/// Whether a RelatedPerson is somebody's guardian now.
+fn is_guardian(related: &Value, now: i64) -> bool {
+    let is_active = related.get("active").and_then(Value::as_bool).unwrap_or(true);
+    let is_one = GUARDIANS.iter().any(|code| coded(related.get("relationship"), code));
+    is_active && is_one && term(related, now) == Ordering::Equal
 }
 
 impl Recipient<'_> {
@@ -164,9 +175,13 @@ pub(crate) fn addresses(resources: &[Resource]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
+    use crate::ledger::How;
+    use crate::react::Store;
 
     #[test]
     fn one_number_is_one_address_however_it_is_written() {
@@ -186,10 +201,66 @@ mod tests {
 
     #[test]
     fn a_person_is_of_age_on_the_day_of_the_eighteenth_year() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
-        let born = json!({"birthDate": "2008-11-22"});
-        assert!(is_minor(&born, at("2026-11-21T12:00:00Z")));
-        assert!(!is_minor(&born, at("2026-11-22T12:00:00Z")));
+        // On Baker Island the day begins at noon of UTC, later than anywhere else.
+        for (born, last, first) in [
+            ("2008-11-22", "2026-11-22T11:59:59Z", "2026-11-22T12:00:00Z"),
+            ("2008-02-28", "2026-02-28T11:59:59Z", "2026-02-28T12:00:00Z"),
+            ("2008-02-29", "2026-03-01T11:59:59Z", "2026-03-01T12:00:00Z"),
+            ("2008-02", "2026-03-01T11:59:59Z", "2026-03-01T12:00:00Z"),
+            ("2008", "2026-12-31T11:59:59Z", "2026-12-31T12:00:00Z"),
+            ("9999-12-31", "2026-12-31T11:59:59Z", ""),
+        ] {
+            let is_minor = |text: &str| is_minor(&json!({"birthDate": born}), at(text));
+            assert!(is_minor(last), "{born}");
+            assert!(first.is_empty() || !is_minor(first), "{born}");
+        }
         assert!(!is_minor(&json!({}), 0));
+    }
+
+    fn at(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    fn resource(id: &str, value: Value) -> Resource {
+        Resource {
+            kind: text(&value, "resourceType").unwrap().to_owned(),
+            id: id.to_owned(),
+            version: 1,
+            fact: 1,
+            source: String::from("s"),
+            how: How::Live,
+            learned: 0,
+            person: Person(1),
+            deleted: false,
+            value: Arc::new(value),
+        }
+    }
+
+    #[test]
+    fn a_minor_is_spoken_of_to_a_guardian_of_today_who_can_be_reached() {
+        let mother = |id: &str, more: Value| {
+            let mut told = json!({"resourceType": "RelatedPerson", "relationship": [{"coding": [{"code": "MTH"}]}]});
+            told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            resource(id, told)
+        };
+        let phone = json!([{"system": "phone", "value": "+1 555 010 0123"}]);
+        let reached = |id: &str, period: Value| mother(id, json!({"telecom": phone, "period": period}));
+        for (guardians, expected) in [
+            (vec![], None),
+            (vec![reached("b", json!({})), reached("a", json!({}))], Some("a")),
+            (vec![mother("a", json!({})), reached("b", json!({}))], Some("b")),
+            (vec![mother("b", json!({})), mother("a", json!({}))], Some("a")),
+            (vec![reached("a", json!({"end": "2026-05-31"})), reached("b", json!({"start": "2026-06-01"}))], Some("b")),
+            (vec![reached("a", json!({"end": "2026-06-01"})), reached("b", json!({}))], Some("a")),
+            (vec![reached("a", json!({"start": "2026-06-02"}))], None),
+            (vec![reached("a", json!({"end": "2026-05-31"})), mother("b", json!({}))], Some("b")),
+            (vec![mother("a", json!({"active": false, "telecom": phone}))], None),
+        ] {
+            let mut story = Story::bare(&"t".into(), Person(1), at("2026-06-01T12:00:00Z"), Store::unknown(&TimeZone::UTC));
+            story.resources = vec![resource("child", json!({"resourceType": "Patient", "birthDate": "2018-03-04"}))];
+            story.resources.extend(guardians);
+            let found = recipient(&story).map(|recipient| recipient.resource.id.as_str());
+            assert_eq!(found, expected, "{:?}", story.resources);
+        }
     }
 }

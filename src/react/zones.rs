@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
@@ -20,6 +20,9 @@ pub(crate) const CLOSES: i8 = 21;
 
 /// How often the next open moment is looked for; where the zones have no hour in common, there is none.
 const TURNS_MAX: usize = 64;
+
+/// The zone in which a day ends last.
+pub(crate) const LAST: TimeZone = TimeZone::fixed(Offset::constant(-12));
 
 /// The table of zones.
 #[derive(Debug, Default)]
