@@ -28,8 +28,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     }
     let mut looks_again = false;
     for event in events.iter().filter(|event| event.resource.kind != "MedicationDispense") {
-        let wish = words::wish(&event.resource.value).filter(|_| event.resource.kind == "Communication");
-        if let Some(wish) = wish.filter(|wish| counts(event, *wish)) {
+        if let Some(wish) = words::wish_of(&event.resource).filter(|wish| counts(event, *wish)) {
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line.is_of_persons();

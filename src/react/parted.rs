@@ -121,7 +121,7 @@ fn refuse(turn: &mut Turn) {
     own.sort_by_key(|one| (one.learned, one.reference()));
     let mut refused: BTreeSet<(String, Person)> = BTreeSet::new();
     for said in own {
-        match words::wish(&said.value) {
+        match words::wish_of(said) {
             Some(Wish::Stop) => refused.extend(bound(story, said).into_iter().map(|address| (address, said.person))),
             // Of one that was corrected it is not known when it was said: it takes nothing back.
             Some(Wish::Start) if said.version == 1 && said.how == How::Live => {

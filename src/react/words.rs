@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use super::json::{each, reference, text};
+use super::Resource;
+use super::json::{contained, each, local, reference, text};
+use crate::ledger::How;
 
 /// What an inbound message wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,19 +68,38 @@ const START: &[&str] = &[
     "INSCREVER",
 ];
 
-/// What an inbound Communication of a Patient wants, if it is one of the words alone.
+/// Kinds of those who speak for themselves, and not for a patient.
+const OTHERS: &[&str] = &["Practitioner", "PractitionerRole", "Organization", "Device", "CareTeam", "HealthcareService"];
+
+/// What somebody wants by a resource; by what we say ourselves, nobody wants anything.
+pub(crate) fn wish_of(said: &Resource) -> Option<Wish> {
+    let is_word = said.kind == "Communication" && said.how != How::Derived;
+    is_word.then(|| wish(&said.value)).flatten()
+}
+
+/// What an inbound Communication of a Patient wants, if it is one of the words alone. START must come from the patient or somebody who
+/// is related to them; STOP binds unless it is known to come from others.
 pub(crate) fn wish(communication: &Value) -> Option<Wish> {
-    let typed = communication.get("sender").and_then(|sender| text(sender, "type"));
-    if sender(communication).is_none() && !matches!(typed, Some("Patient" | "RelatedPerson")) {
-        return None;
-    }
     let said = each(communication, "payload").iter().find_map(|payload| text(payload, "contentString"))?;
     let plain: String =
         said.trim().trim_matches(|letter: char| letter.is_ascii_punctuation() || "。！，“”".contains(letter)).to_uppercase();
-    if STOP.contains(&plain.as_str()) {
+    let kind = kind_of_sender(communication);
+    if STOP.contains(&plain.as_str()) && !kind.as_deref().is_some_and(|kind| OTHERS.contains(&kind)) {
         return Some(Wish::Stop);
     }
-    START.contains(&plain.as_str()).then_some(Wish::Start)
+    let typed = communication.get("sender").and_then(|sender| text(sender, "type"));
+    let is_theirs = sender(communication).is_some() || matches!(typed, Some("Patient" | "RelatedPerson"));
+    (START.contains(&plain.as_str()) && is_theirs).then_some(Wish::Start)
+}
+
+/// What the sender is, by the reference, what is contained, or the type that is stated.
+fn kind_of_sender(communication: &Value) -> Option<String> {
+    let named = reference(communication, "sender");
+    let literal = named.and_then(local).and_then(|named| named.split('/').next().map(str::to_owned));
+    let inner = || text(contained(communication, named?)?, "resourceType").map(str::to_owned);
+    // A type is a name, or the url that ends in it.
+    let typed = || text(communication.get("sender")?, "type")?.rsplit('/').next().map(str::to_owned);
+    literal.or_else(inner).or_else(typed)
 }
 
 /// Whether a Communication comes from somebody who is not the patient.
@@ -95,9 +116,12 @@ pub(crate) fn sender(communication: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
+    use crate::ledger::Person;
 
     #[test]
     fn a_word_alone_binds_in_every_language_and_a_sentence_does_not() {
@@ -114,6 +138,60 @@ mod tests {
             let message = json!({"sender": {"reference": "Patient/1"}, "payload": [{"contentString": said}]});
             assert_eq!(wish(&message), expected, "{said}");
         }
-        assert_eq!(wish(&json!({"sender": {"reference": "Organization/1"}, "payload": [{"contentString": "STOP"}]})), None);
+    }
+
+    #[test]
+    fn a_stop_binds_whoever_sent_it_unless_it_is_known_to_come_from_others() {
+        let (stop, start) = (Some(Wish::Stop), Some(Wish::Start));
+        let number = json!({"system": "urn:x", "value": "1"});
+        let structure = |kind: &str| format!("http://hl7.org/fhir/StructureDefinition/{kind}");
+        for (sender, to_stop, to_start) in [
+            (json!({"reference": "Patient/1"}), stop, start),
+            (json!({"reference": "RelatedPerson/1/_history/2"}), stop, start),
+            (json!({"type": "Patient", "identifier": number}), stop, start),
+            (json!({"type": structure("RelatedPerson"), "identifier": number}), stop, None),
+            (json!({"identifier": number}), stop, None),
+            (json!({"display": "Ada"}), stop, None),
+            (json!({"reference": "#ada"}), stop, None),
+            (Value::Null, stop, None),
+            (json!({"reference": "#doctor"}), None, None),
+            (json!({"reference": "Organization/1"}), None, None),
+            (json!({"reference": "https://x.example/fhir/Practitioner/1"}), None, None),
+            (json!({"type": "PractitionerRole", "identifier": number}), None, None),
+            (json!({"type": structure("Device"), "display": "gateway"}), None, None),
+            (json!({"reference": "CareTeam/1"}), None, None),
+            (json!({"reference": "HealthcareService/1"}), None, None),
+        ] {
+            let contained = json!([{"resourceType": "Practitioner", "id": "doctor"}, {"resourceType": "Patient", "id": "ada"}]);
+            let said = |words: &str| {
+                let mut message = json!({"contained": contained, "payload": [{"contentString": words}]});
+                if !sender.is_null() {
+                    message["sender"] = sender.clone();
+                }
+                wish(&message)
+            };
+            assert_eq!((said("STOP"), said("START")), (to_stop, to_start), "{sender}");
+        }
+    }
+
+    #[test]
+    fn what_we_say_ourselves_is_nobodys_word() {
+        let of = |kind: &str, how: How| {
+            let value = json!({"sender": {"reference": "Patient/1"}, "payload": [{"contentString": "STOP"}]});
+            wish_of(&Resource {
+                kind: kind.to_owned(),
+                id: String::from("1"),
+                version: 1,
+                fact: 1,
+                source: String::from("s"),
+                how,
+                learned: 0,
+                person: Person(1),
+                deleted: false,
+                value: Arc::new(value),
+            })
+        };
+        assert_eq!((of("Communication", How::Live), of("Communication", How::Import)), (Some(Wish::Stop), Some(Wish::Stop)));
+        assert_eq!((of("Communication", How::Derived), of("CommunicationRequest", How::Live)), (None, None));
     }
 }

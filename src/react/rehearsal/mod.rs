@@ -425,8 +425,7 @@ impl<'r> Rehearsal<'r> {
             }
         }
         let mut known: Vec<(Person, Vec<Heard>)> = known.into_iter().collect();
-        let says_stop =
-            |heard: &Heard| heard.resource.kind == "Communication" && words::wish(&heard.resource.value) == Some(Wish::Stop);
+        let says_stop = |heard: &Heard| words::wish_of(&heard.resource) == Some(Wish::Stop);
         known.sort_by_key(|(_, heard)| !heard.iter().any(says_stop));
         known
     }
