@@ -19,6 +19,16 @@ const OF_AGE_YEARS: i64 = 18;
 const GUARDIANS: &[&str] =
     &["GUARD", "PRN", "PRNFOST", "MTH", "FTH", "NMTH", "NFTH", "ADOPTP", "ADOPTF", "ADOPTM", "HPOWATT", "POWATT", "guardian"];
 
+/// From so many digits on, a number may have its country's code before it without saying so.
+const ABROAD_DIGITS: usize = 11;
+
+/// The countries' codes of two digits; `1` and `7` have one, all others three.
+const TWO_DIGITS: &[&str] = &[
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51", "52", "53",
+    "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90", "91", "92", "93", "94",
+    "95", "98",
+];
+
 /// Whom a message goes to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recipient<'a> {
@@ -130,22 +140,45 @@ fn telecoms(resource: &Value) -> impl Iterator<Item = &Value> {
     })
 }
 
-/// One spelling of a telephone number or address, so that STOP finds all who share it.
-pub(crate) fn normalized(telecom: &Value) -> Option<String> {
-    let value = text(telecom, "value")?.trim();
+/// The spellings of a telephone number or address by which STOP finds all who share it: two are one where they have one in common. A
+/// number has one as it is written, and one as it is dialled in its own country.
+pub(crate) fn normalized(telecom: &Value) -> Vec<String> {
+    let Some(value) = text(telecom, "value").map(str::trim) else { return Vec::new() };
     if text(telecom, "system") == Some("email") || value.contains('@') {
-        return Some(format!("mailto:{}", value.trim_start_matches("mailto:").to_lowercase()));
+        return vec![format!("mailto:{}", value.trim_start_matches("mailto:").to_lowercase())];
     }
     if text(telecom, "system") == Some("url") {
-        return Some(value.to_lowercase());
+        return vec![value.to_lowercase()];
     }
     let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+    let mut spellings = vec![plain(&digits)];
+    // A number of so many digits that is not dialled at home has its country's code before it, whether it says so or not.
+    if value.contains('+') || digits.starts_with("00") || (digits.len() >= ABROAD_DIGITS && !digits.starts_with('0')) {
+        let whole = digits.trim_start_matches('0');
+        spellings.extend(whole.get(code_digits(whole)..).map(plain));
+    }
+    spellings.retain(|digits| !digits.is_empty());
+    spellings.dedup();
+    spellings.iter().map(|digits| format!("tel:{digits}")).collect()
+}
+
+/// The digits of a number without what is dialled before it. Which country it is of cannot always be told, so both of these codes are
+/// taken off wherever they may stand: two numbers may become one, and STOP binds one too many, never one too few.
+fn plain(digits: &str) -> &str {
     let digits = digits.trim_start_matches('0');
-    // A number is written with and without its country's code. Which country it is cannot always be told, so both of these
-    // codes are taken off wherever they may stand: two numbers may become one, and STOP binds one too many, never one too few.
     let digits = digits.strip_prefix("86").filter(|rest| rest.len() == 11).unwrap_or(digits);
-    let digits = digits.strip_prefix('1').filter(|rest| rest.len() == 10).unwrap_or(digits);
-    (!digits.is_empty()).then(|| format!("tel:{digits}"))
+    digits.strip_prefix('1').filter(|rest| rest.len() == 10).unwrap_or(digits)
+}
+
+/// How many digits of a whole number are its country's code, as the International Telecommunication Union gives them out (E.164).
+fn code_digits(whole: &str) -> usize {
+    if whole.starts_with(['1', '7']) {
+        1
+    } else if TWO_DIGITS.iter().any(|code| whole.starts_with(code)) {
+        2
+    } else {
+        3
+    }
 }
 
 /// What stands for all addresses of a person, also those not known yet.
@@ -166,7 +199,7 @@ pub fn stoppable(person: Person, united: &[Person], resources: &[Resource]) -> V
 /// which stands for all that it will ever have.
 pub(crate) fn addresses(resources: &[Resource]) -> Vec<String> {
     let people = resources.iter().filter(|resource| matches!(resource.kind.as_str(), "Patient" | "RelatedPerson"));
-    let own = |person: &Resource| telecoms(&person.value).filter_map(normalized).chain([person.reference()]).collect::<Vec<_>>();
+    let own = |person: &Resource| telecoms(&person.value).flat_map(normalized).chain([person.reference()]).collect::<Vec<_>>();
     let mut addresses: Vec<String> = people.flat_map(own).collect();
     addresses.sort();
     addresses.dedup();
@@ -186,17 +219,41 @@ mod tests {
     #[test]
     fn one_number_is_one_address_however_it_is_written() {
         let phone = |value: &str| normalized(&json!({"system": "phone", "value": value}));
+        let are_one = |one: &str, other: &str| phone(one).iter().any(|spelling| phone(other).contains(spelling));
         for (one, other) in [
+            ("+44 7911 123456", "07911 123456"),
+            ("+44 (0)7911 123456", "07911 123456"),
+            ("0044 7911 123456", "+447911123456"),
+            ("447911123456", "07911 123456"),
+            ("+49 1511 2345678", "01511 2345678"),
+            ("+39 347 1234567", "347 123 4567"),
+            ("+34 612 345 678", "612345678"),
+            ("+852 9123 4567", "9123 4567"),
+            ("+7 912 345-67-89", "912 345-67-89"),
+            ("+86 21 6234 5678", "021-62345678"),
+            ("+353 85 123 4567", "085 123 4567"),
+            ("+55 11 98765-4321", "(11) 98765-4321"),
             ("+1 (555) 010-0123", "555-010-0123"),
             ("1-555-010-0123", "0015550100123"),
             ("0086 138 0013 8000", "13800138000"),
             ("+86 13800138000", "138-0013-8000"),
         ] {
-            assert!(phone(one).is_some() && phone(one) == phone(other), "{one} {other}");
+            assert!(are_one(one, other), "{one} {other}");
         }
-        assert_ne!(phone("13800138000"), phone("13800138001"));
-        assert_eq!(phone("none"), None);
-        assert_eq!(normalized(&json!({"value": "Ada@Example.org"})).as_deref(), Some("mailto:ada@example.org"));
+        for (one, other) in [
+            ("13800138000", "13800138001"),
+            ("+1 212 555 0123", "+1 312 555 0123"),
+            ("+44 7911 123456", "+44 7911 123457"),
+            ("07911 123456", "07911 123457"),
+            ("+44 20 7946 0123", "020 7946 0124"),
+        ] {
+            assert!(!are_one(one, other), "{one} {other}");
+        }
+        // What was said for a number as it was written before binds it still.
+        assert_eq!(phone("+44 7911 123456"), ["tel:447911123456", "tel:7911123456"]);
+        assert_eq!(phone("+1 555 010 0123"), ["tel:5550100123"]);
+        assert_eq!((phone("none"), phone("+"), phone("0")), (vec![], vec![], vec![]));
+        assert_eq!(normalized(&json!({"value": "Ada@Example.org"})), ["mailto:ada@example.org"]);
     }
 
     #[test]

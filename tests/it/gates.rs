@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::builders::{Purpose, With, condition, consent, dispense, patient, reply, snomed, store};
+use crate::builders::{MEMBERS, Purpose, With, condition, consent, dispense, patient, reply, snomed, store};
 use crate::diary::{diary, held_back, texts};
 use crate::house::{House, millis};
 
@@ -54,14 +54,16 @@ async fn a_consent_taken_back_holds() {
     assert_eq!(texts(&house, "ada").await.len(), 1);
 }
 
-// STOP ends it, in every shipped language; START, by the same person, begins again.
+// STOP ends it, in every shipped language, also where its sender is named by a number alone; START, by the same person, begins again.
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_it_and_start_begins_again() {
-    for word in ["STOP", "stop.", "退订"] {
+    let number = json!({"identifier": {"system": MEMBERS, "value": "ada"}});
+    for (word, sender) in [("STOP", None), ("stop.", Some(number)), ("退订", Some(json!({"display": "Ada"})))] {
         let house = with_patient(&[Purpose::Treatment]).await;
         house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
         house.days(9).await;
-        house.put(&reply("stop", "ada", word)).await.is(201);
+        let stop = reply("stop", "ada", word);
+        house.put(&sender.map_or(stop.clone(), |sender| stop.with("sender", sender))).await.is(201);
         house.days(20).await;
         assert_eq!(texts(&house, "ada").await.len(), 1, "{word}");
         assert!(held_back(&house).iter().any(|line| line.starts_with("stopped")), "{:?}", held_back(&house));
@@ -76,17 +78,24 @@ async fn stop_ends_it_and_start_begins_again() {
     assert_eq!(texts(&house, "ada").await.len(), 2);
 }
 
-// STOP binds the number: who shares it is not written to either.
+// STOP binds the number: who shares it is not written to either, however it is written; who has another is.
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_binds_the_number_for_all_who_share_it() {
     let house = with_patient(&[Purpose::Treatment]).await;
-    let telecom = patient("ada")["telecom"].clone();
-    house.put(&patient("bob").with("telecom", telecom)).await.is(201);
-    house.put(&consent("yes-bob", "bob", &[Purpose::Treatment])).await.is(201);
+    for (name, number) in [("ada", "+44 7911 123456"), ("bob", "+447911123456"), ("cyd", "07911 123456"), ("dan", "07911 123457")]
+    {
+        let telecom = json!([{"system": "phone", "value": number}]);
+        house.put(&patient(name).with("telecom", telecom)).await;
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment])).await;
+    }
     house.put(&reply("stop", "ada", "STOP")).await.is(201);
-    house.put(&dispense("d", "bob", "2026-06-01")).await.is(201);
+    for name in ["bob", "cyd", "dan"] {
+        house.put(&dispense(&format!("d-{name}"), name, "2026-06-01")).await.is(201);
+    }
     house.days(27).await;
-    assert!(texts(&house, "bob").await.is_empty());
+    for (name, said) in [("bob", 0), ("cyd", 0), ("dan", 2)] {
+        assert_eq!(texts(&house, name).await.len(), said, "{name}");
+    }
 }
 
 // Nobody writes to the dead, nor calls them.
