@@ -133,10 +133,11 @@ impl Teller {
     /// Those who were parted from a person at a time or later.
     async fn parted(&self, scope: &Scope, partings: &[Parting], from: i64) -> Result<Parted, Error> {
         let from = partings.last().map_or(from, |last| last.until.min(from));
-        let mut parted = Parted { since: i64::MAX, ..Parted::default() };
+        let mut parted = Parted { since: i64::MAX, from: i64::MAX, ..Parted::default() };
         for parting in partings.iter().filter(|parting| parting.until >= from) {
             parted.persons.push(parting.person);
             parted.since = parted.since.min(parting.since);
+            parted.from = parted.from.min(parting.until);
             let of_them = self.ledger.held(scope, parting.person, &["Patient", "RelatedPerson"], PARTED_MAX).await?;
             parted.addressed.extend(of_them.iter().map(|stored| resource(stored, false)));
         }

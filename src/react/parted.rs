@@ -20,6 +20,8 @@ pub struct Parted {
     pub persons: Vec<Person>,
     /// Since when they were taken for one, UTC milliseconds.
     pub since: i64,
+    /// When the first of them was parted, UTC milliseconds.
+    pub from: i64,
     /// Their Patients and RelatedPersons.
     pub addressed: Vec<Resource>,
 }
@@ -144,14 +146,16 @@ const OWN: &[&str] = &[because::REVERSED, because::TAKEN, "diagnosis"];
 /// were taken for one may have been so for the other's sake: it is looked at again, and its gates are asked again. A Task that was asked
 /// for both, or whose double was taken back, counts for both only if it was done while they were one. What is given up, as it was.
 fn forget(turn: &mut Turn) -> Vec<Decision> {
-    let since = turn.story.parted.since;
+    let (since, from) = (turn.story.parted.since, turn.story.parted.from);
     let is_gone = |one: &&Decision| match one.outcome {
         Outcome::Held => !turn.dues.has(&one.output),
         Outcome::Stopped | Outcome::Withdrawn if one.gate == because::TWICE => one.at >= since && is_single(turn, one),
         Outcome::Stopped | Outcome::Withdrawn => !one.recorded.is_empty() && one.at >= since && !OWN.contains(&one.gate.as_str()),
-        Outcome::Fired => one.gate == because::SHARED && is_undone(turn, one),
+        // What was shared until an earlier parting was looked at then.
+        Outcome::Fired => one.gate == because::SHARED && one.until >= from && is_undone(turn, one),
     };
     let gone: Vec<Decision> = turn.decisions.values().filter(is_gone).cloned().collect();
+    let parted_at = turn.story.parted_at.map_or(0, |(at, _)| at);
     for decision in gone.clone() {
         let reason = match decision.outcome {
             Outcome::Held => "It was held for somebody who was taken for the same person.",
@@ -160,7 +164,8 @@ fn forget(turn: &mut Turn) -> Vec<Decision> {
         };
         let (gate, reason) = (because::PARTED.to_owned(), reason.to_owned());
         let (at, outcome) = (turn.story.now, Outcome::Withdrawn);
-        turn.decide(Decision { at, outcome, gate, until: 0, reason, recorded: String::new(), ..decision });
+        let until = if decision.gate == because::SHARED { decision.until } else { parted_at };
+        turn.decide(Decision { at, outcome, gate, until, reason, recorded: String::new(), ..decision });
     }
     gone
 }

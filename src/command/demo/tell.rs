@@ -122,7 +122,8 @@ impl Teller {
             Outcome::Withdrawn => "takes back",
         };
         let rule = decision.rule.rsplit('/').next().unwrap_or_default().split('|').next().unwrap_or_default();
-        let until = if decision.until > 0 { format!(" until {}", self.calendar.told(decision.until).1) } else { String::new() };
+        let is_held = decision.outcome == Outcome::Held;
+        let until = if is_held { format!(" until {}", self.calendar.told(decision.until).1) } else { String::new() };
         let name = self.name(decision.person);
         self.line(decision.at, &format!("SIGNA {does:<10}  {name}: {rule} {}{until}", decision.step))?;
         let because = match decision.gate.as_str() {

@@ -49,7 +49,7 @@ impl Rehearsal<'_> {
         let parted_at = unions.parted_at(person);
         let mut parted = Parted::default();
         if heard.iter().any(|heard| heard.line == Line::Parted) {
-            (parted.persons, parted.since) = unions.parted(person);
+            (parted.persons, parted.since, parted.from) = unions.parted(person);
             for kind in ["Patient", "RelatedPerson"] {
                 self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
             }

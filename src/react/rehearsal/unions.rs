@@ -76,11 +76,11 @@ impl Unions {
         vec![survivor, parted]
     }
 
-    /// Who was parted from a person last, and since when they were taken for one.
-    pub(super) fn parted(&self, person: Person) -> (Vec<Person>, i64) {
-        let Some(last) = self.last(person) else { return (Vec::new(), 0) };
+    /// Who was parted from a person last, since when they were taken for one, and until when.
+    pub(super) fn parted(&self, person: Person) -> (Vec<Person>, i64, i64) {
+        let Some(last) = self.last(person) else { return (Vec::new(), 0, 0) };
         let others = last.persons.iter().copied().filter(|one| self.known_as(*one) != self.known_as(person));
-        (others.collect(), last.since)
+        (others.collect(), last.since, last.until)
     }
 
     /// Whether any were parted.

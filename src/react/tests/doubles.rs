@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::never::{HISTORIES_MAX, RULES, rules, tell};
 use super::world::World;
 use super::{at, dispense, patient, store};
-use crate::ledger::{Decision, How, Outcome, Person};
+use crate::ledger::{Decision, How, Line, Outcome, Person};
 use crate::react::decide::because;
-use crate::react::rehearsal::Rehearsal;
-use crate::react::{Rules, Settings, Unasked};
+use crate::react::rehearsal::{Fact, Learned, Rehearsal};
+use crate::react::{Resource, Rules, Settings, Unasked};
 
 /// The step of the rules of these stories that asks for a Task.
 const CALL: &str = "call";
@@ -402,28 +402,86 @@ fn a_double_of_a_call_of_the_calendar_comes_back() {
     }
 }
 
-// What was given up at the parting ends with it: the other's own first diagnosis, months later, is spoken of.
+// What was given up at the parting ends with it: the other's own first diagnosis is spoken of, months later, or told with the parting
+// and heard of an hour after it.
 #[test]
 fn a_diagnosis_after_the_parting_is_an_episode_of_its_own() {
     let mut artefacts = crate::react::shipped();
     artefacts.retain(|one| one["resourceType"] != "PlanDefinition" || one["id"] == "asthma");
     let rules = Rules::read(&artefacts).0;
-    let settings = Settings { treatment: Unasked::Allowed, ..Settings::default() };
-    let mut house = Rehearsal::new(&rules, settings, store(), at("2026-03-02T15:00:00Z"));
-    let asthma = |house: &mut Rehearsal, record: i64| {
-        let mut told = super::condition(&format!("asthma{record}"), "J45.909", "active");
-        told["subject"] = json!({"reference": format!("Patient/p{record}")});
-        house.hear_of(Person(record), told, How::Live, "client");
+    for is_late in [false, true] {
+        let settings = Settings { treatment: Unasked::Allowed, ..Settings::default() };
+        let mut house = Rehearsal::new(&rules, settings, store(), at("2026-03-02T15:00:00Z"));
+        (1..=2).for_each(|record| tell_patient(&mut house, record, &json!({})));
+        unite(&mut house, 1, 2);
+        house.hear_of(Person(2), asthma(2), How::Live, "client");
+        house.advance(house.now + 15 * 86_400_000);
+        assert_eq!(calls(&house, "requested").len(), 1, "{:?}", super::told(&house));
+        if is_late {
+            let parted = house.now;
+            house.part(Person(1), Person(2));
+            house.now += 3_600_000;
+            let told = Learned::Fact(Box::new(learned(1, asthma(1), parted)));
+            house.tell(house.now, [told]);
+            tell_patient(&mut house, 2, &json!({}));
+        } else {
+            part(&mut house, 1, 2);
+            house.advance(house.now + 60 * 86_400_000);
+            house.hear_of(Person(1), asthma(1), How::Live, "client");
+        }
         house.advance(house.now + 3_600_000);
+        let said = house.outputs("Communication").filter(|said| said["status"] == "completed").count();
+        assert_eq!((said, house.faults), (2, 0), "late {is_late}: {:?}", super::told(&house));
+    }
+}
+
+fn asthma(record: i64) -> Value {
+    let mut told = super::condition(&format!("asthma{record}"), "J45.909", "active");
+    told["subject"] = json!({"reference": format!("Patient/p{record}")});
+    told
+}
+
+/// What was learned of a record's Condition before it is heard.
+fn learned(record: i64, value: Value, learned: i64) -> Fact {
+    let resource = Resource {
+        kind: String::from("Condition"),
+        id: value["id"].as_str().unwrap().to_owned(),
+        version: 1,
+        fact: 0,
+        source: String::from("client"),
+        how: How::Live,
+        learned,
+        person: Person(record),
+        deleted: false,
+        value: value.into(),
     };
-    (1..=2).for_each(|record| tell_patient(&mut house, record, &json!({})));
-    unite(&mut house, 1, 2);
-    asthma(&mut house, 2);
-    house.advance(house.now + 15 * 86_400_000);
-    assert_eq!(calls(&house, "requested").len(), 1, "{:?}", super::told(&house));
-    part(&mut house, 1, 2);
-    house.advance(house.now + 60 * 86_400_000);
-    asthma(&mut house, 1);
-    let said = house.outputs("Communication").filter(|said| said["status"] == "completed").count();
-    assert_eq!((said, house.faults), (2, 0), "{:?}", super::told(&house));
+    Fact { number: 1 << 40, line: Line::Created, resource, text: None }
+}
+
+// What was done for both stays done when one of them is taken for one with a third for a time, from before the parting or after it.
+#[test]
+fn what_was_done_for_both_is_no_matter_of_another_parting() {
+    let rules = super::rules();
+    for steps in [["leave", "unite", "part"], ["unite", "leave", "part"]] {
+        let settings = Settings { treatment: Unasked::Allowed, ..Settings::default() };
+        let mut house = Rehearsal::new(&rules, settings, store(), at("2026-03-01T15:00:00Z"));
+        (1..=3).for_each(|record| tell_patient(&mut house, record, &json!({})));
+        unite(&mut house, 1, 2);
+        fill(&mut house, 2, "2026-03-01");
+        house.advance(at("2026-03-31T16:00:00Z"));
+        let open = calls(&house, "requested");
+        assert_eq!((open.len(), house.last(CALL).map(|call| call.person)), (1, Some(Person(2))));
+        end(&mut house, &open[0], "completed");
+        fill(&mut house, 1, "2026-03-01");
+        for step in steps {
+            house.advance(house.now + 3_600_000);
+            match step {
+                "unite" => unite(&mut house, 1, 3),
+                "leave" => part(&mut house, 1, 2),
+                _ => part(&mut house, 1, 3),
+            }
+            assert_eq!(calls(&house, "requested"), [""; 0], "{steps:?}, {step}: {:?}", super::told(&house));
+        }
+        assert_eq!(house.faults, 0);
+    }
 }
