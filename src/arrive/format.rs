@@ -1,10 +1,11 @@
 //! In which format a body is, and in which an answer is wanted: `_format`, `Accept` and `Content-Type`.
 //! Follows <https://hl7.org/fhir/R4/http.html#mime-type> and <https://www.rfc-editor.org/rfc/rfc9110#name-accept>.
 
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 
 use super::negotiate::JSON;
+use super::outcome::Refusal;
 use crate::fhir::search::decode;
 
 /// How a resource is written.
@@ -44,6 +45,12 @@ pub(super) fn wanted(query: Option<&str>, headers: &HeaderMap) -> Option<Wanted>
         _ => accepted(headers)?,
     };
     Some(Wanted { format, pretty })
+}
+
+/// The refusal of who takes none of our formats.
+pub(super) fn not_acceptable() -> Refusal {
+    let words = "Answers are given as application/fhir+json or application/fhir+xml (FHIR 4.0).";
+    Refusal::one(StatusCode::NOT_ACCEPTABLE, "not-supported", "not-acceptable", words)
 }
 
 /// The format that the body is said to have: a resource in UTF-8, in this version of FHIR.

@@ -152,7 +152,8 @@ impl Door {
         let handled = AssertUnwindSafe(self.handle(client, &id, wanted.is_some(), request)).catch_unwind().await;
         let Handled { interaction, answer, place } =
             handled.unwrap_or_else(|_| Handled::refused(Refusal::ours("a handler panicked")));
-        let response = answer.unwrap_or_else(|refusal| refusal.response(&id));
+        let mut response = answer.unwrap_or_else(|refusal| refusal.response(&id));
+        let wanted = response.extensions_mut().remove::<Wanted>().or(wanted);
         // What few ask for stands apart, here and below, so that it takes no room in every answer.
         let mut response = match wanted.unwrap_or_default() {
             plain if plain == Wanted::default() => response,
@@ -246,9 +247,10 @@ fn admit(route: Route<'_>, method: &Method, acceptable: bool) -> Result<(), Refu
         Route::Live | Route::Ready | Route::Metrics | Route::OpenApi => return Ok(()),
         _ => {}
     }
-    if method != Method::OPTIONS && !acceptable {
-        let words = "Answers are given as application/fhir+json or application/fhir+xml (FHIR 4.0).";
-        return Err(Refusal::one(StatusCode::NOT_ACCEPTABLE, "not-supported", "not-acceptable", words));
+    // What is posted as a form may say in it what is wanted, and is asked when it was read.
+    let tells_later = matches!(route, Route::Search(_) | Route::SystemSearch | Route::CompartmentSearch(..));
+    if method != Method::OPTIONS && !acceptable && !tells_later {
+        return Err(format::not_acceptable());
     }
     let (kind, id) = route.subject();
     let may_be_asked = |kind| is_kept(kind) || (is_resource(kind) && matches!(route, Route::Operation(..)));

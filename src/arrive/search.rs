@@ -8,10 +8,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::call::{Call, json};
+use super::format::not_acceptable;
 use super::made::{self, with_provenances};
 use super::outcome::Refusal;
 use super::searchset::{Answer, searchset, unknown};
-use super::{body, links, several};
+use super::{body, format, links, several};
 use crate::fhir::definitions::resource_names;
 use crate::fhir::outcome::Issue;
 use crate::fhir::search::parse::{Parsed, parse};
@@ -69,9 +70,14 @@ pub(super) async fn post(call: &Call<'_>, place: Place<'_>, sent: Body) -> Resul
     let bytes = body::form(call, sent, FORM_BYTES_MAX).await?;
     let form = std::str::from_utf8(&bytes).map_err(|_| Refusal::bad("invalid-escape", "The form must be UTF-8."))?;
     let query = format!("{}&{form}", call.query.unwrap_or_default());
+    let query = query.trim_end_matches(['\r', '\n']);
+    let wanted = format::wanted(Some(query), call.headers).ok_or_else(not_acceptable)?;
     let base = call.base();
-    let text = page(call, &base, place, query.trim_end_matches(['\r', '\n'])).await?;
-    Ok(json(StatusCode::OK, text))
+    let found = page(call, &base, place, query).await.map(|text| json(StatusCode::OK, text));
+    let mut response = found.unwrap_or_else(|refusal| refusal.response(call.id));
+    // Only here it is known how the form wants to be answered; the door translates, also a refusal.
+    response.extensions_mut().insert(wanted);
+    Ok(response)
 }
 
 /// One page as the text of a searchset Bundle.

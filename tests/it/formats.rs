@@ -169,3 +169,25 @@ async fn faults_in_xml_are_named_at_their_places() {
     assert_eq!(refused(&deep).await, ["too-deep "]);
     assert_eq!(house.count("Patient").await, 0);
 }
+
+// A search that is posted says in its form how it wants to be answered; the form goes before the header, as the address does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_posted_search_names_its_format_in_the_form() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    for path in ["Patient/_search", "_search?_type=Patient", "Patient/ada/*/_search"] {
+        let found = house.ask("POST", path).body(FORM, "_format=xml").await.is(200);
+        assert_eq!(said(&found)["resourceType"], "Bundle", "{path}");
+    }
+    let ask = |accept: &'static str| house.ask("POST", "Patient/_search").header("Accept", accept);
+    let encoded = ask("application/fhir+json").body(FORM, "_id=ada&_format=application%2Ffhir%2Bxml").await.is(200);
+    assert_eq!(said(&encoded)["entry"][0]["resource"]["id"], "ada");
+    let rescued = ask("text/csv").body(FORM, "_format=json&_pretty=true").await.is(200);
+    assert_eq!((rescued.ids(), rescued.text.lines().count() > 20), (vec!["ada".to_owned()], true));
+    let refused = ask("application/fhir+json").body(FORM, "_format=xml&birthdate=never").await.is(400);
+    assert_eq!(said(&refused)["resourceType"], "OperationOutcome");
+    ask("application/fhir+json").body(FORM, "_format=turtle").await.is(406);
+    ask("text/csv").body(FORM, "_id=ada").await.is(406);
+    assert_eq!(ask("application/fhir+json").body(FORM, "_id=ada").await.is(200).ids(), ["ada"]);
+}
