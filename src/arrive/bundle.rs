@@ -23,7 +23,7 @@ use crate::ledger::Stored;
 pub(super) async fn bundle(call: &Call<'_>, sent: Body) -> Result<Response, Refusal> {
     let bytes = body::json(call, sent, call.door.settings.bundle_bytes_max).await?;
     let inside = Inside { call, base: call.base() };
-    let answer = call.door.flow.bundle(call.sender(), &bytes, &inside).await?;
+    let answer = call.flow().bundle(call.sender(), &bytes, &inside).await?;
     // Even `return=minimal` gets the Bundle: without it no client knows which ids its entries were given.
     Ok(json(StatusCode::OK, answer))
 }

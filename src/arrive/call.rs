@@ -10,7 +10,7 @@ use super::links;
 use super::negotiate::{self, JSON, Preference, Return};
 use super::outcome::Refusal;
 use crate::fhir::outcome::operation_outcome;
-use crate::flow::{Done, Sender};
+use crate::flow::{Done, Flow, Sender};
 use crate::ledger::{Scope, Stored};
 
 /// A request being answered.
@@ -40,6 +40,11 @@ impl<'a> Call<'a> {
     /// Our address as this client sees it, without a slash at its end.
     pub(super) fn base(&self) -> String {
         links::base(&self.door.settings, self.headers)
+    }
+
+    /// The way into memory, known under the address by which this very call asks: another caller's `Host` says nothing here.
+    pub(super) fn flow(&self) -> Flow {
+        self.door.flow.clone().at(&self.base())
     }
 
     /// What the client prefers.

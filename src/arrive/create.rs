@@ -15,7 +15,7 @@ pub(super) async fn create(call: &Call<'_>, kind: &str, sent: Body) -> Result<Re
     let criteria = if_none_exist(call)?;
     no_search(call)?;
     let bytes = body::json(call, sent, call.door.settings.resource_bytes_max).await?;
-    let done = call.door.flow.create(call.sender(), kind, &bytes, criteria).await?;
+    let done = call.flow().create(call.sender(), kind, &bytes, criteria).await?;
     let status = if done.receipt.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(call.written(&done, status))
 }

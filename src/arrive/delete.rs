@@ -13,14 +13,14 @@ use crate::flow::Done;
 /// `DELETE [type]/[id]`
 pub(super) async fn delete(call: &Call<'_>, kind: &str, id: &str) -> Result<Response, Refusal> {
     let if_match = call.if_match()?;
-    let done = call.door.flow.delete(call.sender(), kind, id, if_match).await?;
+    let done = call.flow().delete(call.sender(), kind, id, if_match).await?;
     Ok(answer(call, &done))
 }
 
 /// `DELETE [type]?criteria`
 pub(super) async fn delete_where(call: &Call<'_>, kind: &str) -> Result<Response, Refusal> {
     let if_match = call.if_match()?;
-    let done = call.door.flow.delete_where(call.sender(), kind, call.query.unwrap_or_default(), if_match).await?;
+    let done = call.flow().delete_where(call.sender(), kind, call.query.unwrap_or_default(), if_match).await?;
     Ok(answer(call, &done))
 }
 

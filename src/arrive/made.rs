@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::outcome::Refusal;
-use super::search::make_relative;
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Criterion;
-use crate::fhir::search::{Include, Subject, pairs};
+use crate::fhir::search::{Include, Subject, make_relative, pairs};
 use crate::ledger::{Decision, How, Person, Stored};
 use crate::react::{self, Made};
 

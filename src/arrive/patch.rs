@@ -21,7 +21,7 @@ const JSON_PATCH: &str = "application/json-patch+json";
 pub(super) async fn patch(call: &Call<'_>, kind: &str, id: &str, sent: Body) -> Result<Response, Refusal> {
     let if_match = version(call)?;
     let (bytes, plain) = take(call, sent).await?;
-    let done = call.door.flow.patch(call.sender(), kind, id, read(&bytes, plain), if_match).await?;
+    let done = call.flow().patch(call.sender(), kind, id, read(&bytes, plain), if_match).await?;
     Ok(call.written(&done, StatusCode::OK))
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn patch_where(call: &Call<'_>, kind: &str, sent: Body) -> Resu
     let if_match = version(call)?;
     let (bytes, plain) = take(call, sent).await?;
     let criteria = call.query.unwrap_or_default();
-    let done = call.door.flow.patch_where(call.sender(), kind, criteria, read(&bytes, plain), if_match).await?;
+    let done = call.flow().patch_where(call.sender(), kind, criteria, read(&bytes, plain), if_match).await?;
     Ok(call.written(&done, StatusCode::OK))
 }
 

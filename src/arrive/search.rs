@@ -16,7 +16,7 @@ use super::{body, format, links, several};
 use crate::fhir::definitions::resource_names;
 use crate::fhir::outcome::Issue;
 use crate::fhir::search::parse::{Parsed, parse};
-use crate::fhir::search::{ParameterKind, compartment, pairs, parameter, within};
+use crate::fhir::search::{compartment, make_relative, pairs, within};
 use crate::ledger::search::Page;
 
 /// Bytes of a posted form at most.
@@ -190,17 +190,4 @@ async fn beside(
         remarks.push(Issue::warning("incomplete", "includes-cut", "", words));
     }
     Ok(beside.found)
-}
-
-/// References are kept relative: our own address (with its slash) before them is taken away.
-pub(super) fn make_relative(kind: &str, name: &str, value: &mut String, own: &str) {
-    if !value.contains("://") {
-        return;
-    }
-    let code = name.split(':').next().unwrap_or_default();
-    let leads_on = name.contains('.') || code == "_has";
-    if leads_on || parameter(kind, code).is_some_and(|parameter| parameter.kind == ParameterKind::Reference) {
-        let parts: Vec<&str> = value.split(',').map(|part| part.strip_prefix(own).unwrap_or(part)).collect();
-        *value = parts.join(",");
-    }
 }

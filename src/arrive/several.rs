@@ -5,8 +5,8 @@
 
 use super::call::Call;
 use super::outcome::Refusal;
-use super::search::make_relative;
 use crate::fhir::definitions::is_resource;
+use crate::fhir::search::make_relative;
 use crate::fhir::search::parse::{self, Parsed};
 use crate::fhir::search::query::{By, Cursor, Key, Query, Sort};
 use crate::ledger::Stored;

@@ -15,7 +15,7 @@ use crate::flow::Done;
 pub(super) async fn update(call: &Call<'_>, kind: &str, id: &str, sent: Body) -> Result<Response, Refusal> {
     let if_match = version(call)?;
     let bytes = body::json(call, sent, call.door.settings.resource_bytes_max).await?;
-    let done = call.door.flow.update(call.sender(), kind, id, &bytes, if_match).await?;
+    let done = call.flow().update(call.sender(), kind, id, &bytes, if_match).await?;
     Ok(answer(call, &done))
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn update_where(call: &Call<'_>, kind: &str, sent: Body) -> Res
     let if_match = version(call)?;
     let bytes = body::json(call, sent, call.door.settings.resource_bytes_max).await?;
     let criteria = call.query.unwrap_or_default();
-    let done = call.door.flow.update_where(call.sender(), kind, criteria, &bytes, if_match).await?;
+    let done = call.flow().update_where(call.sender(), kind, criteria, &bytes, if_match).await?;
     Ok(answer(call, &done))
 }
 

@@ -36,6 +36,7 @@ impl Flow {
         match accepted {
             Ok(mut accepted) => {
                 id.clone_into(&mut accepted.row.id);
+                accepted.row.criteria = criteria::without_own(&accepted.row.criteria, &self.base);
                 Ok(Some(Mark::Subscribed(accepted.row)))
             }
             Err(_) if sender.how == How::Import => Ok(None),

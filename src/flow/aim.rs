@@ -11,6 +11,7 @@ use crate::check::moves;
 use crate::fhir::outcome::Issue;
 use crate::fhir::time;
 use crate::identify;
+use crate::identify::address::identity;
 use crate::identify::references::Links;
 use crate::ledger::{Expect, HaltState, Precondition};
 
@@ -44,7 +45,7 @@ pub(super) struct Plan {
     pub(super) expects: Vec<Expect>,
     /// What references lead to.
     pub(super) links: Links,
-    /// Index in `expects` by criteria.
+    /// Index in `expects` by the key of the criteria.
     asked: HashMap<String, usize>,
     /// What this unit makes because these criteria found nothing: the id, and which interaction it is.
     made: HashMap<String, (String, usize)>,
@@ -86,8 +87,8 @@ impl Flow {
             (Act::Update | Act::Delete, Some([])) if wish.if_match.is_some() => Err(Refused::VersionConflict { current: None }),
             (Act::Update, Some([])) => {
                 let (id, when) = self.room_for(sender, wish).await?;
-                let text = wish.condition.as_ref().map(|condition| condition.text.clone()).unwrap_or_default();
-                if plan.made.insert(text, (id.clone(), plan.aims.len())).is_some() {
+                let key = wish.condition.as_ref().map(|condition| condition.key.clone()).unwrap_or_default();
+                if plan.made.insert(key, (id.clone(), plan.aims.len())).is_some() {
                     return Err(refuse(twice(wish)));
                 }
                 Ok(Aim::Write { id, when, guarded: when != Precondition::Absent })
@@ -140,13 +141,13 @@ impl Flow {
 
     /// A conditional create that found nothing; the same criteria a second time in one unit mean the same resource.
     fn make_once(&self, wish: &Interaction, plan: &mut Plan) -> Aim {
-        let text = wish.condition.as_ref().map(|condition| condition.text.clone()).unwrap_or_default();
-        if let Some((id, first)) = plan.made.get(&text) {
+        let key = wish.condition.as_ref().map(|condition| condition.key.clone()).unwrap_or_default();
+        if let Some((id, first)) = plan.made.get(&key) {
             plan.twins.push((*first, plan.aims.len()));
             return Aim::Present { id: id.clone() };
         }
         let id = self.fresh_id();
-        plan.made.insert(text, (id.clone(), plan.aims.len()));
+        plan.made.insert(key, (id.clone(), plan.aims.len()));
         Aim::Write { id, when: Precondition::Absent, guarded: false }
     }
 
@@ -189,12 +190,12 @@ impl Flow {
 
     /// What a condition finds; each is asked once in a unit.
     async fn found(&self, sender: &Sender, condition: &Condition, plan: &mut Plan) -> Result<Vec<String>, Refused> {
-        if let Some(&index) = plan.asked.get(&condition.text) {
+        if let Some(&index) = plan.asked.get(&condition.key) {
             return Ok(plan.expects[index].found.clone());
         }
         let since = self.ledger.horizon();
         let found = self.ledger.find(&sender.scope, &condition.query).await.map_err(super::broken)?;
-        plan.asked.insert(condition.text.clone(), plan.expects.len());
+        plan.asked.insert(condition.key.clone(), plan.expects.len());
         plan.expects.push(Expect { query: condition.query.clone(), most: 2, found: found.clone(), since });
         Ok(found)
     }
@@ -233,9 +234,11 @@ impl Flow {
         for (wish, aim) in wishes.iter().zip(aims) {
             links.closed |= wish.entry.is_some();
             let (Some((_, Some(full_url))), Aim::Write { id, .. } | Aim::Present { id }) = (&wish.entry, aim) else { continue };
-            for name in identify::bundle::names(full_url) {
-                links.entries.insert(name.to_owned(), format!("{}/{id}", wish.kind));
+            let ours = format!("{}/{id}", wish.kind);
+            if matches!(aim, Aim::Write { when: Precondition::Absent, .. }) {
+                links.new.insert(ours.clone());
             }
+            links.entries.insert(identity(full_url).to_owned(), ours);
         }
         links
     }

@@ -13,6 +13,7 @@ use super::settle::broken;
 use super::{Done, Flow, Refused, Sender, patch};
 use crate::check::{self, guard};
 use crate::fhir::outcome::{self, Issue};
+use crate::fhir::search::decode;
 use crate::fhir::time;
 use crate::identify::bundle::{Method, Request, is_transaction, request};
 use crate::ledger::Receipt;
@@ -316,15 +317,14 @@ impl Line {
         matches!(&self.request, Ok(request) if request.method == Method::Read)
     }
 
-    /// `Type/id`, or `Type?criteria`, of what it writes; `None` for what is new, and for reads.
+    /// `Type/id`, or `Type?criteria` without escapes, of what it writes; `None` for what is new, and for reads.
     fn target(&self) -> Option<String> {
         let request = self.request.as_ref().ok().filter(|request| request.method != Method::Read)?;
-        let (mark, name) = match (&request.id, &request.criteria, &request.if_none_exist) {
-            (Some(id), ..) => ('/', id),
-            (_, Some(criteria), _) | (_, _, Some(criteria)) => ('?', criteria),
-            _ => return None,
-        };
-        Some(format!("{}{mark}{name}", request.kind))
+        match (&request.id, &request.criteria, &request.if_none_exist) {
+            (Some(id), ..) => Some(format!("{}/{id}", request.kind)),
+            (_, Some(criteria), _) | (_, _, Some(criteria)) => Some(format!("{}?{}", request.kind, decode(criteria, true)?)),
+            _ => None,
+        }
     }
 
     /// Whether a read in a transaction will be answered: one that fails refuses the whole, so this is asked before anything is

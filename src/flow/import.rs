@@ -14,14 +14,14 @@ use crate::identify::references::Links;
 
 impl Flow {
     /// One resource under its own id, or, where it has none, under one made of its text. `links` says what references in it
-    /// (`urn:uuid:…`) are called here; others stay as they are.
-    pub async fn import(&self, sender: &Sender, text: &[u8], links: &Links) -> Result<Done, Refused> {
+    /// (`urn:uuid:…`) are called here, seen from the entry with this fullUrl; others stay as they are.
+    pub async fn import(&self, sender: &Sender, text: &[u8], full_url: &str, links: &Links) -> Result<Done, Refused> {
         let build = || {
             let checked = check::resource(text, None).map_err(Refused::Issues)?;
             let mut resource = checked.value;
             let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
             if links.names_any() {
-                identify::references::rewrite(&mut resource, links, &kind);
+                identify::references::rewrite(&mut resource, full_url, links, &kind);
             }
             let id = own_id(&resource, "").unwrap_or_else(|| id_of_text(text));
             let wish = Interaction::new(Act::Update, &kind);

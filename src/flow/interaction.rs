@@ -28,8 +28,8 @@ pub(super) enum Act {
 /// The search that a conditional interaction rests on.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
-    /// Type and criteria as they were written: what is the same text is the same search.
-    pub(super) text: String,
+    /// What they mean in one spelling: what has the same key is the same search.
+    pub(super) key: String,
     /// What they mean.
     pub(super) query: Query,
 }
@@ -102,8 +102,8 @@ impl Flow {
 
     /// Reads the criteria of a conditional interaction.
     pub(super) fn condition(&self, kind: &str, criteria: &str) -> Result<Condition, Refused> {
-        let query = super::criteria::read(kind, criteria, self.clock.now()).map_err(Refused::Issues)?;
-        Ok(Condition { text: format!("{kind}?{criteria}"), query })
+        let query = super::criteria::read(kind, criteria, &self.base, self.clock.now()).map_err(Refused::Issues)?;
+        Ok(Condition { key: super::criteria::key(&query), query })
     }
 }
 

@@ -122,7 +122,7 @@ impl Flow {
         if url.contains(['&', '=', '#', ' ', ',']) {
             return Ok(None);
         }
-        let Ok(query) = criteria::read(kind, &format!("url={url}"), self.clock.now()) else { return Ok(None) };
+        let Ok(query) = criteria::read(kind, &format!("url={url}"), "", self.clock.now()) else { return Ok(None) };
         match self.ledger.find(scope, &query).await?.first() {
             Some(id) => self.ledger.read(scope, kind, id).await,
             None => Ok(None),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::aim::{Aim, Plan};
-use super::interaction::Interaction;
+use super::interaction::{Act, Interaction};
 use super::profiles::teaches;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
 use crate::fhir::outcome::Issue;
@@ -128,7 +128,9 @@ fn turn_references(wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refuse
     for wish in wishes {
         let place = wish.place();
         if let Some(resource) = &mut wish.resource {
-            issues.extend(identify::references::rewrite(resource, &plan.links, &place));
+            // What a patch made is ours already: relative references in it mean what is here.
+            let full_url = wish.entry.as_ref().and_then(|(_, full_url)| full_url.as_deref()).filter(|_| wish.act != Act::Patch);
+            issues.extend(identify::references::rewrite(resource, full_url.unwrap_or_default(), &plan.links, &place));
         }
     }
     if issues.is_empty() { Ok(()) } else { Err(Refused::Issues(issues)) }

@@ -366,9 +366,9 @@ async fn an_import_keeps_ids_and_taken_again_changes_nothing() {
     assert_eq!(kept["subject"]["reference"], "Patient/p");
     let names = Links { entries: [("urn:uuid:q".to_owned(), "Patient/q".to_owned())].into(), ..Links::default() };
     let nameless = condition("urn:uuid:q").to_string();
-    let first = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    let first = house.flow.import(&house.sender, nameless.as_bytes(), "", &names).await.unwrap();
     assert_eq!(first.stored.unwrap().value()["subject"]["reference"], "Patient/q");
-    let again = house.flow.import(&house.sender, nameless.as_bytes(), &names).await.unwrap();
+    let again = house.flow.import(&house.sender, nameless.as_bytes(), "", &names).await.unwrap();
     assert_eq!((first.receipt.id, again.receipt.unchanged), (again.receipt.id.clone(), true));
 }
 

@@ -1,6 +1,7 @@
 //! Says who and what a resource is about, and makes it ready for the store. No I/O.
 //! Follows <https://hl7.org/fhir/R4/references.html>.
 
+pub mod address;
 pub mod bundle;
 mod draft;
 mod likeness;

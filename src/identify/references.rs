@@ -2,27 +2,39 @@
 //! fullUrl, conditional ones, and absolute ones to ourselves.
 //! Follows <https://hl7.org/fhir/R4/http.html#trules>.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::address::Address;
 use crate::fhir::definitions::{self, Key, Node, Primitive};
 use crate::fhir::outcome::Issue;
 
 /// What references lead to.
 #[derive(Debug, Clone, Default)]
 pub struct Links {
-    /// `fullUrl` of an entry → `Type/id`.
+    /// `fullUrl` of an entry, whole and without a version → `Type/id`.
     pub entries: HashMap<String, String>,
     /// The same for a wider circle that many resources share, as a Bundle that is imported piece by piece.
     pub circle: Arc<HashMap<String, String>>,
+    /// The `Type/id` of them that are made new: their version is the first.
+    pub new: HashSet<String>,
     /// Conditional reference as written (`Patient?identifier=…`) → `Type/id`.
     pub conditional: HashMap<String, String>,
     /// Our own address without a slash at its end; empty when it is not known.
     pub base: String,
     /// Whether a `urn:uuid:` that no entry bears is refused, as a transaction demands, or left as it is.
     pub closed: bool,
+}
+
+impl Links {
+    /// Whether any entry is known by a name.
+    #[must_use]
+    pub fn names_any(&self) -> bool {
+        !self.entries.is_empty() || !self.circle.is_empty()
+    }
 }
 
 /// All conditional references of a resource, each with its place after the resource: `.subject.reference`.
@@ -33,10 +45,12 @@ pub fn conditional(resource: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// Turns the references of a resource into ours. Gives the issues of those that lead nowhere; their places begin with `prefix`.
-pub fn rewrite(resource: &mut Value, links: &Links, prefix: &str) -> Vec<Issue> {
+/// Turns the references of a resource into ours; relative ones are meant relative to the `full_url` of the entry that holds it,
+/// if that is a RESTful address. Gives the issues of those that lead nowhere; their places begin with `prefix`.
+pub fn rewrite(resource: &mut Value, full_url: &str, links: &Links, prefix: &str) -> Vec<Issue> {
+    let root = Address::of(full_url).map(|address| address.root).filter(|root| !root.is_empty());
     let mut dangling = Vec::new();
-    turn(resource, "", None, links, &mut dangling);
+    Turning { links, root }.turn(resource, "", None, &mut dangling);
     dangling.into_iter().map(|place| unknown_entry(&format!("{prefix}{place}"))).collect()
 }
 
@@ -52,8 +66,15 @@ pub fn criteria(reference: &str) -> Option<(&str, &str)> {
     definitions::is_resource(kind).then_some((kind, criteria))
 }
 
+/// Whether this is a Bundle that is kept as a resource. What is in it refers to what is in it, and is left as it was sent.
+fn is_kept_bundle(key: &str, members: &Map<String, Value>) -> bool {
+    // A resource stands nowhere else, so few objects are asked.
+    matches!(key, "" | "resource" | "contained") && members.get("resourceType").is_some_and(|kind| kind == "Bundle")
+}
+
 fn collect(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
     match value {
+        Value::Object(members) if is_kept_bundle(key, members) => {}
         Value::Object(members) => {
             for (key, value) in members {
                 let before = found.len();
@@ -77,98 +98,111 @@ fn collect(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Walks down; the places of dangling references grow at their front on the way back. The types are only looked up where
-/// entries have names that may stand in a uri.
-fn turn(value: &mut Value, key: &str, node: Option<&'static Node>, links: &Links, dangling: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            let named = || members.get("resourceType").and_then(Value::as_str).and_then(definitions::node);
-            let node = if links.names_any() { named().or(node) } else { None };
-            for (key, value) in members {
-                let before = dangling.len();
-                turn(value, key, node.and_then(|node| node.key(key)).map(Key::node), links, dangling);
-                for place in &mut dangling[before..] {
-                    place.insert_str(0, &format!(".{key}"));
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                let before = dangling.len();
-                turn(item, key, node, links, dangling);
-                for place in &mut dangling[before..] {
-                    place.insert_str(0, &format!("[{index}]"));
-                }
-            }
-        }
-        Value::String(text) => match links.turned(key, node, text) {
-            Turned::Same => {}
-            Turned::Into(other) => *text = other,
-            Turned::Nowhere => dangling.push(String::new()),
-        },
-        _ => {}
-    }
-}
-
 enum Turned {
     Same,
     Into(String),
     Nowhere,
 }
 
-impl Links {
+/// One resource being turned.
+struct Turning<'a> {
+    links: &'a Links,
+    /// What relative references in it are relative to, with its slash; `None` where they mean what is here.
+    root: Option<&'a str>,
+}
+
+impl Turning<'_> {
+    /// Walks down; the places of dangling references grow at their front on the way back. The types are only looked up where
+    /// entries have names that may stand in a uri.
+    fn turn(&self, value: &mut Value, key: &str, node: Option<&'static Node>, dangling: &mut Vec<String>) {
+        match value {
+            Value::Object(members) if is_kept_bundle(key, members) => {}
+            Value::Object(members) => {
+                let named = || members.get("resourceType").and_then(Value::as_str).and_then(definitions::node);
+                let node = if self.links.names_any() { named().or(node) } else { None };
+                for (key, value) in members {
+                    let before = dangling.len();
+                    self.turn(value, key, node.and_then(|node| node.key(key)).map(Key::node), dangling);
+                    for place in &mut dangling[before..] {
+                        place.insert_str(0, &format!(".{key}"));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let before = dangling.len();
+                    self.turn(item, key, node, dangling);
+                    for place in &mut dangling[before..] {
+                        place.insert_str(0, &format!("[{index}]"));
+                    }
+                }
+            }
+            Value::String(text) => match self.turned(key, node, text) {
+                Turned::Same => {}
+                Turned::Into(other) => *text = other,
+                Turned::Nowhere => dangling.push(String::new()),
+            },
+            _ => {}
+        }
+    }
+
     fn turned(&self, key: &str, node: Option<&'static Node>, text: &str) -> Turned {
         if key == "reference" {
             return self.reference(text);
         }
         let turned = match node.and_then(|node| node.primitive) {
             Some(Primitive::Xhtml) => self.narrative(text),
-            Some(Primitive::Uri | Primitive::Url | Primitive::Canonical | Primitive::Oid | Primitive::Uuid) => self.entry(text),
-            // Texts, not addresses: an Identifier may hold the very same urn as its value, and keeps it.
+            Some(Primitive::Url) => self.entry(text),
+            // Names, never addresses: of code systems and identifiers, of extensions, of the definition itself.
+            Some(Primitive::Uri) if matches!(key, "system" | "url") => None,
+            // A uri that looks like an address is a name more often: only what no name looks like is taken for an entry.
+            Some(Primitive::Uri | Primitive::Oid | Primitive::Uuid) if text.starts_with("urn:") => self.entry(text),
+            // The rest are texts, such as an Identifier's value, and canonicals, which the standard has left alone.
             _ => None,
         };
         turned.map_or(Turned::Same, Turned::Into)
     }
 
     fn reference(&self, text: &str) -> Turned {
-        if let Some(ours) = self.entry(text).or_else(|| self.conditional.get(text).cloned()).or_else(|| self.relative(text)) {
+        let conditional = || self.links.conditional.get(text).cloned();
+        if let Some(ours) = self.entry(text).or_else(conditional).or_else(|| self.own(text)) {
             return Turned::Into(ours);
         }
-        if self.closed && (text.starts_with("urn:uuid:") || text.starts_with("urn:oid:")) {
+        if self.links.closed && (text.starts_with("urn:uuid:") || text.starts_with("urn:oid:")) {
             return Turned::Nowhere;
         }
         Turned::Same
     }
 
-    /// What the entry with this fullUrl is called here; a fragment or a canonical's version after it is kept.
+    /// What the entry with this address is called here. A fragment is kept; a version becomes that of what is made, and goes
+    /// where only the ledger will know it: the one that was written counts versions elsewhere.
     fn entry(&self, text: &str) -> Option<String> {
-        if !self.names_any() || text.len() > URL_BYTES_MAX {
+        if !self.links.names_any() || text.len() > URL_BYTES_MAX {
             return None;
         }
-        let known = |url: &str| self.entries.get(url).or_else(|| self.circle.get(url));
-        if let Some(ours) = known(text) {
-            return Some(ours.clone());
-        }
-        let (url, rest) = text.split_at(text.find(['#', '|'])?);
-        known(url).map(|ours| format!("{ours}{rest}"))
+        let (url, fragment) = text.split_at(text.find('#').unwrap_or(text.len()));
+        let (whole, version) = match Address::of(url) {
+            Some(Address { root: "", resource, version }) => (Cow::Owned(format!("{}{resource}", self.root?)), version),
+            Some(Address { resource, version, .. }) => (Cow::Borrowed(resource), version),
+            None => (Cow::Borrowed(url), None),
+        };
+        let ours = self.links.entries.get(&*whole).or_else(|| self.links.circle.get(&*whole))?;
+        let version = version.filter(|_| self.links.new.contains(ours)).map_or("", |_| "/_history/1");
+        Some(format!("{ours}{version}{fragment}"))
     }
 
-    /// Whether any entry is known by a name.
-    #[must_use]
-    pub fn names_any(&self) -> bool {
-        !self.entries.is_empty() || !self.circle.is_empty()
-    }
-
-    fn relative(&self, text: &str) -> Option<String> {
-        if self.base.is_empty() {
+    /// An absolute reference to ourselves without our address.
+    fn own(&self, text: &str) -> Option<String> {
+        if self.links.base.is_empty() {
             return None;
         }
-        text.strip_prefix(&self.base)?.strip_prefix('/').filter(|rest| !rest.is_empty()).map(str::to_owned)
+        let ours = text.strip_prefix(&self.links.base)?.strip_prefix('/')?;
+        Address::of(ours.split('#').next()?).map(|_| ours.to_owned())
     }
 
     /// The narrative with its `href` and `src` turned; `None` if nothing had to be.
     fn narrative(&self, text: &str) -> Option<String> {
-        if !self.names_any() {
+        if !self.links.names_any() {
             return None;
         }
         let mut out = String::new();
@@ -215,6 +249,7 @@ mod tests {
             entries: entries.map(|(from, to)| (from.to_owned(), to.to_owned())).into(),
             conditional: HashMap::from([("Patient?identifier=s|v".to_owned(), "Patient/c".to_owned())]),
             circle: Arc::default(),
+            new: HashSet::from(["Observation/b".to_owned()]),
             base: "https://here.example/fhir".into(),
             closed: true,
         }
@@ -228,7 +263,7 @@ mod tests {
             "contained": [{"resourceType": "List", "subject": {"reference": "urn:uuid:1"}}],
             "extension": [
                 {"url": "urn:x", "extension": [{"url": "y", "valueUri": "urn:uuid:1"}, {"url": "y", "valueUrl": "urn:uuid:1"}]},
-                {"url": "y", "valueCanonical": "urn:uuid:1|2.0"}, {"url": "y", "valueUuid": "urn:uuid:1"},
+                {"url": "y", "valueUuid": "urn:uuid:1"},
                 {"url": "y", "valueString": "urn:uuid:1"}, {"url": "y", "valueCode": "urn:uuid:1"},
                 {"url": "y", "valueReference": {"reference": "urn:uuid:1", "display": "urn:uuid:1"}},
             ],
@@ -239,14 +274,14 @@ mod tests {
             "result": [{"reference": "http://other.example/fhir/Observation/7"}, {"reference": "Patient?identifier=s|v"}],
             "basedOn": [{"reference": "https://here.example/fhir/ServiceRequest/1/_history/2"}],
         });
-        assert_eq!(rewrite(&mut resource, &links(), "DiagnosticReport"), []);
+        assert_eq!(rewrite(&mut resource, "urn:uuid:9", &links(), "DiagnosticReport"), []);
         let expected = json!({
             "resourceType": "DiagnosticReport",
             "text": {"div": "<div><a href=\"Patient/a\">x</a> urn:uuid:1 <img src='Observation/b'/></div>"},
             "contained": [{"resourceType": "List", "subject": {"reference": "Patient/a"}}],
             "extension": [
                 {"url": "urn:x", "extension": [{"url": "y", "valueUri": "Patient/a"}, {"url": "y", "valueUrl": "Patient/a"}]},
-                {"url": "y", "valueCanonical": "Patient/a|2.0"}, {"url": "y", "valueUuid": "Patient/a"},
+                {"url": "y", "valueUuid": "Patient/a"},
                 {"url": "y", "valueString": "urn:uuid:1"}, {"url": "y", "valueCode": "urn:uuid:1"},
                 {"url": "y", "valueReference": {"reference": "Patient/a", "display": "urn:uuid:1"}},
             ],
@@ -260,16 +295,111 @@ mod tests {
         assert_eq!(resource, expected);
     }
 
+    /// What becomes of a reference in an entry with this fullUrl.
+    fn turned(full_url: &str, reference: &str) -> String {
+        let mut resource = json!({"resourceType": "Basic", "subject": {"reference": reference}});
+        assert_eq!(rewrite(&mut resource, full_url, &links(), ""), []);
+        resource["subject"]["reference"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_relative_reference_is_meant_beside_the_entry_that_holds_it() {
+        let beside = "http://other.example/fhir/Basic/1";
+        for (full_url, reference, expected) in [
+            (beside, "Observation/7", "Observation/b"),
+            ("http://other.example/fhir/Basic/1/_history/2", "Observation/7", "Observation/b"),
+            (beside, "Observation/7#part", "Observation/b#part"),
+            (beside, "Observation/8", "Observation/8"),
+            (beside, "7", "7"),
+            (beside, "#Observation/7", "#Observation/7"),
+            ("http://third.example/fhir/Basic/1", "Observation/7", "Observation/7"),
+            ("http://other.example/fhir/other/Basic/1", "Observation/7", "Observation/7"),
+            ("https://here.example/fhir/Basic/1", "Observation/7", "Observation/7"),
+            ("http://other.example/fhir/7", "Observation/7", "Observation/7"),
+            ("Basic/1", "Observation/7", "Observation/7"),
+            ("urn:uuid:9", "Observation/7", "Observation/7"),
+            ("", "Observation/7", "Observation/7"),
+            ("urn:uuid:9", "http://other.example/fhir/Observation/7", "Observation/b"),
+            ("", "https://here.example/fhir/Observation/7", "Observation/7"),
+            ("", "https://here.example/fhir/Observation/7/_history/2#part", "Observation/7/_history/2#part"),
+            ("", "https://here.example/fhir/Patient?identifier=s|v", "https://here.example/fhir/Patient?identifier=s|v"),
+            ("", "https://here.example/fhirs/Observation/7", "https://here.example/fhirs/Observation/7"),
+        ] {
+            assert_eq!(turned(full_url, reference), expected, "{reference} in {full_url}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_that_of_what_is_made_or_goes() {
+        let beside = "http://other.example/fhir/Basic/1";
+        assert_eq!(turned("", "http://other.example/fhir/Observation/7/_history/3"), "Observation/b/_history/1");
+        assert_eq!(turned(beside, "Observation/7/_history/3#part"), "Observation/b/_history/1#part");
+        assert_eq!(turned("", "Observation/7/_history/3"), "Observation/7/_history/3");
+        assert_eq!(
+            turned("", "http://third.example/fhir/Observation/7/_history/3"),
+            "http://third.example/fhir/Observation/7/_history/3"
+        );
+        let updated = Links { new: HashSet::new(), ..links() };
+        let mut resource = json!({"subject": {"reference": "http://other.example/fhir/Observation/7/_history/3"}});
+        rewrite(&mut resource, "", &updated, "");
+        assert_eq!(resource["subject"]["reference"], "Observation/b");
+    }
+
+    #[test]
+    fn names_are_not_taken_for_addresses() {
+        let address = "http://other.example/fhir/Observation/7";
+        let named = json!({
+            "resourceType": "CodeSystem", "url": "urn:uuid:1", "valueSet": "urn:uuid:1",
+            "identifier": [{"system": "urn:uuid:1"}],
+            "jurisdiction": [{"coding": [{"system": "urn:uuid:1"}, {"system": address}]}],
+            "extension": [
+                {"url": "urn:uuid:1", "valueCanonical": "urn:uuid:1|2.0"}, {"url": address, "valueUri": address},
+                {"url": "y", "valueCanonical": address}, {"url": "y", "valueQuantity": {"system": "urn:uuid:1"}},
+            ],
+        });
+        let mut resource = named.clone();
+        assert_eq!(rewrite(&mut resource, "", &links(), ""), []);
+        assert_eq!(resource, named);
+        // A url is an address: what it leads to is called otherwise here.
+        let mut resource = json!({"resourceType": "Media", "content": {"url": address}});
+        rewrite(&mut resource, "", &links(), "");
+        assert_eq!(resource["content"]["url"], "Observation/b");
+    }
+
+    #[test]
+    fn a_kept_bundle_is_left_as_it_was_sent() {
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": {
+            "resourceType": "Basic", "subject": {"reference": "urn:uuid:1"}, "author": {"reference": "urn:uuid:2"},
+            "extension": [{"url": "y", "valueReference": {"reference": "Patient?identifier=s|v"}}],
+        }}]});
+        let ours = json!({"reference": "urn:uuid:1"});
+        for sent in [
+            bundle.clone(),
+            json!({"resourceType": "Parameters", "parameter": [{"name": "x", "resource": bundle}]}),
+            json!({"resourceType": "Basic", "contained": [bundle]}),
+        ] {
+            let mut resource = sent.clone();
+            assert_eq!((rewrite(&mut resource, "", &links(), ""), conditional(&sent)), (vec![], vec![]));
+            assert_eq!(resource, sent);
+        }
+        let mut resource = json!({"resourceType": "Basic", "contained": [bundle, {"resourceType": "Basic", "subject": ours}]});
+        rewrite(&mut resource, "", &links(), "");
+        assert_eq!(
+            (&resource["contained"][0], &resource["contained"][1]["subject"]["reference"]),
+            (&bundle, &json!("Patient/a"))
+        );
+    }
+
     #[test]
     fn a_reference_to_no_entry_is_refused_with_its_place() {
         let mut resource = json!({"result": [{"reference": "urn:uuid:1"}, {"reference": "urn:uuid:2"}]});
-        let issues = rewrite(&mut resource, &links(), "Bundle.entry[3].resource");
+        let issues = rewrite(&mut resource, "urn:uuid:9", &links(), "Bundle.entry[3].resource");
         assert_eq!(
             issues.iter().map(|issue| issue.expression.as_str()).collect::<Vec<_>>(),
             ["Bundle.entry[3].resource.result[1].reference"]
         );
         let open = Links { closed: false, ..links() };
-        assert_eq!(rewrite(&mut resource, &open, ""), []);
+        assert_eq!(rewrite(&mut resource, "", &open, ""), []);
     }
 
     #[test]

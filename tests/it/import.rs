@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signa::clock::Clock;
 
 use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store};
@@ -50,6 +50,31 @@ async fn an_import_contacts_nobody() {
     house.put(&dispense("d2", "ada", "2026-07-06")).await.is(201);
     house.days(4).await;
     assert_eq!(diary(&house, "ada").await.len(), 1);
+}
+
+// What is imported piece by piece is tied by whole addresses: a relative reference is meant beside the entry that holds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ties_entries_by_their_whole_addresses() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let entry = |full_url: &str, resource: Value| json!({"fullUrl": full_url, "resource": resource});
+    let about = |id: &str, patient: &str| hypertension(id, "x").with("subject", json!({"reference": patient}));
+    let collection = json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        entry("http://a.example/fhir/Patient/1", patient("from-a")),
+        entry("http://b.example/fhir/Patient/1", patient("from-b")),
+        entry("http://a.example/fhir/Condition/a", about("a", "Patient/1")),
+        entry("http://b.example/fhir/Condition/b", about("b", "Patient/1/_history/4")),
+        entry("http://b.example/fhir/Condition/c", about("c", "http://a.example/fhir/Patient/1")),
+        entry("http://c.example/fhir/Condition/d", about("d", "Patient/1")),
+        entry("urn:uuid:0a1b2c3d-0000-4000-8000-000000000001", about("e", "Patient/1")),
+    ]});
+    assert!(import(&house, "two.json", &collection.to_string()).status.success());
+    house.restart().await;
+    for (id, subject) in
+        [("a", "Patient/from-a"), ("b", "Patient/from-b"), ("c", "Patient/from-a"), ("d", "Patient/1"), ("e", "Patient/1")]
+    {
+        assert_eq!(house.get(&format!("Condition/{id}")).await.is(200).at("/subject/reference"), subject, "{id}");
+    }
 }
 
 // Line by line works as well; what is refused is reported with its reason, and the rest is taken.

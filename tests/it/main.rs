@@ -66,6 +66,8 @@ mod gates;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod matching;
 #[cfg(test)]
 mod merges;

@@ -39,6 +39,24 @@ async fn a_subscription_is_probed_before_it_is_active() {
     assert_ne!(house.get(&format!("Subscription/{refused}")).await.at("/status"), "active");
 }
 
+// Who names a patient by our own address is told as who names them by their id alone; both stand as they were sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn criteria_may_name_our_own_address() {
+    let house = House::new().await;
+    let receiver = Receiver::start().await;
+    house.put(&patient("ada")).await.is(201);
+    let criteria = format!("Condition?subject={}/Patient/ada", house.base());
+    let made = house.post(&subscription(&criteria, &receiver.url())).await.is(201);
+    assert_eq!(made.at("/criteria"), criteria);
+    house.beat().await;
+    house.put(&hypertension("other", "bob")).await.is(201);
+    house.put(&hypertension("plain", "ada")).await.is(201);
+    let absolute = json!({"reference": format!("{}/Patient/ada", house.base())});
+    house.put(&hypertension("absolute", "x").with("subject", absolute)).await.is(201);
+    house.beat().await;
+    assert_eq!(arrived(&receiver), ["plain", "absolute"]);
+}
+
 // What matches is sent as it was recorded, signed and numbered; what does not match is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_matches_is_sent_and_nothing_else() {

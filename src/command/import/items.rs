@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::files::Document;
+use crate::identify::address::identity;
 use crate::identify::references::Links;
 
 /// Of so many resources the type is remembered, so that `urn:uuid:<id>` elsewhere in the import becomes `Type/<id>`.
@@ -28,6 +29,8 @@ pub(super) struct Item {
     /// Its id, if it has one.
     pub(super) id: String,
     pub(super) text: Vec<u8>,
+    /// The fullUrl of its entry; empty without one.
+    pub(super) full_url: String,
     /// What fullUrls of its Bundle are called here.
     pub(super) names: Arc<HashMap<String, String>>,
 }
@@ -73,7 +76,7 @@ pub(super) fn split(document: Document) -> Vec<Item> {
         }
         return items;
     }
-    vec![Item { line, entry: None, whole, kind, id, text, names: Arc::default() }]
+    vec![Item { line, entry: None, whole, kind, id, text, full_url: String::new(), names: Arc::default() }]
 }
 
 fn entries(line: usize, bundle: &Bundle<'_>) -> Vec<Item> {
@@ -88,9 +91,10 @@ fn entries(line: usize, bundle: &Bundle<'_>) -> Vec<Item> {
         let kind = head.kind.into_owned();
         let (id, text) = named(head.id.into_owned(), &entry.full_url, resource.get());
         if !entry.full_url.is_empty() && !id.is_empty() {
-            names.insert(entry.full_url.clone().into_owned(), format!("{kind}/{id}"));
+            names.insert(identity(&entry.full_url).to_owned(), format!("{kind}/{id}"));
         }
-        items.push(Item { line, entry: Some(index), whole: false, kind, id, text, names: Arc::default() });
+        let full_url = entry.full_url.clone().into_owned();
+        items.push(Item { line, entry: Some(index), whole: false, kind, id, text, full_url, names: Arc::default() });
     }
     let names = Arc::new(names);
     for item in &mut items {
@@ -172,6 +176,7 @@ mod tests {
         );
         let seen: Vec<_> = history.iter().map(|item| (item.line, item.entry, item.kind.as_str(), item.id.as_str())).collect();
         assert_eq!(seen, [(7, Some(3), "Patient", "a"), (7, Some(0), "Patient", "a")]);
+        assert_eq!((history[0].full_url.as_str(), history[1].full_url.as_str()), ("", "urn:x"));
         assert_eq!(history[0].names["urn:x"], "Patient/a");
         assert_eq!(items("{broken").len(), 1);
     }

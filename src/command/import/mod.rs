@@ -190,7 +190,9 @@ impl Shared {
         let links = self.known.links(item);
         let outcome = match &self.goal {
             Goal::Ledger(flow, sender) if item.whole => of_flow(flow.import_transaction(sender, &item.text).await),
-            Goal::Ledger(flow, sender) => of_flow(flow.import(sender, &item.text, &links).await.map(|done| vec![done])),
+            Goal::Ledger(flow, sender) => {
+                of_flow(flow.import(sender, &item.text, &item.full_url, &links).await.map(|done| vec![done]))
+            }
             Goal::Gateway(post, clock) => remote::take(post, clock, item, &links).await,
         };
         self.report().note(&parcel.file, item, outcome);

@@ -41,7 +41,7 @@ async fn send(post: &Post, item: &Item, links: &Links) -> Result<Outcome, Error>
         keep_ids(&mut value);
         return Ok(of_bundle(&value, &post.bundle(value.to_string().into_bytes()).await?));
     }
-    references::rewrite(&mut value, links, &item.kind);
+    references::rewrite(&mut value, &item.full_url, links, &item.kind);
     let id = own_id(&value, "").unwrap_or_else(|| id_of_text(&item.text));
     value["id"] = id.as_str().into();
     let said = post.put(&format!("{}/{id}", item.kind), value.to_string().into_bytes()).await?;

@@ -33,7 +33,7 @@ pub use compartment::{COMPARTMENTS, Member, compartment};
 pub use criterion::within;
 pub use extract::{Row, Value, extract};
 pub use include::Include;
-pub use pairs::{decode, pairs};
+pub use pairs::{decode, make_relative, pairs};
 pub use shape::{Shape, is_subsetted};
 pub use subject::Subject;
 pub use table::{Component, Parameter, ParameterKind, numbered, parameter, parameters, unsupported};

@@ -1,6 +1,7 @@
 //! Takes the query of an address, or a form, apart.
 //! Follows <https://hl7.org/fhir/R4/search.html#escaping>.
 
+use super::{ParameterKind, parameter};
 use crate::fhir::outcome::Issue;
 
 /// The pairs of a query or a form, decoded.
@@ -16,6 +17,19 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Issue> {
             }
         })
         .collect()
+}
+
+/// References are kept relative: our own address (with its slash) before them is taken away.
+pub fn make_relative(kind: &str, name: &str, value: &mut String, own: &str) {
+    if !value.contains("://") {
+        return;
+    }
+    let code = name.split(':').next().unwrap_or_default();
+    let leads_on = name.contains('.') || code == "_has";
+    if leads_on || parameter(kind, code).is_some_and(|parameter| parameter.kind == ParameterKind::Reference) {
+        let parts: Vec<&str> = value.split(',').map(|part| part.strip_prefix(own).unwrap_or(part)).collect();
+        *value = parts.join(",");
+    }
 }
 
 /// Takes percent escapes away; in forms and queries a plus is a space. `None` if it is not UTF-8 or holds a NUL.
