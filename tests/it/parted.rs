@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::builders::{MEMBERS, Purpose, With, bone_density, bundle, consent, dispense, hypertension, patient, reply, store};
+use crate::builders::{
+    MEMBERS, Purpose, With, bone_density, bundle, condition, consent, dispense, hypertension, patient, reply, store,
+};
 use crate::database::Database;
 use crate::diary::{naming, texts};
 use crate::house::House;
 use crate::merges::replaced;
 use crate::partings::{diagnoses, known, times};
-use crate::rules::{gout, message, rule};
+use crate::rules::{ICD, gout, message, rule};
 use crate::simulate::{asked, number};
 
 async fn both(story: impl AsyncFn(Database)) {
@@ -134,6 +136,27 @@ async fn a_diagnosis_found_after_the_parting_is_an_episode_of_its_own() {
         house.put(&gout("g-older", "old")).await.is(201);
         house.days(3).await;
         assert_eq!(said().await, 2, "one of both was spoken to, the other was not");
+        done(house).await;
+    })
+    .await;
+}
+
+// Nor does a call that was given up at the parting, for a diagnosis that comes with it; whenever the gateway hears of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diagnosis_that_comes_with_the_parting_is_an_episode_of_its_own() {
+    both(async |database| {
+        let house = known(database, &["new", "old"]).await;
+        let asthma = |name: &str| condition(&format!("a-{name}"), name, &json!({"coding": [{"system": ICD, "code": "J45.909"}]}));
+        house.put(&replaced("old", "new")).await.is(200);
+        house.put(&asthma("old")).await.is(201);
+        house.days(16).await;
+        let said = async || [texts(&house, "new").await.len(), texts(&house, "old").await.len()].into_iter().sum::<usize>();
+        assert_eq!((said().await, house.count("Task?status=requested").await), (1, 1));
+        let entries = [("PUT", "Patient/old", patient("old")), ("PUT", "Condition/a-new", asthma("new"))];
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+        house.clock.advance(Duration::from_hours(1));
+        house.days(1).await;
+        assert_eq!(said().await, 2, "of either diagnosis");
         done(house).await;
     })
     .await;

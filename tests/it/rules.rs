@@ -8,7 +8,7 @@ use crate::diary::{diary, texts};
 use crate::house::House;
 
 const ROOT: &str = "https://signa.example/fhir";
-const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
+pub(crate) const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 
 /// What is said: one text in English.
 pub(crate) fn message(id: &str, words: &str) -> Value {
