@@ -41,12 +41,12 @@ async fn adherence(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
 
 fn question(given: &Given) -> Result<Question, Refusal> {
     let (from, to) = given.window(WINDOW_DAYS_MAX)?;
-    let treatment = match given.one("denominator") {
+    let treatment = match given.only("denominator")? {
         None | Some("window") => false,
         Some("treatment") => true,
         Some(_) => return Err(wrong("denominator", "must be window or treatment")),
     };
-    let away = match given.one("stays") {
+    let away = match given.only("stays")? {
         None | Some("counted") => false,
         Some("excluded") => true,
         Some(_) => return Err(wrong("stays", "must be counted or excluded")),
@@ -56,7 +56,7 @@ fn question(given: &Given) -> Result<Question, Refusal> {
         None => (None, value.to_owned()),
     };
     let codes = given.all("code").map(code).collect();
-    Ok(Question { from, to, codes, class: given.one("class").map(str::to_owned), treatment, away })
+    Ok(Question { from, to, codes, class: given.only("class")?.map(str::to_owned), treatment, away })
 }
 
 /// What the person was handed over and ordered, with the medications that are only referred to, and stays in hospital.

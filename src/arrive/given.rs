@@ -88,6 +88,15 @@ impl Given {
         self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
+    /// The one value of this name: of two, none is passed over in silence.
+    pub(super) fn only(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        let mut values = self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (Some(_), Some(_)) => Err(wrong(name, "must be given once")),
+            (value, _) => Ok(value),
+        }
+    }
+
     /// All values of this name, those that commas separate each for itself.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs
@@ -99,7 +108,7 @@ impl Given {
 
     /// A value that must be there.
     pub(super) fn needed(&self, name: &'static str, what: &str) -> Result<&str, Refusal> {
-        self.one(name).ok_or_else(|| {
+        self.only(name)?.ok_or_else(|| {
             let words = format!("The parameter {name} is needed: {what}.");
             Refusal {
                 status: StatusCode::BAD_REQUEST,
@@ -110,7 +119,7 @@ impl Given {
 
     /// True or false.
     pub(super) fn flag(&self, name: &'static str) -> Result<bool, Refusal> {
-        match self.one(name) {
+        match self.only(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(wrong(name, "must be true or false")),
@@ -119,14 +128,14 @@ impl Given {
 
     /// A whole number from `low` on, at most `high`: a greater one is taken for `high`.
     pub(super) fn count(&self, name: &'static str, low: i64, high: i64) -> Result<Option<i64>, Refusal> {
-        let Some(value) = self.one(name) else { return Ok(None) };
+        let Some(value) = self.only(name)? else { return Ok(None) };
         let number = value.parse::<i64>().ok().filter(|number| *number >= low);
         number.map(|number| Some(number.min(high))).ok_or_else(|| wrong(name, &format!("must be a whole number from {low} on")))
     }
 
     /// The first and the last day of a date that need not name its day or month.
     pub(super) fn days(&self, name: &'static str) -> Result<Option<(Date, Date)>, Refusal> {
-        let Some(value) = self.one(name) else { return Ok(None) };
+        let Some(value) = self.only(name)? else { return Ok(None) };
         let fault = || wrong(name, "must be a date, for example 2026-01-31");
         let moment = Moment::parse(&value.replace(' ', "+")).ok_or_else(fault)?;
         let first = moment.day();
@@ -154,7 +163,7 @@ impl Given {
 
     /// The stretch of time that a date means; where it names no zone, in UTC.
     pub(super) fn span(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
-        let Some(value) = self.one(name) else { return Ok(None) };
+        let Some(value) = self.only(name)? else { return Ok(None) };
         let moment = Moment::parse(&value.replace(' ', "+"));
         let moment = moment.ok_or_else(|| wrong(name, "must be a date, for example 2026-01-31"))?;
         Ok(Some(moment.span(&TimeZone::UTC)))
@@ -162,7 +171,7 @@ impl Given {
 
     /// A moment with its zone.
     pub(super) fn instant(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
-        let Some(value) = self.one(name) else { return Ok(None) };
+        let Some(value) = self.only(name)? else { return Ok(None) };
         let moment = Moment::parse(&value.replace(' ', "+")).filter(|moment| moment.offset.is_some());
         let moment = moment.ok_or_else(|| wrong(name, "must be an instant with a zone, for example 2026-01-31T08:00:00Z"))?;
         Ok(Some(moment.span(&TimeZone::UTC).low))
@@ -211,6 +220,7 @@ mod tests {
             given.days("b").err(),
             given.instant("d").err(),
             given.flag("b").err(),
+            given.only("b").err(),
         ] {
             let refusal = refusal.unwrap();
             assert_eq!(refusal.status.as_u16(), 400);

@@ -69,9 +69,10 @@ async fn provenances(call: &Call<'_>, kind: &str, id: &str, decided: &mut Decide
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(place) => place.insert(all_decided(call, person).await?),
     };
+    let scope = call.scope();
     let told = own.iter().filter_map(|version| {
         let made = Made { kind, id, version: version.version, updated: version.updated };
-        Some((version.updated, react::provenance(decisions, &made)?))
+        Some((version.updated, react::provenance(decisions, &made, &call.door.teller.rules, &scope.tenant)?))
     });
     Ok(told.collect())
 }

@@ -52,7 +52,7 @@ async fn simulate(call: &Call<'_>, request: Request<'_>) -> Result<Response, Ref
         let words = "It is no rule of ours: its meta.profile does not claim the profile signa-plan.";
         return Err(vec![Issue::error("business-rule", "no-rule", "PlanDefinition.meta.profile", words)].into());
     }
-    let order = match given.one("order") {
+    let order = match given.only("order")? {
         None | Some("learned") => Order::Learned,
         Some("happened") => Order::Happened,
         Some(_) => return Err(wrong("order", "must be learned or happened")),
@@ -65,7 +65,7 @@ async fn simulate(call: &Call<'_>, request: Request<'_>) -> Result<Response, Ref
         scope: call.scope().clone(),
         stage,
         asked,
-        subject: match given.one("subject") {
+        subject: match given.only("subject")? {
             Some(subject) => Some(subject_of(call, subject).await?),
             None => None,
         },

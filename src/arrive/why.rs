@@ -48,7 +48,7 @@ async fn why(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
 
 async fn why_not(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     let given = Given::of(call.query)?;
-    let plan = given.one("plan");
+    let plan = given.only("plan")?;
     let patient = current(call, "Patient", id).await?;
     drained(call, patient.person).await?;
     let teller = &call.door.teller;

@@ -145,7 +145,7 @@ impl Flow {
             }
             let beside: Vec<&Value> = beside.iter().collect();
             let intended = Intended { kind: &wish.kind, id, value: wish.resource.as_ref() };
-            let faults = self.rules.faults(tenant, intended, &beside);
+            let faults = self.rules.faults(tenant, intended, &beside, self.clock.now());
             if !faults.is_empty() {
                 return Err(wish.refused(Refused::Rule(faults)));
             }

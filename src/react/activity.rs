@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::json::{each, extension, text};
+use super::read::known::ACTIVITY;
 
 /// The extension that holds a text in one language, and perhaps an offer to add to it.
 pub(crate) const MESSAGE: &str = "https://signa.example/fhir/StructureDefinition/message";
@@ -68,8 +69,15 @@ impl Activity {
             Some("Task") => Act::Work,
             _ => return Err(String::from("kind must be CommunicationRequest or Task")),
         };
+        if let Some(name) = ACTIVITY.strange(value).next() {
+            return Err(format!("{name}, as it stands here, is not understood"));
+        }
+        if let Some((_, why)) = ACTIVITY.misplaced(value).into_iter().next() {
+            return Err(why);
+        }
         let extensions = each(value, "extension").iter().filter(|extension| text(extension, "url") == Some(MESSAGE));
-        let messages: Vec<Message> = extensions.filter_map(message).collect();
+        let messages = extensions.map(message).collect::<Option<Vec<Message>>>();
+        let messages = messages.ok_or("a message extension needs a language and a text")?;
         let relays = act == Act::Speak && extension(value, RELAY).and_then(Value::as_bool) == Some(true);
         if messages.is_empty() && !relays {
             return Err(String::from("it has no message extension with a language and a text"));
@@ -135,5 +143,26 @@ mod tests {
     fn an_activity_without_text_or_of_another_kind_is_refused() {
         assert!(Activity::read(&json!({"kind": "CommunicationRequest", "code": {}})).is_err());
         assert!(Activity::read(&json!({"kind": "Appointment", "code": {}})).is_err());
+        let with = |name: &str, value: Value| {
+            let mut activity = json!({"kind": "Task", "code": {}, "extension": [{"url": MESSAGE, "extension": [
+                {"url": "language", "valueCode": "en"}, {"url": "text", "valueString": "Call."}]}]});
+            match activity[name].as_array_mut() {
+                Some(list) => list.push(value),
+                None => activity[name] = value,
+            }
+            Activity::read(&activity).map(|read| read.inward)
+        };
+        assert_eq!(with("extension", json!({"url": INWARD, "valueBoolean": true})), Ok(true));
+        assert_eq!((with("doNotPerform", json!(false)), with("title", json!("x"))), (Ok(false), Ok(false)));
+        for (name, value) in [
+            ("doNotPerform", json!(true)),
+            ("timingDuration", json!({})),
+            ("transform", json!("https://x.example/map")),
+            ("extension", json!({"url": INWARD, "valueString": "true"})),
+            ("extension", json!({"url": format!("{INWARD}s"), "valueBoolean": true})),
+            ("extension", json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": "zh"}]})),
+        ] {
+            assert!(with(name, value.clone()).is_err(), "{name} {value}");
+        }
     }
 }

@@ -4,13 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Rules;
 use super::json::{each, text};
 use super::read::{self, is_ours};
 use super::rules::Artefact;
+use super::zones;
 use crate::fhir::outcome::Issue;
+use crate::fhir::time::Moment;
+
+/// No place on Earth is further ahead of UTC: fourteen hours.
+const AHEAD_MS: i64 = 14 * 3_600_000;
 
 /// The rules of all tenants.
 #[derive(Debug, Default)]
@@ -77,30 +83,49 @@ impl Live {
         let all = own.kept.values().chain(own.gone.values()).flatten();
         let times: BTreeSet<i64> = all.map(|artefact| artefact.since).collect();
         let age = |at: i64| {
-            let stood = own.gone.values().filter(|versions| versions.last().is_some_and(|gone| gone.since > at));
-            let known = own.kept.values().chain(stood).flatten().filter(|artefact| artefact.since <= at);
-            let all: Vec<Artefact> = self.base.iter().chain(known).cloned().collect();
+            let all: Vec<Artefact> = self.base.iter().chain(own.known(at)).cloned().collect();
             (at, Arc::new(Rules::of(&all).0))
         };
         (Arc::clone(&self.plain), times.into_iter().map(age).collect())
     }
 
-    /// The rules of a tenant as they stand, as if they had always run, with drafts that act on what is learned from a time on. What is
-    /// only tried need not be active, and nobody need have approved it.
+    /// The rules of a tenant as they stand, as if they had always run, with drafts that act on what is learned from a time on, and what
+    /// is wrong with the drafts. What is only tried need not be active, and nobody need have approved it.
     #[must_use]
     pub fn trying(&self, tenant: &str, drafts: &[Value], since: i64) -> (Rules, Vec<Issue>) {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let newest = tenants.get(tenant).into_iter().flat_map(|own| own.kept.values()).filter_map(|versions| versions.last());
         let newest = newest.map(|artefact| Artefact { value: Arc::clone(&artefact.value), since: 0 });
         let drafts = drafts.iter().map(|draft| {
-            let is_plan = text(draft, "resourceType") == Some("PlanDefinition");
-            Artefact {
-                value: Arc::new(if is_plan { approved(draft) } else { draft.clone() }),
-                since: if is_plan { since } else { 0 },
-            }
+            let value = Arc::new(if is_plan(draft) { approved(draft) } else { draft.clone() });
+            Artefact { value, since: if is_plan(draft) { since } else { 0 } }
         });
-        let all: Vec<Artefact> = self.base.iter().cloned().chain(newest).chain(drafts).collect();
-        Rules::of(&all)
+        let drafts: Vec<Artefact> = drafts.collect();
+        let all: Vec<Artefact> = self.base.iter().cloned().chain(newest).chain(drafts.iter().cloned()).collect();
+        let (rules, _) = Rules::of(&all);
+        let tried = drafts.iter().filter(|draft| is_plan(&draft.value) && read::runs(&draft.value));
+        let issues = tried.flat_map(|draft| rules.faults(&draft.value, &[])).collect();
+        (rules, issues)
+    }
+
+    /// `url|version` of the ActivityDefinition that a step of a rule, `url|version`, followed at a time, as far as it is known.
+    #[must_use]
+    pub fn followed(&self, tenant: &str, rule: &str, step: &str, at: i64) -> Option<String> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let own = tenants.get(tenant);
+        let newest = |kind: &str, url: &str, version: Option<&str>| {
+            let all = self.base.iter().chain(own.into_iter().flat_map(|own| own.known(at))).map(|one| (one.since, &one.value));
+            let of_url = all.filter(|(_, one)| text(one, "resourceType") == Some(kind) && text(one, "url") == Some(url));
+            let found = of_url.filter(|(_, one)| version.is_none() || text(one, "version") == version);
+            found.max_by_key(|(since, _)| *since).map(|(_, one)| one)
+        };
+        let (url, version) = rule.split_once('|')?;
+        let plan = newest("PlanDefinition", url, Some(version))?;
+        let step =
+            each(plan, "action").iter().flat_map(|action| each(action, "action")).find(|one| text(one, "id") == Some(step))?;
+        let url = text(step, "definitionCanonical").map(unversioned)?;
+        let activity = newest("ActivityDefinition", url, None)?;
+        Some(text(activity, "version").map_or_else(|| url.to_owned(), |version| format!("{url}|{version}")))
     }
 
     /// Type and url of everything that came with the program and that a tenant may keep in its place.
@@ -174,19 +199,69 @@ impl Live {
         unknown
     }
 
-    /// What is wrong with a change of the tenant's rules; `beside` are resources that become true with it.
+    /// What is wrong with a change of the tenant's rules, made at this time; `beside` are resources that become true with it.
     #[must_use]
-    pub fn faults(&self, tenant: &str, intended: Intended, beside: &[&Value]) -> Vec<Issue> {
+    pub fn faults(&self, tenant: &str, intended: Intended, beside: &[&Value], now: i64) -> Vec<Issue> {
         match (intended.kind, intended.value) {
             ("PlanDefinition", Some(plan)) if read::runs(plan) => {
                 let mut faults = self.of(tenant).faults(plan, beside);
                 faults.extend(self.against_known(tenant, intended.id, plan));
+                faults.extend(approved_later(plan, now));
                 faults
             }
-            ("ActivityDefinition", Some(activity)) => self.of(tenant).faults_with(activity),
-            ("ActivityDefinition" | "ValueSet", None) => self.in_use(tenant, intended).into_iter().collect(),
+            ("ActivityDefinition", Some(activity)) => {
+                let rules = self.of(tenant);
+                let faults = rules.faults_with(activity);
+                if !faults.is_empty() {
+                    return faults;
+                }
+                let mut faults = self.against_running(tenant, &rules, activity, beside);
+                faults.extend(self.in_use(tenant, intended));
+                faults.extend(self.against_said(tenant, activity));
+                faults
+            }
+            ("ActivityDefinition" | "ValueSet", _) => self.in_use(tenant, intended).into_iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// What a rule that runs would be faulted for if this ActivityDefinition stood in the place of the one it follows. A rule that is
+    /// changed with it is looked at itself.
+    fn against_running(&self, tenant: &str, rules: &Rules, activity: &Value, beside: &[&Value]) -> Vec<Issue> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = tenants.get(tenant).into_iter().flat_map(|own| own.kept.values()).filter_map(|versions| versions.last());
+        let mut plans: Vec<&Artefact> = self.base.iter().chain(kept).filter(|one| is_plan(&one.value)).collect();
+        plans.sort_by_key(|plan| plan.since);
+        let by_url = plans.iter().filter_map(|plan| Some((text(&plan.value, "url")?, plan.value.as_ref())));
+        let mut newest: BTreeMap<&str, &Value> = by_url.collect();
+        newest.retain(|url, _| !beside.iter().any(|one| is_plan(one) && text(one, "url") == Some(url)));
+        let with: Vec<&Value> = beside.iter().copied().chain([activity]).collect();
+        let users =
+            newest.into_values().filter(|plan| read::runs(plan) && names(plan, text(activity, "url").unwrap_or_default()));
+        let faults = users.flat_map(|plan| {
+            let known = rules.faults(plan, &[]);
+            rules.faults(plan, &with).into_iter().filter(move |fault| !known.contains(fault))
+        });
+        faults.map(|fault| Issue { expression: String::from("ActivityDefinition"), ..fault }).collect()
+    }
+
+    /// What was said names the version of its text: another text needs another version.
+    fn against_said(&self, tenant: &str, activity: &Value) -> Option<Issue> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let own = tenants.get(tenant)?;
+        let (url, version) = (text(activity, "url")?, text(activity, "version")?);
+        let mut plans = self.base.iter().chain(own.kept.values().flatten()).map(|one| &one.value);
+        if !plans.any(|plan| read::runs(plan) && names(plan, url)) {
+            return None;
+        }
+        let known = own.kept.values().chain(own.gone.values()).flatten();
+        let same = known.filter(|one| text(&one.value, "url") == Some(url) && text(&one.value, "version") == Some(version));
+        let last = same.max_by_key(|one| one.since)?;
+        let words = "What was said names the version of its text: another text needs another version.";
+        let place = "ActivityDefinition.version";
+        SAID.iter()
+            .any(|part| last.value.get(part) != activity.get(part))
+            .then(|| Issue::error("business-rule", "activity-same-version", place, words))
     }
 
     /// A url names one plan, and a version of it what was once said under it.
@@ -210,22 +285,47 @@ impl Live {
         faults
     }
 
-    /// What a rule that runs names cannot be taken away.
+    /// What a rule that runs names cannot be taken away, nor be given another url.
     fn in_use(&self, tenant: &str, intended: Intended) -> Option<Issue> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let own = tenants.get(tenant)?;
         let key = (intended.kind.to_owned(), intended.id.to_owned());
         let url = text(&own.kept.get(&key)?.last()?.value, "url")?;
+        if intended.value.is_some_and(|value| text(value, "url") == Some(url)) {
+            return None;
+        }
         if self.base.iter().any(|known| text(&known.value, "url") == Some(url)) {
             return None;
         }
         let newest = own.kept.values().filter_map(|versions| versions.last());
-        let user =
-            newest.filter(|one| read::runs(&one.value)).find(|one| named(&one.value).iter().any(|(_, named)| named == url))?;
+        let user = newest.filter(|one| read::runs(&one.value)).find(|one| names(&one.value, url))?;
         let plan = text(&user.value, "url").unwrap_or_default();
         let words = format!("The rule {plan} runs with it; retire or change the rule first.");
         Some(Issue::error("business-rule", "artefact-in-use", intended.kind, words))
     }
+}
+
+impl Own {
+    /// What was known at this time.
+    fn known(&self, at: i64) -> impl Iterator<Item = &Artefact> {
+        let stood = self.gone.values().filter(move |versions| versions.last().is_some_and(|gone| gone.since > at));
+        self.kept.values().chain(stood).flatten().filter(move |artefact| artefact.since <= at)
+    }
+}
+
+/// What makes the text of an ActivityDefinition.
+const SAID: &[&str] = &["kind", "code", "topic", "priority", "productCodeableConcept", "extension"];
+
+fn is_plan(value: &Value) -> bool {
+    text(value, "resourceType") == Some("PlanDefinition")
+}
+
+/// A day that has come nowhere on Earth approves nothing yet.
+fn approved_later(plan: &Value, now: i64) -> Option<Issue> {
+    let day = text(plan, "approvalDate").and_then(Moment::parse)?.day();
+    let words = "The approvalDate has not come: what is approved later is sent later.";
+    let is_later = zones::number(day) > zones::day(now + AHEAD_MS, &TimeZone::UTC);
+    is_later.then(|| Issue::error("business-rule", "plan-not-approved", "PlanDefinition.approvalDate", words))
 }
 
 /// A draft as it would be sent when it is ready.
@@ -243,7 +343,17 @@ fn approved(draft: &Value) -> Value {
 
 /// Whether two versions would decide differently, as far as their own text tells.
 fn differs(one: &Value, other: &Value) -> bool {
-    ["action", "extension"].iter().any(|part| one.get(part) != other.get(part))
+    ["action", "extension", "effectivePeriod"].iter().any(|part| one.get(part) != other.get(part))
+}
+
+/// Whether a plan of ours names this url.
+fn names(plan: &Value, url: &str) -> bool {
+    named(plan).iter().any(|(_, named)| named == url)
+}
+
+/// A canonical without its version.
+fn unversioned(canonical: &str) -> &str {
+    canonical.split('|').next().unwrap_or(canonical)
 }
 
 /// What a plan of ours names: ActivityDefinitions and ValueSets, without their versions.
@@ -252,14 +362,13 @@ fn named(plan: &Value) -> BTreeSet<(&'static str, String)> {
     if !is_ours(plan) {
         return found;
     }
-    let without_version = |url: &str| url.split('|').next().unwrap_or(url).to_owned();
     for action in each(plan, "action") {
         for step in each(action, "action") {
-            found.extend(text(step, "definitionCanonical").map(|url| ("ActivityDefinition", without_version(url))));
+            found.extend(text(step, "definitionCanonical").map(|url| ("ActivityDefinition", unversioned(url).to_owned())));
         }
         let data = each(action, "trigger").iter().flat_map(|trigger| each(trigger, "data")).chain(each(action, "input"));
         for filter in data.flat_map(|data| each(data, "codeFilter")) {
-            found.extend(text(filter, "valueSet").map(|url| ("ValueSet", without_version(url))));
+            found.extend(text(filter, "valueSet").map(|url| ("ValueSet", unversioned(url).to_owned())));
         }
     }
     found

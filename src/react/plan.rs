@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::activity::Activity;
-use super::concepts::Concepts;
+use super::concepts::{Concepts, plain};
 use super::condition::Condition;
 use super::holdout::Holdout;
 use super::json::{each, text};
@@ -297,9 +297,11 @@ fn carries(concepts: &Concepts, found: &Value, system: &str, code: &str) -> bool
     match found {
         Value::Array(several) => several.iter().any(|one| carries(concepts, one, system, code)),
         Value::String(word) => word == code,
-        concept => each(concept, "coding").iter().any(|coding| {
-            let same = concepts.canonical(text(coding, "system").unwrap_or_default()) == concepts.canonical(system);
-            same && text(coding, "code") == Some(code)
+        // A Coding stands for itself.
+        concept => each(concept, "coding").iter().chain([concept]).any(|coding| {
+            let own = concepts.canonical(text(coding, "system").unwrap_or_default());
+            let same = |known: &str| plain(own, known) == plain(own, code);
+            own == concepts.canonical(system) && text(coding, "code").is_some_and(same)
         }),
     }
 }

@@ -1,8 +1,9 @@
-//! Where something that Signa made came from: the exact versions of the facts and of the rule, from what was decided.
+//! Where something that Signa made came from: the exact versions of the facts, of the rule and of its text, from what was decided.
 //! Follows <https://hl7.org/fhir/R4/provenance.html>.
 
 use serde_json::{Value, json};
 
+use super::Live;
 use super::episode::companion;
 use crate::fhir::time::instant;
 use crate::ledger::Decision;
@@ -36,9 +37,9 @@ pub fn provenance_target(id: &str) -> Option<(&str, &str, i64)> {
     matches!(kind, "Communication" | "CommunicationRequest" | "Task").then_some((kind, id, number))
 }
 
-/// The Provenance of a version, from all decisions about its person; `None` when none of them led to it.
+/// The Provenance of a version, from all decisions about its person and the rules of the tenant; `None` when no decision led to it.
 #[must_use]
-pub fn provenance(decisions: &[Decision], made: &Made) -> Option<Value> {
+pub fn provenance(decisions: &[Decision], made: &Made, rules: &Live, tenant: &str) -> Option<Value> {
     let led = |decision: &&Decision| {
         let is_its = decision.output == made.id || companion(&decision.output, "request") == made.id;
         is_its && !decision.recorded.is_empty() && decision.at <= made.updated
@@ -46,8 +47,13 @@ pub fn provenance(decisions: &[Decision], made: &Made) -> Option<Value> {
     let decision = decisions.iter().filter(led).max_by_key(|decision| decision.at)?;
     let fact = |fact: &String| json!({"role": "source", "what": {"reference": fact}});
     let mut entity: Vec<Value> = decision.facts.iter().map(fact).collect();
-    entity.push(json!({"role": "derivation", "what": {"type": "PlanDefinition", "display": decision.rule,
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": decision.rule}}}));
+    let derived = |kind: &str, canonical: &str| {
+        let identifier = json!({"system": "urn:ietf:rfc:3986", "value": canonical});
+        json!({"role": "derivation", "what": {"type": kind, "display": canonical, "identifier": identifier}})
+    };
+    entity.push(derived("PlanDefinition", &decision.rule));
+    let text = rules.followed(tenant, &decision.rule, &decision.step, decision.at);
+    entity.extend(text.map(|text| derived("ActivityDefinition", &text)));
     let activity = if made.version == 1 { "CREATE" } else { "UPDATE" };
     let recorded = instant(made.updated);
     Some(json!({

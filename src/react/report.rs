@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::adherence::{self, Figures, Ratio, Window};
 use super::cover::Fill;
+use super::facts::ingredients;
 use super::json::{each, text};
 use super::refills;
 use super::supply::{self, Nothing, written};
-use super::{Resource, Rules, Story, zones};
+use super::{Resource, Rules, Story, products, zones};
 use crate::fhir::outcome::Issue;
 use crate::fhir::time::{Moment, instant};
 use crate::ledger::Supply;
@@ -119,8 +120,14 @@ impl Known<'_> {
 
     /// One group over all products of a class: a day is covered when any of them is in hand.
     fn class<'g>(&self, class: &str, groups: &[(&str, &'g [Fill])]) -> (Vec<Value>, BTreeSet<&'g str>) {
-        let is_in = |fills: &[Fill]| self.named(fills).iter().any(|concept| self.rules.concepts.matches(class, concept));
-        let members: Vec<&[Fill]> = groups.iter().map(|(_, fills)| *fills).filter(|fills| is_in(fills)).collect();
+        let concepts = &self.rules.concepts;
+        // A class of ingredients holds all products that are made of one of them.
+        let is_in = |product: &str, fills: &[Fill]| {
+            self.named(fills).iter().any(|concept| concepts.matches(class, concept))
+                || ingredients(product).iter().any(|ingredient| concepts.holds(class, INGREDIENTS, ingredient))
+        };
+        let members: Vec<&'g [Fill]> =
+            groups.iter().filter(|(product, fills)| is_in(product, fills)).map(|(_, fills)| *fills).collect();
         let mut all: Vec<Fill> = members.iter().flat_map(|fills| fills.iter().cloned()).collect();
         all.sort_by_key(|fill| fill.handed);
         let window = self.treated(&all);
@@ -134,8 +141,7 @@ impl Known<'_> {
         let figures = Figures { runs_out: covered.last(), ..figures };
         let code = json!({"coding": [{"system": PRODUCTS, "code": format!("class|{class}")}], "text": class});
         let group = group(&code, &figures, &window, Vec::new());
-        let used = groups.iter().map(|(_, fills)| *fills).filter(|fills| is_in(fills)).flatten();
-        (vec![group], used.flat_map(|fill| &fill.dispenses).map(String::as_str).collect())
+        (vec![group], members.into_iter().flatten().flat_map(|fill| &fill.dispenses).map(String::as_str).collect())
     }
 
     fn group(&self, product: &str, fills: &[Fill], window: &Window) -> Value {
@@ -164,7 +170,7 @@ impl Known<'_> {
     fn named(&self, fills: &[Fill]) -> Vec<&Value> {
         let ids = fills.iter().flat_map(|fill| &fill.dispenses);
         let known = ids.filter_map(|id| self.dispenses.get(id.as_str()));
-        known.filter_map(|dispense| dispense.value.get("medicationCodeableConcept")).collect()
+        known.filter_map(|dispense| products::concept(&dispense.value, self.story)).collect()
     }
 
     fn is_asked(&self, product: &str, fills: &[Fill]) -> bool {

@@ -2,6 +2,8 @@
 //! when it is looked at next. Rules that never had a candidate are asked about the person as they are now.
 //! Follows <https://hl7.org/fhir/R4/parameters.html>.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::decide::because;
@@ -44,13 +46,14 @@ pub fn wants(rules: &Rules, plan: Option<&str>) -> Wants {
     wants
 }
 
-/// Why the rules, or this one, did not speak. `None` when no rule of this name runs.
+/// Why the rules, or this one, did not speak. `None` when no rule of this name runs, and nothing was decided of one that did.
 #[must_use]
 pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value> {
     let turn = Turn::new(rules, story);
-    let asked: Vec<&Plan> = rules.plans.iter().filter(|known| is_asked(known, plan)).collect();
-    if plan.is_some() && asked.is_empty() {
-        return None;
+    let running = rules.plans.iter().filter(|known| rules.urls.contains_key(&known.url));
+    let asked: Vec<&Plan> = running.filter(|known| is_asked(known, plan)).collect();
+    if let Some(name) = plan.filter(|_| asked.is_empty()) {
+        return of_gone(&turn, name);
     }
     let found: Vec<Value> = asked.iter().flat_map(|plan| of_plan(&turn, plan)).collect();
     let sentence = match found.len() {
@@ -63,6 +66,29 @@ pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value
     Some(json!({"resourceType": "Parameters", "parameter": parameter}))
 }
 
+/// What was decided last of each step of a rule that runs no longer.
+fn of_gone(turn: &Turn, asked: &str) -> Option<Value> {
+    let mut last: BTreeMap<&str, &Decision> = BTreeMap::new();
+    let order = |decision: &Decision| (decision.at, decision.outcome == Outcome::Fired);
+    let is_its =
+        |decision: &&Decision| decision.rule.split_once('|').is_some_and(|(url, version)| is_called(url, version, asked));
+    for decision in turn.decisions.values().filter(is_its) {
+        let known = last.entry(&decision.step).or_insert(decision);
+        if order(decision) > order(known) {
+            *known = decision;
+        }
+    }
+    let steps = match last.len() {
+        0 => return None,
+        1 => String::from("one step"),
+        count => format!("{count} steps"),
+    };
+    let sentence = format!("The rule runs no longer; this was decided of {steps}.");
+    let told = last.into_values().map(|decision| json!({"name": "rule", "part": of_decision(decision, None)}));
+    let parameter: Vec<Value> = [json!({"name": "sentence", "valueString": sentence})].into_iter().chain(told).collect();
+    Some(json!({"resourceType": "Parameters", "parameter": parameter}))
+}
+
 /// Whether a rule is asked about: without a name all that run, of one that is named its newest version unless it names another.
 fn is_asked(plan: &Plan, asked: Option<&str>) -> bool {
     let is_newest = plan.until == i64::MAX;
@@ -71,9 +97,13 @@ fn is_asked(plan: &Plan, asked: Option<&str>) -> bool {
 
 /// A rule is named by its canonical, with or without version, or by the last part of it.
 pub(super) fn is_named(plan: &Plan, asked: &str) -> bool {
+    is_called(&plan.url, &plan.version, asked)
+}
+
+fn is_called(own: &str, own_version: &str, asked: &str) -> bool {
     let (url, version) = asked.split_once('|').unwrap_or((asked, ""));
-    let is_url = plan.url == url || plan.url.rsplit('/').next() == Some(url.strip_prefix("PlanDefinition/").unwrap_or(url));
-    is_url && (version.is_empty() || plan.version == version)
+    let is_url = own == url || own.rsplit('/').next() == Some(url.strip_prefix("PlanDefinition/").unwrap_or(url));
+    is_url && (version.is_empty() || own_version == version)
 }
 
 /// One parameter for each step of a rule.

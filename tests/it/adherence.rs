@@ -206,6 +206,37 @@ async fn products_are_counted_apart_unless_a_class_is_asked_for() {
     house.get(&format!("Patient/ada/$adherence?{window}&class=urn:none")).await.is(404);
 }
 
+// A class that lists ingredients holds the products made of them; a product that is named by a Medication, stored or contained, is known
+// by its code, also where nobody knows what it is made of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_is_found_by_class_and_code_however_it_is_named() {
+    let house = with_fills(&[("2026-01-01", 30)]).await;
+    let rxnorm = |code: &str| json!({"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": code}]});
+    let amlodipine = fill("a", "2026-01-21", 30).with("medicationCodeableConcept", rxnorm("197361"));
+    house.put(&amlodipine).await.is(201);
+    house.beat().await;
+    let window = "start=2026-01-01&end=2026-02-28";
+    let class = format!("{window}&class=https://signa.example/fhir/ValueSet/antihypertensives");
+    let told = asked(&house, &class).await;
+    assert_eq!((figure(&told, "pdc").0, &extension(&told, "adherence-fills")["valueInteger"]), (50, &json!(2)), "{}", told.text);
+    let none = asked(&house, &format!("{window}&class=https://signa.example/fhir/ValueSet/antidiabetics")).await;
+    assert_eq!(extension(&none, "adherence-fills")["valueInteger"], 0);
+    for code in ["314076", "99999"] {
+        let house = with_fills(&[]).await;
+        let medication = json!({"resourceType": "Medication", "id": "m", "code": rxnorm(code)});
+        house.put(&medication).await.is(201);
+        let bare = |id: &str, day: &str| fill(id, day, 30).with("medicationCodeableConcept", Value::Null);
+        let stored = bare("stored", "2026-01-01").with("medicationReference", json!({"reference": "Medication/m"}));
+        let inside = bare("inside", "2026-01-31").with("medicationReference", json!({"reference": "#m"}));
+        house.put(&stored).await.is(201);
+        house.put(&inside.with("contained", json!([medication]))).await.is(201);
+        house.beat().await;
+        let told = asked(&house, &format!("{window}&code={code}")).await;
+        assert_eq!(figure(&told, "pdc").0, 59, "{code}: {}", told.text);
+        assert!(told.at("/group/0/code/coding").to_string().contains(code), "{}", told.text);
+    }
+}
+
 // Days in hospital come out when that is asked for, and what is in hand lasts longer by them.
 #[tokio::test(flavor = "multi_thread")]
 async fn days_in_hospital_may_come_out() {
@@ -255,6 +286,8 @@ async fn a_wrong_question_is_refused() {
         ("start=1800-01-01&end=2026-01-31", "http.end"),
         ("start=2026-01-01&end=2026-01-31&denominator=half", "http.denominator"),
         ("start=2026-01-01&end=2026-01-31&stays=maybe", "http.stays"),
+        ("start=2026-01-01&start=2025-01-01&end=2026-01-31", "http.start"),
+        ("start=2026-01-01&end=2026-01-31&class=a&class=b", "http.class"),
     ] {
         let refused = house.get(&format!("Patient/ada/$adherence?{query}")).await.is(400);
         assert_eq!(refused.expressions(), [place], "{query}");

@@ -166,6 +166,85 @@ async fn what_was_said_can_always_be_traced_to_its_rule() {
     house.delete("ActivityDefinition/drink").await.is(204);
 }
 
+// What a rule says is approved with it: a message under a running rule is neither changed into what nobody approved, nor retired, nor
+// given another url.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_changed_so_that_its_rule_ends() {
+    let house = clinic().await;
+    let work = message("work", "Call.").with("kind", "Task");
+    let quiet = rule("gout", "1", "work").with("approvalDate", Value::Null).with("reviewer", Value::Null);
+    house.put(&work).await.is(201);
+    house.put(&quiet).await.is(201);
+    house.beat().await;
+    for (changed, expected) in [
+        (work.clone().with("kind", "CommunicationRequest"), vec!["plan-not-approved", "plan-not-reviewed"]),
+        (work.clone().with("status", "retired"), vec!["bad-activity"]),
+        (work.clone().with("url", "https://clinic.example/elsewhere"), vec!["artefact-in-use"]),
+        (
+            work.clone().with(
+                "dynamicValue",
+                json!([{"path": "status", "expression": {"language": "text/fhirpath", "expression": "'x'"}}]),
+            ),
+            vec!["bad-activity"],
+        ),
+    ] {
+        let refused = house.put(&changed).await.is(422);
+        assert_eq!(keys(&refused), expected, "{}", refused.text);
+        assert!(refused.expressions().iter().all(|place| place == "ActivityDefinition"), "{}", refused.text);
+    }
+    // The rule still runs; with it, or after it, the message may go.
+    house.get("Patient/ada/$why-not?plan=gout").await.is(200);
+    let together = bundle(
+        "transaction",
+        &[
+            ("PUT", "PlanDefinition/gout", quiet.clone().with("status", "retired")),
+            ("PUT", "ActivityDefinition/work", work.with("status", "retired")),
+        ],
+    );
+    house.bundle(&together).await.is(200);
+}
+
+// What was said under a version of a text was said by that text: another text needs another version, other words about it do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_names_the_version_of_its_text() {
+    let house = clinic().await;
+    let drink = |version: &str, words: &str| message("drink", words).with("version", version);
+    house.put(&drink("1", "Drink.")).await.is(201);
+    house.put(&rule("gout", "1", "drink")).await.is(201);
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    assert_eq!(keys(&house.put(&drink("1", "Rest.")).await.is(422)), ["activity-same-version"]);
+    house.put(&drink("1", "Drink.").with("title", "To be read by staff")).await.is(200);
+    house.put(&drink("2", "Rest.")).await.is(200);
+    house.beat().await;
+    assert_eq!(keys(&house.put(&drink("1", "Sleep.")).await.is(422)), ["activity-same-version"]);
+    house.put(&gout("d", "bob")).await.is(201);
+    house.days(2).await;
+    for (name, words, version) in [("ada", "Drink.", "1"), ("bob", "Rest.", "2")] {
+        assert_eq!(texts(&house, name).await, [words]);
+        let said = house.all(&format!("Communication?subject=Patient/{name}")).await.remove(0);
+        let found = house.get(&format!("Provenance?target=Communication/{}", said["id"].as_str().unwrap())).await.is(200);
+        let entities = found.resources()[0]["entity"].as_array().unwrap().clone();
+        let named: Vec<&Value> = entities.iter().map(|entity| &entity["what"]["identifier"]["value"]).collect();
+        assert_eq!(
+            named[1..],
+            [&json!("https://clinic.example/gout|1"), &json!(format!("https://clinic.example/drink|{version}"))]
+        );
+    }
+}
+
+// Who approves a rule has done so: a day that has not come approves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_tomorrow_is_none() {
+    let house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    let refused = house.put(&rule("gout", "1", "drink").with("approvalDate", "2099-01-01")).await.is(422);
+    assert_eq!(
+        (keys(&refused), refused.expressions()),
+        (vec![String::from("plan-not-approved")], vec![String::from("PlanDefinition.approvalDate")])
+    );
+}
+
 // A plan of somebody else is kept as it is and never run; a draft is kept with its faults.
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_plans_and_drafts_are_kept_and_not_run() {

@@ -124,6 +124,25 @@ async fn what_cannot_be_tried_is_refused() {
     house.get("PlanDefinition/gout/$simulate?start=2026&end=2026").await.is(404);
 }
 
+// What is wrong with other rules is not the draft's fault: it is tried beside those that run.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_other_rules_keep_no_draft_from_being_tried() {
+    let house = clinic().await;
+    let work = message("work", "Call.").with("kind", "Task");
+    let quiet = rule("quiet", "1", "work").with("url", "https://clinic.example/quiet");
+    house.put(&work).await.is(201);
+    house.put(&quiet.with("approvalDate", Value::Null).with("reviewer", Value::Null)).await.is(201);
+    house.beat().await;
+    let mut asked = asked(&[]);
+    let spoiled = json!({"name": "artefact", "resource": message("work", "Call.")});
+    asked["parameter"].as_array_mut().unwrap().push(spoiled);
+    let told = house.ask("POST", "PlanDefinition/$simulate").json(&asked).await.is(200).json();
+    assert_eq!(step(&told, "word")[0], "fired 1", "{told:#}");
+    asked["parameter"].as_array_mut().unwrap().push(json!({"name": "start", "valueDate": "2026-05-01"}));
+    let twice = house.ask("POST", "PlanDefinition/$simulate").json(&asked).await.is(400);
+    assert_eq!(twice.expressions(), ["http.start"]);
+}
+
 /// Runs the program on the house's file.
 fn simulate(house: &House, more: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signa"));

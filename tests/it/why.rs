@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::builders::{Purpose, With, consent, dispense, patient, reply};
 use crate::house::House;
 use crate::refill::with_ada;
+use crate::rules;
 
 /// The parts of the parameters of this name, each as name and value.
 fn told(answer: &Value, name: &str) -> Vec<Vec<(String, String)>> {
@@ -120,6 +121,29 @@ async fn an_unknown_supply_says_so() {
     let stopped = step(&house, "reminder").await;
     assert_eq!((value(&stopped, "outcome"), value(&stopped, "gate")), ("stopped", "supply"), "{stopped:?}");
     assert!(value(&stopped, "change").contains("daysSupply"), "{stopped:?}");
+}
+
+// A rule that runs no longer is asked for what was decided of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_rule_tells_what_was_decided_of_it() {
+    let house = rules::clinic().await;
+    house.put(&rules::message("drink", "Drink.")).await.is(201);
+    house.put(&rules::rule("gout", "1", "drink")).await.is(201);
+    house.put(&rules::gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    house.put(&rules::rule("gout", "1", "drink").with("status", "retired")).await.is(200);
+    house.beat().await;
+    for name in ["gout", "https://clinic.example/gout", "https://clinic.example/gout|1"] {
+        let answer = house.get(&format!("Patient/ada/$why-not?plan={name}")).await.is(200).json();
+        let steps = told(&answer, "rule");
+        assert_eq!(steps.len(), 1, "{answer}");
+        assert_eq!((value(&steps[0], "outcome"), value(&steps[0], "step")), ("fired", "word"));
+        assert_eq!(answer["parameter"][0]["valueString"], "The rule runs no longer; this was decided of one step.");
+    }
+    house.get("Patient/ada/$why-not?plan=https://clinic.example/gout|2").await.is(404);
+    house.get("Patient/bob/$why-not?plan=gout").await.is(404);
+    let twice = house.get("Patient/ada/$why-not?plan=gout&plan=refill").await.is(400);
+    assert_eq!(twice.expressions(), ["http.plan"]);
 }
 
 // Where a message came from: its target, when it was recorded, who made it, and the exact versions of the facts and of the rule.

@@ -72,7 +72,7 @@ impl Ask<'_> {
 }
 
 /// The ingredients that a product group is named by.
-fn ingredients(product: &str) -> Vec<&str> {
+pub(super) fn ingredients(product: &str) -> Vec<&str> {
     product.strip_prefix("ingredient|").map(|names| names.split('+').collect()).unwrap_or_default()
 }
 

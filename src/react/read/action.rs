@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::{EXTENSIONS, Reader};
+use super::{EXTENSIONS, Reader, known};
+use crate::fhir::definitions;
 use crate::ledger::Line;
 use crate::react::condition::Condition;
 use crate::react::json::{each, extension, text};
@@ -17,6 +18,9 @@ const ARRIVED: &str = "stock-arrived";
 
 /// The code system of events that somebody tells us of by name, for example that what was out of stock has arrived.
 const EVENTS: &str = "https://signa.example/fhir/CodeSystem/event";
+
+/// The types of an element whose codes can be looked up.
+const CODED: &[&str] = &["code", "Coding", "CodeableConcept"];
 
 /// The conditions of an action or a step, by what they are for.
 #[derive(Debug, Default)]
@@ -35,6 +39,7 @@ impl Reader<'_> {
         if id.is_empty() {
             self.fault("action-without-id", place, "an action needs an id, to which its steps are anchored");
         }
+        self.known(&known::ACTION, value, place);
         let mut triggers = Vec::new();
         let mut call = None;
         for (at, trigger) in each(value, "trigger").iter().enumerate() {
@@ -54,6 +59,10 @@ impl Reader<'_> {
                 self.fault("trigger-beside-call", place, why);
             }
             triggers = self.called(value, caller, place);
+        }
+        if call.is_none() && value.get("input").is_some() && !each(value, "trigger").iter().any(is_call) {
+            let why = "an input goes with what the calendar calls; what a trigger listens to is its data";
+            self.fault("not-understood", &format!("{place}.input"), why);
         }
         let conditions = self.conditions(value, place);
         if !conditions.start.is_empty() {
@@ -85,8 +94,10 @@ impl Reader<'_> {
     /// What calls an action; nothing where it is said wrongly.
     fn caller(&mut self, value: &Value, place: &str) -> Option<Caller> {
         if text(value, "type") == Some("periodic") {
+            self.known(&known::PERIODIC, value, place);
             self.period(value, place).map(Caller::Calendar)
         } else {
+            self.known(&known::NAMED, value, place);
             Some(Caller::Stock)
         }
     }
@@ -111,10 +122,7 @@ impl Reader<'_> {
         for (at, input) in inputs.iter().enumerate() {
             let place = format!("{place}.input[{at}]");
             match text(input, "type") {
-                Some(kind) if inputs.len() == 1 => {
-                    let filters = each(input, "codeFilter").iter().map(|filter| self.filter(filter, &place)).collect();
-                    triggers.push(of(kind, filters));
-                }
+                Some(kind) if inputs.len() == 1 => triggers.push(of(kind, self.data(input, kind, &place))),
                 _ => self.fault("bad-input", &place, "what is called by the calendar has one input, with a type"),
             }
         }
@@ -126,12 +134,16 @@ impl Reader<'_> {
             Some("data-added") => Line::Created,
             Some("data-modified") => Line::Updated,
             Some("data-removed") => Line::Deleted,
-            Some("named-event") => return self.named_event(value, place, triggers),
+            Some("named-event") => {
+                self.known(&known::NAMED, value, place);
+                return self.named_event(value, place, triggers);
+            }
             _ => {
                 let why = "type must be data-added, data-modified, data-removed, periodic or named-event";
                 return self.fault("unknown-trigger", place, why);
             }
         };
+        self.known(&known::HEARING, value, place);
         if each(value, "data").is_empty() {
             self.fault("trigger-without-data", place, "a trigger needs data with a type");
         }
@@ -141,9 +153,18 @@ impl Reader<'_> {
                 self.fault("trigger-without-data", &place, "data needs a type");
                 continue;
             };
-            let filters = each(data, "codeFilter").iter().map(|filter| self.filter(filter, &place)).collect();
+            let filters = self.data(data, kind, &place);
             triggers.push(Trigger { line: Some(line), kind: kind.to_owned(), filters });
         }
+    }
+
+    /// The filters of what a trigger or an input is about.
+    fn data(&mut self, value: &Value, kind: &str, place: &str) -> Vec<Filter> {
+        self.known(&known::DATA, value, place);
+        if !definitions::is_resource(kind) {
+            self.fault("unknown-type", &format!("{place}.type"), &format!("{kind} is no type of resource"));
+        }
+        each(value, "codeFilter").iter().map(|filter| self.filter(filter, kind, place)).collect()
     }
 
     /// Two records of one person were united; or somebody told us of an event by its name: a Basic with that code, about the person.
@@ -161,7 +182,8 @@ impl Reader<'_> {
         }
     }
 
-    fn filter(&mut self, value: &Value, place: &str) -> Filter {
+    fn filter(&mut self, value: &Value, kind: &str, place: &str) -> Filter {
+        self.known(&known::FILTER, value, place);
         let group = text(value, "valueSet").map(|url| url.split('|').next().unwrap_or(url).to_owned());
         if let Some(group) = group.as_ref().filter(|group| !self.concepts.knows(group) && !self.sets.contains(group.as_str())) {
             self.fault("unknown-value-set", place, &format!("no ValueSet {group} is known"));
@@ -169,13 +191,23 @@ impl Reader<'_> {
         let coding =
             |coding: &Value| Some((text(coding, "system").unwrap_or_default().to_owned(), text(coding, "code")?.to_owned()));
         let codes: Vec<(String, String)> = each(value, "code").iter().filter_map(coding).collect();
-        if group.is_none() && codes.is_empty() {
-            self.fault("filter-without-codes", place, "a codeFilter needs a valueSet or codes");
+        if (group.is_none() && codes.is_empty()) || codes.len() < each(value, "code").len() {
+            self.fault("filter-without-codes", place, "a codeFilter needs a valueSet, or codings each with a code");
         }
-        if text(value, "path").is_none() {
-            self.fault("filter-without-path", place, "a codeFilter needs a path");
+        let path = text(value, "path").unwrap_or_default();
+        match coded(kind, path) {
+            _ if path.is_empty() => self.fault("filter-without-path", place, "a codeFilter needs a path"),
+            None if definitions::is_resource(kind) => {
+                let why = format!("{path} is no coded element of {kind} itself, so that nothing could ever match");
+                self.fault("unknown-path", place, &why);
+            }
+            Some("code") if group.is_some() => {
+                let why = format!("{path} is a plain word without a system: name its codes one by one");
+                self.fault("unknown-path", place, &why);
+            }
+            _ => {}
         }
-        Filter { path: text(value, "path").unwrap_or_default().to_owned(), group, codes }
+        Filter { path: path.to_owned(), group, codes }
     }
 
     pub(super) fn conditions(&mut self, value: &Value, place: &str) -> Conditions {
@@ -184,6 +216,8 @@ impl Reader<'_> {
             let place = format!("{place}.condition[{at}]");
             let expression = condition.get("expression");
             let language = expression.and_then(|expression| text(expression, "language"));
+            self.known(&known::CONDITION, condition, &place);
+            self.known(&known::EXPRESSION, expression.unwrap_or(&Value::Null), &format!("{place}.expression"));
             let list = match text(condition, "kind") {
                 Some("applicability") => &mut conditions.applicability,
                 Some("start") => &mut conditions.start,
@@ -204,6 +238,13 @@ impl Reader<'_> {
         }
         conditions
     }
+}
+
+/// The type of an element, whichever was chosen for it, where its codes can be looked up.
+fn coded(kind: &str, path: &str) -> Option<&'static str> {
+    let keys = [path.to_owned(), format!("{path}CodeableConcept")];
+    let mut kinds = keys.iter().filter_map(|key| definitions::child(kind, key)).map(|child| child.kind);
+    kinds.find(|kind| CODED.contains(kind))
 }
 
 /// Whether a trigger calls for everybody whom its action may be about, and does not follow from a fact about one person.

@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
 
 mod action;
+pub(super) mod known;
 mod step;
 mod timing;
 
@@ -13,9 +14,10 @@ use serde_json::Value;
 use super::Rules;
 use super::activity::Act;
 use super::concepts::{Concepts, SYSTEMS};
+use super::condition::Condition;
 use super::holdout::Holdout;
 use super::json::{each, extension, number, text};
-use super::plan::{EPISODE_DAYS, PROFILE, Plan};
+use super::plan::{Action, EPISODE_DAYS, PROFILE, Plan};
 use super::products::INGREDIENTS;
 use super::rules::Artefact;
 use super::zones::ZONES;
@@ -31,6 +33,7 @@ pub(super) const EXTENSIONS: &str = "https://signa.example/fhir/StructureDefinit
 const LENGTH_DAYS_MAX: i64 = 3_650;
 
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
 
 /// What Signa itself says: a rule that listens to it must name the category, and may not say the same again.
 const SPOKEN: &[&str] = &["Communication", "CommunicationRequest", "Task"];
@@ -165,7 +168,8 @@ impl Reader<'_> {
                 "a version is needed, so that what was said can name it",
             );
         }
-        let episode = extension(value, &format!("{EXTENSIONS}plan-episode-window")).and_then(days);
+        self.known(&known::PLAN, value, "PlanDefinition");
+        let episode = self.window(value, "plan-episode-window", DAY_MS, "PlanDefinition").map(|length| length / DAY_MS);
         let forecast = self.forecast(value);
         let holdout = Holdout::read(value, priority == 1).unwrap_or_else(|why| {
             self.fault("bad-holdout", "PlanDefinition.extension", &why);
@@ -183,6 +187,7 @@ impl Reader<'_> {
             }
             known.extend(action.steps.iter().map(|step| step.id.as_str()));
         }
+        self.effective(value, &mut actions);
         if actions.is_empty() {
             self.fault("plan-without-action", "PlanDefinition.action", "a plan needs an action with a trigger");
         }
@@ -201,6 +206,47 @@ impl Reader<'_> {
         self.approval(value, &plan);
         self.cycle(&plan);
         plan
+    }
+
+    /// From the first to the last day of its time a rule acts: that is a condition of all it does.
+    fn effective(&mut self, value: &Value, actions: &mut [Action]) {
+        let Some(period) = value.get("effectivePeriod") else { return };
+        let place = "PlanDefinition.effectivePeriod";
+        self.known(&known::PERIOD, period, place);
+        let edge = |name| timing::edge(Some(period), "effectivePeriod", name);
+        let (from, until) = match edge("start").and_then(|from| Ok((from, edge("end")?))) {
+            Ok((Some(from), Some(until))) if from > until => {
+                return self.fault("bad-period", place, "it ends before it begins");
+            }
+            Ok(edges) => edges,
+            Err(why) => return self.fault("bad-period", place, &why),
+        };
+        let from = from.map(|day| format!("today() >= @{day}"));
+        let until = until.map(|day| format!("today() <= @{day}"));
+        for expression in from.into_iter().chain(until) {
+            let lists = actions.iter_mut().flat_map(|action| {
+                let starts = action.steps.iter_mut().map(|step| &mut step.starts);
+                [&mut action.conditions].into_iter().chain(starts)
+            });
+            for list in lists {
+                match Condition::read(&expression) {
+                    Ok(condition) => list.push(condition),
+                    Err(why) => self.fault("bad-period", place, &why),
+                }
+            }
+        }
+    }
+
+    /// The length that an extension of ours names, in whole units of so many milliseconds; one of another type was told of already.
+    fn window(&mut self, value: &Value, name: &str, unit_ms: i64, place: &str) -> Option<i64> {
+        let said = extension(value, &format!("{EXTENSIONS}{name}")).filter(|said| said.is_object())?;
+        let length = length(said).filter(|length| length % unit_ms == 0);
+        if length.is_none() {
+            let units = if unit_ms == DAY_MS { "days (d) or weeks (wk)" } else { "hours (h), days (d) or weeks (wk)" };
+            let why = format!("{name} must be a whole number of {units}, at most ten years");
+            self.fault("bad-extension", &format!("{place}.extension"), &why);
+        }
+        length
     }
 
     /// How often a day it is expected to fire.
@@ -245,15 +291,13 @@ impl Reader<'_> {
     }
 }
 
-/// Whole days of a Duration.
-fn days(duration: &Value) -> Option<i64> {
-    length(duration).filter(|length| length % DAY_MS == 0).map(|length| length / DAY_MS)
-}
-
 /// Milliseconds of a Duration of whole hours, days or weeks.
 fn length(duration: &Value) -> Option<i64> {
+    if known::DURATION.strange(duration).next().is_some() {
+        return None;
+    }
     let factor = match text(duration, "code").or_else(|| text(duration, "unit"))? {
-        "h" => DAY_MS / 24,
+        "h" => HOUR_MS,
         "d" => DAY_MS,
         "wk" => 7 * DAY_MS,
         _ => return None,

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::{EXTENSIONS, Reader, length};
+use super::{HOUR_MS, Reader, known};
 use crate::react::activity::Activity;
-use crate::react::json::{each, extension, text};
+use crate::react::json::{each, text};
 use crate::react::offset::Offset;
 use crate::react::plan::{Anchor, Edge, Step, Trigger};
 
@@ -18,8 +18,9 @@ impl Reader<'_> {
         if id.is_empty() {
             self.fault("step-without-id", place, "a step needs an id, by which it is decided only once");
         }
+        self.known(&known::STEP, value, place);
         let anchor = self.anchor(value, action, ids, triggers, place);
-        let window = extension(value, &format!("{EXTENSIONS}step-window")).and_then(length);
+        let window = self.window(value, "step-window", HOUR_MS, place);
         let conditions = self.conditions(value, place);
         let canonical = text(value, "definitionCanonical").unwrap_or_default();
         let found = self.activities.get(canonical.split('|').next().unwrap_or_default());
@@ -28,6 +29,9 @@ impl Reader<'_> {
             self.fault("unknown-activity", &place, &format!("no ActivityDefinition {canonical} is known"));
             return None;
         };
+        if text(activity, "status") == Some("retired") {
+            self.fault("bad-activity", &place, &format!("{canonical} is retired"));
+        }
         match Activity::read(activity) {
             Ok(activity) => Some(Step {
                 id,
@@ -58,6 +62,8 @@ impl Reader<'_> {
             self.fault("unknown-anchor", &place, &why);
             return None;
         }
+        self.known(&known::RELATED, first, &format!("{place}[0]"));
+        self.known(&known::DURATION, first.get("offsetDuration").unwrap_or(&Value::Null), &format!("{place}[0].offsetDuration"));
         let Some(offset) = first.get("offsetDuration").map_or(Some(Offset::default()), Offset::read) else {
             let why = "offsetDuration must be a whole number of hours (h), days (d), weeks (wk), months (mo) or years (a)";
             self.fault("bad-offset", &place, why);

@@ -60,7 +60,7 @@ fn of_timing(timing: &Value) -> Result<Period, String> {
     #[expect(clippy::cast_possible_truncation, reason = "a whole number within bounds")]
     let count = count.ok_or("period must be a whole number from 1 to 366")? as i64;
     let bounds = repeat.get("boundsPeriod");
-    let (from, until) = (edge(bounds, "start")?, edge(bounds, "end")?);
+    let (from, until) = (edge(bounds, "boundsPeriod", "start")?, edge(bounds, "boundsPeriod", "end")?);
     let mut period = at(every(repeat, count, from)?, &timing.to_string());
     (period.from, period.until) = (from, until);
     times(repeat, &mut period)?;
@@ -68,10 +68,12 @@ fn of_timing(timing: &Value) -> Result<Period, String> {
     Ok(period)
 }
 
-fn edge(bounds: Option<&Value>, name: &str) -> Result<Option<Date>, String> {
-    let Some(written) = bounds.and_then(|bounds| text(bounds, name)) else { return Ok(None) };
-    let day = written.parse::<Date>().map_err(|_| format!("boundsPeriod.{name} must be a whole day, for example 2026-10-01"))?;
-    Ok(Some(day))
+/// The first or the last day of a Period under this name.
+pub(super) fn edge(period: Option<&Value>, of: &str, name: &str) -> Result<Option<Date>, String> {
+    let Some(written) = period.and_then(|period| text(period, name)) else { return Ok(None) };
+    // Of a time that is longer than a day only the day would be read.
+    let day = written.parse::<Date>().ok().filter(|day| day.to_string() == written);
+    day.map(Some).ok_or_else(|| format!("{of}.{name} must be a whole day, for example 2026-10-01"))
 }
 
 fn every(repeat: &Value, count: i64, from: Option<Date>) -> Result<Every, String> {

@@ -58,6 +58,197 @@ fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
     }
 }
 
+/// Each fault of the shipped refill rule after this change, as its key and its place.
+fn placed(change: impl Fn(&mut Value)) -> Vec<(&'static str, String)> {
+    let mut artefacts = shipped();
+    change(artefacts.iter_mut().find(|artefact| artefact["url"] == PLAN).unwrap());
+    let (rules, issues) = Rules::read(&artefacts);
+    assert_eq!(rules.plan(PLAN).is_some(), issues.is_empty());
+    issues.into_iter().map(|issue| (issue.key, issue.expression)).collect()
+}
+
+/// A place under the plan, by the names and numbers that lead to it.
+fn at<'a>(plan: &'a mut Value, place: &str) -> &'a mut Value {
+    place.split('.').filter(|part| !part.is_empty()).fold(plan, |value, part| match part.parse::<usize>() {
+        Ok(number) => &mut value[number],
+        Err(_) => &mut value[part],
+    })
+}
+
+const TRIGGER: &str = "action.0.trigger.0";
+const DATA: &str = "action.0.trigger.0.data.0";
+const STEP: &str = "action.0.action.0";
+const RELATED: &str = "action.0.action.0.relatedAction.0";
+
+/// The place as an issue names it.
+fn named(place: &str, element: &str) -> String {
+    let steps = place.split('.').filter(|part| !part.is_empty()).map(|part| match part.parse::<usize>() {
+        Ok(number) => format!("[{number}]"),
+        Err(_) => format!(".{part}"),
+    });
+    format!("PlanDefinition{}.{element}", steps.collect::<String>())
+}
+
+// What would narrow a rule, delay it or change what it does is a fault where it is not understood, with its place.
+#[test]
+fn what_is_not_understood_is_never_passed_over() {
+    let one = || json!({"value": 1, "code": "d"});
+    for (place, element, value) in [
+        ("", "modifierExtension", json!([{"url": "https://x.example/not", "valueBoolean": true}])),
+        ("", "implicitRules", json!("https://x.example/rules")),
+        ("", "subjectReference", json!({"reference": "Group/diabetics"})),
+        ("", "subjectCodeableConcept", json!({"coding": [{"code": "Location"}]})),
+        ("action.0", "selectionBehavior", json!("exactly-one")),
+        ("action.0", "cardinalityBehavior", json!("multiple")),
+        ("action.0", "requiredBehavior", json!("must-unless-documented")),
+        ("action.0", "timingDuration", one()),
+        ("action.0", "participant", json!([{"type": "practitioner"}])),
+        ("action.0", "definitionCanonical", json!("urn:x")),
+        ("action.0", "relatedAction", json!([{"actionId": "call", "relationship": "after-end"}])),
+        ("action.0", "input", json!([{"type": "Patient"}])),
+        (TRIGGER, "condition", json!({"language": "text/fhirpath", "expression": "false"})),
+        (TRIGGER, "timingDate", json!("2026-10-01")),
+        (DATA, "dateFilter", json!([{"path": "whenHandedOver", "valueDuration": one()}])),
+        (DATA, "profile", json!(["https://x.example/profile"])),
+        (DATA, "subjectReference", json!({"reference": "Group/diabetics"})),
+        (DATA, "limit", json!(1)),
+        (DATA, "sort", json!([{"path": "whenHandedOver", "direction": "ascending"}])),
+        ("action.0.condition.0.expression", "reference", json!("https://x.example/logic")),
+        (STEP, "timingDuration", one()),
+        (STEP, "dynamicValue", json!([{"path": "priority", "expression": {"expression": "'stat'"}}])),
+        (STEP, "transform", json!("https://x.example/map")),
+        (STEP, "trigger", json!([{"type": "named-event", "name": "x"}])),
+        (STEP, "input", json!([{"type": "Patient"}])),
+        (STEP, "priority", json!("stat")),
+        (RELATED, "offsetRange", json!({"low": one()})),
+        ("action.0.action.0.relatedAction.0.offsetDuration", "comparator", json!("<")),
+    ] {
+        let found = placed(|plan| at(plan, place)[element] = value.clone());
+        assert_eq!(found, [("not-understood", named(place, element))]);
+    }
+    let told = placed(|plan| *at(plan, TRIGGER) = json!({"type": "named-event", "name": "x", "data": [{"type": "Patient"}]}));
+    assert_eq!(told[0], ("not-understood", named(TRIGGER, "data")));
+}
+
+// What tells people of a rule, or says what is done anyway, passes; so does what others hang on it.
+#[test]
+fn what_only_tells_of_a_rule_passes() {
+    let words = json!("words");
+    for (place, elements) in [
+        ("", vec!["subtitle", "purpose", "usage", "copyright", "_title", "name"]),
+        ("action.0", vec!["prefix", "description", "textEquivalent"]),
+        (TRIGGER, vec!["id", "name"]),
+        (STEP, vec!["prefix", "title", "textEquivalent"]),
+        ("action.0.condition.0.expression", vec!["description", "name"]),
+    ] {
+        for element in elements {
+            assert_eq!(placed(|plan| at(plan, place)[element] = words.clone()), [], "{place} {element}");
+        }
+    }
+    let concept = || json!([{"text": "words"}]);
+    for (place, element, value) in [
+        ("", "useContext", concept()),
+        ("", "jurisdiction", concept()),
+        ("", "goal", json!([{"description": {"text": "words"}}])),
+        ("", "relatedArtifact", json!([{"type": "documentation"}])),
+        ("", "subjectCodeableConcept", json!({"coding": [{"code": "Patient"}]})),
+        ("action.0", "code", concept()),
+        ("action.0", "reason", concept()),
+        ("action.0", "documentation", json!([{"type": "citation"}])),
+        ("action.0", "goalId", json!(["g"])),
+        ("action.0", "groupingBehavior", json!("visual-group")),
+        ("action.0", "selectionBehavior", json!("any")),
+        (STEP, "requiredBehavior", json!("must")),
+        (STEP, "precheckBehavior", json!("yes")),
+        (STEP, "cardinalityBehavior", json!("single")),
+        (STEP, "extension", json!([{"url": "https://x.example/color", "valueCode": "red"}])),
+    ] {
+        assert_eq!(placed(|plan| at(plan, place)[element] = value.clone()), [], "{place} {element}");
+    }
+}
+
+// An extension of ours that is misspelled, stands elsewhere, twice, or holds what cannot be read, is a fault: nothing counts for it.
+#[test]
+fn an_extension_of_ours_is_read_or_refused() {
+    let days = |value: Value, code: &str| json!({"value": value, "code": code});
+    for (place, name, kind, value, is_good) in [
+        ("", "plan-once", "valueString", json!("true"), false),
+        ("", "plan-once", "valueBoolean", json!(true), true),
+        ("", "plan-onec", "valueBoolean", json!(true), false),
+        ("", "plan-priority", "valueCode", json!("clinical"), false),
+        ("", "step-window", "valueDuration", days(json!(1), "d"), false),
+        ("", "plan-episode-window", "valueDuration", days(json!(1), "mo"), false),
+        ("", "plan-episode-window", "valueDuration", days(json!(36), "h"), false),
+        ("", "plan-episode-window", "valueDuration", days(json!(30), "d"), true),
+        ("", "plan-episode-window", "valueDuration", json!({"value": 30, "code": "d", "comparator": "<"}), false),
+        ("action.0", "dose-times", "valueString", json!("true"), false),
+        ("action.0", "plan-once", "valueBoolean", json!(true), false),
+        ("action.0.action.1", "step-window", "valueDuration", days(json!(1.5), "d"), false),
+        ("action.0.action.1", "step-window", "valueDuration", days(json!(1), "mo"), false),
+        ("action.0.action.1", "step-window", "valueString", json!("2 d"), false),
+        ("action.0.action.1", "step-window", "valueDuration", days(json!(36), "h"), true),
+        (TRIGGER, "plan-once", "valueBoolean", json!(true), false),
+    ] {
+        let found = placed(|plan| {
+            let own = &mut at(plan, place)["extension"];
+            let mut all = own.as_array().cloned().unwrap_or_default();
+            all.push(json!({"url": format!("https://signa.example/fhir/StructureDefinition/{name}"), kind: value}));
+            *own = Value::Array(all);
+        });
+        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, if is_good { vec![] } else { vec!["bad-extension"] }, "{place} {name} {value}");
+    }
+}
+
+// A filter that could never match would be a rule that never speaks: its path is a coded element of the type.
+#[test]
+fn a_filter_names_a_coded_element_of_its_type() {
+    const SET: &str = "https://signa.example/fhir/ValueSet/osteoporosis";
+    let code = json!([{"system": "urn:x", "code": "x"}]);
+    for (kind, filter, expected) in [
+        ("Condition", json!({"path": "kode", "code": code}), vec!["unknown-path"]),
+        ("Condition", json!({"path": "code.coding", "code": code}), vec!["unknown-path"]),
+        ("Condition", json!({"path": "meta.tag", "code": code}), vec!["unknown-path"]),
+        ("Condition", json!({"path": "subject", "code": code}), vec!["unknown-path"]),
+        ("Observation", json!({"path": "component.code", "code": code}), vec!["unknown-path"]),
+        ("Encounter", json!({"path": "status", "valueSet": SET}), vec!["unknown-path"]),
+        ("Condition", json!({"path": "code", "searchParam": "code", "code": code}), vec!["not-understood"]),
+        ("Condition", json!({"path": "code", "code": [{"code": "x"}, {"display": "x"}]}), vec!["filter-without-codes"]),
+        ("Conditon", json!({"path": "code", "code": code}), vec!["unknown-type"]),
+        ("Condition", json!({"path": "code", "valueSet": SET}), vec![]),
+        ("Condition", json!({"path": "category", "code": code}), vec![]),
+        ("Encounter", json!({"path": "status", "code": [{"code": "finished"}]}), vec![]),
+        ("Encounter", json!({"path": "class", "code": code}), vec![]),
+        ("Observation", json!({"path": "value", "code": code}), vec![]),
+        ("MedicationDispense", json!({"path": "medication", "code": code}), vec![]),
+        ("MedicationDispense", json!({"path": "medicationCodeableConcept", "code": code}), vec![]),
+    ] {
+        let found = placed(|plan| {
+            *at(plan, DATA) = json!({"type": kind, "codeFilter": [filter]});
+            plan["action"][0]["trigger"].as_array_mut().unwrap().truncate(1);
+            // Not all of these have an end.
+            for step in plan["action"][0]["action"].as_array_mut().unwrap() {
+                step["relatedAction"][0]["relationship"] = json!("after-start");
+            }
+        });
+        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, expected, "{kind} {filter}");
+    }
+}
+
+#[test]
+fn a_rule_names_whole_days_of_its_time() {
+    for (period, expected) in [
+        (json!({"start": "2026-01-01", "end": "2026-12-31"}), vec![]),
+        (json!({"start": "2026-01-01T10:00:00Z"}), vec!["bad-period"]),
+        (json!({"end": "2026"}), vec!["bad-period"]),
+        (json!({"start": "2026-02-01", "end": "2026-01-31"}), vec!["bad-period"]),
+    ] {
+        let found = placed(|plan| plan["effectivePeriod"] = period.clone());
+        assert_eq!(found.iter().map(|(key, _)| *key).collect::<Vec<_>>(), expected, "{period}");
+    }
+}
+
 #[test]
 fn a_rule_that_listens_to_what_it_says_is_refused() {
     let category = "http://terminology.hl7.org/CodeSystem/communication-category";
