@@ -24,7 +24,7 @@ pub fn draft(resource: &Value) -> Draft {
     Draft {
         meta: text(meta.iter().filter(|(key, _)| !OWN.contains(&key.trim_start_matches('_')))),
         body: body(name, members),
-        rows: search::lines(name, resource),
+        rows: search::lines(name, resource).into(),
         subject: subject(kind, resource),
         identifiers: kinds::identifiers(resource),
         links: if name == "Patient" { replaced(resource) } else { Vec::new() },

@@ -143,11 +143,21 @@ impl Syncer {
 
     /// Ends it: commits what was done, or takes back what failed.
     pub(super) fn end<T>(&mut self, connection: &Connection, done: Result<T, Error>) -> Result<T, Error> {
-        let changes = connection.total_changes();
-        if std::mem::replace(&mut self.changes, changes) != changes {
+        if self.has_changed(connection) {
             // Counted before it can be seen.
             self.commit = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
         }
+        self.end_unheard(connection, done)
+    }
+
+    fn has_changed(&mut self, connection: &Connection) -> bool {
+        let changes = connection.total_changes();
+        std::mem::replace(&mut self.changes, changes) != changes
+    }
+
+    /// Ends it, where nobody need hear whether the disk has it.
+    pub(super) fn end_unheard<T>(&mut self, connection: &Connection, done: Result<T, Error>) -> Result<T, Error> {
+        self.has_changed(connection);
         let ended = done.and_then(|done| connection.execute_batch("COMMIT").map(|()| done).map_err(Error::from));
         if ended.is_err() {
             // When the rollback fails too, SQLite has already ended the transaction.

@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(18, "0018_spans"),
     migration!(19, "0019_first_sweeps"),
     migration!(20, "0020_literals"),
+    migration!(21, "0021_indexed"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -1,6 +1,7 @@
 //! Remembers and finds again: the only room that knows a database.
 //!
-//! `Ledger::record` is the one door in: resource version, search rows, ledger entry and event become true together.
+//! `Ledger::record` is the one door in: resource version, ledger entry and event become true together, and whoever searches finds
+//! what they can read.
 //! A new table is one migration per database, of the same number and name, and one file here.
 
 mod arms;

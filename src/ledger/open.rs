@@ -12,12 +12,13 @@ use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
 use super::durable::{Durable, Syncer};
 use super::fresh::Shelf;
+use super::search::late::Asking;
 use super::versions::{self, Chapter, During};
 use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
 use super::{
     Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Parting, Person, Place, Receipt, Recorded, Scope,
-    Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, labels, migrations, people, reaction,
-    replay, resources, search, subscriptions, turns, unions, verify,
+    Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, migrations, people, reaction, replay,
+    resources, search, subscriptions, turns, unions, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -66,7 +67,7 @@ const HELD_MAX: i64 = 1_000;
 #[derive(Clone)]
 pub struct Ledger {
     pub(super) reader: Reader,
-    jobs: mpsc::Sender<Job>,
+    pub(super) jobs: mpsc::Sender<Job>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -85,6 +86,8 @@ impl Ledger {
             fresh: Shelf::default(),
             durable: Arc::default(),
             united: AtomicBool::new(true),
+            late: AtomicBool::new(false),
+            asking: Asking::default(),
         });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => open_file(&path, Arc::clone(&shared.durable))?,
@@ -104,6 +107,7 @@ impl Ledger {
     }
 
     /// Opens a database that is there already only to read it, also beside a gateway: what is handed in to be recorded is refused.
+    /// Of a file, what that gateway just created may be read before it can be found by a search.
     pub async fn reading(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let reader = match settings.sqlite_path() {
             Some(path) => {
@@ -114,12 +118,9 @@ impl Ledger {
         };
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
         let (open, seal, fresh, durable) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default(), Arc::default());
-        let united = AtomicBool::new(true);
-        Ok(Self {
-            reader,
-            jobs,
-            shared: Arc::new(Shared { clock, open, told: AtomicI64::new(0), committed, written, seal, fresh, durable, united }),
-        })
+        let (told, united, late, asking) = (AtomicI64::new(0), AtomicBool::new(true), AtomicBool::new(false), Asking::default());
+        let shared = Shared { clock, open, told, committed, written, seal, fresh, durable, united, late, asking };
+        Ok(Self { reader, jobs, shared: Arc::new(shared) })
     }
 
     /// Records a unit durably, or refuses it; nothing in between.
@@ -131,14 +132,14 @@ impl Ledger {
     pub async fn record_all(&self, unit: Unit) -> Result<Recorded, Error> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job::Record(Box::new(unit), reply)).await.map_err(|_| Error::Busy)?;
-        answer.await.map_err(|_| Error::Broken(String::from("the writer is gone")))?
+        answer.await.map_err(|_| writer::gone())?
     }
 
     /// Puts all heads under a signed checkpoint; tells how many tenants had something new.
     pub async fn seal(&self) -> Result<usize, Error> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job::Seal(reply)).await.map_err(|_| Error::Busy)?;
-        answer.await.map_err(|_| Error::Broken(String::from("the writer is gone")))?
+        answer.await.map_err(|_| writer::gone())?
     }
 
     /// The current version, a deletion too.
@@ -208,6 +209,7 @@ impl Ledger {
 
     /// So many ids that match, for whom two are not enough.
     pub async fn find_many(&self, scope: &Scope, query: &Query, count: u32) -> Result<Vec<String>, Error> {
+        self.indexed().await?;
         search::find(&mut &self.reader, scope, query, count, self.shared.clock.now()).await
     }
 
@@ -216,6 +218,7 @@ impl Ledger {
         if matches.is_empty() || includes.is_empty() {
             return Ok(search::Beside::default());
         }
+        self.indexed().await?;
         search::beside::beside(&mut &self.reader, scope, matches, includes).await
     }
 
@@ -266,11 +269,6 @@ impl Ledger {
     /// The resource types of which anything was ever kept.
     pub async fn kinds(&self, scope: &Scope) -> Result<Vec<String>, Error> {
         changes::kinds(&self.reader, scope, None).await
-    }
-
-    /// One resource for each word in use of a search parameter, up to so many.
-    pub async fn examples(&self, scope: &Scope, parameter: u32, count: usize) -> Result<Vec<Stored>, Error> {
-        labels::examples(&self.reader, scope, parameter, count).await
     }
 
     /// Every tenant that has kept something.

@@ -13,7 +13,7 @@ use super::numbers::Numbers;
 use super::people::{self, Head};
 use super::radius::{self, Reach, Reaches, Withheld};
 use super::resources::{self, Written};
-use super::search;
+use super::search::{self, late::Late};
 use super::subscriptions::{self, Refused};
 use super::{
     Change, Draft, Error, Event, Firing, Fresh, Line, Mark, Notice, Noticed, Person, Precondition, Receipt, Recorded, Refusal,
@@ -30,6 +30,8 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) stamp: i64,
     heads: HashMap<(Arc<str>, Person), Head>,
     reaches: Reaches,
+    /// Search rows that are not written yet.
+    late: &'b mut Late,
     /// What the Patient that is being written says of who is one with whom: events for whom it changes.
     pub(super) joints: Vec<(Line, Person)>,
     withheld: Withheld,
@@ -43,13 +45,14 @@ pub(super) struct Batch<'b, 'c> {
 
 impl<'b, 'c> Batch<'b, 'c> {
     /// An empty batch in an open transaction.
-    pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, stamp: i64) -> Self {
+    pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, late: &'b mut Late, stamp: i64) -> Self {
         Self {
             transaction,
             numbers,
             stamp,
             heads: HashMap::new(),
             reaches: Reaches::new(),
+            late,
             joints: Vec::new(),
             withheld: Withheld::new(),
             stirred: false,
@@ -62,6 +65,9 @@ impl<'b, 'c> Batch<'b, 'c> {
     pub(super) async fn record(&mut self, unit: &Unit) -> Result<Recorded, Error> {
         if let Some(change) = named_twice(&unit.changes) {
             return Err(Error::Refused(Refusal::Twice { change }));
+        }
+        if !unit.expects.is_empty() {
+            self.late.write(&mut self.transaction).await?;
         }
         for expect in &unit.expects {
             if !search::still(&mut self.transaction, &unit.scope, expect, self.stamp).await? {
@@ -100,7 +106,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         for (key, reach) in std::mem::take(&mut self.reaches) {
             reach.write(&mut self.transaction, &key, self.stamp).await?;
         }
-        Ok(())
+        self.late.relieve(&mut self.transaction).await
     }
 
     /// Refuses a unit in which a rule would fire more often than it may, or which waits for an answer that was given meanwhile.
@@ -149,7 +155,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let salt = chain::salt()?;
         let written = written(unit, draft, number, self.stamp, person, fact, &salt);
         resources::add(&mut self.transaction, &unit.scope.tenant, &change.kind, &change.id, &written).await?;
-        search::add(&mut self.transaction, &unit.scope.tenant, number, draft.rows.iter()).await?;
+        self.late.keep(&mut self.transaction, &unit.scope.tenant, number, &draft.rows).await?;
         self.enter(unit, change, &written, Line::Created, Some(draft)).await?;
         Ok(self.receipt(change, 1, person, true))
     }
@@ -170,8 +176,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let salt = chain::salt()?;
         let written = Written { version, ..written(unit, draft, current.number, stamp, person, fact, &salt) };
         resources::change(&mut self.transaction, &written).await?;
-        let old = search::lines_of(current);
-        search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &draft.rows).await?;
+        self.change_rows(unit, current, &draft.rows).await?;
         let line = if current.deleted { Line::Created } else { Line::Updated };
         self.enter(unit, change, &written, line, Some(draft)).await?;
         Ok(Receipt { updated: stamp, ..self.receipt(change, version, person, current.deleted) })
@@ -195,10 +200,18 @@ impl<'b, 'c> Batch<'b, 'c> {
             body: "",
         };
         resources::change(&mut self.transaction, &gone).await?;
-        let old = search::lines_of(current);
-        search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, &[]).await?;
+        self.change_rows(unit, current, &[]).await?;
         self.enter(unit, change, &gone, Line::Deleted, None).await?;
         Ok(Receipt { updated: stamp, ..self.receipt(change, version, current.person, false) })
+    }
+
+    /// Puts the search rows of a new version in the place of the old one's.
+    async fn change_rows(&mut self, unit: &Unit, current: &Stored, rows: &[search::Line]) -> Result<(), Error> {
+        if self.late.is_late(current.number) {
+            self.late.write(&mut self.transaction).await?;
+        }
+        let old = search::lines_of(current);
+        search::change(&mut self.transaction, &unit.scope.tenant, current.number, &old, rows).await
     }
 
     /// The stamp of the version that follows this one. Stamps of one resource never fall, also when the machine's clock was set
@@ -296,7 +309,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         if draft.identifiers.is_empty() || person == Person::NOBODY || draft.subject == Subject::Itself {
             return Ok(None);
         }
-        search::same_fact(&mut self.transaction, scope, &change.kind, draft, person).await
+        search::same_fact(&mut self.transaction, self.late, scope, &change.kind, draft, person).await
     }
 
     async fn mark(&mut self, scope: &Scope, mark: &Mark) -> Result<Option<Noticed>, Error> {

@@ -107,7 +107,7 @@ pub struct Draft {
     /// The resource without `id` and `meta`, as JSON text that begins with `resourceType`.
     pub body: String,
     /// Search rows.
-    pub rows: Vec<super::search::Line>,
+    pub rows: Arc<[super::search::Line]>,
     /// Whose it is.
     pub subject: Subject,
     /// The resource's own identifiers that have both system and value.

@@ -13,6 +13,7 @@ use super::durable::{Answer, Durable, Syncer};
 use super::fresh::Shelf;
 use super::numbers::Numbers;
 use super::record::Batch;
+use super::search::late::{Asking, Late};
 use super::{Error, Fresh, Recorded, Unit};
 use crate::clock::Clock;
 
@@ -27,6 +28,13 @@ pub(super) const NONE_OPEN: i64 = i64::MAX;
 pub(super) enum Job {
     Record(Box<Unit>, oneshot::Sender<Result<Recorded, Error>>),
     Seal(oneshot::Sender<Result<usize, Error>>),
+    /// Somebody searches, as [`Shared::asking`] tells.
+    Index,
+}
+
+/// What is said when the writer's thread has ended.
+pub(super) fn gone() -> Error {
+    Error::Broken(String::from("the writer is gone"))
 }
 
 /// What the writer and the readers of one database share.
@@ -48,6 +56,10 @@ pub(super) struct Shared {
     pub(super) durable: Arc<Durable>,
     /// Whether any two persons were ever united, as far as is known here: while nobody was, nobody need be asked after.
     pub(super) united: AtomicBool,
+    /// Whether search rows of what can be seen may still wait to be written.
+    pub(super) late: AtomicBool,
+    /// Who waits for them.
+    pub(super) asking: Asking,
 }
 
 /// What a batch came to.
@@ -71,7 +83,9 @@ pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, 
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     std::thread::Builder::new()
         .name(String::from("ledger-writer"))
-        .spawn(move || Writer { pen, shared, numbers: None, last_stamp: 0, is_unsure: false }.run(receiver))
+        .spawn(move || {
+            Writer { pen, shared, numbers: None, late: Late::default(), last_stamp: 0, is_unsure: false }.run(receiver)
+        })
         .map_err(|error| Error::Broken(error.to_string()))?;
     Ok(sender)
 }
@@ -80,6 +94,7 @@ struct Writer {
     pen: Pen,
     shared: Arc<Shared>,
     numbers: Option<Numbers>,
+    late: Late,
     last_stamp: i64,
     /// Whether the last failure was that of a COMMIT.
     is_unsure: bool,
@@ -93,6 +108,7 @@ impl Writer {
             while let Some(job) = next.take() {
                 match job {
                     Job::Record(unit, reply) => units.push((*unit, reply)),
+                    Job::Index => {}
                     Job::Seal(reply) => {
                         self.commit(std::mem::take(&mut units));
                         let sealed = self.seal();
@@ -106,28 +122,59 @@ impl Writer {
             self.commit(units);
             self.fold();
         }
+        if let Err(error) = self.index() {
+            tracing::warn!(%error, "search rows could not be written; they are made when the ledger is opened");
+        }
     }
 
     /// One batch; if the database fails in it, its units are tried again one by one, so that one cannot harm its neighbours.
     fn commit(&mut self, units: Vec<(Unit, oneshot::Sender<Result<Recorded, Error>>)>) {
-        if units.is_empty() {
-            return;
-        }
+        let asking = self.shared.asking.take();
         let (plain, replies): (Vec<Unit>, Vec<_>) = units.into_iter().unzip();
-        let answers: Vec<Answer> = match self.batch(&plain) {
+        let answers: Vec<Answer> = match self.batch(&plain, !asking.is_empty()) {
             Ok(results) => replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect(),
             // Whether an unanswered COMMIT took effect is not known: doing it again could do it twice.
             Err(error) if plain.len() == 1 || self.is_unsure => {
                 replies.into_iter().map(|reply| Answer::Recorded(reply, Err(Error::Broken(error.to_string())))).collect()
             }
             Err(_) => {
-                let alone = plain.iter().map(|unit| self.batch(std::slice::from_ref(unit)));
+                let alone = plain.iter().map(|unit| self.batch(std::slice::from_ref(unit), false));
                 let results: Vec<_> =
                     alone.map(|result| result.and_then(|mut results| results.pop().unwrap_or(Err(Error::Busy)))).collect();
                 replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect()
             }
         };
-        self.answer(answers);
+        self.find(asking);
+        if !answers.is_empty() {
+            self.answer(answers);
+        }
+    }
+
+    /// Lets those who search go on: what they ask of can be found.
+    fn find(&mut self, asking: Vec<oneshot::Sender<Result<(), Error>>>) {
+        if asking.is_empty() {
+            return;
+        }
+        let indexed = self.index().map_err(|error| error.to_string());
+        for reply in asking {
+            drop(reply.send(indexed.clone().map_err(Error::Broken)));
+        }
+    }
+
+    /// Writes the search rows that wait. Nobody waits for the disk to keep them: what it loses is made when the ledger is opened.
+    fn index(&mut self) -> Result<(), Error> {
+        let Pen::Sqlite { connection, syncer, .. } = &mut self.pen else { return Ok(()) };
+        if !self.late.is_any() {
+            return Ok(());
+        }
+        self.late.begin(true);
+        syncer.begin(connection)?;
+        let work = self.late.write(&mut Transaction::Sqlite(connection)).now_or_never();
+        let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
+        let ended = syncer.end_unheard(connection, done);
+        self.late.end(ended.is_ok());
+        self.shared.late.store(self.late.is_any(), Ordering::SeqCst);
+        ended
     }
 
     /// Gives answers as soon as what they tell of is durable.
@@ -139,13 +186,16 @@ impl Writer {
     }
 
     /// Decides and writes units in one transaction. An error means that nothing of it was written.
-    fn batch(&mut self, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {
+    fn batch(&mut self, units: &[Unit], is_asked: bool) -> Result<Vec<Result<Recorded, Error>>, Error> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
         // The open batch is announced before its stamp is read, so that no reader's horizon lies after it.
         let opened = self.shared.clock.now().max(self.last_stamp);
         self.shared.open.store(opened, Ordering::SeqCst);
         let stamp = self.shared.clock.now().max(opened).max(self.shared.told.load(Ordering::SeqCst));
         self.is_unsure = false;
-        let result = self.transact(units, stamp);
+        let result = self.transact(units, stamp, is_asked);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
         let Written { results, stirred, fresh, .. } = result?;
         self.last_stamp = stamp;
@@ -157,11 +207,13 @@ impl Writer {
         Ok(results)
     }
 
-    fn transact(&mut self, units: &[Unit], stamp: i64) -> Result<Written, Error> {
+    fn transact(&mut self, units: &[Unit], stamp: i64, is_asked: bool) -> Result<Written, Error> {
+        let late = &mut self.late;
         match &mut self.pen {
             Pen::Sqlite { connection, syncer, .. } => {
                 syncer.begin(connection)?;
-                let work = write(Transaction::Sqlite(connection), &mut self.numbers, units, stamp);
+                late.begin(is_asked);
+                let work = write(Transaction::Sqlite(connection), &mut self.numbers, late, units, stamp);
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 self.is_unsure = done.is_ok();
@@ -169,14 +221,20 @@ impl Writer {
                     // Before it can be seen.
                     self.shared.united.store(true, Ordering::SeqCst);
                 }
-                syncer.end(connection, done)
+                if late.is_any() {
+                    self.shared.late.store(true, Ordering::SeqCst);
+                }
+                let ended = syncer.end(connection, done);
+                late.end(ended.is_ok());
+                self.shared.late.store(late.is_any(), Ordering::SeqCst);
+                ended
             }
             Pen::Postgres { pool, runtime } => {
                 let (numbers, is_unsure) = (&mut self.numbers, &mut self.is_unsure);
                 runtime.block_on(async {
                     let mut connection = pool.acquire().await?;
                     postgres::begin(&mut connection).await?;
-                    let done = write(Transaction::Postgres(&mut connection), numbers, units, stamp).await;
+                    let done = write(Transaction::Postgres(&mut connection), numbers, late, units, stamp).await;
                     *is_unsure = done.is_ok();
                     postgres::end(&mut connection, done.is_ok()).await?;
                     done
@@ -222,6 +280,7 @@ impl Writer {
 async fn write(
     mut transaction: Transaction<'_>,
     numbers: &mut Option<Numbers>,
+    late: &mut Late,
     units: &[Unit],
     stamp: i64,
 ) -> Result<Written, Error> {
@@ -230,7 +289,7 @@ async fn write(
         None if matches!(transaction, Transaction::Sqlite(_)) => Numbers::of_file(&mut transaction).await?,
         None => Numbers::default(),
     };
-    let mut batch = Batch::new(transaction, &mut known, stamp);
+    let mut batch = Batch::new(transaction, &mut known, late, stamp);
     let done = record(&mut batch, units).await;
     let (stirred, united, fresh) = (batch.stirred, batch.united, std::mem::take(&mut batch.fresh));
     drop(batch);

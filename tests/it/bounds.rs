@@ -14,6 +14,8 @@ async fn crowd(house: &House, (kind, id): (&str, &str), copies: u64) {
         SELECT r.number + 1000000 + n.n, r.tenant, r.kind, r.id || '-' || n.n, r.version, r.updated, r.deleted, r.person, r.store,
         r.fact, r.source, r.how, r.salt, r.meta, r.body FROM resources r, n WHERE r.kind = '{kind}' AND r.id = '{id}'"
     );
+    // Who searches finds its rows written.
+    house.ask("GET", &format!("{kind}?_id={id}")).send().await.is(200);
     assert_eq!(house.database.tamper(&grow).await, copies);
     let index = format!(
         "INSERT INTO words (tenant, parameter, word, number) SELECT w.tenant, w.parameter, w.word, c.number FROM words w

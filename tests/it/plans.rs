@@ -9,7 +9,7 @@ use signa::ledger::{Ledger, Settings};
 use crate::database::Database;
 
 /// Tables that stay small: one row per tenant, subscription or endpoint. To read one of these whole is the plan.
-const SMALL: [&str; 6] = ["subscriptions", "lanes", "migrations", "checkpoints", "events", "halts"];
+const SMALL: [&str; 7] = ["subscriptions", "lanes", "migrations", "checkpoints", "events", "halts", "indexed"];
 
 /// Beginnings of statements that read everything on purpose (once at opening, for a checkpoint, to verify), or that are only the
 /// beginning: the search adds its conditions.

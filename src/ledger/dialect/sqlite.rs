@@ -19,7 +19,12 @@ use crate::ledger::Error;
 
 /// Pages the log may hold before the writer itself folds it back.
 pub(in crate::ledger) const LOG_PAGES_MAX: i64 = 20_000;
-const FOLD_EVERY: Duration = Duration::from_millis(300);
+/// While the file of a fold goes to the disk, the log does not: seldom and much costs fewer writers a wait than often and little.
+const FOLD_EVERY: Duration = Duration::from_millis(600);
+/// Folds in a row while the log is too long, each of what came during the one before: little is left for the writer at rest.
+const FOLDS_MAX: usize = 3;
+/// A log file that is longer is cut when nothing is written any more.
+const LOG_BYTES_AT_REST: u64 = 64 << 20;
 const STATEMENTS_MAX: usize = 256;
 
 /// Opens the writer's connection.
@@ -31,7 +36,7 @@ pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // A commit does not sync its log: `durable` does, beside the writer, before anyone hears of it. SQLite itself syncs what a fold
     // needs, and the head of the log.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 201326592;
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 268435456;
          PRAGMA cache_size = -4096; PRAGMA temp_store = FILE; PRAGMA busy_timeout = 5000;",
     )?;
     // What an earlier process left in the log is brought into the file and synced: a disk that refused it then has it only in memory.
@@ -240,6 +245,7 @@ impl Folder {
     pub(in crate::ledger) fn start(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -1024; PRAGMA busy_timeout = 0;")?;
+        let file = log(&connection)?;
         let pages = Arc::new(AtomicI64::new(0));
         let (stop, stopped) = mpsc::channel::<()>();
         let published = Arc::clone(&pages);
@@ -248,15 +254,37 @@ impl Folder {
         std::thread::Builder::new()
             .name(String::from("ledger-fold"))
             .spawn(move || {
+                let mut last = 0;
                 while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FOLD_EVERY) {
                     let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Ok(log) = fold(&connection) {
-                        published.store(log, Ordering::Relaxed);
+                    let Ok(log) = fold_down(&connection) else { continue };
+                    published.store(log, Ordering::Relaxed);
+                    if log == last && file.metadata().is_ok_and(|file| file.len() > LOG_BYTES_AT_REST) {
+                        cut(&connection);
                     }
+                    last = log;
                 }
             })
             .map_err(|error| Error::Broken(error.to_string()))?;
         Ok(Self { pages, folding, _stop: stop })
+    }
+}
+
+/// Folds until little is left, or a few times.
+fn fold_down(connection: &Connection) -> Result<i64, Error> {
+    let mut pages = fold(connection)?;
+    for _ in 1..FOLDS_MAX {
+        if pages > LOG_PAGES_MAX {
+            pages = fold(connection)?;
+        }
+    }
+    Ok(pages)
+}
+
+/// Cuts the log file if nobody reads or writes; else it is cut another time.
+fn cut(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        tracing::debug!(%error, "the log was not cut");
     }
 }
 
@@ -285,5 +313,22 @@ mod tests {
         let synced = log(&connection).unwrap().metadata().unwrap();
         assert!(wanted.len() > 0);
         assert_eq!((synced.dev(), synced.ino()), (wanted.dev(), wanted.ino()));
+    }
+    #[test]
+    fn a_log_at_rest_is_cut_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let writer = open_writer(&path).unwrap();
+        let (reader, own) = (open_reader(&path).unwrap(), Connection::open(&path).unwrap());
+        let length = || log(&writer).unwrap().metadata().unwrap().len();
+        writer.execute_batch("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)").unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        fold_down(&own).unwrap();
+        cut(&own);
+        assert!(length() > 0);
+        reader.execute_batch("COMMIT").unwrap();
+        cut(&own);
+        assert_eq!(length(), 0);
+        assert_eq!(writer.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 }

@@ -14,6 +14,7 @@ mod filter;
 mod flat;
 pub(super) mod include;
 mod lane;
+pub(super) mod late;
 mod order;
 mod page;
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod way;
 pub use beside::Beside;
 pub use page::Page;
 pub(super) use page::{find, still};
+
+use late::Late;
 
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};
@@ -124,13 +127,13 @@ fn amount_width(amount: &Amount) -> i64 {
 }
 
 /// Adds search rows.
-pub(super) async fn add(
+pub(super) async fn add<'l>(
     transaction: &mut Transaction<'_>,
-    tenant: &str,
+    tenant: &'l str,
     number: i64,
-    lines: impl Iterator<Item = &Line>,
+    lines: impl Iterator<Item = &'l Line>,
 ) -> Result<(), Error> {
-    write(transaction, tenant, number, lines, &[ADD_WORD, ADD_SPAN, ADD_AMOUNT]).await
+    write(transaction, lines.map(|line| (tenant, line, number)), &[ADD_WORD, ADD_SPAN, ADD_AMOUNT]).await
 }
 
 /// Puts the rows of a new version in the place of the old one's; what is the same stays untouched.
@@ -142,19 +145,18 @@ pub(super) async fn change(
     new: &[Line],
 ) -> Result<(), Error> {
     let gone = old.iter().filter(|line| !new.contains(line));
-    write(transaction, tenant, number, gone, &[DROP_WORD, DROP_SPAN, DROP_AMOUNT]).await?;
+    write(transaction, gone.map(|line| (tenant, line, number)), &[DROP_WORD, DROP_SPAN, DROP_AMOUNT]).await?;
     add(transaction, tenant, number, new.iter().filter(|line| !old.contains(line))).await
 }
 
-async fn write(
+/// Adds or drops rows, each with its tenant and number.
+async fn write<'l>(
     transaction: &mut Transaction<'_>,
-    tenant: &str,
-    number: i64,
-    lines: impl Iterator<Item = &Line>,
+    rows: impl Iterator<Item = (&'l str, &'l Line, i64)>,
     [word_sql, span_sql, amount_sql]: &[&str; 3],
 ) -> Result<(), Error> {
-    let (tenant, number) = (Cell::Text(tenant), Cell::Int(number));
-    for line in lines {
+    for (tenant, line, number) in rows {
+        let (tenant, number) = (Cell::Text(tenant), Cell::Int(number));
         match line {
             Line::Word { parameter, word } => {
                 let cells = [tenant, Cell::Int(i64::from(*parameter)), Cell::Text(word), number];
@@ -179,6 +181,7 @@ async fn write(
 /// The first resource of this type and person that shares an identifier (with system) with the draft.
 pub(super) async fn same_fact(
     transaction: &mut Transaction<'_>,
+    late: &mut Late,
     scope: &Scope,
     kind: &str,
     draft: &Draft,
@@ -188,6 +191,9 @@ pub(super) async fn same_fact(
     let mut first: Option<i64> = None;
     for (system, value) in &draft.identifiers {
         let word = search::token(system, value);
+        if late.has(&scope.tenant, parameter.number, &word) {
+            late.write(transaction).await?;
+        }
         let cells = [Cell::Text(&scope.tenant), Cell::Int(i64::from(parameter.number)), Cell::Text(&word), Cell::Int(person.0)];
         if let Some(mut row) = transaction.row(SAME_FACT, &cells).await? {
             let fact = row.int()?;

@@ -138,6 +138,8 @@ impl Ledger {
         let is_united = self.shared.united.load(Ordering::SeqCst);
         let now = self.shared.clock.now();
         let horizon = self.horizon();
+        // After the horizon is read: what was stamped before it must be found.
+        self.indexed().await?;
         page(&mut &self.reader, scope, query, (now, horizon), is_united).await
     }
 
