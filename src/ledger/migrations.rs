@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(19, "0019_first_sweeps"),
     migration!(20, "0020_literals"),
     migration!(21, "0021_indexed"),
+    migration!(22, "0022_notices"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::dialect::{Cell, Reader, Row, Transaction};
 use super::{Error, Lane, Notice, Noticed, Person, Scope, Subscription};
 
+// One that was deleted and is made again goes on counting: its receiver knows the numbers that were used.
 const SET: &str = "INSERT INTO subscriptions (tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    (SELECT COALESCE(MAX(n.number), 0) FROM notices n WHERE n.tenant = $1 AND n.subscription = $2))
     ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, status = excluded.status, criteria = excluded.criteria,
     endpoint = excluded.endpoint, payload = excluded.payload, headers = excluded.headers, ends = excluded.ends, secret = excluded.secret";
 const DROP: &str = "DELETE FROM subscriptions WHERE tenant = $1 AND id = $2";
@@ -55,7 +57,7 @@ pub(super) async fn set(transaction: &mut Transaction<'_>, tenant: &str, subscri
     Ok(())
 }
 
-/// Removes a subscription and what waited for it.
+/// Removes a subscription and what waited for it. Its notices stay: no number of theirs is given twice.
 pub(super) async fn drop(transaction: &mut Transaction<'_>, tenant: &str, id: &str) -> Result<(), Error> {
     transaction.run(DROP_DELIVERIES, &[Cell::Text(tenant), Cell::Text(id)]).await?;
     transaction.run(DROP, &[Cell::Text(tenant), Cell::Text(id)]).await

@@ -114,6 +114,8 @@ mod refill;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod renewed;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod rules;
