@@ -1,6 +1,6 @@
 //! What is kept of a question to the rules, so that they can be asked it again.
 
-use super::events::Question;
+use super::decide::Question;
 use crate::flow::Seen;
 use crate::ledger::{Asked, Mark, Turn};
 use crate::react::{self, Occasion, Reaction, Story};

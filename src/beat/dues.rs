@@ -1,14 +1,34 @@
 //! What has come due: steps of persons, and the sweeps of what is nobody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::events::{Question, STORIES_AT_ONCE};
-use super::{Beat, DUES_MAX, SWEEPS_MAX};
+use super::decide::Question;
+use super::people::STORIES_AT_ONCE;
+use super::waiting::Key;
+use super::{Beat, DUES_MAX, LOOKED_MAX, SWEEPS_MAX};
 use crate::ledger::{Due, Error, Person, Scope};
 use crate::react::Occasion;
+
+/// What is due now of those who may be spoken to.
+struct Page {
+    dues: Vec<(Scope, Person, Due)>,
+    /// The place of the last of them in the order of decisions, where more is due.
+    last: Option<(i64, i64, String)>,
+}
+
+impl Page {
+    /// The first of what is due; whether there is more is known.
+    fn of(mut dues: Vec<(Scope, Person, Due)>, mut is_cut: bool) -> Self {
+        let max = usize::try_from(DUES_MAX).unwrap_or(usize::MAX);
+        is_cut |= dues.len() > max;
+        dues.truncate(max);
+        let last = dues.last().filter(|_| is_cut).map(|(.., due)| (due.due, due.priority, due.rule.clone()));
+        Self { dues, last }
+    }
+}
 
 impl Beat {
     /// What has come due; tells how much. Who has something unheard or undecided comes later: a STOP may be among it.
@@ -17,26 +37,50 @@ impl Beat {
     /// being looked at. What is due of persons comes first, and one sweep is walked to its end before the next: that is the order
     /// of decisions.
     pub(super) async fn look_at_dues(&self) -> Result<usize, Error> {
-        if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).behind {
+        if self.waiting(|waiting| waiting.behind) {
             return Ok(0);
         }
-        self.keep_calendars().await?;
+        let kept = self.keep_calendars().await;
         let now = self.clock().now();
-        let mut dues = self.ledger().due(now, DUES_MAX).await?;
-        // Where more is due of persons than is looked at now, only those sweeps have their turn that come before the rest.
-        let is_cut = i64::try_from(dues.len()).is_ok_and(|read| read >= DUES_MAX);
-        let last = dues.last().filter(|_| is_cut).map(|(.., due)| (due.due, due.priority, due.rule.clone()));
-        let is_idle = {
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            dues.retain(|(scope, known_as, _)| !waiting.people.contains_key(&(Arc::clone(&scope.tenant), *known_as)));
-            waiting.people.is_empty()
-        };
-        let count = dues.len();
+        let Page { dues, last } = self.page_of_dues(now).await?;
+        let (count, is_cut) = (dues.len(), last.is_some());
         let looked = self.look_again(dues).await;
-        // A sweep may concern anybody.
-        let swept = if is_idle { self.sweep_all(now, last).await } else { Ok(0) };
+        let swept = self.sweep_all(now, last).await;
+        kept?;
         looked?;
-        Ok(count + swept?)
+        let done = count + swept?;
+        if done == 0 && !is_cut {
+            self.waiting(|waiting| waiting.looked = now);
+        }
+        Ok(done)
+    }
+
+    /// The first that is due of those who may be spoken to. Where most of what comes first is held back, it is looked behind it.
+    async fn page_of_dues(&self, now: i64) -> Result<Page, Error> {
+        let waits = self.who_waits(false).await?;
+        let refusing = self.waiting(|waiting| waiting.refusing());
+        let mut count = DUES_MAX;
+        loop {
+            let mut dues = self.ledger().due(now, count).await?;
+            let is_cut = i64::try_from(dues.len()).is_ok_and(|read| read >= count);
+            self.waiting(|waiting| {
+                if !waiting.dues.is_empty() && !is_cut {
+                    let due: BTreeSet<&str> = dues.iter().map(|(.., due)| due.output.as_str()).collect();
+                    waiting.dues.retain(|(_, output), patience| !patience.is_over(now) || due.contains(output.as_str()));
+                }
+                dues.retain(|(scope, known_as, due)| {
+                    let tenant = &scope.tenant;
+                    let held = waiting.dues.get(&(Arc::clone(tenant), due.output.clone()));
+                    !refusing.contains(tenant)
+                        && !waits.contains(&(Arc::clone(tenant), *known_as))
+                        && held.is_none_or(|patience| patience.is_over(now))
+                });
+            });
+            if !is_cut || count >= LOOKED_MAX || i64::try_from(dues.len()).is_ok_and(|left| left * 2 >= DUES_MAX) {
+                return Ok(Page::of(dues, is_cut));
+            }
+            count = count.saturating_mul(4);
+        }
     }
 
     /// A page of the first sweep of each tenant; tells how many there were.
@@ -51,17 +95,25 @@ impl Beat {
         }
         sweeps
             .retain(|(_, due)| before.as_ref().is_none_or(|last| (due.due, due.priority, &due.rule) < (last.0, last.1, &last.2)));
+        let (mut count, mut failed) = (0, Ok(()));
         for (scope, due) in &sweeps {
+            // The sweeps of many tenants take their time, and a sweep may concern anybody.
+            self.hear_again().await?;
+            if self.waiting(|waiting| waiting.behind || waiting.refusing().contains(&scope.tenant)) {
+                continue;
+            }
+            count += 1;
             if let Err(error) = self.sweep(scope, due).await {
-                self.put_off_sweep(scope, due, &error).await?;
+                let put_off = self.put_off_sweep(scope, due, &error).await;
+                failed = failed.and(put_off);
             }
         }
-        Ok(sweeps.len())
+        failed.map(|()| count)
     }
 
     /// What has come due: one person's in their order, since caps count what was said before; persons do not wait for each other.
     async fn look_again(&self, dues: Vec<(Scope, Person, Due)>) -> Result<(), Error> {
-        let mut people: BTreeMap<(Arc<str>, Person), Vec<Due>> = BTreeMap::new();
+        let mut people: BTreeMap<Key, Vec<Due>> = BTreeMap::new();
         for (scope, known_as, due) in dues {
             people.entry((scope.tenant, known_as)).or_default().push(due);
         }
@@ -69,10 +121,7 @@ impl Beat {
             .map(|((tenant, _), dues)| async move {
                 let scope = Scope { tenant };
                 for due in dues {
-                    let question = Question { occasion: Occasion::Due(due.clone().into()), ..Question::default() };
-                    if !self.decide(&scope, due.person, &question, None).await? {
-                        self.put_off(&scope, &due).await?;
-                    }
+                    self.look_at(&scope, &due).await?;
                 }
                 Ok(())
             })
@@ -80,5 +129,27 @@ impl Beat {
             .collect()
             .await;
         looked.into_iter().collect()
+    }
+
+    /// Looks at a due; what the database refuses of it waits for its next try.
+    async fn look_at(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
+        let question = Question { occasion: Occasion::Due(due.clone().into()), ..Question::default() };
+        let looked = match self.decide(scope, due.person, &question, None).await {
+            Ok(false) => self.put_off(scope, due).await,
+            looked => looked.map(|_| ()),
+        };
+        let key = (Arc::clone(&scope.tenant), due.output.clone());
+        let Err(error) = looked else {
+            self.waiting(|waiting| waiting.dues.remove(&key));
+            return Ok(());
+        };
+        let (error, now) = (self.alone(error).await?, self.clock().now());
+        let tries = self.waiting(|waiting| {
+            let patience = waiting.dues.entry(key).or_default();
+            *patience = patience.after(now);
+            patience.tries
+        });
+        tracing::error!(%error, rule = due.rule, step = due.step, tries, "what is due could not be recorded; it is tried again");
+        Ok(())
     }
 }

@@ -34,8 +34,10 @@ impl Beat {
             facts: [format!("{}/{}/_history/{}", event.kind, event.id, event.version)].into(),
             recorded: String::new(),
         };
-        let marks = vec![Mark::Settled { event: event.number }, Mark::Decided(decision)];
-        self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+        let marks = self.settled(event.number).into_iter().chain([Mark::Decided(decision)]).collect();
+        self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await?;
+        self.were_decided([event.number]);
+        Ok(())
     }
 
     /// A call came to nothing for a person, and a decision says so for a person to look at.

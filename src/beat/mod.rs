@@ -4,20 +4,24 @@
 //! nothing: an event is settled in the same unit as everything that came of it.
 
 mod asked;
+mod decide;
 mod dues;
 mod events;
 mod fault;
+mod people;
 mod rules;
 mod story;
 mod sweep;
+mod waiting;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::Waiting;
 use jiff::tz::TimeZone;
+use people::Whom;
 use sweep::Calendar;
 use tokio::sync::watch;
+use waiting::Waiting;
 
 use crate::clock::Clock;
 use crate::flow::Flow;
@@ -40,6 +44,8 @@ pub struct Settings {
 pub const EVENTS_MAX: i64 = 8_192;
 /// Dues of persons that are looked at at once.
 pub const DUES_MAX: i64 = 256;
+/// Dues among which those are looked for of whom nothing is held back.
+pub const LOOKED_MAX: i64 = 16_384;
 /// Tenants whose first sweep is looked at in a round; the next round goes on behind the last of them.
 pub const SWEEPS_MAX: i64 = 256;
 /// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
@@ -49,6 +55,8 @@ pub const WAITING_MAX: usize = 65_536;
 const CROWDED: usize = 256;
 /// The longest such rest (real time).
 const BREATH_MAX: Duration = Duration::from_millis(1_500);
+/// So often what was recorded while the rules were busy is heard before something is said.
+const HEARINGS_MAX: usize = 8;
 /// A reaction that found its story changed is decided anew so often.
 pub const RETRIES_MAX: usize = 5;
 /// The next look at what was recorded comes so much later for each event that was just heard, and at most [`PACE_MAX`] later (real
@@ -122,23 +130,51 @@ impl Beat {
         self.seal().await;
     }
 
+    /// Does what is there to be done now; tells how much it was. After 0 nothing is left until the clock moves or something arrives.
+    pub async fn turn(&self) -> Result<usize, ledger::Error> {
+        let heard = self.hear().await?;
+        let decided = if heard == 0 { self.decide_waiting(Whom::All).await? } else { 0 };
+        if heard + decided > 0 {
+            return Ok(heard + decided);
+        }
+        self.look_at_dues().await
+    }
+
     /// One round: hear and tell; then decide, unless the last deciding was long and lies too near; then what is due.
     async fn round(&self, crowded_until: &mut Duration) -> Result<usize, ledger::Error> {
-        let heard = self.hear().await?;
+        let mut done = self.hear().await?;
         let begun = self.clock().elapsed();
         if self.someone_waits() {
             if begun < *crowded_until {
-                return Ok(heard);
+                return Ok(done);
             }
-            let decided = self.decide_waiting().await?;
+            let decided = self.decide_waiting(Whom::All).await?;
             let taken = self.clock().elapsed().saturating_sub(begun);
             if decided >= CROWDED {
                 *crowded_until = self.clock().elapsed() + (taken * 3).min(BREATH_MAX);
             }
-            return Ok(heard + decided + self.look_at_dues().await?);
+            done += decided + self.hear_again().await?;
         }
         // Also while much is heard of which no rule asks: a reminder has its window.
-        Ok(heard + self.look_at_dues().await?)
+        Ok(done + self.look_at_dues().await?)
+    }
+
+    /// Hears what was recorded while something else was done, and has decided who may refuse in it: a STOP that was answered binds
+    /// all that is said from then on.
+    async fn hear_again(&self) -> Result<usize, ledger::Error> {
+        let mut done = 0;
+        for _ in 0..HEARINGS_MAX {
+            let heard = self.hear().await?;
+            done += heard;
+            let refuses = self.someone_refuses();
+            if refuses {
+                done += self.decide_waiting(Whom::Refusing).await?;
+            }
+            if heard == 0 || !(refuses || self.waiting(|waiting| waiting.behind)) {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     async fn seal(&self) {
@@ -148,13 +184,15 @@ impl Beat {
     }
 
     async fn wait(&self, committed: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, crowded_until: Duration) {
-        let next = self.ledger().next_due().await.ok().flatten().unwrap_or(i64::MAX);
-        let longest =
-            if self.someone_waits() { crowded_until.saturating_sub(self.clock().elapsed()) } else { self.settings.seal_every };
+        // What was due at the last look and is still there is held back, until something else is heard or tried again.
+        let due = self.ledger().next_due_after(self.waiting(|waiting| waiting.looked)).await.ok().flatten();
+        let next = due.into_iter().chain(self.next_try()).min().unwrap_or(i64::MAX);
+        let waits = self.someone_waits();
+        let longest = if waits { crowded_until.saturating_sub(self.clock().elapsed()) } else { self.settings.seal_every };
         tokio::select! {
             _ = committed.changed() => {}
             _ = stop.changed() => {}
-            () = self.clock().reaches(next), if next != i64::MAX && !self.someone_waits() => {}
+            () = self.clock().reaches(next), if next != i64::MAX && !waits => {}
             () = self.clock().passes(longest) => {}
         }
     }

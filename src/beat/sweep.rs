@@ -7,11 +7,15 @@ use std::sync::{Arc, PoisonError};
 use futures_util::stream::{self, StreamExt};
 
 use super::Beat;
-use super::events::{MARKS_MAX, Question, STORIES_AT_ONCE};
+use super::decide::Question;
+use super::events::MARKS_MAX;
+use super::people::STORIES_AT_ONCE;
 use crate::flow;
 use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
-use crate::react::{self, Next, Occasion, Rules, Sweep};
+use crate::react::{self, Call, Next, Occasion, Rules, Sweep};
 
+/// A sweep that failed so often at one page goes on without those for whom it failed.
+const SWEEPS_TRIED_MAX: u32 = 4;
 /// So many rows of nobody's are read at once.
 const ROWS_MAX: i64 = 1_000;
 
@@ -34,7 +38,8 @@ impl Beat {
         }
     }
 
-    /// Keeps the calendar of every tenant as its rules are now. Where nothing changed, nothing is asked.
+    /// Keeps the calendar of every tenant as its rules are now; one that fails keeps no other from it. Where nothing changed,
+    /// nothing is asked.
     pub(super) async fn keep_calendars(&self) -> Result<(), Error> {
         if !self.calendar.lock().unwrap_or_else(PoisonError::into_inner).complete {
             for scope in self.ledger().scopes().await? {
@@ -51,15 +56,21 @@ impl Beat {
             };
             calendar.tenants.iter().filter_map(rules).collect()
         };
+        let mut failed = Ok(());
         for (tenant, rules) in changed {
-            let scope = Scope { tenant: Arc::clone(&tenant) };
-            let kept = self.kept(&scope).await?;
-            let marks = react::calendar(&rules, &tenant, &kept, self.clock().now(), &self.settings.zone);
-            for marks in marks.chunks(MARKS_MAX) {
-                self.keep(&scope, marks.to_vec()).await?;
-            }
-            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).tenants.insert(tenant, Some(rules));
+            failed = failed.and(self.keep_calendar(tenant, rules).await);
         }
+        failed
+    }
+
+    async fn keep_calendar(&self, tenant: Arc<str>, rules: Arc<Rules>) -> Result<(), Error> {
+        let scope = Scope { tenant: Arc::clone(&tenant) };
+        let kept = self.kept(&scope).await?;
+        let marks = react::calendar(&rules, &tenant, &kept, self.clock().now(), &self.settings.zone);
+        for marks in marks.chunks(MARKS_MAX) {
+            self.keep(&scope, marks.to_vec()).await?;
+        }
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner).tenants.insert(tenant, Some(rules));
         Ok(())
     }
 
@@ -90,7 +101,7 @@ impl Beat {
         };
         let next = match self.ledger().search(scope, &sweep.query).await {
             Ok(page) => {
-                self.call_all(scope, &rules, &sweep, &page.found).await?;
+                self.call_page(scope, due, &rules, &sweep, &page.found).await?;
                 page.next
             }
             // A place that no way leads to any more: the walk begins again, and what was decided is decided.
@@ -103,8 +114,19 @@ impl Beat {
         self.keep(scope, vec![react::swept(&rules, due, next, now, zone)]).await
     }
 
+    /// Calls for everybody on a page. Where it fails for somebody it fails, and is looked at again; and at last goes on without them.
+    async fn call_page(&self, scope: &Scope, due: &Due, rules: &Rules, sweep: &Sweep, found: &[Stored]) -> Result<(), Error> {
+        let key = (Arc::clone(&scope.tenant), due.output.clone());
+        let tries = self.waiting(|waiting| waiting.sweeps.remove(&key)).unwrap_or_default();
+        let called = self.call_all(scope, rules, sweep, found, tries >= SWEEPS_TRIED_MAX).await;
+        if called.is_err() {
+            self.waiting(|waiting| waiting.sweeps.insert(key, tries + 1));
+        }
+        called
+    }
+
     /// Calls for everybody on a page whom it may be about; of persons who are one, once.
-    async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored]) -> Result<(), Error> {
+    async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored], is_last: bool) -> Result<(), Error> {
         let mut meant: BTreeMap<Person, Vec<String>> = BTreeMap::new();
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
@@ -120,20 +142,37 @@ impl Beat {
         for (person, mut subjects) in meant {
             people.entry(survivors.get(&person).copied().unwrap_or(person)).or_default().append(&mut subjects);
         }
+        let held = self.who_waits(true).await?;
+        let is_held = |person: &Person| held.contains(&(Arc::clone(&scope.tenant), *person));
         let called: Vec<Result<(), Error>> = stream::iter(people)
-            .map(|(person, subjects)| async move {
-                let call = sweep.call_for(subjects);
-                let question = Question { occasion: Occasion::Called(call.clone().into()), ..Question::default() };
-                if self.decide(scope, person, &question, None).await? {
-                    Ok(())
-                } else {
-                    self.give_up_call(scope, person, &call).await
-                }
+            .map(|(person, subjects)| {
+                let is_held = is_held(&person);
+                async move { self.call(scope, person, &sweep.call_for(subjects), is_held, is_last).await }
             })
             .buffer_unordered(STORIES_AT_ONCE)
             .collect()
             .await;
         called.into_iter().collect()
+    }
+
+    /// Calls for one person. Of whom something is held that could not be decided on, they may have said STOP in it.
+    async fn call(&self, scope: &Scope, person: Person, call: &Call, is_held: bool, is_last: bool) -> Result<(), Error> {
+        let question = Question { occasion: Occasion::Called(call.clone().into()), ..Question::default() };
+        let decided = match is_held {
+            true => Err(Error::Busy),
+            false => self.decide(scope, person, &question, None).await,
+        };
+        match decided {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) if !is_last => return Err(error),
+            Err(Error::Busy) if is_held => {}
+            Err(error) => drop(self.alone(error).await?),
+        }
+        match self.give_up_call(scope, person, call).await {
+            Err(error) if is_last => self.alone(error).await.map(|_| ()),
+            given_up => given_up,
+        }
     }
 
     async fn keep(&self, scope: &Scope, marks: Vec<Mark>) -> Result<(), Error> {

@@ -367,7 +367,7 @@ impl Ledger {
 
     /// When the next one is due, of a person or of nobody.
     pub async fn next_due(&self) -> Result<Option<i64>, Error> {
-        reaction::next_due(&self.reader).await
+        self.next_due_after(i64::MIN).await
     }
 
     /// All who are one with a person, the one they are known as first.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::dialect::{Cell, Passed, Reader, Transaction};
-use super::{Decision, Due, Error, Outcome, Person, Scope, Supply};
+use super::{Decision, Due, Error, Ledger, Outcome, Person, Scope, Supply};
 
 const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, rule, step, episode, detail)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -24,8 +24,8 @@ const SWEEPS: &str = "WITH RECURSIVE t(tenant) AS (
     FROM t JOIN dues d ON d.tenant = t.tenant AND d.person = 0 AND d.output = (SELECT e.output FROM dues e
         WHERE e.tenant = t.tenant AND e.person = 0 AND e.due <= $2 ORDER BY e.due, e.priority, e.rule, e.output LIMIT 1)
     ORDER BY t.tenant LIMIT $3";
-const NEXT_DUE: &str = "SELECT due FROM dues WHERE person <> 0 ORDER BY due LIMIT 1";
-const NEXT_SWEEP: &str = "SELECT due FROM dues WHERE person = 0 ORDER BY due LIMIT 1";
+const NEXT_DUE: &str = "SELECT due FROM dues WHERE person <> 0 AND due > $1 ORDER BY due LIMIT 1";
+const NEXT_SWEEP: &str = "SELECT due FROM dues WHERE person = 0 AND due > $1 ORDER BY due LIMIT 1";
 const KEPT_SWEEPS: &str =
     "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
     WHERE d.tenant = $1 AND d.person = 0 AND d.output > $2 ORDER BY d.output LIMIT $3";
@@ -72,6 +72,13 @@ const ADDRESSES_AT_ONCE: usize = 8;
 /// The most persons whose STOP for one address is told again.
 const REFUSERS_MAX: i64 = 100;
 
+impl Ledger {
+    /// When the next one is due that is so after a time, of a person or of nobody.
+    pub async fn next_due_after(&self, at: i64) -> Result<Option<i64>, Error> {
+        next_due(&self.reader, at).await
+    }
+}
+
 /// Sets a due, in the place of what stood there for the same output.
 pub(super) async fn set_due(transaction: &mut Transaction<'_>, tenant: &str, due: &Due) -> Result<(), Error> {
     let cells = [
@@ -108,11 +115,11 @@ pub(super) async fn sweeps(reader: &Reader, after: &str, now: i64, count: i64) -
     reader.each(SWEEPS, &cells, due_row).await
 }
 
-/// When the next one is due, of a person or of nobody.
-pub(super) async fn next_due(reader: &Reader) -> Result<Option<i64>, Error> {
+/// When the next one is due after a time, of a person or of nobody.
+async fn next_due(reader: &Reader, after: i64) -> Result<Option<i64>, Error> {
     let mut next = None;
     for sql in [NEXT_DUE, NEXT_SWEEP] {
-        let due = reader.row(sql, &[]).await?.map(|mut row| row.int()).transpose()?;
+        let due = reader.row(sql, &[Cell::Int(after)]).await?.map(|mut row| row.int()).transpose()?;
         next = next.into_iter().chain(due).min();
     }
     Ok(next)

@@ -89,6 +89,11 @@ impl Engine {
         }
     }
 
+    /// Changes whenever something was recorded.
+    pub(crate) fn written(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.gateway.flow.ledger.written()
+    }
+
     /// When something is due next.
     pub(crate) async fn next_due(&self) -> Option<i64> {
         self.gateway.flow.ledger.next_due().await.unwrap()

@@ -24,6 +24,8 @@ mod advertised;
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod answered;
+#[cfg(test)]
 mod beside;
 #[cfg(test)]
 mod bounds;
@@ -57,6 +59,8 @@ mod door;
 mod effect;
 #[cfg(test)]
 mod everything;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]

@@ -1,0 +1,195 @@
+//! What was heard and waits: for the rules, or, where it could not be recorded, for its next try. All of it is in the store too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use super::Beat;
+use super::events::{Claimed, Saying, may_refuse};
+use crate::ledger::{Error, Event, Person, Scope};
+
+/// A person of a tenant.
+pub(super) type Key = (Arc<str>, Person);
+
+/// Events by tenant and person, in the order they were recorded.
+pub(super) type ByPerson = BTreeMap<Key, Vec<Claimed>>;
+
+/// The first pause after something could not be recorded; each further one is twice as long.
+const PAUSE_MS: i64 = 1_000;
+/// The longest such pause.
+const PAUSE_MS_MAX: i64 = 600_000;
+/// What may refuse holds back all that is due in its tenant, until it was tried so often in vain: a STOP binds others, too.
+const REFUSALS_TRIED_MAX: u32 = 4;
+
+/// How often something was tried in vain, and when it is tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Patience {
+    pub(super) tries: u32,
+    next: i64,
+}
+
+impl Patience {
+    /// After one more try.
+    #[must_use]
+    pub(super) fn after(self, now: i64) -> Self {
+        let pause = PAUSE_MS.saturating_mul(1_i64.checked_shl(self.tries.min(32)).unwrap_or(i64::MAX)).min(PAUSE_MS_MAX);
+        Self { tries: self.tries.saturating_add(1), next: now.saturating_add(pause) }
+    }
+
+    /// Whether it is time for the next try.
+    pub(super) fn is_over(self, now: i64) -> bool {
+        now >= self.next
+    }
+}
+
+/// A person, as they are known, of whom so many events could not be decided on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    pub(super) events: usize,
+    pub(super) patience: Patience,
+}
+
+/// What is said of an event and could not be recorded.
+#[derive(Debug)]
+pub(super) struct Untold {
+    pub(super) scope: Scope,
+    pub(super) saying: Saying,
+    pub(super) patience: Patience,
+}
+
+/// What was heard and waits. After a restart it is heard again.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Number of the last event that was heard.
+    pub(super) cursor: i64,
+    pub(super) people: ByPerson,
+    pub(super) events: usize,
+    /// Whether more is recorded than was heard. Nothing that is due is said meanwhile: a STOP may be among it.
+    pub(super) behind: bool,
+    /// Of those who wait, whose story could not be recorded.
+    pub(super) held: BTreeMap<Key, Held>,
+    /// By number of the event.
+    pub(super) untold: BTreeMap<i64, Untold>,
+    /// Events that could not be read.
+    pub(super) unread: BTreeMap<i64, (Event, Patience)>,
+    /// Dues that could neither be decided on nor put off, by tenant and output.
+    pub(super) dues: BTreeMap<(Arc<str>, String), Patience>,
+    /// How often each sweep failed at the page where it stands, by tenant and output.
+    pub(super) sweeps: BTreeMap<(Arc<str>, String), u32>,
+    /// Until then everything that is due was looked at, but what is held back.
+    pub(super) looked: i64,
+}
+
+impl Waiting {
+    /// Whether as much is kept in memory as may be.
+    pub(super) fn is_full(&self, max: usize) -> bool {
+        self.events + self.untold.len() + self.unread.len() >= max
+    }
+
+    /// Whether the rules can look now at something that waits for them.
+    fn is_wanted(&self, now: i64) -> bool {
+        let rests = self.held.values().filter(|held| !held.patience.is_over(now)).map(|held| held.events);
+        self.events > rests.sum()
+    }
+
+    /// When something is tried again.
+    fn next_try(&self) -> Option<i64> {
+        let held = self.held.values().map(|held| held.patience);
+        let untold = self.untold.values().map(|untold| untold.patience);
+        let unread = self.unread.values().map(|(_, patience)| *patience);
+        // A due whose time was over at the last look waits for something else.
+        let dues = self.dues.values().copied().filter(|patience| !patience.is_over(self.looked));
+        held.chain(untold).chain(unread).chain(dues).map(|patience| patience.next).min()
+    }
+
+    /// Puts back what waits for the rules on.
+    pub(super) fn put_back(&mut self, tenant: &Arc<str>, claimed: impl IntoIterator<Item = Claimed>) {
+        for one in claimed {
+            self.events += 1;
+            self.people.entry((Arc::clone(tenant), one.event.person)).or_default().push(one);
+        }
+    }
+
+    /// Tenants of whom somebody may have refused to be spoken to, and it is not decided.
+    pub(super) fn refusing(&self) -> BTreeSet<Arc<str>> {
+        let refuses = |claimed: &Claimed| claimed.may_refuse() && claimed.tries < REFUSALS_TRIED_MAX;
+        let people = self.people.iter().filter(|(_, claimed)| claimed.iter().any(refuses));
+        let unread = self.unread.values().filter(|(event, patience)| may_refuse(event) && patience.tries < REFUSALS_TRIED_MAX);
+        let tenants = people.map(|((tenant, _), _)| tenant).chain(unread.map(|(event, _)| &event.scope.tenant));
+        tenants.cloned().collect()
+    }
+}
+
+impl Beat {
+    /// Looks at what waits, or changes it.
+    pub(super) fn waiting<T>(&self, act: impl FnOnce(&mut Waiting) -> T) -> T {
+        act(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets what was heard and not decided: all of it is in the store and is heard again.
+    pub fn forget(&self) {
+        self.waiting(|waiting| *waiting = Waiting::default());
+    }
+
+    /// Whether the rules can look now at something that was heard.
+    pub(super) fn someone_waits(&self) -> bool {
+        let now = self.clock().now();
+        self.waiting(|waiting| waiting.is_wanted(now))
+    }
+
+    /// Whether somebody who was not decided on yet may have refused to be spoken to.
+    pub(super) fn someone_refuses(&self) -> bool {
+        self.waiting(|waiting| waiting.people.values().flatten().any(|claimed| claimed.may_refuse() && claimed.tries == 0))
+    }
+
+    /// When something is tried again.
+    pub(super) fn next_try(&self) -> Option<i64> {
+        self.waiting(|waiting| waiting.next_try())
+    }
+
+    /// Who waits, as they are known now; of them only those who were tried in vain, where that is asked.
+    pub(super) async fn who_waits(&self, tried: bool) -> Result<BTreeSet<Key>, Error> {
+        let mut tenants: BTreeMap<Arc<str>, BTreeSet<Person>> = BTreeMap::new();
+        self.waiting(|waiting| {
+            let is_meant = |claimed: &[Claimed]| !tried || claimed.iter().any(|one| one.tries > 0);
+            let people = waiting.people.iter().filter(|(_, claimed)| is_meant(claimed)).map(|(key, _)| key.clone());
+            let unread = waiting.unread.values().map(|(event, _)| (Arc::clone(&event.scope.tenant), event.person));
+            for (tenant, person) in people.chain(unread) {
+                tenants.entry(tenant).or_default().insert(person);
+            }
+        });
+        let mut known = BTreeSet::new();
+        for (tenant, persons) in tenants {
+            let (scope, persons) = (Scope { tenant }, persons.into_iter().collect::<Vec<_>>());
+            let survivors = self.ledger().known_as(&scope, &persons).await?;
+            known.extend(survivors.into_values().map(|survivor| (Arc::clone(&scope.tenant), survivor)));
+        }
+        Ok(known)
+    }
+
+    /// The error, where the database lives and refuses only this; `Err` where it is the database that failed.
+    pub(super) async fn alone(&self, error: Error) -> Result<Error, Error> {
+        match error {
+            Error::Broken(_) if self.ledger().ready().await => Ok(error),
+            error => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_bound() {
+        let mut patience = Patience::default();
+        assert!(patience.is_over(0));
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            patience = patience.after(5);
+            assert!(!patience.is_over(patience.next - 1) && patience.is_over(patience.next));
+            pauses.push(patience.next - 5);
+        }
+        assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
+        assert!(pauses.is_sorted() && pauses[10..].iter().all(|pause| *pause == PAUSE_MS_MAX));
+    }
+}

@@ -1,0 +1,188 @@
+//! What the database refuses of one event or one person stops nobody else: others are told and spoken to meanwhile, and what was
+//! refused is said as soon as it can be recorded, once.
+
+use std::collections::BTreeSet;
+
+use crate::builders::{Purpose, With, condition, consent, dispense, hypertension, patient, reply, snomed, store, subscription};
+use crate::database::Database;
+use crate::diary::texts;
+use crate::house::House;
+use crate::merges::replaced;
+use crate::receiver::Receiver;
+
+/// From now on the database refuses such rows of a table.
+pub(crate) async fn plant(house: &House, table: &str, when: &str) {
+    if house.database.url.starts_with("sqlite") {
+        let refuse = "BEGIN SELECT RAISE(ABORT, 'planted'); END";
+        house.database.tamper(&format!("CREATE TRIGGER planted BEFORE INSERT ON {table} WHEN {when} {refuse}")).await;
+        return;
+    }
+    let refuse = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$";
+    house.database.tamper(&format!("CREATE FUNCTION planted() RETURNS trigger {refuse}")).await;
+    let each = format!("FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION planted()");
+    house.database.tamper(&format!("CREATE TRIGGER planted BEFORE INSERT ON {table} {each}")).await;
+}
+
+/// From now on it takes them again.
+pub(crate) async fn pull(house: &House, table: &str) {
+    let of = if house.database.url.starts_with("sqlite") { String::new() } else { format!(" ON {table}") };
+    house.database.tamper(&format!("DROP TRIGGER planted{of}")).await;
+}
+
+/// The number of a patient's person, as a condition on the rows of a table.
+pub(crate) async fn of(house: &House, patient: &str) -> String {
+    let sql = format!("SELECT CAST(person AS TEXT) FROM identifiers WHERE value = 'Patient/{patient}'");
+    let found = match house.database.url.starts_with("sqlite") {
+        true => house.database.rows(&sql).concat(),
+        false => house.database.postgres_words(&sql).await,
+    };
+    format!("NEW.person = {}", found[0])
+}
+
+/// How many events are not settled.
+async fn events(house: &House) -> u64 {
+    house.database.tamper("UPDATE events SET told = told").await
+}
+
+/// A house with a store and these patients, who agreed to be written to about their treatment.
+async fn known(database: Database, names: &[&str]) -> House {
+    let house = House::over(database).await;
+    house.put(&store("store-1")).await.is(201);
+    for name in names {
+        house.put(&patient(name)).await.is(201);
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment])).await.is(201);
+    }
+    house.beat().await;
+    house
+}
+
+async fn both(story: impl AsyncFn(Database) -> House) {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let House { database, .. } = story(database).await;
+        database.drop().await;
+    }
+}
+
+/// The ids of the resources that arrived, in the order of their names; each must have come once.
+fn arrived(receiver: &Receiver) -> BTreeSet<String> {
+    let ids: Vec<String> = receiver.notices().iter().map(|one| one.json()["id"].as_str().unwrap().to_owned()).collect();
+    let once: BTreeSet<String> = ids.iter().cloned().collect();
+    assert_eq!(once.len(), ids.len(), "{ids:?}");
+    once
+}
+
+fn ids(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+// One notice cannot be recorded. Others who wait for notices get theirs, what is due is said, and the rules look at the event as at
+// any; so it is after a restart. When the database takes the notice, it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_cannot_be_recorded_stops_no_other() {
+    both(async |database| {
+        let (mut house, receiver) = (known(database, &["ada", "bo"]).await, Receiver::start().await);
+        house.put(&subscription("Condition", &receiver.url()).with("id", "s")).await.is(201);
+        house.beat().await;
+        plant(&house, "notices", "NEW.id = 'poison'").await;
+        house.put(&dispense("d", "bo", "2026-06-01")).await.is(201);
+        house.put(&condition("poison", "ada", &snomed("367336001", "Chemotherapy"))).await.is(201);
+        house.put(&hypertension("c1", "ada")).await.is(201);
+        house.put(&hypertension("c2", "bo")).await.is(201);
+        house.days(4).await;
+        assert_eq!(arrived(&receiver), ids(&["c1", "c2"]));
+        assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (1, 1));
+        house.restart().await;
+        house.put(&hypertension("c3", "bo")).await.is(201);
+        house.days(1).await;
+        assert_eq!((arrived(&receiver), events(&house).await), (ids(&["c1", "c2", "c3"]), 1));
+        pull(&house, "notices").await;
+        house.days(1).await;
+        assert_eq!((arrived(&receiver), events(&house).await), (ids(&["c1", "c2", "c3", "poison"]), 0));
+        assert_eq!(texts(&house, "ada").await.len(), 1, "the rules' word is said once");
+        house.stop().await;
+        house
+    })
+    .await;
+}
+
+// What the rules say of one person cannot be recorded: neither what was heard, nor what is due. Others are spoken to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_cannot_be_decided_on_stops_no_other() {
+    for is_planned in [false, true] {
+        both(async |database| {
+            let mut house = known(database, &["ada", "bo"]).await;
+            let ada = of(&house, "ada").await;
+            if !is_planned {
+                plant(&house, "turns", &ada).await;
+            }
+            house.put(&dispense("d-ada", "ada", "2026-06-01")).await.is(201);
+            house.put(&dispense("d-bo", "bo", "2026-06-01")).await.is(201);
+            house.beat().await;
+            if is_planned {
+                plant(&house, "turns", &ada).await;
+            }
+            house.days(3).await;
+            house.restart().await;
+            house.days(1).await;
+            assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (0, 1), "planned {is_planned}");
+            pull(&house, "turns").await;
+            house.days(1).await;
+            assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (1, 1), "planned {is_planned}");
+            assert_eq!(events(&house).await, 0);
+            house.stop().await;
+            house
+        })
+        .await;
+    }
+}
+
+// A row of the disk cannot be read: an event that was not heard yet, and then a fact of one person. Others are told and spoken to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_stops_no_other() {
+    let (mut house, receiver) = (known(Database::sqlite(), &["ada", "bo"]).await, Receiver::start().await);
+    house.put(&subscription("Condition", &receiver.url()).with("id", "s")).await.is(201);
+    house.beat().await;
+    house.put(&hypertension("c-ada", "ada")).await.is(201);
+    house.put(&hypertension("c-bo", "bo")).await.is(201);
+    house.put(&dispense("d-ada", "ada", "2026-06-01")).await.is(201);
+    house.put(&dispense("d-bo", "bo", "2026-06-01")).await.is(201);
+    house.restart().await;
+    let (broken, mended) = ("UPDATE resources SET version = 'broken'", "UPDATE resources SET version = 1");
+    house.database.tamper(&format!("{broken} WHERE id = 'c-ada'")).await;
+    house.beat().await;
+    assert_eq!((arrived(&receiver), events(&house).await), (ids(&["c-bo"]), 1));
+    house.days(2).await;
+    house.database.tamper(&format!("{mended} WHERE id = 'c-ada'")).await;
+    house.days(1).await;
+    assert_eq!((arrived(&receiver), events(&house).await), (ids(&["c-ada", "c-bo"]), 0));
+
+    let said = (texts(&house, "ada").await.len(), texts(&house, "bo").await.len());
+    assert_eq!(said, (1, 1), "the advice");
+    house.database.tamper(&format!("{broken} WHERE id = 'd-ada'")).await;
+    house.days(23).await;
+    assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (1, 2), "the reminder");
+    house.database.tamper(&format!("{mended} WHERE id = 'd-ada'")).await;
+    house.days(1).await;
+    assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (2, 2), "the reminder");
+}
+
+// A STOP that was filed under a replaced record cannot be recorded: whom it may bind is not spoken to; others are.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_have_said_stop_is_not_spoken_to() {
+    both(async |database| {
+        let house = known(database, &["new", "old", "bo"]).await;
+        house.put(&replaced("old", "new")).await.is(200);
+        house.put(&dispense("d-new", "new", "2026-06-01")).await.is(201);
+        house.put(&dispense("d-bo", "bo", "2026-06-01")).await.is(201);
+        house.days(2).await;
+        plant(&house, "stops", "NEW.address <> ''").await;
+        house.put(&reply("stop", "old", "STOP")).await.is(201);
+        house.days(2).await;
+        assert_eq!((texts(&house, "new").await.len(), texts(&house, "bo").await.len()), (0, 1));
+        pull(&house, "stops").await;
+        house.days(1).await;
+        assert_eq!((texts(&house, "new").await.len(), events(&house).await), (0, 0));
+        house
+    })
+    .await;
+}
