@@ -1,13 +1,12 @@
 //! Loads what the rules need to know of one person: for the beat, which decides, and for the door, which explains.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::ledger::{Chains, Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
+use crate::ledger::{Chains, Decision, Error, Fresh, Ledger, Line, Parting, Person, Scope, Stored};
 use crate::react::{self, Handed, Heard, Latest, Live, Parted, Planned, Store, Story, Wants};
 
 /// The most records of a kind that are read of one who was parted.
@@ -78,12 +77,8 @@ impl Teller {
         let mut resources: Vec<react::Resource> =
             ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
         let partings = if were_parted { ledger.parted(scope, person).await? } else { Vec::new() };
-        let mut decisions = Vec::new();
-        for parting in &partings {
-            decisions.extend(
-                ledger.fired(scope, parting).await?.into_iter().map(|decision| react::shared(decision, person, parting.until)),
-            );
-        }
+        let fired = ledger.fired(scope, &partings).await?.into_iter();
+        let mut decisions: Vec<Decision> = fired.map(|(until, decision)| react::shared(decision, person, until)).collect();
         decisions.extend(ledger.decisions(scope, person).await?);
         let decisions = Arc::new(Latest::of(decisions.into_iter().map(Arc::new)));
         let supplies = if wants.supplies { ledger.supplies(scope, person).await? } else { Vec::new() };
@@ -120,11 +115,9 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
-            parted_at: partings.last().map(|last| {
-                // They may have been taken for one since several times.
-                let then = partings.iter().filter(|parting| parting.until == last.until);
-                (last.until, then.map(|parting| parting.person).collect::<BTreeSet<_>>().len())
-            }),
+            parted_at: partings
+                .last()
+                .map(|last| (last.until, partings.iter().filter(|parting| parting.until == last.until).count())),
             parted,
         };
         Ok((story, seen))
@@ -135,7 +128,7 @@ impl Teller {
         let from = partings.last().map_or(from, |last| last.until.min(from));
         let mut parted = Parted { since: i64::MAX, from: i64::MAX, ..Parted::default() };
         for parting in partings.iter().filter(|parting| parting.until >= from) {
-            parted.persons.push(parting.person);
+            parted.persons.push((parting.person, parting.since));
             parted.since = parted.since.min(parting.since);
             parted.from = parted.from.min(parting.until);
             let of_them = self.ledger.held(scope, parting.person, &["Patient", "RelatedPerson"], PARTED_MAX).await?;

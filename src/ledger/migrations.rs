@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(20, "0020_literals"),
     migration!(21, "0021_indexed"),
     migration!(22, "0022_notices"),
+    migration!(23, "0023_bonds"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -5,6 +5,7 @@
 //! A new table is one migration per database, of the same number and name, and one file here.
 
 mod arms;
+mod bonds;
 mod chain;
 pub mod changes;
 mod checkpoints;
@@ -37,6 +38,7 @@ mod whose;
 mod writer;
 
 pub use arms::Arm;
+pub use bonds::{Bond, Former, part};
 pub use compartment::Place;
 pub use fresh::Fresh;
 pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};

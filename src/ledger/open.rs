@@ -401,9 +401,10 @@ impl Ledger {
         unions::parted(&self.reader, scope, person).await
     }
 
-    /// What was said or done to somebody while they were taken for one with others: the last of each output.
-    pub async fn fired(&self, scope: &Scope, parting: &Parting) -> Result<Vec<Decision>, Error> {
-        reaction::fired(&self.reader, scope, parting.person, (parting.since, parting.until)).await
+    /// What was said or done to each of these while they were taken for one with others, in their order: the last of each output, and
+    /// until when they were.
+    pub async fn fired(&self, scope: &Scope, partings: &[Parting]) -> Result<Vec<(i64, Decision)>, Error> {
+        reaction::fired(&self.reader, scope, partings).await
     }
 
     /// The person an identifier leads to, after all unions.

@@ -1,10 +1,10 @@
 //! Dues, decisions, supplies and stops: what the reaction remembers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::dialect::{Cell, Passed, Reader, Transaction};
-use super::{Decision, Due, Error, Ledger, Outcome, Person, Scope, Supply};
+use super::{Decision, Due, Error, Ledger, Outcome, Parting, Person, Scope, Supply};
 
 const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, rule, step, episode, detail)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -47,8 +47,9 @@ const DECISIONS: &str =
     ORDER BY d.episode, d.output, d.at, d.ordinal, d.person";
 const FIRED: &str =
     "SELECT d.person, d.output, d.at, d.outcome, d.gate, d.until, d.rule, d.step, d.episode, d.priority, d.spoken,
-    d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1 AND d.person = $2 AND d.at >= $3 AND d.at < $4
-    AND d.outcome = 'fired' ORDER BY d.episode, d.output, d.ordinal";
+    d.reason, d.facts, d.recorded FROM decisions d WHERE d.tenant = $1
+    AND d.person IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    AND d.at >= $18 AND d.at < $19 AND d.outcome = 'fired' ORDER BY d.person, d.episode, d.output, d.ordinal";
 const SET_SUPPLY: &str =
     "INSERT INTO supplies (tenant, person, product, dispense, version, fact, source, handed, days, step, quantity)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -67,6 +68,8 @@ const STOPPED: &str = "SELECT DISTINCT address FROM stops WHERE tenant = $1 AND 
 
 /// The most dues of one person that are looked at together.
 const DUES_MAX: i64 = 1_000;
+/// Persons of whom it is read in one statement what was said to them.
+const PERSONS_AT_ONCE: usize = 16;
 /// Addresses that are looked up in one statement.
 const ADDRESSES_AT_ONCE: usize = 8;
 /// The most persons whose STOP for one address is told again.
@@ -185,15 +188,32 @@ pub(super) async fn decisions(reader: &Reader, scope: &Scope, person: Person) ->
     reader.each(DECISIONS, &[Cell::Text(&scope.tenant), Cell::Int(person.0)], decision_row()).await
 }
 
-/// What was said or done to one person alone from a time on and before another: the last of each output.
-pub(super) async fn fired(
-    reader: &Reader,
-    scope: &Scope,
-    person: Person,
-    (since, until): (i64, i64),
-) -> Result<Vec<Decision>, Error> {
-    let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(since), Cell::Int(until)];
-    Ok(latest(reader.each(FIRED, &cells, decision_row()).await?))
+/// What was said or done to each of these while they were taken for one with others, in their order: the last of each output, and
+/// until when they were.
+pub(super) async fn fired(reader: &Reader, scope: &Scope, partings: &[Parting]) -> Result<Vec<(i64, Decision)>, Error> {
+    let mut of: BTreeMap<Person, Vec<usize>> = BTreeMap::new();
+    for (at, parting) in partings.iter().enumerate() {
+        of.entry(parting.person).or_default().push(at);
+    }
+    let since = partings.iter().map(|parting| parting.since).min().unwrap_or_default();
+    let until = partings.iter().map(|parting| parting.until).max().unwrap_or_default();
+    let mut found: Vec<Vec<Decision>> = vec![Vec::new(); partings.len()];
+    for some in of.keys().copied().collect::<Vec<_>>().chunks(PERSONS_AT_ONCE) {
+        // The places that are left are nobody's.
+        let padded = some.iter().copied().chain(std::iter::repeat(Person::NOBODY)).take(PERSONS_AT_ONCE);
+        let persons = padded.map(|person| Cell::Int(person.0));
+        let cells: Vec<Cell> =
+            [Cell::Text(&scope.tenant)].into_iter().chain(persons).chain([Cell::Int(since), Cell::Int(until)]).collect();
+        for decision in reader.each(FIRED, &cells, decision_row()).await? {
+            let theirs = of.get(&decision.person).into_iter().flatten();
+            let in_time = |at: &&usize| (partings[**at].since..partings[**at].until).contains(&decision.at);
+            for at in theirs.filter(in_time) {
+                found[*at].push(decision.clone());
+            }
+        }
+    }
+    let until = partings.iter().map(|parting| parting.until);
+    Ok(until.zip(found).flat_map(|(until, found)| latest(found).into_iter().map(move |one| (until, one))).collect())
 }
 
 /// The last decision of each output that was made for each record, in their order; those of one output follow each other.

@@ -12,20 +12,20 @@ const AMONG: &str = "SELECT u.person, u.other, u.link, u.said, u.at FROM unions 
 const SET: &str = "INSERT INTO unions (tenant, person, other, patient, link, said, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (tenant, person, other, patient, link) DO UPDATE SET said = excluded.said, at = excluded.at";
 const REMEMBER: &str = "INSERT INTO partings (tenant, person, known_as, since, until) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (tenant, person, known_as, until) DO UPDATE SET since = excluded.since";
-// SQLite keeps the order of a CROSS JOIN: from the person to theirs, never through all who were ever parted.
+    ON CONFLICT (tenant, person, known_as, until) DO UPDATE SET
+    since = CASE WHEN partings.since < excluded.since THEN partings.since ELSE excluded.since END";
+// SQLite keeps the order of a CROSS JOIN: from the person to theirs, never through all who were ever parted. Of two who were parted
+// at one moment there are rows in each group that both were in; the first of them says since when they were one.
 const PARTED: &str =
-    "SELECT q.person, q.since, q.until FROM people g CROSS JOIN partings p CROSS JOIN partings q CROSS JOIN people o
+    "SELECT q.person, MIN(q.since), q.until FROM people g CROSS JOIN partings p CROSS JOIN partings q CROSS JOIN people o
     WHERE g.tenant = $1 AND g.survivor = (SELECT s.survivor FROM people s WHERE s.tenant = $1 AND s.person = $2)
     AND p.tenant = g.tenant AND p.person = g.person
     AND q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until AND q.person IN (SELECT r.person FROM partings r
     WHERE r.tenant = p.tenant AND r.known_as = p.known_as AND r.until = p.until)
-    AND o.tenant = q.tenant AND o.person = q.person AND o.survivor <> g.survivor ORDER BY q.until, q.person, q.since LIMIT $3";
-const PARTED_AT: &str = "SELECT COALESCE(MAX(p.until), 0) FROM partings p
-    JOIN partings q ON q.tenant = p.tenant AND q.known_as = p.known_as AND q.until = p.until
-    WHERE p.tenant = $1 AND p.person = $2 AND q.person = $3";
+    AND o.tenant = q.tenant AND o.person = q.person AND o.survivor <> g.survivor
+    GROUP BY q.until, q.person ORDER BY q.until DESC, q.person DESC LIMIT $3";
 
-/// The most that is remembered of whom a person was taken for.
+/// The most that is told of whom a person was taken for: the latest.
 const PARTED_MAX: i64 = 1_000;
 
 /// What a Patient says, or once said, of two persons.
@@ -94,35 +94,26 @@ pub(super) async fn set(transaction: &mut Transaction<'_>, tenant: &str, patient
     transaction.run(SET, &cells).await
 }
 
-/// Remembers that a person was known as somebody for a time.
+/// Remembers that a person was one of a group for a time; at each moment its name tells it from others.
 pub(super) async fn remember(
     transaction: &mut Transaction<'_>,
     tenant: &str,
     person: Person,
-    known_as: Person,
+    group: Person,
     (since, until): (i64, i64),
 ) -> Result<(), Error> {
-    let cells = [Cell::Text(tenant), Cell::Int(person.0), Cell::Int(known_as.0), Cell::Int(since), Cell::Int(until)];
+    let cells = [Cell::Text(tenant), Cell::Int(person.0), Cell::Int(group.0), Cell::Int(since), Cell::Int(until)];
     transaction.run(REMEMBER, &cells).await
 }
 
-/// Who was taken for one with a person (and all who are one with them) and is not now, in the order in which they were parted.
+/// Who was taken for one with a person (and all who are one with them) and is not now, in the order in which they were parted; of more
+/// than are told, the latest.
 pub(super) async fn parted(reader: &Reader, scope: &Scope, person: Person) -> Result<Vec<Parting>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Int(person.0), Cell::Int(PARTED_MAX)];
     let parting = |row: &mut Row| Ok(Parting { person: Person(row.int()?), since: row.int()?, until: row.int()? });
     let mut found: Vec<Parting> = reader.rows(PARTED, &cells).await?.iter_mut().map(parting).collect::<Result<_, Error>>()?;
-    found.dedup();
+    found.reverse();
     Ok(found)
-}
-
-/// When two were last known as one before somebody was parted from them; 0 where that never was.
-pub(super) async fn parted_at(
-    transaction: &mut Transaction<'_>,
-    tenant: &str,
-    (one, other): (Person, Person),
-) -> Result<i64, Error> {
-    let row = transaction.row(PARTED_AT, &[Cell::Text(tenant), Cell::Int(one.0), Cell::Int(other.0)]).await?;
-    row.map_or(Ok(0), |mut row| row.int())
 }
 
 /// For each of these persons, the first of all who are one by what is said.

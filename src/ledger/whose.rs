@@ -9,6 +9,7 @@ use super::chain::Statement;
 use super::people;
 use super::record::Batch;
 use super::unions::{self, Said};
+use super::{Bond, bonds};
 use super::{Change, Draft, Error, Line, Person, Scope, Subject, Unit};
 
 impl Batch<'_, '_> {
@@ -113,7 +114,7 @@ impl Batch<'_, '_> {
             }
             self.unite(unit, own, other).await?;
         }
-        if gone.is_empty() { Ok(()) } else { self.part(unit, own, &gone).await }
+        if gone.is_empty() { Ok(()) } else { self.part(unit, own).await }
     }
 
     /// Unites two persons, the older of whom both are known as: both chains say so, nothing is rewritten.
@@ -127,6 +128,8 @@ impl Batch<'_, '_> {
         if survivor == given_up {
             return Ok(());
         }
+        let bond = Bond { person: given_up, other: survivor, since: self.stamp };
+        bonds::add(&mut self.transaction, tenant, bond).await?;
         people::unite(&mut self.transaction, tenant, survivor, given_up).await?;
         self.united = true;
         self.joints.retain(|joint| *joint != (Line::Linked, one));
@@ -135,8 +138,8 @@ impl Batch<'_, '_> {
     }
 
     /// Those who were one with a person and are so by nothing that is still said are persons of their own again. Both chains say
-    /// so, nothing is rewritten; what was said to any of them until now counts for all. `gone` is what is said no longer.
-    async fn part(&mut self, unit: &Unit, person: Person, gone: &[Said]) -> Result<(), Error> {
+    /// so, nothing is rewritten; what was said to any of two while they were one counts for both.
+    async fn part(&mut self, unit: &Unit, person: Person) -> Result<(), Error> {
         let tenant = unit.scope.tenant.as_ref();
         let known_as = people::known_as(&mut self.transaction, tenant, person).await?;
         let Some(persons) = people::all_known_as(&mut self.transaction, tenant, known_as).await? else {
@@ -145,28 +148,14 @@ impl Batch<'_, '_> {
         };
         let said = unions::among(&mut self.transaction, tenant, known_as).await?;
         let first = unions::firsts(&persons, &said);
-        let mut since = self.stamp;
-        for one in said.iter().filter(|one| first.contains_key(&one.other)) {
-            if first.get(&one.person) == first.get(&one.other) {
-                continue;
-            }
-            // What was said until now held from when it was said; what was taken back earlier may have ended with another parting.
-            let is_gone_now = gone.iter().any(|gone| Said { stands: false, ..*gone } == *one);
-            let apart = unions::parted_at(&mut self.transaction, tenant, (one.person, one.other)).await?;
-            if is_gone_now || one.at >= apart {
-                since = since.min(one.at);
-            }
-        }
         let mut groups: BTreeMap<Person, Vec<Person>> = BTreeMap::new();
-        for (person, first) in first {
-            groups.entry(first).or_default().push(person);
+        for (person, first) in &first {
+            groups.entry(*first).or_default().push(*person);
         }
         if groups.len() < 2 {
             return Ok(());
         }
-        for person in persons {
-            unions::remember(&mut self.transaction, tenant, person, known_as, (since, self.stamp)).await?;
-        }
+        bonds::divide(&mut self.transaction, tenant, known_as, &first, self.stamp).await?;
         for (first, group) in groups {
             self.joints.push((Line::Parted, first));
             for other in group.into_iter().filter(|_| first != known_as) {

@@ -16,9 +16,9 @@ use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person};
 /// Those who were taken for one with a person until just now.
 #[derive(Debug, Clone, Default)]
 pub struct Parted {
-    /// Who they are; empty where nobody was parted.
-    pub persons: Vec<Person>,
-    /// Since when they were taken for one, UTC milliseconds.
+    /// Who they are, and since when each was taken for one with the person; empty where nobody was parted.
+    pub persons: Vec<(Person, i64)>,
+    /// Since when the first of them were, UTC milliseconds.
     pub since: i64,
     /// When the first of them was parted, UTC milliseconds.
     pub from: i64,
@@ -108,7 +108,8 @@ fn free(turn: &mut Turn) {
     let own = person::addresses(&turn.story.resources).into_iter().filter(|address| !theirs.contains(address));
     let marks: Vec<Mark> = own
         .flat_map(|address| {
-            let freed = |person: &Person| Mark::Started { address: address.clone(), person: *person, since: parted.since };
+            let freed =
+                |(person, since): &(Person, i64)| Mark::Started { address: address.clone(), person: *person, since: *since };
             parted.persons.iter().map(freed).collect::<Vec<_>>()
         })
         .collect();

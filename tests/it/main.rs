@@ -139,6 +139,8 @@ mod sweeps;
 #[cfg(test)]
 mod terminology;
 #[cfg(test)]
+mod three;
+#[cfg(test)]
 mod traced;
 mod transactions;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::builders::{Purpose, With, consent, dispense, hypertension, patient, s
 use crate::database::Database;
 use crate::house::{House, START, millis};
 use crate::merges::replaced;
+use crate::rules::{gout, message, rule};
 use crate::year::{Sent, Year};
 
 /// What the store does about one of its Tasks: takes it on, does it with and without handing over, or says why not.
@@ -178,6 +179,33 @@ async fn a_merge_that_was_taken_back_is_decided_as_it_was() {
     sixty_days(&house, &told).await;
     let (tally, gates) = again(&house).await;
     assert!(tally.persons == 1 && tally.messages >= 4, "{tally:?} {gates:?}");
+}
+
+// Of three records each two were one since a time of their own; the one by whom the others were leaves first, and then these part.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_who_were_one_are_decided_as_they_were() {
+    let house = House::new().await;
+    let mut told = vec![(0, store("store-1")), (0, message("drink", "Drink.")), (0, rule("gout", "1", "drink"))];
+    for name in ["a", "b", "c"] {
+        told.extend([(0, patient(name)), (0, consent(&format!("yes-{name}"), name, &[Purpose::Treatment]))]);
+    }
+    told.extend([
+        (1, replaced("b", "a")),
+        (2, gout("g-c", "c")),
+        (3, dispense("d-b", "b", "2026-06-04")),
+        (6, replaced("c", "a")),
+        (7, gout("g-b", "b")),
+        (8, dispense("d-c", "c", "2026-06-09")),
+        (9, replaced("c", "b")),
+        (12, patient("b")),
+        (13, gout("g-a", "a")),
+        (20, patient("c")),
+        (21, dispense("e-c", "c", "2026-06-22")),
+        (22, gout("h-b", "b")),
+    ]);
+    sixty_days(&house, &told).await;
+    let (tally, gates) = again(&house).await;
+    assert!(tally.messages >= 4, "{tally:?} {gates:?}");
 }
 
 // Calls that were cancelled as doubles come back as often as they did; the last time it is too late. What the store did in the hour in

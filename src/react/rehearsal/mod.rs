@@ -231,8 +231,15 @@ impl<'r> Rehearsal<'r> {
     /// Two persons are one from now on; the rules hear of it with the next Patient.
     pub fn unite(&mut self, one: Person, other: Person) {
         self.kept.forget();
-        if let Some(survivor) = self.unions.unite(one, other, self.now) {
-            self.links.push(survivor);
+        match self.unions.unite(one, other, self.now) {
+            Some((survivor, true)) => self.links.push(survivor),
+            // Of several who leave at one moment, who they are known as hears of it.
+            Some((_, false)) => {
+                let (unions, now) = (&self.unions, self.now);
+                let is_told = |one: &Claimed| one.heard.line == Line::Parted && one.at == now;
+                self.heard.retain(|one| !is_told(one) || unions.known_as(one.person) == one.person);
+            }
+            None => {}
         }
     }
 

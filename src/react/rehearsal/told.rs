@@ -49,9 +49,11 @@ impl Rehearsal<'_> {
         let parted_at = unions.parted_at(person);
         let mut parted = Parted::default();
         if heard.iter().any(|heard| heard.line == Line::Parted) {
-            (parted.persons, parted.since, parted.from) = unions.parted(person);
+            (parted.persons, parted.from) = unions.parted(person);
+            parted.since = parted.persons.iter().map(|(_, since)| *since).min().unwrap_or_default();
+            let is_other = |person: Person| parted.persons.iter().any(|(other, _)| *other == person);
             for kind in ["Patient", "RelatedPerson"] {
-                self.known.held(kind, |other| parted.persons.contains(&other), &mut parted.addressed);
+                self.known.held(kind, is_other, &mut parted.addressed);
             }
         }
         let named = members(&resources).into_iter().chain(told_again(&parted, &resources, &decisions, self.now));
