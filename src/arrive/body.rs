@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use futures_util::StreamExt;
 
 use super::call::Call;
@@ -70,6 +70,10 @@ async fn refuse_media(call: &Call<'_>, body: Body, bytes_max: usize, words: &str
 pub(super) async fn take(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     let coding = coding::sent(call.headers)?;
     let said = call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    // Who asks before sending has sent nothing that would have to be thrown away, and need not send it.
+    if call.headers.contains_key(EXPECT) && said.is_some_and(|said| said > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
     let limit = Duration::from_secs(call.door.settings.body_seconds_max);
     match tokio::time::timeout(limit, collect(body, said.unwrap_or(0), bytes_max)).await {
         Ok(answer) => coding::unpacked(coding, answer?, bytes_max),
@@ -100,10 +104,14 @@ async fn collect(body: Body, said: usize, bytes_max: usize) -> Result<Bytes, Ref
         seen += chunk.as_ref().map_or(0, Bytes::len);
     }
     if seen > bytes_max || said > bytes_max {
-        let words = format!("The body is larger than the {bytes_max} bytes that are taken here.");
-        return Err(Refusal::one(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "too-large", words));
+        return Err(too_large(bytes_max));
     }
     Ok(Bytes::from(whole))
+}
+
+fn too_large(bytes_max: usize) -> Refusal {
+    let words = format!("The body is larger than the {bytes_max} bytes that are taken here.");
+    Refusal::one(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "too-large", words)
 }
 
 async fn next(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Refusal> {

@@ -162,6 +162,24 @@ async fn a_full_house_asks_to_come_again() {
     assert_eq!(answer.is(200).id(), "ada");
 }
 
+// Who asks before sending is told at once that it is too much, and sends nothing; what is not too much is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_before_sending_is_answered_at_once() {
+    let house = House::new().await;
+    let body = patient("ada").to_string();
+    for (length, told) in [(1_usize << 40, "HTTP/1.1 413 "), (body.len(), "HTTP/1.1 100 ")] {
+        let mut line = TcpStream::connect(house.engine().address()).await.unwrap();
+        let head = format!(
+            "PUT /fhir/Patient/ada HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: {length}\r\n\
+            Expect: 100-continue\r\n\r\n"
+        );
+        line.write_all(head.as_bytes()).await.unwrap();
+        let mut first = [0; 13];
+        line.read_exact(&mut first).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&first), told, "{length}");
+    }
+}
+
 // Who does not come to the end of a request's head in time is hung up on, and so is who says nothing more; nobody else notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_head_is_hung_up_on() {
