@@ -19,6 +19,7 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
     ("adherence", include_str!("../../profiles/operations/adherence.json")),
     ("effect", include_str!("../../profiles/operations/effect.json")),
     ("ledger", include_str!("../../profiles/operations/ledger.json")),
+    ("secret", include_str!("../../profiles/operations/secret.json")),
     ("simulate", include_str!("../../profiles/operations/simulate.json")),
     ("why", include_str!("../../profiles/operations/why.json")),
     ("why-not", include_str!("../../profiles/operations/why-not.json")),

@@ -42,6 +42,7 @@ mod read;
 mod route;
 mod search;
 mod searchset;
+mod secret;
 mod settings;
 mod several;
 mod simulate;

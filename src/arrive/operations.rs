@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::call::Call;
 use super::outcome::Refusal;
 use super::{
-    adherence, effect, everything, expand, ledger, lookup, matching, meta, pix, simulate, subsumes, translate, validate,
+    adherence, effect, everything, expand, ledger, lookup, matching, meta, pix, secret, simulate, subsumes, translate, validate,
     validate_code, why,
 };
 
@@ -28,6 +28,7 @@ pub(super) const OPERATIONS: &[&Operation] = &[
     &meta::DELETE,
     &meta::READ,
     &pix::OPERATION,
+    &secret::OPERATION,
     &simulate::OPERATION,
     &subsumes::OPERATION,
     &translate::OPERATION,

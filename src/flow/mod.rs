@@ -19,6 +19,7 @@ mod profiles;
 mod radius;
 mod rehearse;
 mod rules;
+mod secret;
 mod settle;
 mod story;
 

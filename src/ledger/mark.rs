@@ -1,5 +1,6 @@
 //! Rows of reaction and delivery: what the beat remembers beside resources.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Arm, Firing, Halt, HaltState, Person, Turn};
@@ -79,6 +80,15 @@ pub enum Mark {
     },
     /// A subscription is (again) as its resource says.
     Subscribed(Subscription),
+    /// The secret of a subscription is shown: the first time as it is, later made anew.
+    SecretShown {
+        /// Subscription id.
+        subscription: String,
+        /// What it is made anew with.
+        fresh: Secret,
+        /// Until when notices are then signed with the one before, too, UTC milliseconds.
+        until: i64,
+    },
     /// A subscription is gone.
     Unsubscribed {
         /// Subscription id.
@@ -256,10 +266,46 @@ pub struct Subscription {
     pub headers: Vec<String>,
     /// When it ends, UTC milliseconds; 0 when open.
     pub ends: i64,
-    /// Base64, for the signature.
-    pub secret: String,
+    /// What notices are signed with. That of a new one is set with it; later it is only made anew.
+    pub secrets: Secrets,
     /// Number of the last notice.
     pub notices: i64,
+    /// Whether it was active since it was last off, as the ledger has it.
+    pub begun: bool,
+}
+
+impl Subscription {
+    /// Whether what happens now is noticed for it. One that was active hears on while its client has it asked for anew and while it
+    /// is in error: what it missed then nobody could tell it. Until when it hears, its end says.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        match self.status.as_str() {
+            "active" => true,
+            "off" => false,
+            _ => self.begun,
+        }
+    }
+}
+
+/// A secret in Base64. No log can show it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
+/// The secrets of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Secrets {
+    /// The one that holds.
+    pub now: Secret,
+    /// The one before; empty when there was none.
+    pub before: Secret,
+    /// Until when notices are signed with that, too, UTC milliseconds.
+    pub both_until: i64,
 }
 
 /// How an endpoint stands.

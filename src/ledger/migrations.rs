@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(21, "0021_indexed"),
     migration!(22, "0022_notices"),
     migration!(23, "0023_bonds"),
+    migration!(24, "0024_hearing"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -41,7 +41,7 @@ pub use arms::Arm;
 pub use bonds::{Bond, Former, part};
 pub use compartment::Place;
 pub use fresh::Fresh;
-pub use mark::{Decision, Due, Lane, Mark, Outcome, Subscription, Supply};
+pub use mark::{Decision, Due, Lane, Mark, Outcome, Secret, Secrets, Subscription, Supply};
 pub use open::{Ledger, Settings};
 pub use people::Chains;
 pub use radius::{Beyond, Bound, Firing, HISTORY_DAYS, Halt, HaltState, KNOWN_DAYS};

@@ -354,6 +354,9 @@ impl<'b, 'c> Batch<'b, 'c> {
             Mark::Stopped { address, person } => reaction::stop(transaction, tenant, address, *person, self.stamp).await?,
             Mark::Started { address, person, since } => reaction::start(transaction, tenant, address, *person, *since).await?,
             Mark::Subscribed(subscription) => subscriptions::set(transaction, tenant, subscription).await?,
+            Mark::SecretShown { subscription, fresh, until } => {
+                subscriptions::show(transaction, tenant, subscription, fresh, *until).await?;
+            }
             Mark::Unsubscribed { subscription } => subscriptions::drop(transaction, tenant, subscription).await?,
             Mark::Notice { subscription, person, kind, id, version } => {
                 let (kind, id) = (kind.clone(), id.clone());

@@ -3,22 +3,28 @@
 use std::sync::Arc;
 
 use super::dialect::{Cell, Reader, Row, Transaction};
-use super::{Error, Lane, Notice, Noticed, Person, Scope, Subscription};
+use super::{Error, Lane, Notice, Noticed, Person, Scope, Secret, Secrets, Subscription};
 
 // One that was deleted and is made again goes on counting: its receiver knows the numbers that were used.
-const SET: &str = "INSERT INTO subscriptions (tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+const SET: &str = "INSERT INTO subscriptions
+    (tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, begun, notices)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
     (SELECT COALESCE(MAX(n.number), 0) FROM notices n WHERE n.tenant = $1 AND n.subscription = $2))
     ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, status = excluded.status, criteria = excluded.criteria,
-    endpoint = excluded.endpoint, payload = excluded.payload, headers = excluded.headers, ends = excluded.ends, secret = excluded.secret";
+    endpoint = excluded.endpoint, payload = excluded.payload, headers = excluded.headers, ends = excluded.ends,
+    begun = CASE WHEN excluded.status IN ('active', 'off') THEN excluded.begun ELSE subscriptions.begun END";
+// All that is read in it is as it was before.
+const SHOW: &str = "UPDATE subscriptions SET secret_before = CASE shown WHEN 0 THEN secret_before ELSE secret END,
+    both_until = CASE shown WHEN 0 THEN both_until ELSE $1 END, secret = CASE shown WHEN 0 THEN secret ELSE $2 END,
+    shown = shown + 1 WHERE tenant = $3 AND id = $4";
 const DROP: &str = "DELETE FROM subscriptions WHERE tenant = $1 AND id = $2";
 const DROP_DELIVERIES: &str = "DELETE FROM deliveries WHERE tenant = $1 AND subscription = $2";
 const ALL: &str =
-    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
-    ORDER BY tenant, id";
+    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, secret_before, both_until, notices, begun
+    FROM subscriptions ORDER BY tenant, id";
 const ONE: &str =
-    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, notices FROM subscriptions
-    WHERE tenant = $1 AND id = $2";
+    "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, secret_before, both_until, notices, begun
+    FROM subscriptions WHERE tenant = $1 AND id = $2";
 const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2 RETURNING notices";
 const NOTE: &str =
     "INSERT INTO notices (tenant, subscription, number, person, kind, id, version, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -35,7 +41,8 @@ const SET_LANE: &str = "INSERT INTO lanes (tenant, endpoint, failures, down_sinc
     next_attempt = excluded.next_attempt";
 const LANES: &str = "SELECT tenant, endpoint, failures, down_since, next_attempt FROM lanes ORDER BY tenant, endpoint";
 
-/// Sets a subscription; the number of its last notice stays.
+/// Sets a subscription. Of one that is known the secrets and the number of its last notice stay, and whether it has begun, unless
+/// it is active or off now: all of that may have changed since the row was read that this one was made of.
 pub(super) async fn set(transaction: &mut Transaction<'_>, tenant: &str, subscription: &Subscription) -> Result<(), Error> {
     let headers = serde_json::to_string(&subscription.headers).unwrap_or_default();
     let cells = [
@@ -48,13 +55,25 @@ pub(super) async fn set(transaction: &mut Transaction<'_>, tenant: &str, subscri
         Cell::Text(&subscription.payload),
         Cell::Text(&headers),
         Cell::Int(subscription.ends),
-        Cell::Text(&subscription.secret),
+        Cell::Text(&subscription.secrets.now.0),
+        Cell::Int(i64::from(subscription.status == "active")),
     ];
     transaction.run(SET, &cells).await?;
     if subscription.status == "off" {
         transaction.run(DROP_DELIVERIES, &[Cell::Text(tenant), Cell::Text(&subscription.id)]).await?;
     }
     Ok(())
+}
+
+/// Notes that its secret is shown; one that was shown before is made anew.
+pub(super) async fn show(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    id: &str,
+    fresh: &Secret,
+    until: i64,
+) -> Result<(), Error> {
+    transaction.run(SHOW, &[Cell::Int(until), Cell::Text(&fresh.0), Cell::Text(tenant), Cell::Text(id)]).await
 }
 
 /// Removes a subscription and what waited for it. Its notices stay: no number of theirs is given twice.
@@ -85,8 +104,9 @@ fn subscription(row: &mut Row) -> Result<(Scope, Subscription), Error> {
         payload: row.text()?,
         headers: serde_json::from_str(&row.text()?).unwrap_or_default(),
         ends: row.int()?,
-        secret: row.text()?,
+        secrets: Secrets { now: Secret(row.text()?), before: Secret(row.text()?), both_until: row.int()? },
         notices: row.int()?,
+        begun: row.int()? != 0,
     };
     Ok((scope, subscription))
 }

@@ -89,6 +89,7 @@ impl Carrier {
             self.heed(mail);
             self.look_again().await;
             self.load().await;
+            self.lift().await;
             self.dispatch();
             let wakes_at = self.wakes_at();
             if self.attempts.is_empty() && self.inbox.idle_until(wakes_at) {
@@ -210,6 +211,16 @@ impl Carrier {
         }
     }
 
+    /// An endpoint is down for what waits for it. When nothing does any more, who comes later is not charged with what was.
+    async fn lift(&mut self) {
+        if !self.lane.is_down() || self.lane.total() > 0 || self.members.values().any(|member| member.more) {
+            return;
+        }
+        if let Some(effect) = self.lane.answered() {
+            self.tell(effect).await;
+        }
+    }
+
     /// Looks at the subscriptions whose time has come: turns off what has ended, tries again what the ledger failed at.
     async fn look_again(&mut self) {
         let now = self.office.clock.now();
@@ -241,6 +252,7 @@ impl Carrier {
             Ok(None) => {
                 // The client has changed it meanwhile; that change is told to this lane by who recorded it.
                 self.leave(&row.id);
+                office.listen_anew(&self.scope, &row.id).await;
             }
             Err(fault) => {
                 tracing::warn!(%fault, subscription = row.id, status, "the status of a subscription could not be recorded");
@@ -276,7 +288,7 @@ impl Carrier {
         let Some(row) = self.asked.get(id).cloned() else {
             return;
         };
-        let (office, row) = (Arc::clone(&self.office), Box::new(row));
+        let (office, scope, row) = (Arc::clone(&self.office), self.scope.clone(), Box::new(row));
         self.probes += 1;
         self.attempts.spawn(async move {
             let parcel = Parcel {
@@ -285,7 +297,7 @@ impl Carrier {
                 body: Bytes::new(),
                 resource: String::new(),
             };
-            let outcome = send(&office, &Channel::new(&row), parcel).await;
+            let outcome = send(&office, &scope, &row.id, &Channel::new(&row), parcel).await;
             Ended::Probe(row, outcome)
         });
     }
@@ -402,13 +414,19 @@ async fn attempt(office: &Office, scope: &Scope, channel: &Channel, letter: Lett
         };
         parcel.resource = format!("{}/{}", letter.kind, letter.id);
     }
-    send(office, channel, parcel).await
+    send(office, scope, &letter.subscription, channel, parcel).await
 }
 
-/// Sends when it is certain: nobody outside is told of what a power cut could still take back.
-async fn send(office: &Office, channel: &Channel, parcel: Parcel) -> Outcome {
+/// Sends when it is certain: nobody outside is told of what a power cut could still take back. The secrets are read for each attempt:
+/// one that was just made anew holds from then on, whoever made it.
+async fn send(office: &Office, scope: &Scope, subscription: &str, channel: &Channel, parcel: Parcel) -> Outcome {
+    let secrets = match office.ledger.subscription(scope, subscription).await {
+        Ok(Some(row)) => row.secrets,
+        Ok(None) => return Outcome::Gone(String::from("the subscription is gone")),
+        Err(fault) => return Outcome::Unanswered(format!("the secret could not be read: {fault}")),
+    };
     match office.ledger.settled().await {
-        Ok(()) => office.sender.send(channel, parcel).await,
+        Ok(()) => office.sender.send(channel, &secrets, parcel).await,
         Err(fault) => Outcome::Unanswered(format!("what is to be told is not certain: {fault}")),
     }
 }

@@ -22,7 +22,7 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Takes up what the ledger says: listens for the active subscriptions, probes the requested ones, carries what waits.
+    /// Takes up what the ledger says: listens for the subscriptions that hear, probes the requested ones, carries what waits.
     pub async fn start(ledger: Ledger, clock: Clock, settings: Settings, means: Means) -> Result<Self, Error> {
         let later = |fault: crate::ledger::Error| Error::Later(fault.to_string());
         let subscriptions = ledger.subscriptions().await.map_err(later)?;
@@ -30,11 +30,11 @@ impl Deliverer {
         let (office, marks) = Office::open(ledger, clock, settings, means, &lanes)?;
         let office = Arc::new(office);
         tokio::spawn(settle::run(Arc::clone(&office), marks));
-        let deliverer = Self { office };
-        for (scope, row) in subscriptions {
-            deliverer.subscribed(&scope, row);
+        for (scope, row) in &subscriptions {
+            office.listen(scope, row);
         }
-        Ok(deliverer)
+        office.place(subscriptions);
+        Ok(Self { office })
     }
 
     /// Who listens: ask it what a written resource concerns.
@@ -45,10 +45,11 @@ impl Deliverer {
 
     /// A subscription is (again) as this row says; call it when the row is in the ledger.
     ///
-    /// `requested` is probed and becomes `active` or `error`; `active` is carried; anything else rests.
+    /// `requested` is probed and becomes `active` or `error`; `active` is carried; anything else rests. What is heard for one that
+    /// is not active waits in the ledger until it is.
     pub fn subscribed(&self, scope: &Scope, row: Subscription) {
         self.office.listen(scope, &row);
-        self.office.place(scope, row);
+        self.office.place(vec![(scope.clone(), row)]);
     }
 
     /// A subscription is gone: nothing more is sent for it.

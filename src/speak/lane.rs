@@ -183,7 +183,12 @@ impl Lane {
         [retry, probe].into_iter().flatten().min()
     }
 
-    /// The endpoint answered something else than a letter.
+    /// Whether the endpoint does not answer.
+    pub(super) fn is_down(&self) -> bool {
+        self.standing.is_down()
+    }
+
+    /// The endpoint answered something else than a letter, or nobody waits for its answer any more.
     pub(super) fn answered(&mut self) -> Option<Effect> {
         if !self.standing.is_down() {
             return None;

@@ -1,4 +1,4 @@
-//! Who listens to a resource: the active subscriptions, kept in memory by type and by a word that the resource must have.
+//! Who listens to a resource: the subscriptions that hear, kept in memory by type and by a word that the resource must have.
 //!
 //! A write must cost the same beside ten subscriptions as beside ten thousand, so a subscription lies under one word of its
 //! criteria (a code, a patient) and only the words of the written resource are looked up.
@@ -57,12 +57,12 @@ struct Place {
 }
 
 impl Listeners {
-    /// Keeps the subscription while it is active, as its row says; takes it away otherwise.
+    /// Keeps the subscription while it hears, as its row says; takes it away otherwise.
     pub fn set(&self, scope: &Scope, subscription: &Subscription, query: Query) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         let board = tenants.entry(Arc::clone(&scope.tenant)).or_default();
         board.remove(&subscription.id);
-        if subscription.status == "active" {
+        if subscription.hears() {
             board.add(Listener { id: subscription.id.clone(), query, ends: subscription.ends });
         }
     }
@@ -75,7 +75,7 @@ impl Listeners {
         }
     }
 
-    /// The ids of the active subscriptions whose criteria the resource meets, in a fixed order.
+    /// The ids of the subscriptions that hear and whose criteria the resource meets, in a fixed order.
     ///
     /// `value`, `lines` and `updated` are those of the new value; a deletion concerns nobody and must not be asked about.
     #[must_use]
@@ -220,6 +220,7 @@ fn drop_from(of: &mut HashMap<String, Vec<Arc<Listener>>>, key: &str, subscripti
 mod tests {
     use super::*;
     use crate::fhir::search::query::Sort;
+    use crate::ledger::Secrets;
 
     const STATUS: u32 = 1;
     const CODE: u32 = 2;
@@ -239,8 +240,9 @@ mod tests {
             payload: String::new(),
             headers: Vec::new(),
             ends: 0,
-            secret: String::new(),
+            secrets: Secrets::default(),
             notices: 0,
+            begun: false,
         }
     }
 
@@ -276,6 +278,23 @@ mod tests {
                 .matching(&super::tests::scope("b"), "Condition", "c1", &Value::Null, &lines("active", "x", "p"), 10)
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn one_that_was_active_hears_until_it_is_off() {
+        let (listeners, scope) = (Listeners::default(), scope("a"));
+        for (status, begun, hears) in [
+            ("requested", false, false),
+            ("active", false, true),
+            ("requested", true, true),
+            ("error", true, true),
+            ("error", false, false),
+            ("off", true, false),
+        ] {
+            listeners.set(&scope, &Subscription { begun, ..row("s", status) }, query(vec![]));
+            let found = listeners.matching(&scope, "Condition", "c", &Value::Null, &[], 10);
+            assert_eq!(found.len(), usize::from(hears), "{status} {begun}");
+        }
     }
 
     #[test]

@@ -60,6 +60,21 @@ struct Directory {
     standings: HashMap<(Arc<str>, String), Standing>,
 }
 
+impl Directory {
+    /// Takes a subscription off the lane that it is on, unless that is the one of this endpoint.
+    fn take_off(&mut self, scope: &Scope, subscription: &str, unless: Option<&String>) {
+        let key = (Arc::clone(&scope.tenant), subscription.to_owned());
+        if self.endpoints.get(&key) == unless {
+            return;
+        }
+        if let Some(before) = self.endpoints.remove(&key)
+            && let Some(inbox) = self.lanes.get(&(Arc::clone(&scope.tenant), before))
+        {
+            inbox.post(|mail| mail.orders.push(Order::Leave(subscription.to_owned())));
+        }
+    }
+}
+
 impl Office {
     pub(super) fn open(
         ledger: Ledger,
@@ -95,7 +110,7 @@ impl Office {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hears for an active subscription, and for no other.
+    /// Hears for a subscription as its row says.
     pub(super) fn listen(&self, scope: &Scope, row: &Subscription) {
         match subscription::query(&row.criteria, self.means.parse) {
             Ok(query) => self.listeners.set(scope, row, query),
@@ -106,28 +121,44 @@ impl Office {
         }
     }
 
-    /// Puts a subscription on the lane of its endpoint, and takes it off the one it was on.
-    pub(super) fn place(self: &Arc<Self>, scope: &Scope, row: Subscription) {
+    /// Hears for a subscription as the ledger has it by now.
+    pub(super) async fn listen_anew(&self, scope: &Scope, subscription: &str) {
+        match self.ledger.subscription(scope, subscription).await {
+            Ok(Some(row)) => self.listen(scope, &row),
+            Ok(None) => self.listeners.remove(scope, subscription),
+            // Who recorded the change tells of it.
+            Err(fault) => tracing::warn!(%fault, subscription, "what a subscription hears could not be read"),
+        }
+    }
+
+    /// Puts subscriptions on the lanes of their endpoints, and takes them off those that they were on. What is neither carried nor
+    /// asked for is on no lane. A lane begins with all that are put on it together: what waits for any of them, it knows at once.
+    pub(super) fn place(self: &Arc<Self>, rows: Vec<(Scope, Subscription)>) {
         if self.is_stopped() {
             return;
         }
         let mut directory = self.directory();
-        let key = (Arc::clone(&scope.tenant), row.id.clone());
-        let before = directory.endpoints.insert(key, row.endpoint.clone());
-        if let Some(before) = before.filter(|before| *before != row.endpoint)
-            && let Some(inbox) = directory.lanes.get(&(Arc::clone(&scope.tenant), before))
-        {
-            inbox.post(|mail| mail.orders.push(Order::Leave(row.id.clone())));
+        let mut opened = Vec::new();
+        for (scope, row) in rows {
+            let is_carried = matches!(row.status.as_str(), "active" | "requested");
+            directory.take_off(&scope, &row.id, is_carried.then_some(&row.endpoint));
+            if !is_carried {
+                continue;
+            }
+            let key = (Arc::clone(&scope.tenant), row.endpoint.clone());
+            directory.endpoints.insert((Arc::clone(&scope.tenant), row.id.clone()), row.endpoint.clone());
+            if !directory.lanes.contains_key(&key) {
+                let standing = directory.standings.remove(&key).unwrap_or_default();
+                opened.push((scope, row.endpoint.clone(), standing));
+            }
+            let inbox = directory.lanes.entry(key).or_default();
+            inbox.post(|mail| mail.orders.push(Order::Join(Box::new(row))));
         }
-        let lane = (Arc::clone(&scope.tenant), row.endpoint.clone());
-        let standing = directory.standings.remove(&lane).unwrap_or_default();
-        let inbox = directory.lanes.entry(lane).or_insert_with(|| {
-            let inbox = Arc::new(Inbox::default());
-            let task = carrier::run(Arc::clone(self), scope.clone(), row.endpoint.clone(), Arc::clone(&inbox), standing);
-            self.runtime.spawn(task);
-            inbox
-        });
-        inbox.post(|mail| mail.orders.push(Order::Join(Box::new(row))));
+        for (scope, endpoint, standing) in opened {
+            if let Some(inbox) = directory.lanes.get(&(Arc::clone(&scope.tenant), endpoint.clone())) {
+                self.runtime.spawn(carrier::run(Arc::clone(self), scope, endpoint, Arc::clone(inbox), standing));
+            }
+        }
     }
 
     /// Tells the lane of a subscription something; one that is on no lane needs to hear nothing.

@@ -10,6 +10,7 @@ use reqwest::{Client, Method, StatusCode, redirect};
 
 use super::lane::Outcome;
 use super::{Error, Settings, Verb, address, signature, subscription};
+use crate::ledger::{self, Secrets};
 
 /// Bytes of an answer that are read so that its connection can be used again; what is longer is cut off.
 const ANSWER_MAX: usize = 64 * 1024;
@@ -23,12 +24,11 @@ pub(super) struct Sender {
     settings: Arc<Settings>,
 }
 
-/// Where a request goes and how it is signed; the same for all notices of a subscription.
+/// Where a request goes; the same for all notices of a subscription.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     pub(super) endpoint: String,
     pub(super) payload: String,
-    pub(super) secret: String,
     headers: HeaderMap,
 }
 
@@ -46,13 +46,12 @@ pub(super) struct Parcel {
 }
 
 impl Channel {
-    pub(super) fn new(row: &crate::ledger::Subscription) -> Self {
+    pub(super) fn new(row: &ledger::Subscription) -> Self {
         let mut headers = HeaderMap::new();
         for (name, value) in row.headers.iter().filter_map(|line| subscription::header(line).ok()) {
             headers.append(name, value);
         }
-        let (endpoint, payload, secret) = (row.endpoint.clone(), row.payload.clone(), row.secret.clone());
-        Self { endpoint, payload, secret, headers }
+        Self { endpoint: row.endpoint.clone(), payload: row.payload.clone(), headers }
     }
 }
 
@@ -71,8 +70,8 @@ impl Sender {
         Ok(Self { client, settings })
     }
 
-    /// Makes one attempt.
-    pub(super) async fn send(&self, channel: &Channel, parcel: Parcel) -> Outcome {
+    /// Makes one attempt, signed with these.
+    pub(super) async fn send(&self, channel: &Channel, secrets: &Secrets, parcel: Parcel) -> Outcome {
         let Ok(mut url) = address::endpoint(&channel.endpoint, &self.settings) else {
             return Outcome::Unanswered(String::from("the endpoint may not be called any more"));
         };
@@ -81,7 +80,7 @@ impl Sender {
             method = Method::PUT;
             url.set_path(&format!("{}/{}", url.path().trim_end_matches('/'), parcel.resource));
         }
-        let headers = signed(channel, &parcel);
+        let headers = signed(channel, secrets, &parcel);
         let request = self.client.request(method, url).headers(headers).body(parcel.body);
         match request.send().await {
             Ok(answer) => {
@@ -94,10 +93,10 @@ impl Sender {
     }
 }
 
-fn signed(channel: &Channel, parcel: &Parcel) -> HeaderMap {
+fn signed(channel: &Channel, secrets: &Secrets, parcel: &Parcel) -> HeaderMap {
     let mut headers = channel.headers.clone();
     let seconds = parcel.now.div_euclid(1_000);
-    let signature = signature::sign(&channel.secret, &parcel.id, seconds, &parcel.body);
+    let signature = signature::signatures(secrets, &parcel.id, seconds, &parcel.body);
     for (name, value) in
         [(signature::ID, parcel.id.as_str()), (signature::TIMESTAMP, &seconds.to_string()), (signature::SIGNATURE, &signature)]
     {

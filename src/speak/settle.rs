@@ -69,10 +69,8 @@ pub(super) async fn change_status(
     };
     // The row is read after the resource: while it is still the same, the resource is the one it was read from.
     let known = office.ledger.subscription(scope, &row.id).await?;
-    if known.is_none_or(|known| !says_the_same(&known, row)) {
-        return Ok(None);
-    }
-    let changed = Subscription { status: status.to_owned(), version: stored.version + 1, ..row.clone() };
+    let Some(known) = known.filter(|known| says_the_same(known, row)) else { return Ok(None) };
+    let changed = Subscription { status: status.to_owned(), version: stored.version + 1, begun: known.hears(), ..known };
     let change = Change {
         kind: String::from(KIND),
         id: row.id.clone(),
@@ -88,9 +86,11 @@ pub(super) async fn change_status(
     }
 }
 
-/// Whether a row says the same. Its count of notices may have gone on, and the version is not known before it is written.
+/// Whether a row says the same as the client had it when the other was read: count and secrets are not its client's to say, and the
+/// version is not known before it is written.
 fn says_the_same(known: &Subscription, row: &Subscription) -> bool {
-    let known = Subscription { notices: row.notices, version: row.version, ..known.clone() };
+    let (secrets, begun) = (row.secrets.clone(), row.begun);
+    let known = Subscription { notices: row.notices, version: row.version, secrets, begun, ..known.clone() };
     known == *row
 }
 

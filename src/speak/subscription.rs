@@ -9,7 +9,7 @@ use super::{Settings, address, signature};
 use crate::fhir::outcome::Issue;
 use crate::fhir::search::query::Query;
 use crate::fhir::time::Moment;
-use crate::ledger;
+use crate::ledger::{self, Secrets};
 
 /// Header lines of a channel.
 pub const HEADERS_MAX: usize = 20;
@@ -50,7 +50,7 @@ pub struct Accepted {
 
 /// Reads a Subscription that a client sent.
 ///
-/// `before` is what is known of the one it replaces: the secret and the count of notices stay.
+/// `before` is what is known of the one it replaces: its secrets, its count of notices and whether it has begun stay.
 pub fn read(
     resource: &Value,
     before: Option<&ledger::Subscription>,
@@ -68,16 +68,28 @@ pub fn read(
     let endpoint = reading.endpoint();
     let payload = reading.payload();
     let headers = reading.headers();
-    let secret = before.map(|before| before.secret.clone()).or_else(signature::secret);
-    if secret.is_none() {
+    let fresh = || signature::secret().map(|now| Secrets { now, ..Secrets::default() });
+    let secrets = before.map(|before| before.secrets.clone()).or_else(fresh);
+    if secrets.is_none() {
         reading.refuse("exception", "no-randomness", "", "no secret can be made at the moment; send it again");
     }
-    match (query, secret) {
-        (Some(query), Some(secret)) if reading.issues.is_empty() => {
+    match (query, secrets) {
+        (Some(query), Some(secrets)) if reading.issues.is_empty() => {
             let id = reading.text("/id");
-            let notices = before.map_or(0, |before| before.notices);
-            let row =
-                ledger::Subscription { id, version: 0, status, criteria, endpoint, payload, headers, ends, secret, notices };
+            let (notices, begun) = before.map_or((0, false), |before| (before.notices, before.begun));
+            let row = ledger::Subscription {
+                id,
+                version: 0,
+                status,
+                criteria,
+                endpoint,
+                payload,
+                headers,
+                ends,
+                secrets,
+                notices,
+                begun,
+            };
             Ok(Accepted { row, query })
         }
         _ => Err(reading.issues),
@@ -297,10 +309,10 @@ mod tests {
         assert_eq!(row.endpoint, "https://example.org/hook");
         assert_eq!(row.headers, ["Authorization: Bearer secret", "X-Site:7"]);
         assert_eq!(row.ends, 1_893_456_000_000);
-        assert!(row.secret.len() > 40);
-        let before = ledger::Subscription { notices: 9, ..row.clone() };
+        assert!(row.secrets.now.0.len() > 40 && !row.begun);
+        let before = ledger::Subscription { notices: 9, begun: true, ..row.clone() };
         let again = read(&good(), Some(&before), 0, &Settings::default(), parse).unwrap().row;
-        assert_eq!((again.secret, again.notices), (row.secret, 9));
+        assert_eq!((again.secrets, again.notices, again.begun), (row.secrets, 9, true));
     }
 
     #[test]

@@ -166,7 +166,7 @@ async fn a_notice_is_signed_and_carries_the_recorded_version() {
     assert_eq!((notice.header("content-type"), notice.header("x-site")), ("application/fhir+json", "7"));
     assert_eq!((notice.header("webhook-id"), notices[1].header("webhook-id")), ("s.1", "s.2"));
     let seconds = notice.header("webhook-timestamp").parse().unwrap();
-    let signed = signature::sign(&post.row("s").await.secret, "s.1", seconds, notice.body.as_bytes());
+    let signed = signature::sign(&post.row("s").await.secrets.now, "s.1", seconds, notice.body.as_bytes());
     assert_eq!((seconds, notice.header("webhook-signature")), (START / 1_000, signed.as_str()));
     assert!(post.waiting("s").await.is_empty());
 }

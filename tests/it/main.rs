@@ -68,7 +68,11 @@ mod fuzz;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod hearing;
+#[cfg(test)]
 mod import;
+#[cfg(test)]
+mod lanes;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
@@ -127,6 +131,8 @@ mod rules;
 mod search;
 #[cfg(test)]
 mod searching;
+#[cfg(test)]
+mod secret;
 #[cfg(test)]
 mod simulate;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A recording receiver: a real HTTP server that notes what it is sent, and fails when the story wants it to.
+//! A recording receiver: a real HTTP server that notes what it is sent, and fails or is slow when the story wants it to.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// One request that arrived.
 #[derive(Debug, Clone)]
@@ -29,23 +30,27 @@ impl Received {
     }
 }
 
-#[derive(Default)]
 struct Memory {
-    received: Vec<Received>,
-    status: u16,
+    received: Mutex<Vec<Received>>,
+    status: Mutex<u16>,
+    /// How many have arrived.
+    count: watch::Sender<usize>,
+    /// Whether answers are kept back.
+    holds: watch::Sender<bool>,
 }
 
 /// A receiver on a port of its own; it stops with the story.
 pub(crate) struct Receiver {
     address: std::net::SocketAddr,
-    memory: Arc<Mutex<Memory>>,
+    memory: Arc<Memory>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Receiver {
     /// Answers 200 until told otherwise.
     pub(crate) async fn start() -> Self {
-        let memory = Arc::new(Mutex::new(Memory { received: Vec::new(), status: 200 }));
+        let (count, holds) = (watch::Sender::new(0), watch::Sender::new(false));
+        let memory = Arc::new(Memory { received: Mutex::default(), status: Mutex::new(200), count, holds });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(note).with_state(Arc::clone(&memory));
@@ -57,20 +62,41 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// Answers with this status from now on.
+    /// Answers what arrives from now on with this status.
     pub(crate) fn answers(&self, status: u16) {
-        self.memory.lock().unwrap().status = status;
+        *self.memory.status.lock().unwrap() = status;
+    }
+
+    /// Keeps all answers back, or lets them go.
+    pub(crate) fn holds(&self, holds: bool) {
+        self.memory.holds.send_replace(holds);
+    }
+
+    /// Returns when so many requests have arrived in all, answered or not.
+    pub(crate) async fn has(&self, count: usize) {
+        self.memory.count.subscribe().wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
     /// Everything that arrived, also what was refused.
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.memory.lock().unwrap().received.clone()
+        self.memory.received.lock().unwrap().clone()
     }
 
     /// What was accepted and had a body: the notices, without the probe.
     pub(crate) fn notices(&self) -> Vec<Received> {
         let taken = |one: &Received| one.status == 200 && !one.body.is_empty();
         self.received().into_iter().filter(taken).collect()
+    }
+
+    /// The ids of the resources in them, in order.
+    pub(crate) fn arrived(&self) -> Vec<String> {
+        self.notices().iter().map(|notice| notice.json()["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Their numbers.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let number = |notice: &Received| notice.header("webhook-id").rsplit_once('.').unwrap().1.parse().unwrap();
+        self.notices().iter().map(number).collect()
     }
 }
 
@@ -80,16 +106,17 @@ impl Drop for Receiver {
     }
 }
 
-async fn note(State(memory): State<Arc<Mutex<Memory>>>, request: Request) -> StatusCode {
+async fn note(State(memory): State<Arc<Memory>>, request: Request) -> StatusCode {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let mut memory = memory.lock().unwrap();
-    let status = memory.status;
-    memory.received.push(Received {
+    let status = *memory.status.lock().unwrap();
+    memory.received.lock().unwrap().push(Received {
         method: parts.method.to_string(),
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
         status,
     });
+    memory.count.send_modify(|count| *count += 1);
+    memory.holds.subscribe().wait_for(|holds| !holds).await.unwrap();
     StatusCode::from_u16(status).unwrap()
 }
