@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use crate::fhir::path::{Context, Expression, Item};
 
 use super::amount::Amount;
+use super::distinct::Distinct;
 use super::leaf::Leaf;
 use super::table::{Parameter, ParameterKind, Plan, parameters};
 use super::word::NONE;
@@ -39,9 +40,9 @@ impl Parameter {
     /// What it sees of a resource, each value once.
     #[must_use]
     pub fn values(&self, resource: &Json) -> Vec<Value> {
-        let mut rows = Vec::new();
-        of_parameter(self, resource, &mut rows);
-        rows.into_iter().map(|row| row.value).collect()
+        let mut found = Distinct::new();
+        self.elements(resource, &mut |value, leaf| leaf.rows(value, self.kind, &mut |value| found.add(value)));
+        found.into_values()
     }
 
     /// What its rows hold of a resource: its values, or the mark that one is missing.
@@ -98,23 +99,8 @@ pub fn extract(kind: &str, resource: &Json) -> Vec<Row> {
         // A composite is asked of the resource itself: its components have the rows.
         let has_rows = parameter.alias_of.is_none() && !parameter.is_column && parameter.kind != ParameterKind::Composite;
         if parameter.supported && has_rows {
-            let start = rows.len();
-            of_parameter(parameter, resource, &mut rows);
-            if parameter.is_required && rows.len() == start {
-                rows.push(Row { parameter: parameter.number, value: Value::Word(NONE.to_owned()) });
-            }
+            rows.extend(parameter.kept(resource).into_iter().map(|value| Row { parameter: parameter.number, value }));
         }
     }
     rows
-}
-
-fn of_parameter(parameter: &Parameter, resource: &Json, rows: &mut Vec<Row>) {
-    let start = rows.len();
-    let mut take = |value: Value| {
-        let row = Row { parameter: parameter.number, value };
-        if !rows.get(start..).is_some_and(|known| known.contains(&row)) {
-            rows.push(row);
-        }
-    };
-    parameter.elements(resource, &mut |value, leaf| leaf.rows(value, parameter.kind, &mut take));
 }

@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use super::distinct::Distinct;
 use super::extract::Value;
 use super::parse::is_served;
 use super::value::{Fault, invalid, target_of};
@@ -75,17 +76,17 @@ impl Include {
         if self.reverse {
             return Vec::new();
         }
-        let mut found = Vec::new();
+        let mut found = Distinct::new();
         for parameter in self.parameters(kind) {
             for value in parameter.values(resource) {
                 let Value::Word(word) = value else { continue };
                 let of = word.split_once('/').map(|(kind, _)| kind);
                 let fits = self.target.is_none_or(|target| of == Some(target) || word.contains(':'));
-                if fits && !word.starts_with('#') && !found.contains(&word) {
-                    found.push(word);
+                if fits && !word.starts_with('#') {
+                    found.add(word);
                 }
             }
         }
-        found
+        found.into_values()
     }
 }

@@ -6,6 +6,7 @@
 mod amount;
 mod compartment;
 mod criterion;
+mod distinct;
 mod extract;
 #[cfg(test)]
 mod grid;
@@ -31,6 +32,8 @@ mod word;
 pub use amount::{Amount, interval};
 pub use compartment::{COMPARTMENTS, Member, compartment};
 pub use criterion::within;
+#[cfg(test)]
+pub(crate) use distinct::counted;
 pub use extract::{Row, Value, extract};
 pub use include::Include;
 pub use pairs::{decode, make_relative, pairs};

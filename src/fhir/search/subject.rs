@@ -1,6 +1,8 @@
 //! Tries a criterion on one resource in memory: the same question that the ledger's rows answer, asked of the text itself.
 //! Follows <https://hl7.org/fhir/R4/search.html>.
 
+use std::cell::OnceCell;
+
 use serde_json::Value as Json;
 
 use crate::fhir::path::{Context, Expression, Item};
@@ -9,7 +11,7 @@ use crate::fhir::time::Span;
 use super::extract::{Value, leaf_of};
 use super::leaf::Leaf;
 use super::query::{Criterion, Sight, When};
-use super::table::{Parameter, ParameterKind, numbered, parameter};
+use super::table::{Component, Parameter, ParameterKind, numbered, parameter};
 use super::word::normalized;
 
 /// A resource that is tried.
@@ -91,33 +93,31 @@ impl Subject<'_> {
         let context = Context::new().guessing_targets().with_resource("resource", self.value);
         let elements = expression.evaluate(&context, self.value).unwrap_or_default();
         elements.iter().any(|element| {
-            any.iter().any(|parts| {
-                let mut pairs = composite.components.iter().zip(parts);
-                pairs.all(|(component, part)| {
-                    let Some(kind) = parameter(self.kind, component.code).map(|parameter| parameter.kind) else { return false };
-                    component.expression.as_ref().is_some_and(|of| self.part_holds(&context, element, of, kind, part))
+            // What a component sees of an element is looked for once, however many alternatives there are.
+            let parts: Vec<(&Component, OnceCell<Vec<Value>>)> =
+                composite.components.iter().map(|component| (component, OnceCell::new())).collect();
+            any.iter().any(|criteria| {
+                parts.iter().zip(criteria).all(|((component, seen), criterion)| {
+                    let seen = seen.get_or_init(|| self.part(&context, element, component));
+                    seen.iter().any(|value| self.answers(value, criterion))
                 })
             })
         })
     }
 
-    fn part_holds<'a>(
-        &self,
-        context: &Context<'a>,
-        element: &Item<'a>,
-        expression: &'a Expression,
-        kind: ParameterKind,
-        part: &Criterion,
-    ) -> bool {
-        let Item::Node(node) = element else { return false };
-        let found = expression.evaluate(context, *node).unwrap_or_default();
-        found.iter().any(|item| {
-            let mut is_met = false;
-            if let Some(leaf) = leaf_of(kind, item) {
-                leaf.rows(&item.to_value(), kind, &mut |value| is_met = is_met || self.answers(&value, part));
+    /// What a component of a composite sees of an element.
+    fn part<'a>(&self, context: &Context<'a>, element: &Item<'a>, component: &'a Component) -> Vec<Value> {
+        let Item::Node(node) = element else { return Vec::new() };
+        let (Some(of), Some(expression)) = (parameter(self.kind, component.code), &component.expression) else {
+            return Vec::new();
+        };
+        let mut seen = Vec::new();
+        for item in expression.evaluate(context, *node).unwrap_or_default() {
+            if let Some(leaf) = leaf_of(of.kind, &item) {
+                leaf.rows(&item.to_value(), of.kind, &mut |value| seen.push(value));
             }
-            is_met
-        })
+        }
+        seen
     }
 }
 

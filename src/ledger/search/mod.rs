@@ -27,19 +27,20 @@ mod tests;
 mod united;
 mod walk;
 mod way;
+mod without;
 
 pub use beside::Beside;
 pub use page::Page;
 pub(super) use page::{find, still};
 
-use late::Late;
-
+use self::late::Late;
+use self::without::without;
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};
 use crate::fhir::search::{self, Amount, Value};
 
 /// One search row of a resource, without its number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Line {
     /// A row of `words`.
     Word {
@@ -144,9 +145,9 @@ pub(super) async fn change(
     old: &[Line],
     new: &[Line],
 ) -> Result<(), Error> {
-    let gone = old.iter().filter(|line| !new.contains(line));
-    write(transaction, gone.map(|line| (tenant, line, number)), &[DROP_WORD, DROP_SPAN, DROP_AMOUNT]).await?;
-    add(transaction, tenant, number, new.iter().filter(|line| !old.contains(line))).await
+    let gone = without(old, new).map(|line| (tenant, line, number));
+    write(transaction, gone, &[DROP_WORD, DROP_SPAN, DROP_AMOUNT]).await?;
+    add(transaction, tenant, number, without(new, old)).await
 }
 
 /// Adds or drops rows, each with its tenant and number.
