@@ -82,7 +82,10 @@ impl Flow {
             return Err(Refused::VersionConflict { current: Some(current.version) });
         }
         let was = current.value();
-        let (now, warnings) = result(&patch, &was, &wish.kind)?;
+        // Aside: what a stranger's paths take is bounded, but others should not wait for it.
+        let kind = wish.kind.clone();
+        let made = tokio::task::spawn_blocking(move || result(&patch, &was, &kind).map(|made| (was, made))).await;
+        let (was, (now, warnings)) = made.map_err(|_| Refused::Broken(String::from("a patch was not applied to its end")))??;
         wish.warnings.extend(warnings);
         wish.resource = Some(now);
         self.step(&was, wish)?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::bounded;
 use crate::fhir::outcome::Issue;
-use crate::fhir::path::Expression;
+use crate::fhir::path::{Expression, PATTERNS_MAX};
 
 /// One operation.
 #[derive(Debug, Clone)]
@@ -62,10 +62,18 @@ pub(super) fn read(parameters: &Value) -> Result<Vec<Operation>, Vec<Issue>> {
     bounded(all.len(), "Parameters.parameter")?;
     let mut operations = Vec::with_capacity(all.len());
     let mut issues = Vec::new();
+    let mut patterns = 0;
     for (position, parameter) in all.iter().enumerate() {
         let place = format!("Parameters.parameter[{position}]");
         match operation(parameter, &place) {
-            Ok(operation) => operations.push(operation),
+            Ok(operation) => {
+                patterns += operation.path.patterns();
+                operations.push(operation);
+                if patterns > PATTERNS_MAX {
+                    let words = format!("The paths hold more than {PATTERNS_MAX} regular expressions; send fewer.");
+                    return Err(vec![Issue::error("too-long", "invalid-patch", place, words)]);
+                }
+            }
             Err((code, words)) => issues.push(Issue::error(code, "invalid-patch", place, words)),
         }
     }

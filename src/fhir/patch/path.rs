@@ -9,41 +9,48 @@ use super::place::{self, Step};
 use super::{DEPTH_MAX, too_large, weight};
 use crate::fhir::definitions::{Flavour, Key};
 use crate::fhir::outcome::Issue;
-use crate::fhir::path::{Context, Expression, Item};
+use crate::fhir::path::{Budget, Context, Error, Expression, Item};
+
+/// So many bytes of the resource are weighed, and looked through for a place, in the time of one step of an evaluation.
+const STEP_BYTES: usize = 256;
 
 /// Applies all operations in their order.
 pub(super) fn apply(operations: &[Operation], resource: &mut Value) -> Result<(), Issue> {
+    let budget = Budget::new();
     for operation in operations {
-        let done = one(operation, resource);
-        done.map_err(|words| Issue::error("processing", "patch-not-applicable", operation.place.as_str(), words))?;
+        let done = one(operation, resource, &budget);
+        let refused = |words| Issue::error("processing", "patch-not-applicable", operation.place.as_str(), words);
+        done.map_err(refused)?;
         // After each one: what many of them nest into each other could not even be weighed or dropped.
-        if weight::of(resource).depth > DEPTH_MAX {
+        let weight = weight::of(resource);
+        if weight.depth > DEPTH_MAX {
             return Err(too_large(&operation.place));
         }
+        budget.charge(weight.bytes / STEP_BYTES).map_err(|error| refused(untraceable(&error)))?;
     }
     Ok(())
 }
 
 type Done<T> = Result<T, String>;
 
-fn one(operation: &Operation, resource: &mut Value) -> Done<()> {
+fn one(operation: &Operation, resource: &mut Value, budget: &Budget) -> Done<()> {
     let path = &operation.path;
     match &operation.act {
         Act::Add(name, content) => {
-            let steps = single(path, resource)?.ok_or(NOTHING)?;
+            let steps = single(path, resource, budget)?.ok_or(NOTHING)?;
             add(resource, &steps, name, content)
         }
-        Act::Delete => match single(path, resource)? {
+        Act::Delete => match single(path, resource, budget)? {
             Some(steps) => place::remove(resource, &steps).ok_or_else(|| String::from(WHOLE)),
             // The standard: "the element to delete (if found)".
             None => Ok(()),
         },
         Act::Replace(content) => {
-            let steps = single(path, resource)?.ok_or(NOTHING)?;
+            let steps = single(path, resource, budget)?.ok_or(NOTHING)?;
             replace(resource, &steps, content)
         }
-        Act::Insert(index, content) => insert(resource, path, *index, content),
-        Act::Move(source, destination) => shift(resource, path, *source, *destination),
+        Act::Insert(index, content) => insert(resource, path, budget, *index, content),
+        Act::Move(source, destination) => shift(resource, path, budget, *source, *destination),
     }
 }
 
@@ -52,27 +59,27 @@ const WHOLE: &str = "The path finds the resource itself; name an element of it."
 const UNTYPED: &str = "The type of the element is not known to R4.";
 
 /// The elements that the path finds.
-fn items<'v>(path: &'v Expression, resource: &'v Value) -> Done<Vec<Item<'v>>> {
-    path.evaluate(&Context::new(), resource).map_err(|error| format!("The path cannot be followed: {error}."))
+fn items<'v>(path: &'v Expression, resource: &'v Value, budget: &Budget) -> Done<Vec<Item<'v>>> {
+    path.evaluate_within(&Context::new(), resource, budget).map_err(|error| untraceable(&error))
 }
 
-/// Where these elements stand.
-fn places(items: &[Item<'_>], resource: &Value) -> Done<Vec<Vec<Step>>> {
-    let place = |item: &Item<'_>| match item {
-        Item::Node(node) => place::of(resource, node),
-        _ => None,
-    };
-    let places: Option<Vec<_>> = items.iter().map(place).collect();
-    places.ok_or_else(|| String::from("The path computes a value; it must find elements of the resource."))
+fn untraceable(error: &Error) -> String {
+    format!("The path cannot be followed: {error}.")
+}
+
+/// Where an element stands.
+fn place(item: &Item<'_>, resource: &Value) -> Done<Vec<Step>> {
+    let steps = if let Item::Node(node) = item { place::of(resource, node) } else { None };
+    steps.ok_or_else(|| String::from("The path computes a value; it must find elements of the resource."))
 }
 
 /// The one element that the path finds; `None` if it finds none. Many are refused before any is looked for in the resource.
-fn single(path: &Expression, resource: &Value) -> Done<Option<Vec<Step>>> {
-    let items = items(path, resource)?;
+fn single(path: &Expression, resource: &Value, budget: &Budget) -> Done<Option<Vec<Step>>> {
+    let items = items(path, resource, budget)?;
     if items.len() > 1 {
         return Err(format!("The path finds {} elements; it must find one.", items.len()));
     }
-    Ok(places(&items, resource)?.pop())
+    items.first().map(|item| place(item, resource)).transpose()
 }
 
 fn add(resource: &mut Value, steps: &[Step], name: &str, content: &Content) -> Done<()> {
@@ -137,18 +144,16 @@ struct List {
 
 impl List {
     /// The list that the path finds as a whole; `None` if it finds nothing.
-    fn of(path: &Expression, resource: &mut Value) -> Done<Option<(Self, &'static Key)>> {
+    fn of(path: &Expression, resource: &Value, budget: &Budget) -> Done<Option<(Self, &'static Key)>> {
         const PART: &str = "The path must find all elements of one list, so that positions in it are clear.";
-        let places = places(&items(path, resource)?, resource)?;
-        let Some(first) = places.first() else { return Ok(None) };
-        let held = place::held(first).ok_or(WHOLE)?;
+        let items = items(path, resource, budget)?;
+        let Some(first) = items.first() else { return Ok(None) };
+        let steps = place(first, resource)?;
+        let held = place::held(&steps).ok_or(WHOLE)?;
         let list = Self { holder: held.holder.to_vec(), key: held.key.to_owned() };
-        let own = |steps: &Vec<Step>| {
-            place::held(steps).is_some_and(|held| held.index.is_some() && held.holder == list.holder && held.key == list.key)
-        };
         let key = place::node(resource, &list.holder).and_then(|node| node.key(&list.key)).ok_or(UNTYPED)?;
-        let whole = list.map(resource).is_some_and(|map| members::length(map, &list.key) == places.len());
-        if whole && places.iter().all(own) { Ok(Some((list, key))) } else { Err(String::from(PART)) }
+        let map = place::value(resource, &list.holder).and_then(Value::as_object).ok_or(NOTHING)?;
+        if held.index.is_some() && is_all_of(map, &list.key, &items) { Ok(Some((list, key))) } else { Err(String::from(PART)) }
     }
 
     fn map<'v>(&self, resource: &'v mut Value) -> Option<&'v mut Map<String, Value>> {
@@ -156,20 +161,32 @@ impl List {
     }
 }
 
-fn insert(resource: &mut Value, path: &Expression, index: usize, content: &Content) -> Done<()> {
-    let Some((list, key)) = List::of(path, resource)? else { return begin(resource, path, index, content) };
+/// Whether these are the elements of a list, all of them in their order.
+fn is_all_of(map: &Map<String, Value>, key: &str, items: &[Item<'_>]) -> bool {
+    let list = |name: &str| map.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let (values, extras) = (list(key), list(&format!("_{key}")));
+    let is = |one: Option<&Value>, other: Option<&Value>| one.zip(other).is_some_and(|(one, other)| std::ptr::eq(one, other));
+    let is_own = |(at, item): (usize, &Item<'_>)| match item {
+        Item::Node(node) => is(node.value(), values.get(at)) || is(node.extra(), extras.get(at)),
+        _ => false,
+    };
+    members::length(map, key) == items.len() && items.iter().enumerate().all(is_own)
+}
+
+fn insert(resource: &mut Value, path: &Expression, budget: &Budget, index: usize, content: &Content) -> Done<()> {
+    let Some((list, key)) = List::of(path, resource, budget)? else { return begin(resource, path, budget, index, content) };
     let written = members::written(key.node(), content)?;
     let map = list.map(resource).ok_or(NOTHING)?;
     Ok(members::insert(map, key, index, written)?)
 }
 
 /// Inserts the first value of a list that is not there yet: `Patient.identifier` of a Patient without one.
-fn begin(resource: &mut Value, path: &Expression, index: usize, content: &Content) -> Done<()> {
+fn begin(resource: &mut Value, path: &Expression, budget: &Budget, index: usize, content: &Content) -> Done<()> {
     let plain = |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let (before, name) = path.text().rsplit_once('.').ok_or(NOTHING)?;
     let name = Some(name.trim()).filter(plain).ok_or(NOTHING)?;
     let holder = Expression::parse(before).map_err(|_| NOTHING)?;
-    let steps = single(&holder, resource)?.ok_or(NOTHING)?;
+    let steps = single(&holder, resource, budget)?.ok_or(NOTHING)?;
     if index > 0 {
         return Err(String::from("The index lies behind the end of the list, which is empty."));
     }
@@ -180,8 +197,8 @@ fn begin(resource: &mut Value, path: &Expression, index: usize, content: &Conten
     add(resource, &steps, name, content)
 }
 
-fn shift(resource: &mut Value, path: &Expression, source: usize, destination: usize) -> Done<()> {
-    let (list, key) = List::of(path, resource)?.ok_or(NOTHING)?;
+fn shift(resource: &mut Value, path: &Expression, budget: &Budget, source: usize, destination: usize) -> Done<()> {
+    let (list, key) = List::of(path, resource, budget)?.ok_or(NOTHING)?;
     let map = list.map(resource).ok_or(NOTHING)?;
     let length = members::length(map, key.name);
     if source >= length || destination >= length {

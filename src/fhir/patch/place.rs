@@ -19,29 +19,36 @@ pub(super) enum Step {
 pub(super) fn of(resource: &Value, node: &path::Node<'_>) -> Option<Vec<Step>> {
     let wanted = node.value().or(node.extra())?;
     let mut steps = Vec::new();
-    seek(resource, wanted, &mut steps).then_some(steps)
+    seek(resource, wanted, &mut steps).then(|| {
+        steps.reverse();
+        steps
+    })
 }
 
+/// Looks for a value below another, and tells the steps to it from its end.
 fn seek(value: &Value, wanted: &Value, steps: &mut Vec<Step>) -> bool {
     if std::ptr::eq(value, wanted) {
         return true;
     }
-    let mut down = |step: Step, inner: &Value| {
-        steps.push(step);
-        let found = seek(inner, wanted, steps);
-        if !found {
-            steps.pop();
-        }
-        found
+    let last = match value {
+        Value::Object(map) => map.iter().find(|(_, inner)| seek(inner, wanted, steps)).map(|(key, _)| Step::Key(key.clone())),
+        Value::Array(items) => items.iter().position(|inner| seek(inner, wanted, steps)).map(Step::Index),
+        _ => None,
     };
-    match value {
-        Value::Object(map) => map.iter().any(|(key, inner)| down(Step::Key(key.clone()), inner)),
-        Value::Array(items) => items.iter().enumerate().any(|(index, inner)| down(Step::Index(index), inner)),
-        _ => false,
-    }
+    let is_found = last.is_some();
+    steps.extend(last);
+    is_found
 }
 
 /// What stands there.
+pub(super) fn value<'v>(root: &'v Value, steps: &[Step]) -> Option<&'v Value> {
+    steps.iter().try_fold(root, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(*index),
+    })
+}
+
+/// The same, to be changed.
 pub(super) fn value_mut<'v>(root: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
     steps.iter().try_fold(root, |value, step| match step {
         Step::Key(key) => value.get_mut(key),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{DEPTH_MAX, OPERATIONS_MAX, Patch, RESULT_BYTES_MAX};
+use crate::fhir::path::PATTERNS_MAX;
 
 fn json_patch(resource: &Value, operations: Value) -> Result<Value, String> {
     let told = |issue: crate::fhir::outcome::Issue| format!("{} {}", issue.key, issue.expression);
@@ -133,6 +134,12 @@ fn a_patch_is_bounded() {
     assert!(json_patch(&json!({"a": [text]}), Value::Array(doubling)).unwrap_err().starts_with("patch-too-large"));
     let deeper = vec![json!({"op": "copy", "from": "/a", "path": "/a/b"}); 70];
     assert!(json_patch(&json!({"a": {"b": 1}}), Value::Array(deeper)).unwrap_err().starts_with("patch-too-large"));
+    let matching = |operations: usize| {
+        let delete = ("delete", "Patient.name.where(text.matches('x'))", json!({}));
+        path_patch(&json!({"resourceType": "Patient"}), &vec![delete; operations])
+    };
+    assert!(matching(PATTERNS_MAX).is_ok());
+    assert_eq!(matching(OPERATIONS_MAX).unwrap_err(), format!("invalid-patch Parameters.parameter[{PATTERNS_MAX}]"));
     let wide = json!([{"op": "add", "path": "/b", "value": "x".repeat(RESULT_BYTES_MAX)}]);
     assert!(json_patch(&json!({"a": 1}), wide).unwrap_err().starts_with("patch-too-large"));
 }
@@ -256,4 +263,35 @@ fn a_path_patch_that_cannot_be_applied_names_its_operation() {
         let refused = path_patch(&patient(), &[(kind, path, parts)]).unwrap_err();
         assert_eq!(refused, "invalid-patch Parameters.parameter[0]", "{kind} {path}");
     }
+}
+
+/// A Group of so many members.
+fn group(members: usize) -> Value {
+    let member = |at: usize| json!({"entity": {"reference": format!("Patient/{at}")}});
+    json!({"resourceType": "Group", "member": (0..members).map(member).collect::<Vec<_>>()})
+}
+
+#[test]
+fn all_operations_of_a_patch_have_one_budget() {
+    let all = |operations: usize| {
+        let set =
+            ("replace", "Group.member.where(entity.reference = 'Patient/7').inactive", json!({"value": {"valueBoolean": true}}));
+        let mut group = group(2_000);
+        group["member"][7]["inactive"] = false.into();
+        path_patch(&group, &vec![set; operations])
+    };
+    assert_eq!(all(20).unwrap()["member"][7]["inactive"], true);
+    assert!(all(OPERATIONS_MAX).unwrap_err().starts_with("patch-not-applicable Parameters.parameter["));
+}
+
+#[test]
+fn a_long_list_is_looked_through_once() {
+    const MEMBERS: usize = 20_000;
+    let value = json!({"part": [{"name": "entity", "valueReference": {"reference": "Patient/new"}}]});
+    let insert = ("insert", "Group.member", json!({"index": 1, "value": value}));
+    let shift = ("move", "Group.member", json!({"source": 1, "destination": MEMBERS}));
+    let patched = path_patch(&group(MEMBERS), &[insert, shift]).unwrap();
+    assert_eq!(patched["member"][MEMBERS]["entity"]["reference"], "Patient/new");
+    let part = ("insert", "Group.member.where(entity.reference != 'Patient/3')", json!({"index": 0, "value": value}));
+    assert_eq!(path_patch(&group(9), &[part]).unwrap_err(), "patch-not-applicable Parameters.parameter[0]");
 }

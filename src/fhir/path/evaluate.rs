@@ -2,10 +2,10 @@
 //! Follows <https://hl7.org/fhirpath/N1/>.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::cmp::Ordering;
 
 use super::Error;
+use super::budget::Budget;
 use super::context::{Context, constant};
 use super::functions::Function as F;
 use super::item::{Collection, Item, Quantity};
@@ -13,14 +13,11 @@ use super::node::Node;
 use super::tree::{Link, Operator, Step, Tree};
 use super::{convert, fhir, kinds, lambdas, numbers, operators, sets, texts};
 
-/// How many items an evaluation may look at before it is given up.
-pub const STEPS_MAX: u64 = 1_000_000;
-
 /// One evaluation.
 pub(super) struct Machine<'m, 'a> {
     pub(super) context: &'m Context<'a>,
     pub(super) root: Node<'a>,
-    steps: Cell<u64>,
+    pub(super) budget: &'m Budget,
 }
 
 /// What `$this`, `$index` and `$total` are, and where a path begins.
@@ -31,16 +28,16 @@ pub(super) struct Frame<'f, 'a> {
     pub(super) total: Option<&'f [Item<'a>]>,
 }
 
-impl<'m, 'a> Machine<'m, 'a> {
-    pub(super) fn new(context: &'m Context<'a>, root: Node<'a>) -> Self {
-        Self { context, root, steps: Cell::new(0) }
-    }
-
+impl<'a> Machine<'_, 'a> {
     /// Counts work; an error once it is too much.
     pub(super) fn charge(&self, work: usize) -> Result<(), Error> {
-        let steps = self.steps.get() + work as u64 + 1;
-        self.steps.set(steps);
-        if steps > STEPS_MAX { Err(Error::Bound("work of the evaluation")) } else { Ok(()) }
+        self.budget.charge(work)
+    }
+
+    /// Counts what was copied.
+    fn copied(&self, items: Collection<'a>) -> Result<Collection<'a>, Error> {
+        self.budget.items(&items)?;
+        Ok(items)
     }
 
     /// The items that the tree gives.
@@ -56,10 +53,10 @@ impl<'m, 'a> Machine<'m, 'a> {
             Tree::Quantity(value, unit, is_calendar) => {
                 vec![Item::Quantity(Box::new(Quantity { value: *value, unit: Cow::Borrowed(unit), is_calendar: *is_calendar }))]
             }
-            Tree::This => frame.focus.to_vec(),
+            Tree::This => self.copied(frame.focus.to_vec())?,
             Tree::Index => frame.index.and_then(|index| i64::try_from(index).ok()).map(Item::Integer).into_iter().collect(),
-            Tree::Total => frame.total.unwrap_or_default().to_vec(),
-            Tree::Variable(name) => self.variable(name)?,
+            Tree::Total => self.copied(frame.total.unwrap_or_default().to_vec())?,
+            Tree::Variable(name) => self.copied(self.variable(name)?)?,
             Tree::Path(head, steps) => return self.path(head.as_deref(), steps, frame),
             Tree::Chain(first, links) => return self.chain(first, links, frame),
             Tree::Negated(inner) => {
@@ -100,7 +97,7 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     fn step(&self, input: &[Item<'a>], step: &'a Step, frame: &Frame<'_, 'a>, first: bool) -> Result<Collection<'a>, Error> {
         let out = match step {
-            Step::Member(name) => self.member(input, name, first)?,
+            Step::Member(name) => return self.member(input, name, first),
             Step::Call(function, arguments) => self.call(*function, input, arguments, frame)?,
             Step::At(index) => match single(&self.eval(index, frame)?)?.map(Item::plain) {
                 Some(Item::Integer(index)) => {
@@ -110,8 +107,7 @@ impl<'m, 'a> Machine<'m, 'a> {
                 None => Vec::new(),
             },
         };
-        self.charge(out.len())?;
-        Ok(out)
+        self.copied(out)
     }
 
     /// The children of this name; at the beginning of a path also the type's own name, which stays where it is.
@@ -119,6 +115,7 @@ impl<'m, 'a> Machine<'m, 'a> {
         let mut out = Vec::new();
         let may_be_kind = first && name.starts_with(|letter: char| letter.is_ascii_uppercase());
         for item in input {
+            let before = out.len();
             match item {
                 Item::Node(node) if may_be_kind && kinds::is_a(node.kind_name(), name) => out.push(item.clone()),
                 Item::Node(node) => {
@@ -131,15 +128,28 @@ impl<'m, 'a> Machine<'m, 'a> {
                 Item::Kind(_, kind) if name == "name" => out.push(Item::Text(kind.clone())),
                 _ => {}
             }
+            // A step at least, and at once: a resource may stand in the input many times over.
+            self.charge((out.len() - before).saturating_sub(1))?;
         }
         Ok(out)
     }
 
     fn chain(&self, first: &'a Tree, links: &'a [Link], frame: &Frame<'_, 'a>) -> Result<Collection<'a>, Error> {
         let mut left = self.eval(first, frame)?;
-        for link in links {
+        let mut links = links.iter();
+        while let Some(link) = links.next() {
             left = match link {
-                Link::Binary(operator, right) => self.binary(*operator, left, right, frame)?,
+                Link::Binary(Operator::Union, right) => {
+                    // A row of them is gathered once, not copied at each bar.
+                    let mut seen = sets::Seen::of(self, &left)?;
+                    seen.extend(self, &self.eval(right, frame)?)?;
+                    while let Some(Link::Binary(Operator::Union, right)) = links.as_slice().first() {
+                        links.next();
+                        seen.extend(self, &self.eval(right, frame)?)?;
+                    }
+                    seen.items
+                }
+                Link::Binary(operator, right) => self.binary(*operator, &left, right, frame)?,
                 Link::Is(kind) => {
                     single(&left)?.map(|item| Item::Boolean(kinds::matches(item, kind, false))).into_iter().collect()
                 }
@@ -152,31 +162,34 @@ impl<'m, 'a> Machine<'m, 'a> {
     fn binary(
         &self,
         operator: Operator,
-        left: Collection<'a>,
+        left: &[Item<'a>],
         right: &'a Tree,
         frame: &Frame<'_, 'a>,
     ) -> Result<Collection<'a>, Error> {
         use Operator as O;
         if matches!(operator, O::And | O::Or | O::Xor | O::Implies) {
-            return self.logic(operator, &left, right, frame);
+            return self.logic(operator, left, right, frame);
         }
         let right = self.eval(right, frame)?;
         self.charge(left.len().min(right.len()))?;
+        let budget = self.budget;
         let truth = match operator {
-            O::Equal => operators::all_equal(&left, &right),
-            O::NotEqual => operators::all_equal(&left, &right).map(|same| !same),
-            O::Equivalent => Some(operators::all_equivalent(&left, &right)),
-            O::NotEquivalent => Some(!operators::all_equivalent(&left, &right)),
-            O::In => member_of(&left, &right)?,
-            O::Contains => member_of(&right, &left)?,
-            O::Union => return sets::union(self, left, right),
-            O::Join => return joined(&left, &right),
+            O::Equal => operators::all_equal(budget, left, &right),
+            O::NotEqual => operators::all_equal(budget, left, &right).map(|same| !same),
+            O::Equivalent => Some(operators::all_equivalent(budget, left, &right)?),
+            O::NotEquivalent => Some(!operators::all_equivalent(budget, left, &right)?),
+            O::In => self.member_of(left, &right)?,
+            O::Contains => self.member_of(&right, left)?,
+            O::Join => return self.joined(&text_of(left)?.unwrap_or_default(), &text_of(&right)?.unwrap_or_default()),
             O::Less | O::LessOrEqual | O::Greater | O::GreaterOrEqual => {
-                let (Some(left), Some(right)) = (single(&left)?, single(&right)?) else { return Ok(Vec::new()) };
-                operators::order(left, right)?.map(|order| decides(operator, order))
+                let (Some(left), Some(right)) = (single(left)?, single(&right)?) else { return Ok(Vec::new()) };
+                operators::order(budget, left, right)?.map(|order| decides(operator, order))
             }
             _ => {
-                let (Some(left), Some(right)) = (single(&left)?, single(&right)?) else { return Ok(Vec::new()) };
+                let (Some(left), Some(right)) = (single(left)?, single(&right)?) else { return Ok(Vec::new()) };
+                if let (O::Plus, Item::Text(left), Item::Text(right)) = (operator, &left.plain(), &right.plain()) {
+                    return self.joined(left, right);
+                }
                 return Ok(operators::arithmetic(operator, left, right)?.into_iter().collect());
             }
         };
@@ -295,6 +308,22 @@ impl<'m, 'a> Machine<'m, 'a> {
         }
     }
 
+    fn member_of(&self, one: &[Item<'a>], all: &[Item<'a>]) -> Result<Option<bool>, Error> {
+        let Some(one) = single(one)? else { return Ok(None) };
+        for other in all {
+            self.charge(0)?;
+            if operators::equal(self.budget, one, other) == Some(true) {
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+
+    fn joined(&self, left: &str, right: &str) -> Result<Collection<'a>, Error> {
+        self.budget.text(left.len() + right.len())?;
+        Ok(vec![Item::text(format!("{left}{right}"))])
+    }
+
     fn clock(&self, function: F) -> Result<Collection<'a>, Error> {
         let now = self.context.now().ok_or_else(|| Error::Meaning(format!("{}() needs a clock", function.name())))?;
         Ok(match function {
@@ -354,16 +383,6 @@ fn negated<'a>(item: &Item<'a>) -> Result<Item<'a>, Error> {
         Item::Quantity(quantity) => Ok(Item::Quantity(Box::new(Quantity { value: quantity.value.negated(), ..*quantity }))),
         other => Err(Error::Meaning(format!("{} has no negative", other.kind_name()))),
     }
-}
-
-fn member_of(left: &[Item<'_>], right: &[Item<'_>]) -> Result<Option<bool>, Error> {
-    let Some(left) = single(left)? else { return Ok(None) };
-    Ok(Some(right.iter().any(|right| operators::equal(left, right) == Some(true))))
-}
-
-fn joined<'a>(left: &[Item<'a>], right: &[Item<'a>]) -> Result<Collection<'a>, Error> {
-    let (left, right) = (text_of(left)?.unwrap_or_default(), text_of(right)?.unwrap_or_default());
-    Ok(vec![Item::text(format!("{left}{right}"))])
 }
 
 fn decides(operator: Operator, order: Ordering) -> bool {

@@ -47,8 +47,8 @@ pub(super) fn call<'a>(
 ) -> Result<Collection<'a>, Error> {
     let argument = arguments.first().map_or(Ok(None), |argument| machine.text(argument, frame))?;
     Ok(match (function, argument) {
-        (F::Extension, Some(url)) => extensions(input, &url),
-        (F::HasExtension, Some(url)) => vec![Item::Boolean(!extensions(input, &url).is_empty())],
+        (F::Extension, Some(url)) => extensions(machine, input, &url)?,
+        (F::HasExtension, Some(url)) => vec![Item::Boolean(!extensions(machine, input, &url)?.is_empty())],
         (F::HasValue, _) => vec![Item::Boolean(matches!(input, [item] if has_value(item)))],
         (F::GetValue, _) => match input {
             [item] if has_value(item) => vec![item.plain()],
@@ -72,18 +72,21 @@ pub(super) fn call<'a>(
     })
 }
 
-fn extensions<'a>(input: &[Item<'a>], url: &str) -> Collection<'a> {
+fn extensions<'a>(machine: &Machine<'_, 'a>, input: &[Item<'a>], url: &str) -> Result<Collection<'a>, Error> {
     let mut out = Vec::new();
     for item in input {
+        let mut looked_at = 0;
         if let Item::Node(node) = item {
             node.each_child("extension", |extension| {
+                looked_at += 1;
                 if extension.value().and_then(|value| value.get("url")).and_then(Value::as_str) == Some(url) {
                     out.push(Item::Node(extension));
                 }
             });
         }
+        machine.charge(looked_at)?;
     }
-    out
+    Ok(out)
 }
 
 fn has_value(item: &Item<'_>) -> bool {
@@ -125,6 +128,7 @@ fn contained<'a>(machine: &Machine<'_, 'a>, reference: &str) -> Option<&'a Value
         return Some(root);
     }
     let all = root.get("contained")?.as_array()?;
+    machine.budget.spend(all.len());
     all.iter().find(|inner| inner.get("id").and_then(Value::as_str) == Some(id))
 }
 

@@ -240,6 +240,24 @@ impl Function {
         matches!(self, F::Is | F::As | F::OfType)
     }
 
+    /// Whether what it makes of a text are texts about as long, or a part of it each.
+    pub(super) fn makes_text(self) -> bool {
+        matches!(
+            self,
+            F::Decode
+                | F::Encode
+                | F::Escape
+                | F::Lower
+                | F::Replace
+                | F::ReplaceMatches
+                | F::Split
+                | F::ToChars
+                | F::Trim
+                | F::Unescape
+                | F::Upper
+        )
+    }
+
     /// Whether its first argument is a regular expression.
     pub(super) fn takes_pattern(self) -> bool {
         matches!(self, F::Matches | F::MatchesFull | F::ReplaceMatches)

@@ -137,7 +137,7 @@ fn sort<'a>(
     arguments: &'a [Tree],
     frame: &Frame<'_, 'a>,
 ) -> Result<Collection<'a>, Error> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row<'a>> = Vec::new();
     for (index, item) in input.iter().enumerate() {
         let mut keys = Vec::new();
         for argument in arguments {
@@ -152,30 +152,48 @@ fn sort<'a>(
         }
         rows.push((keys, item.clone()));
     }
-    machine.charge(rows.len() * 8)?;
-    let mut fault = None;
-    rows.sort_by(|(left, _), (right, _)| {
-        for ((left, falling), (right, _)) in left.iter().zip(right) {
-            let order = match (left, right) {
-                (None, None) => Ordering::Equal,
-                // What has no key comes first in either direction.
-                (None, Some(_)) => return Ordering::Less,
-                (Some(_), None) => return Ordering::Greater,
-                (Some(left), Some(right)) => operators::order(left, right)
-                    .unwrap_or_else(|error| {
-                        fault = Some(error);
-                        None
-                    })
-                    .unwrap_or(Ordering::Equal),
-            };
-            if order != Ordering::Equal {
-                return if *falling { order.reverse() } else { order };
-            }
+    let order = |(left, _): &Row<'a>, (right, _): &Row<'a>| by_keys(machine, left, right);
+    Ok(sorted(rows, &order)?.into_iter().map(|(_, item)| item).collect())
+}
+
+/// An item behind its keys, each with whether its order is turned round.
+type Row<'a> = (Vec<(Option<Item<'a>>, bool)>, Item<'a>);
+
+fn by_keys<'a>(
+    machine: &Machine<'_, 'a>,
+    left: &[(Option<Item<'a>>, bool)],
+    right: &[(Option<Item<'a>>, bool)],
+) -> Result<Ordering, Error> {
+    for ((left, falling), (right, _)) in left.iter().zip(right) {
+        machine.charge(0)?;
+        let order = match (left, right) {
+            (None, None) => Ordering::Equal,
+            // What has no key comes first in either direction.
+            (None, Some(_)) => return Ok(Ordering::Less),
+            (Some(_), None) => return Ok(Ordering::Greater),
+            (Some(left), Some(right)) => operators::order(machine.budget, left, right)?.unwrap_or(Ordering::Equal),
+        };
+        if order != Ordering::Equal {
+            return Ok(if *falling { order.reverse() } else { order });
         }
-        Ordering::Equal
-    });
-    match fault {
-        Some(error) => Err(error),
-        None => Ok(rows.into_iter().map(|(_, item)| item).collect()),
     }
+    Ok(Ordering::Equal)
+}
+
+/// Merges halves that were sorted. Of dates that are only partly known some have no order, so that this one need not be total,
+/// and it may be given up: the sort of the standard library knows neither.
+fn sorted<T>(mut rows: Vec<T>, order: &impl Fn(&T, &T) -> Result<Ordering, Error>) -> Result<Vec<T>, Error> {
+    if rows.len() < 2 {
+        return Ok(rows);
+    }
+    let behind = rows.split_off(rows.len() / 2);
+    let mut all = Vec::with_capacity(rows.len() + behind.len());
+    let mut left = sorted(rows, order)?.into_iter().peekable();
+    let mut right = sorted(behind, order)?.into_iter().peekable();
+    while let (Some(here), Some(there)) = (left.peek(), right.peek()) {
+        let next = if order(here, there)?.is_gt() { right.next() } else { left.next() };
+        all.extend(next);
+    }
+    all.extend(left.chain(right));
+    Ok(all)
 }

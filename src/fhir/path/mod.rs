@@ -4,6 +4,9 @@
 //! An expression never sees a clock, a file or the network: what it may know is its [`Context`].
 //! Its size, depth and work are bounded, so that one sent by a stranger can only fail.
 
+#[cfg(test)]
+mod bounds;
+mod budget;
 mod context;
 mod convert;
 mod decimal;
@@ -29,12 +32,12 @@ mod token;
 mod tree;
 mod unit;
 
+pub use budget::{Budget, STEPS_MAX, TEXT_BYTES_MAX};
 pub use context::{Context, Names, Resolve};
 pub use decimal::Decimal;
-pub use evaluate::STEPS_MAX;
 pub use item::{Collection, Item, Quantity};
 pub use node::Node;
-pub use parse::{DEPTH_MAX, LENGTH_MAX};
+pub use parse::{DEPTH_MAX, LENGTH_MAX, PATTERNS_MAX};
 pub use route::Route;
 pub use temporal::{Grain, Sort, Temporal};
 
@@ -65,12 +68,20 @@ pub enum Error {
 pub struct Expression {
     text: String,
     tree: tree::Tree,
+    patterns: usize,
 }
 
 impl Expression {
     /// Reads an expression.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Ok(Self { text: text.to_owned(), tree: parse::parse(text)? })
+        let (tree, patterns) = parse::parse(text)?;
+        Ok(Self { text: text.to_owned(), tree, patterns })
+    }
+
+    /// How many regular expressions are written out in it.
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        self.patterns
     }
 
     /// As it was written.
@@ -87,8 +98,18 @@ impl Expression {
 
     /// What the expression gives on this resource or element.
     pub fn evaluate<'a>(&'a self, context: &Context<'a>, focus: impl Into<Node<'a>>) -> Result<Collection<'a>, Error> {
+        self.evaluate_within(context, focus, &Budget::new())
+    }
+
+    /// The same, out of a budget that others spend from, too.
+    pub fn evaluate_within<'a>(
+        &'a self,
+        context: &Context<'a>,
+        focus: impl Into<Node<'a>>,
+        budget: &Budget,
+    ) -> Result<Collection<'a>, Error> {
         let root = focus.into();
-        let machine = evaluate::Machine::new(context, root);
+        let machine = evaluate::Machine { context, root, budget };
         let focus = [Item::Node(root)];
         machine.eval(&self.tree, &evaluate::Frame { focus: &focus, index: None, total: None })
     }

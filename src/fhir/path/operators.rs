@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::Error;
+use super::budget::Budget;
 use super::decimal::Decimal;
 use super::item::{Item, Quantity};
 use super::temporal::Sort;
@@ -14,7 +15,7 @@ use super::tree::Operator;
 use super::unit::{self, Reduced};
 
 /// Whether two collections are equal; `None` where it is undecided.
-pub(super) fn all_equal(left: &[Item<'_>], right: &[Item<'_>]) -> Option<bool> {
+pub(super) fn all_equal(budget: &Budget, left: &[Item<'_>], right: &[Item<'_>]) -> Option<bool> {
     if left.is_empty() || right.is_empty() {
         return None;
     }
@@ -23,7 +24,7 @@ pub(super) fn all_equal(left: &[Item<'_>], right: &[Item<'_>]) -> Option<bool> {
     }
     let mut undecided = false;
     for (left, right) in left.iter().zip(right) {
-        match equal(left, right) {
+        match equal(budget, left, right) {
             Some(true) => {}
             Some(false) => return Some(false),
             None => undecided = true,
@@ -33,7 +34,7 @@ pub(super) fn all_equal(left: &[Item<'_>], right: &[Item<'_>]) -> Option<bool> {
 }
 
 /// Whether two items are equal; `None` where it is undecided.
-pub(super) fn equal(left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
+pub(super) fn equal(budget: &Budget, left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
     if let (Item::Node(left), Item::Node(right)) = (left, right)
         && left.is_same(right)
     {
@@ -42,7 +43,10 @@ pub(super) fn equal(left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
     Some(match (&left.plain(), &right.plain()) {
         (Item::Boolean(left), Item::Boolean(right)) => left == right,
         (Item::Integer(left), Item::Integer(right)) => left == right,
-        (Item::Text(left), Item::Text(right)) => left == right,
+        (left @ Item::Text(one), right @ Item::Text(other)) => {
+            budget.compare(left, right);
+            one == other
+        }
         (Item::Kind(left, inner), Item::Kind(right, other)) => left == right && inner == other,
         (Item::Temporal(left), Item::Temporal(right)) => {
             if (left.sort == Sort::Time) != (right.sort == Sort::Time) {
@@ -53,7 +57,7 @@ pub(super) fn equal(left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
         (Item::Quantity(left), right) => return quantity_order(left, &as_quantity(right)?).map(|order| order == Ordering::Equal),
         (left, Item::Quantity(right)) => return quantity_order(&as_quantity(left)?, right).map(|order| order == Ordering::Equal),
         (Item::Node(left), Item::Node(right)) => match (left.value(), right.value()) {
-            (Some(left), Some(right)) => same_json(left, right),
+            (Some(left), Some(right)) => same_json(budget, left, right),
             _ => false,
         },
         (left, right) => match (number(left), number(right)) {
@@ -64,33 +68,42 @@ pub(super) fn equal(left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
 }
 
 /// Whether two collections mean the same, in any order.
-pub(super) fn all_equivalent(left: &[Item<'_>], right: &[Item<'_>]) -> bool {
+pub(super) fn all_equivalent(budget: &Budget, left: &[Item<'_>], right: &[Item<'_>]) -> Result<bool, Error> {
     if left.len() != right.len() {
-        return false;
+        return Ok(false);
     }
     let mut free: Vec<&Item<'_>> = right.iter().collect();
-    left.iter().all(|left| match free.iter().position(|right| equivalent(left, right)) {
-        Some(at) => {
-            free.swap_remove(at);
-            true
+    for left in left {
+        let mut found = None;
+        for (at, right) in free.iter().enumerate() {
+            budget.charge(0)?;
+            if equivalent(budget, left, right) {
+                found = Some(at);
+                break;
+            }
         }
-        None => false,
-    })
+        let Some(at) = found else { return Ok(false) };
+        free.swap_remove(at);
+    }
+    Ok(true)
 }
 
 /// Whether two items mean the same: texts without case and blanks, numbers to the lesser precision.
-pub(super) fn equivalent(left: &Item<'_>, right: &Item<'_>) -> bool {
+fn equivalent(budget: &Budget, left: &Item<'_>, right: &Item<'_>) -> bool {
     match (&left.plain(), &right.plain()) {
-        (Item::Text(left), Item::Text(right)) => folded(left) == folded(right),
+        (Item::Text(left), Item::Text(right)) => {
+            budget.read(4 * (left.len() + right.len()));
+            folded(left) == folded(right)
+        }
         (Item::Quantity(left), right) => as_quantity(right).is_some_and(|right| quantities_alike(left, &right)),
         (left, Item::Quantity(right)) => as_quantity(left).is_some_and(|left| quantities_alike(&left, right)),
         (Item::Node(left), Item::Node(right)) => match (left.value(), right.value()) {
-            (Some(left), Some(right)) => same_json(left, right),
+            (Some(left), Some(right)) => same_json(budget, left, right),
             _ => false,
         },
         (left, right) => match (number(left), number(right)) {
             (Some(left), Some(right)) => alike(left, right),
-            _ => equal(left, right).unwrap_or(false),
+            _ => equal(budget, left, right).unwrap_or(false),
         },
     }
 }
@@ -105,26 +118,35 @@ fn folded(text: &str) -> String {
 }
 
 /// Whether two JSON values are equal: members in any order, numbers by value.
-fn same_json(left: &Value, right: &Value) -> bool {
+fn same_json(budget: &Budget, left: &Value, right: &Value) -> bool {
+    budget.spend(1);
     match (left, right) {
+        (Value::String(left), Value::String(right)) => {
+            budget.read(left.len().min(right.len()));
+            left == right
+        }
         (Value::Number(left), Value::Number(right)) => {
             left == right || Decimal::parse(left.as_str()).is_some_and(|left| Some(left) == Decimal::parse(right.as_str()))
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_json(left, right))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_json(budget, left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len() && left.iter().all(|(key, left)| right.get(key).is_some_and(|right| same_json(left, right)))
+            left.len() == right.len()
+                && left.iter().all(|(key, left)| right.get(key).is_some_and(|right| same_json(budget, left, right)))
         }
         _ => left == right,
     }
 }
 
 /// Which comes first; `None` where it is undecided, an error where the types cannot be compared.
-pub(super) fn order(left: &Item<'_>, right: &Item<'_>) -> Result<Option<Ordering>, Error> {
+pub(super) fn order(budget: &Budget, left: &Item<'_>, right: &Item<'_>) -> Result<Option<Ordering>, Error> {
     Ok(match (&left.plain(), &right.plain()) {
         (Item::Integer(left), Item::Integer(right)) => Some(left.cmp(right)),
-        (Item::Text(left), Item::Text(right)) => Some(left.cmp(right)),
+        (left @ Item::Text(one), right @ Item::Text(other)) => {
+            budget.compare(left, right);
+            Some(one.cmp(other))
+        }
         (Item::Temporal(left), Item::Temporal(right)) if (left.sort == Sort::Time) == (right.sort == Sort::Time) => {
             left.order(*right)
         }
@@ -220,7 +242,6 @@ fn quantities_alike(left: &Quantity<'_>, right: &Quantity<'_>) -> bool {
 pub(super) fn arithmetic<'a>(operator: Operator, left: &Item<'a>, right: &Item<'a>) -> Result<Option<Item<'a>>, Error> {
     let fault = || Error::Meaning(format!("{} and {} cannot be reckoned with", left.kind_name(), right.kind_name()));
     match (&left.plain(), &right.plain()) {
-        (Item::Text(left), Item::Text(right)) if operator == Operator::Plus => Ok(Some(Item::text(format!("{left}{right}")))),
         (Item::Integer(left), Item::Integer(right)) if operator != Operator::Divide => Ok(whole(operator, *left, *right)),
         (Item::Temporal(at), Item::Quantity(span)) => {
             let sign = match operator {

@@ -15,17 +15,20 @@ pub const DEPTH_MAX: usize = 64;
 /// How many bytes an expression may have.
 pub const LENGTH_MAX: usize = 64 * 1024;
 
-/// Reads an expression.
-pub(super) fn parse(text: &str) -> Result<Tree, Error> {
+/// How many regular expressions may be written out in an expression: each takes memory, and time to make it ready.
+pub const PATTERNS_MAX: usize = 16;
+
+/// Reads an expression; tells also how many regular expressions are written out in it.
+pub(super) fn parse(text: &str) -> Result<(Tree, usize), Error> {
     if text.len() > LENGTH_MAX {
         return Err(Error::Bound("length of the expression"));
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, end: text.len(), depth: 0 };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, end: text.len(), depth: 0, patterns: 0 };
     let tree = parser.expression(0)?;
     if parser.at < parser.tokens.len() {
         return Err(parser.fault("the expression should end here"));
     }
-    Ok(tree)
+    Ok((tree, parser.patterns))
 }
 
 struct Parser {
@@ -33,6 +36,7 @@ struct Parser {
     at: usize,
     end: usize,
     depth: usize,
+    patterns: usize,
 }
 
 impl Parser {
@@ -206,6 +210,10 @@ impl Parser {
         if let Some(Tree::Text(text)) = arguments.first()
             && function.takes_pattern()
         {
+            self.patterns += 1;
+            if self.patterns > PATTERNS_MAX {
+                return Err(Error::Bound("number of regular expressions"));
+            }
             let pattern = texts::pattern(text, function).map_err(|_| self.fault("this is no regular expression"))?;
             arguments[0] = Tree::Pattern(Box::new(pattern));
         }

@@ -25,7 +25,11 @@ pub(super) fn call<'a>(
         _ => {
             let other = machine.eval(argument, frame)?;
             match function {
-                F::Union => return union(machine, input.to_vec(), other),
+                F::Union => {
+                    let mut all = Seen::of(machine, input)?;
+                    all.extend(machine, &other)?;
+                    all.items
+                }
                 F::Combine => input.iter().cloned().chain(other).collect(),
                 F::Intersect => {
                     let other = Seen::of(machine, &other)?;
@@ -72,13 +76,12 @@ fn alone<'a>(machine: &Machine<'_, 'a>, function: F, input: &[Item<'a>]) -> Resu
         F::AnyTrue => return answer(booleans(input)?.iter().any(|value| *value)),
         F::AllFalse => return answer(booleans(input)?.iter().all(|value| !*value)),
         F::AnyFalse => return answer(booleans(input)?.iter().any(|value| !*value)),
-        F::Children => children(input),
+        F::Children => children(machine, input)?,
         F::Descendants => {
-            let mut all = children(input);
+            let mut all = children(machine, input)?;
             let mut at = 0;
             while let Some(item) = all.get(at).cloned() {
-                machine.charge(0)?;
-                all.extend(children(&[item]));
+                all.extend(children(machine, &[item])?);
                 at += 1;
             }
             all
@@ -98,14 +101,16 @@ fn booleans(input: &[Item<'_>]) -> Result<Vec<bool>, Error> {
     input.iter().map(read).collect()
 }
 
-fn children<'a>(input: &[Item<'a>]) -> Collection<'a> {
+fn children<'a>(machine: &Machine<'_, 'a>, input: &[Item<'a>]) -> Result<Collection<'a>, Error> {
     let mut out = Vec::new();
     for item in input {
+        let before = out.len();
         if let Item::Node(node) = item {
             node.each(|child| out.push(Item::Node(child)));
         }
+        machine.charge((out.len() - before).saturating_sub(1))?;
     }
-    out
+    Ok(out)
 }
 
 fn is_subset<'a>(machine: &Machine<'_, 'a>, small: &[Item<'a>], large: &[Item<'a>]) -> Result<bool, Error> {
@@ -116,15 +121,6 @@ fn is_subset<'a>(machine: &Machine<'_, 'a>, small: &[Item<'a>], large: &[Item<'a
         }
     }
     Ok(true)
-}
-
-/// Both together, each item once.
-pub(super) fn union<'a>(machine: &Machine<'_, 'a>, left: Collection<'a>, right: Collection<'a>) -> Result<Collection<'a>, Error> {
-    let mut seen = Seen::default();
-    for item in left.into_iter().chain(right) {
-        seen.insert(machine, &item)?;
-    }
-    Ok(seen.items)
 }
 
 /// Items seen so far, each once. Plain values are found by a key, so that a thousand of them are not compared pair by pair.
@@ -150,23 +146,38 @@ impl<'a> Seen<'a> {
     /// The different items of a collection.
     pub(super) fn of(machine: &Machine<'_, 'a>, items: &[Item<'a>]) -> Result<Self, Error> {
         let mut seen = Self::default();
-        for item in items {
-            seen.insert(machine, item)?;
-        }
+        seen.extend(machine, items)?;
         Ok(seen)
+    }
+
+    /// Adds what is not there yet.
+    pub(super) fn extend(&mut self, machine: &Machine<'_, 'a>, items: &[Item<'a>]) -> Result<(), Error> {
+        for item in items {
+            self.insert(machine, item)?;
+        }
+        Ok(())
     }
 
     /// Whether an equal item is there.
     pub(super) fn has(&self, machine: &Machine<'_, 'a>, item: &Item<'a>) -> Result<bool, Error> {
         if self.items.len() < KEYED_MIN {
             machine.charge(self.items.len())?;
-            return Ok(self.items.iter().any(|known| operators::equal(known, item) == Some(true)));
+            return Ok(self.items.iter().any(|known| operators::equal(machine.budget, known, item) == Some(true)));
         }
         if let Some(key) = key(item) {
+            let bytes = if let Key::Text(text) = &key { text.len() } else { 0 };
+            machine.budget.read(bytes);
+            machine.charge(1)?;
             return Ok(self.keys.contains(&key));
         }
-        machine.charge(self.others.len())?;
-        Ok(self.others.iter().any(|at| self.items.get(*at).is_some_and(|known| operators::equal(known, item) == Some(true))))
+        for known in self.others.iter().filter_map(|at| self.items.get(*at)) {
+            machine.charge(0)?;
+            if operators::equal(machine.budget, known, item) == Some(true) {
+                return Ok(true);
+            }
+        }
+        machine.charge(0)?;
+        Ok(false)
     }
 
     /// Adds the item; `false` if an equal one was there.

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use regex::{NoExpand, Regex};
+use regex::Regex;
 
 use super::Error;
+use super::budget::fits;
 use super::evaluate::{Frame, Machine, text_of};
 use super::functions::Function as F;
 use super::item::{Collection, Item};
@@ -16,6 +17,9 @@ use crate::fhir::pattern::ready;
 
 /// How large a regular expression may become once it is made ready.
 const PATTERN_SIZE_MAX: usize = 1 << 20;
+
+/// The steps that it takes to make one ready, at worst.
+const PATTERN_STEPS: usize = 20_000;
 
 /// Makes a regular expression ready; a dot also stands for the end of a line.
 pub(super) fn pattern(text: &str, function: F) -> Result<Regex, regex::Error> {
@@ -34,7 +38,15 @@ pub(super) fn call<'a>(
         return join(machine, input, arguments, frame);
     }
     let Some(text) = text_of(input)? else { return Ok(Vec::new()) };
-    machine.charge(text.len() / 16)?;
+    if function.makes_text() {
+        machine.budget.text(text.len())?;
+    } else {
+        machine.budget.read(text.len());
+        machine.charge(0)?;
+    }
+    if function == F::ToChars {
+        machine.charge(text.len())?;
+    }
     let Some(argument) = arguments.first() else { return Ok(alone(function, &text)) };
     if function == F::Substring {
         return substring(machine, &text, arguments, frame);
@@ -53,10 +65,16 @@ pub(super) fn call<'a>(
         }
         F::Replace => {
             let Some(with) = arguments.get(1).map_or(Ok(None), |with| machine.text(with, frame))? else { return Ok(Vec::new()) };
-            machine.charge(text.len().saturating_mul(with.len() + 1) / 16)?;
+            let found = text.matches(&*other).count();
+            machine.charge(found)?;
+            let gone = found * other.len();
+            machine.budget.text((text.len() - gone).saturating_add(found.saturating_mul(with.len())))?;
             Some(Item::text(text.replace(&*other, &with)))
         }
-        F::Split => return Ok(text.split(&*other).map(Item::text).collect()),
+        F::Split => {
+            machine.charge(text.matches(&*other).count())?;
+            return Ok(text.split(&*other).map(Item::text).collect());
+        }
         F::Encode => encode(&text, &other).map(Item::text),
         F::Decode => decode(&text, &other).and_then(|bytes| String::from_utf8(bytes).ok()).map(Item::text),
         F::Escape => escape(&text, &other).map(Item::text),
@@ -86,7 +104,8 @@ fn join<'a>(
     let between = arguments.first().map_or(Ok(None), |between| machine.text(between, frame))?.unwrap_or_default();
     let texts: Vec<Cow<'_, str>> =
         input.iter().filter_map(|item| text_of(std::slice::from_ref(item)).transpose()).collect::<Result<_, _>>()?;
-    machine.charge(texts.len().saturating_mul(between.len() + 1) / 16)?;
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    machine.budget.text(bytes.saturating_add(between.len().saturating_mul(texts.len().saturating_sub(1))))?;
     Ok(vec![Item::text(texts.join(&*between))])
 }
 
@@ -117,23 +136,55 @@ fn matched<'a>(
         Some(Tree::Pattern(regex)) => regex.as_ref(),
         Some(other) => {
             let Some(written) = machine.text(other, frame)? else { return Ok(Vec::new()) };
-            // Making a pattern ready costs far more than using one.
-            machine.charge(1000)?;
+            machine.charge(PATTERN_STEPS)?;
             made = pattern(&written, function).map_err(|_| Error::Meaning(String::from("this is no regular expression")))?;
             &made
         }
         None => return Ok(Vec::new()),
     };
+    machine.budget.read(regex.as_str().len());
+    machine.charge(text.len().saturating_mul(steps_of_a_byte(regex.as_str())))?;
     if function != F::ReplaceMatches {
         return Ok(vec![Item::Boolean(regex.is_match(text))]);
     }
     let Some(with) = arguments.get(1).map_or(Ok(None), |with| machine.text(with, frame))? else { return Ok(Vec::new()) };
-    machine.charge(text.len().saturating_mul(with.len() + 1) / 16)?;
+    replaced(machine, regex, text, &with).map(|made| vec![Item::text(made)])
+}
+
+/// How many steps a byte may take where a regular expression has to be tried in many places at once: what it counts was written
+/// out as often when it was made ready.
+fn steps_of_a_byte(pattern: &str) -> usize {
+    let counts = pattern.split('{').skip(1).filter_map(|rest| {
+        let count = rest.split('}').next()?;
+        count.rsplit(',').find_map(|number| number.parse::<usize>().ok())
+    });
+    1 + counts.fold(pattern.len(), |size, count| size.saturating_mul(count.max(1))) / 1_024
+}
+
+/// Every match replaced. What stands for groups is counted before it is written: each is a part of the match at most.
+fn replaced(machine: &Machine<'_, '_>, regex: &Regex, text: &str, with: &str) -> Result<String, Error> {
+    let mut made = String::new();
     if regex.as_str().is_empty() {
-        return Ok(vec![Item::text(text)]);
+        made.push_str(text);
+        return Ok(made);
     }
-    let replaced = if with.contains('$') { regex.replace_all(text, &*with) } else { regex.replace_all(text, NoExpand(&with)) };
-    Ok(vec![Item::text(replaced)])
+    let groups = with.matches('$').count();
+    let mut end = 0;
+    for found in regex.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        made.push_str(&text[end..whole.start()]);
+        end = whole.end();
+        let longest = groups.saturating_mul(whole.len()).saturating_add(with.len());
+        fits(made.len().saturating_add(longest))?;
+        machine.charge(longest / 16)?;
+        if groups > 0 {
+            found.expand(with, &mut made);
+        } else {
+            made.push_str(with);
+        }
+    }
+    made.push_str(&text[end..]);
+    Ok(made)
 }
 
 fn encode(text: &str, how: &str) -> Option<String> {
