@@ -194,20 +194,22 @@ impl Reader<'_> {
         let text = place.element("text");
         let place = text.element("div");
         for (at, _) in div.match_indices('&') {
-            let name = div[at + 1..].split(';').next().unwrap_or_default();
-            let is_name = !name.is_empty() && name.len() < 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if is_name && !ENTITIES.contains(&name) {
+            let rest = &div[at + 1..];
+            let (name, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_alphanumeric).count());
+            if behind.starts_with(';') && (1..32).contains(&name.len()) && !ENTITIES.contains(&name) {
                 let words = "The narrative names an entity that XML does not have; write the letter itself or its number.";
                 self.fault("invalid", "unknown-entity", &place, words);
             }
         }
+        let contained = resource.get("contained").and_then(Value::as_array).into_iter().flatten();
+        let mut goals: HashSet<&str> = contained.filter_map(|inner| inner.get("id").and_then(Value::as_str)).collect();
+        for mark in ["id=\"", "id='", "name=\"", "name='"] {
+            let values = div.match_indices(mark).map(|(at, _)| &div[at + mark.len()..]);
+            goals.extend(values.filter_map(|rest| rest.split(&mark[mark.len() - 1..]).next()));
+        }
         for (at, mark) in div.match_indices("href=\"#") {
             let goal = div[at + mark.len()..].split('"').next().unwrap_or_default();
-            let is_there =
-                |value: &str| div.contains(&format!("{value}=\"{goal}\"")) || div.contains(&format!("{value}='{goal}'"));
-            let mut contained = resource.get("contained").and_then(Value::as_array).into_iter().flatten();
-            let is_contained = contained.any(|inner| inner.get("id").and_then(Value::as_str) == Some(goal));
-            if !goal.is_empty() && !is_there("id") && !is_there("name") && !is_contained {
+            if !goal.is_empty() && !goals.contains(goal) {
                 self.fault("invalid", "dead-link", &place, "A link of the narrative leads to a place that is not in it.");
             }
         }
@@ -270,6 +272,12 @@ mod tests {
         assert!(keys(&div("<a href=\"#x\">x</a> &lt; &#174; <p id=\"x\">y</p> a & b")).is_empty());
         assert_eq!(keys(&div("&reg;")), ["unknown-entity Patient.text.div"]);
         assert_eq!(keys(&div("<a href=\"#x\">x</a>")), ["dead-link Patient.text.div"]);
+        for place in ["<p id='x'>y</p>", "<a name=\"x\">y</a>", "<a name='x'>y</a>"] {
+            assert!(keys(&div(&format!("<a href=\"#x\">x</a> &unclosed {place}"))).is_empty(), "{place}");
+        }
+        let links: Vec<String> = (0..20_000).map(|at| format!("<a href=\"#{at}\">&{at}</a>")).collect();
+        let places: Vec<String> = (0..20_000).map(|at| format!("<p id=\"{at}\">x</p>")).collect();
+        assert!(keys(&div(&[links, places].concat().concat())).is_empty());
     }
 
     #[test]

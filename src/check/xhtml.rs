@@ -74,7 +74,14 @@ const ACTIVE: &str =
 const FOREIGN: &str =
     "The narrative holds an element that is not basic formatting; use text, lists, tables, links and images only.";
 const EMPTY: &str = "The narrative has no text; write some or leave it out.";
+const COMMENT: &str =
+    "A comment of the narrative begins with > or holds --, where a browser may take it for ended; leave them out.";
+const CDATA: &str =
+    "The narrative holds a CDATA section, which a browser does not read as one; write its text with &lt; and &amp;.";
 const DOCTYPE: &str = "The narrative holds a document type or a processing instruction; leave it out.";
+
+/// The white space of XML; a browser takes other blanks for letters.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// Looks at the text of a `div`; the error is the sentence that says what would be right.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
@@ -102,11 +109,10 @@ impl<'a> Scan<'a> {
     /// Takes one tag or one stretch of text.
     fn step(&mut self) -> Result<(), &'static str> {
         if let Some(after) = self.rest.strip_prefix("<!--") {
-            return self.skip(after, "-->");
+            return self.comment(after);
         }
-        if let Some(after) = self.rest.strip_prefix("<![CDATA[") {
-            self.says_something = true;
-            return self.skip(after, "]]>");
+        if self.rest.starts_with("<![CDATA[") {
+            return Err(CDATA);
         }
         if self.rest.starts_with("<!") || self.rest.starts_with("<?") {
             return Err(DOCTYPE);
@@ -114,7 +120,7 @@ impl<'a> Scan<'a> {
         if let Some(after) = self.rest.strip_prefix("</") {
             let (name, after) = after.split_once('>').ok_or(ILL_FORMED)?;
             self.rest = after;
-            return if self.open.pop() == Some(name.trim_end()) { Ok(()) } else { Err(ILL_FORMED) };
+            return if self.open.pop() == Some(name.trim_end_matches(BLANKS)) { Ok(()) } else { Err(ILL_FORMED) };
         }
         match self.rest.strip_prefix('<') {
             Some(after) => self.tag(after),
@@ -122,9 +128,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn skip(&mut self, after: &'a str, end: &str) -> Result<(), &'static str> {
-        self.rest = after.split_once(end).ok_or(ILL_FORMED)?.1;
-        Ok(())
+    /// Passes by a comment. A browser ends one at `<!-->`, `<!--->` and `--!>`, too, and reads what follows as elements; between
+    /// other words, `<` and `>` are only letters to it.
+    fn comment(&mut self, after: &'a str) -> Result<(), &'static str> {
+        let (words, rest) = after.split_once("-->").ok_or(ILL_FORMED)?;
+        self.rest = rest;
+        let may_end = words.starts_with('>') || words.starts_with("->") || words.contains("--") || words.ends_with('-');
+        if may_end { Err(COMMENT) } else { Ok(()) }
     }
 
     fn words(&mut self) -> Result<(), &'static str> {
@@ -148,7 +158,7 @@ impl<'a> Scan<'a> {
         }
         self.says_something = self.says_something || name == "img";
         loop {
-            let trimmed = rest.trim_start();
+            let trimmed = rest.trim_start_matches(BLANKS);
             if let Some(after) = trimmed.strip_prefix("/>") {
                 self.rest = after;
                 return Ok(());
@@ -169,11 +179,11 @@ impl<'a> Scan<'a> {
 /// Takes one attribute and gives what follows.
 fn attribute(text: &str) -> Result<&str, &'static str> {
     let (name, after) = text.split_once('=').ok_or(ILL_FORMED)?;
-    let name = name.trim_end();
+    let name = name.trim_end_matches(BLANKS);
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.')) {
         return Err(ILL_FORMED);
     }
-    let after = after.trim_start();
+    let after = after.trim_start_matches(BLANKS);
     let quote = after.chars().next().filter(|quote| matches!(quote, '"' | '\'')).ok_or(ILL_FORMED)?;
     let (value, after) = after[1..].split_once(quote).ok_or(ILL_FORMED)?;
     if value.contains('<') || !entities_are_whole(value) {
@@ -253,7 +263,7 @@ mod tests {
         for text in [
             "<div xmlns=\"http://www.w3.org/1999/xhtml\">A <b>word</b><br/>&nbsp;&#160;&amp; more</div>",
             "\n <div><img src='data:image/png;base64,AA' alt=\"x\" /></div> ",
-            "<div><!-- a - comment --><p\n class = \"x\">ok</p ></div>",
+            "<div><!-- a - <b>comment</b>: 1, 2! --><!----><p\n class = \"x\">ok</p ></div>",
             "<div><a href=\"https://example.org/?a=1&amp;b=2\">link</a><table><tr><td colspan=\"2\">1</td></tr></table></div>",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
@@ -281,6 +291,21 @@ mod tests {
             ("<p>text</p>", NO_DIV),
             ("<div> <p/> </div>", EMPTY),
             ("<div><!DOCTYPE html>a</div>", DOCTYPE),
+            ("<div><?php echo 1 ?>a</div>", DOCTYPE),
+            ("<div>x<![CDATA[y]]></div>", CDATA),
+            ("<div>x<![CDATA[><img src=x onerror=alert(1)>]]></div>", CDATA),
+            ("<div>x<!--><img src=x onerror=alert(1)>--></div>", COMMENT),
+            ("<div>x<!---><img src=x onerror=alert(1)>--></div>", COMMENT),
+            ("<div>x<!-- --!><img src=x onerror=alert(1)> --></div>", COMMENT),
+            ("<div>x<!-- <!--><img src=x onerror=alert(1)> --></div>", ILL_FORMED),
+            ("<div>x<!-- a -- b --></div>", COMMENT),
+            ("<div>x<!-- a ---></div>", COMMENT),
+            ("<div>x<!-- a </div>", ILL_FORMED),
+            // To a browser these blanks are letters: of the name of the element, or of a value without quotes.
+            ("<div>x<b\u{a0}title=\"y onmouseover=alert(1) z\">y</b></div>", ILL_FORMED),
+            ("<div>x<b title=\u{a0}\"y onmouseover=alert(1) z\">y</b></div>", ILL_FORMED),
+            ("<div>x<b title\u{2003}=\"y\">y</b></div>", ILL_FORMED),
+            ("<div>x<b>y</b\u{a0}></div>", ILL_FORMED),
         ] {
             assert_eq!(check(text), Err(words), "{text}");
         }
