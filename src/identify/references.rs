@@ -229,12 +229,14 @@ const URL_BYTES_MAX: usize = 2_048;
 
 /// Where the next value of `href` or `src` stands in this narrative.
 fn next_link(text: &str) -> Option<(usize, usize)> {
-    let attribute = |name: &str| text.find(name).map(|at| at + name.len());
-    let start =
-        [attribute("href=\""), attribute("src=\""), attribute("href='"), attribute("src='")].into_iter().flatten().min()?;
-    let quote = text[..start].chars().next_back()?;
-    let end = text[start..].find(quote)? + start;
-    Some((start, end))
+    text.match_indices('=').find_map(|(at, _)| {
+        let name = text[..at].trim_ascii_end();
+        let value = text[at + 1..].trim_ascii_start();
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let start = text.len() - value.len() + 1;
+        let end = text[start..].find(quote)? + start;
+        (name.ends_with("href") || name.ends_with("src")).then_some((start, end))
+    })
 }
 
 #[cfg(test)]
@@ -388,6 +390,24 @@ mod tests {
             (&resource["contained"][0], &resource["contained"][1]["subject"]["reference"]),
             (&bundle, &json!("Patient/a"))
         );
+    }
+
+    #[test]
+    fn links_of_the_narrative_are_turned_however_they_are_written() {
+        for (div, expected) in [
+            ("<a href = 'urn:uuid:1'>", "<a href = 'Patient/a'>"),
+            ("<a\nhref\t=\r\n\"urn:uuid:1\">", "<a\nhref\t=\r\n\"Patient/a\">"),
+            ("<img alt='src' src= 'urn:uuid:1'/>", "<img alt='src' src= 'Patient/a'/>"),
+            ("href <a title='href' href ='urn:uuid:1#x'>src = </a>", "href <a title='href' href ='Patient/a#x'>src = </a>"),
+            ("<a href = x 'urn:uuid:1'>", "<a href = x 'urn:uuid:1'>"),
+            ("<a href", "<a href"),
+            ("<a href = ", "<a href = "),
+            ("<a href = 'urn:uuid:1", "<a href = 'urn:uuid:1"),
+        ] {
+            let mut resource = json!({"resourceType": "Patient", "text": {"div": div}});
+            assert_eq!(rewrite(&mut resource, &links(), ""), []);
+            assert_eq!(resource["text"]["div"], expected);
+        }
     }
 
     #[test]
