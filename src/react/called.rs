@@ -150,7 +150,8 @@ fn candidate<'a>(
     let facts = [Some(resource), call.event.as_ref()].into_iter().flatten().map(Resource::versioned).collect();
     let mut needed = products::needed(&resource.value);
     needed.extend(doses::orders(&resource.value));
-    let mut detail = Detail { trigger: resource.reference(), needed, facts, planned: at, until, ..Detail::default() };
+    let mut detail =
+        Detail { trigger: resource.reference(), needed, facts, planned: at, until, heard: call.at, ..Detail::default() };
     // What waits keeps its own window: being called again does not make it younger.
     if let Some(known) = turn.dues.get(&output) {
         let known = known.detail();

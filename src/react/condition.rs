@@ -9,6 +9,12 @@ use serde_json::Value;
 use super::facts::{Ask, FACTS, Fact};
 use crate::fhir::path::{Collection, Context, Expression, Item, Names, Node};
 
+/// Facts that are told by the resource alone.
+const OWN: &[&str] = &["resource", "conclusions"];
+
+/// Functions that ask what time it is.
+const CLOCK: &[&str] = &["now(", "today(", "timeOfDay("];
+
 /// Facts that are counted from all that was handed over.
 const COUNTED: &[&str] = &["supplies", "adherence"];
 
@@ -17,13 +23,23 @@ const COUNTED: &[&str] = &["supplies", "adherence"];
 pub(crate) struct Condition {
     expression: Expression,
     facts: Vec<&'static Fact>,
+    /// Those of its parts that the resource itself answers.
+    own: Vec<Own>,
+}
+
+/// A part that must hold, and is answered by the resource it stands on.
+#[derive(Debug)]
+struct Own {
+    expression: Expression,
+    facts: Vec<&'static Fact>,
+    asks_time: bool,
 }
 
 impl Condition {
     /// Reads it; a sentence says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let expression = Expression::parse(text).map_err(|error| error.to_string())?;
-        Ok(Self { expression, facts: named(text)? })
+        Ok(Self { expression, facts: named(text)?, own: own(text) })
     }
 
     /// Kinds of resource that must be loaded for it.
@@ -39,7 +55,7 @@ impl Condition {
 
     /// Whether it can be answered from a resource of this type alone, whatever else is known of the person.
     pub(crate) fn is_of_one(&self, kind: &str) -> bool {
-        let own = |fact: &&Fact| fact.name == "resource" || (kind == "Patient" && ["patient", "age"].contains(&fact.name));
+        let own = |fact: &&Fact| is_own(fact) || (kind == "Patient" && ["patient", "age"].contains(&fact.name));
         self.facts.iter().all(own)
     }
 
@@ -50,11 +66,79 @@ impl Condition {
 
     /// Whether it holds; what cannot be answered does not hold.
     pub(crate) fn holds(&self, ask: &Ask) -> bool {
-        let known = Known { ask: *ask, facts: self.facts.iter().map(|fact| (*fact, OnceCell::new())).collect() };
-        let zone = &super::supply::store(ask.story, ask.resource).zone;
-        let context = Context::new().with_clock(ask.story.now, zone).with_names(&known);
-        self.expression.holds(&context, ask.resource).unwrap_or(false)
+        holds(&self.expression, &self.facts, ask, ask.story.now)
     }
+
+    /// The first of its parts that the resource itself does not meet, as of `then`: what else is known of the person is not asked. Where
+    /// that time is not known, a part that asks the clock is passed over: time alone would make it fail.
+    pub(crate) fn broken(&self, ask: &Ask, then: Option<i64>) -> Option<&str> {
+        let mut told = self.own.iter().filter(|part| then.is_some() || !part.asks_time);
+        let broken = told.find(|part| !holds(&part.expression, &part.facts, ask, then.unwrap_or(ask.story.now)))?;
+        Some(broken.expression.text())
+    }
+
+    /// Whether it asks for this status by its name.
+    pub(crate) fn names_status(&self, status: &str) -> bool {
+        self.text().contains("status") && self.text().contains(&format!("'{status}'"))
+    }
+}
+
+fn is_own(fact: &Fact) -> bool {
+    OWN.contains(&fact.name)
+}
+
+/// Whether an expression holds at this time.
+fn holds(expression: &Expression, facts: &[&'static Fact], ask: &Ask, at: i64) -> bool {
+    let known = Known { ask: *ask, facts: facts.iter().map(|fact| (*fact, OnceCell::new())).collect() };
+    let zone = &super::supply::store(ask.story, ask.resource).zone;
+    let context = Context::new().with_clock(at, zone).with_names(&known);
+    expression.holds(&context, ask.resource).unwrap_or(false)
+}
+
+/// The parts of an expression that the resource itself answers; of one that cannot be taken apart, the whole or nothing.
+fn own(text: &str) -> Vec<Own> {
+    let read = |part: &&str| Expression::parse(part).ok().zip(named(part).ok());
+    let parts = conjuncts(text);
+    let parts = if parts.iter().all(|part| read(part).is_some()) { parts } else { vec![text] };
+    let read = parts.iter().filter_map(|part| Some((*part, read(part)?)));
+    let own = read.filter(|(_, (_, facts))| facts.iter().all(|fact| is_own(fact)));
+    let asks_time = |part: &str| CLOCK.iter().any(|name| part.contains(name));
+    own.map(|(part, (expression, facts))| Own { expression, facts, asks_time: asks_time(part) }).collect()
+}
+
+/// What stands between the outermost `and`s; the whole where something else joins it.
+fn conjuncts(text: &str) -> Vec<&str> {
+    let bytes = text.as_bytes();
+    let (mut parts, mut from, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
+    while let Some(letter) = bytes.get(at) {
+        match letter {
+            b'\'' | b'`' | b'"' => {
+                at += 1;
+                while bytes.get(at).is_some_and(|inner| inner != letter) {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+            }
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            letter if letter.is_ascii_alphabetic() => {
+                let end = bytes[at..].iter().position(|letter| !letter.is_ascii_alphanumeric() && *letter != b'_');
+                let end = end.map_or(bytes.len(), |length| at + length);
+                match &bytes[at..end] {
+                    b"or" | b"xor" | b"implies" if depth == 0 => return vec![text],
+                    b"and" if depth == 0 => {
+                        parts.push(text[from..at].trim());
+                        from = end;
+                    }
+                    _ => {}
+                }
+                at = end - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    parts.push(text[from..].trim());
+    parts
 }
 
 /// What the facts of a condition are for a candidate: each is found out when the expression comes to it, and once.
@@ -84,4 +168,38 @@ fn named(text: &str) -> Result<Vec<&'static Fact>, String> {
         }
     }
     Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_taken_apart_where_all_parts_must_hold() {
+        for (text, expected) in [
+            ("a = 1", vec!["a = 1"]),
+            (
+                "a = 1 and b.where(x = 'and' or y).exists() and (c and d)",
+                vec!["a = 1", "b.where(x = 'and' or y).exists()", "(c and d)"],
+            ),
+            ("a and b or c", vec!["a and b or c"]),
+            ("a and b implies c", vec!["a and b implies c"]),
+            (r"a = 'it\'s (' and band", vec![r"a = 'it\'s ('", "band"]),
+            ("b = '骨' and c", vec!["b = '骨'", "c"]),
+        ] {
+            assert_eq!(conjuncts(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_resource_answers_is_told_from_what_else_is_read() {
+        let own = |text: &str| -> Vec<(String, bool)> {
+            own(text).iter().map(|part| (part.expression.text().to_owned(), part.asks_time)).collect()
+        };
+        let timeless = |text: &str| (text.to_owned(), false);
+        assert_eq!(own("status = 'final' and %said.empty()"), [timeless("status = 'final'")]);
+        assert_eq!(own("%resource.status = 'unknown'"), [timeless("%resource.status = 'unknown'")]);
+        assert_eq!(own("issued > now() - 1 day and %age.years > 3"), [(String::from("issued > now() - 1 day"), true)]);
+        assert_eq!(own("status = 'final' or %said.empty()"), []);
+    }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::activity::Act;
 use super::detail::Planned;
+use super::facts::Ask;
 use super::follow::follow;
 use super::gates::{self, Verdict};
 use super::json::text;
-use super::plan::{Edge, Subject};
+use super::plan::{Action, Edge, Step, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Resource, holdout, merged, outputs, overdue};
 use crate::ledger::{Decision, Mark, Outcome};
@@ -80,9 +81,8 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
 
 /// What the rule itself has against a candidate whose time has come.
 fn objection(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String)> {
-    if is_other(turn, candidate) {
-        let why = "What it rests on was corrected: it is nothing any more that the rule is about.";
-        return Some((because::REVERSED, why.to_owned()));
+    if let Some(why) = corrected(turn, candidate) {
+        return Some((because::REVERSED, why));
     }
     if let Some(why) = pointless(turn, candidate) {
         return Some((because::POINTLESS, why));
@@ -92,13 +92,33 @@ fn objection(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
 }
 
-/// Whether what set it off was corrected into something that the rule is not about. Fills are told apart by their product; and a
-/// product that is only referred to and not loaded tells nothing.
-fn is_other(turn: &Turn, candidate: &Candidate) -> bool {
-    let Some(trigger) = candidate.trigger.filter(|_| candidate.fill.is_none()) else { return false };
-    let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
-    let subject = Subject::of(&trigger.kind, &trigger.value, turn.story);
+/// What speaks against a candidate since what set it off was corrected. Fills are told apart by their product.
+pub(crate) fn corrected(turn: &Turn, candidate: &Candidate) -> Option<String> {
+    let trigger = candidate.trigger.filter(|_| candidate.fill.is_none())?;
+    let (action, step) = candidate.plan.step(&candidate.step.id)?;
+    if is_other(turn, action, trigger) {
+        return Some(OTHER.to_owned());
+    }
+    let is_news = !candidate.detail.facts.contains(&trigger.versioned());
+    let heard = Some(candidate.detail.heard).filter(|heard| *heard > 0);
+    turn.ask(candidate).filter(|_| is_news).and_then(|ask| broken(action, step, &ask, heard))
+}
+
+/// The reason why nothing follows from what was corrected into something else.
+pub(crate) const OTHER: &str = "What it rests on was corrected: it is nothing any more that the rule is about.";
+
+/// Whether a fact was corrected into something that the rule is not about. A product that is only referred to and not loaded tells
+/// nothing.
+pub(crate) fn is_other(turn: &Turn, action: &Action, fact: &Resource) -> bool {
+    let subject = Subject::of(&fact.kind, &fact.value, turn.story);
     !subject.refers() && !action.is_about(&turn.rules.concepts, &turn.rules.products, subject)
+}
+
+/// The condition that a corrected fact does not meet any more, as it was asked `then`. What the rule asks of other facts, and what only
+/// time has changed, is no matter of the correction.
+pub(crate) fn broken(action: &Action, step: &Step, ask: &Ask, then: Option<i64>) -> Option<String> {
+    let text = action.conditions.iter().chain(&step.conditions).find_map(|condition| condition.broken(ask, then))?;
+    Some(format!("What it rests on was corrected: the rule's condition does not hold any more: {text}"))
 }
 
 /// What makes a candidate pointless, if that has happened.

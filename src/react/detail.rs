@@ -65,6 +65,14 @@ pub(crate) struct Detail {
     pub(crate) facts: Arc<[String]>,
     /// Whether gates held it: then it is looked at again as soon as something changes.
     pub(crate) held: bool,
+    /// When what set it off was heard and its conditions held, UTC milliseconds; 0 where that is not known.
+    #[serde(skip_serializing_if = "is_unknown")]
+    pub(crate) heard: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so it is asked by serde")]
+fn is_unknown(time: &i64) -> bool {
+    *time == 0
 }
 
 /// A shared list is kept like any other.
@@ -114,6 +122,7 @@ mod tests {
             until: 2,
             facts: [String::from("MedicationDispense/1/_history/1")].into(),
             held: true,
+            heard: 3,
         };
         assert_eq!(Detail::read(&detail.write()), detail);
         assert_eq!(Detail::read("no json"), Detail::default());

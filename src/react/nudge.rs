@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::condition::Condition;
-use super::decide::{because, cancel_task, is_settled, mark_said, pointless, stop, withdraw};
+use super::decide::{OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw};
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED};
 use super::facts::Ask;
 use super::follow::{self, Comes};
 use super::gates::diagnosis::{Standing, standing};
+use super::gates::reversed::is_meant;
+use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, Resource, refill, supply};
+use super::{Heard, Resource, overdue, refill, supply};
 use crate::ledger::{Decision, Line, Outcome};
 
 /// How many reactions may lead to one another.
@@ -21,65 +23,84 @@ const DEPTH_MAX: u8 = 3;
 /// Takes in one event, and returns what is to be decided at once. `newest` is the resource as it is after all that was heard with it.
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resource) -> Vec<Candidate<'a>> {
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
-    let mut now = Vec::new();
     let subject = Subject::of(kind, value, turn.story);
-    for (plan, action) in turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills()) {
-        let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
-        if standing == Some(Standing::Over) {
+    let about: Vec<(&Plan, &Action)> = turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills()).collect();
+    let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
+    if standing == Some(Standing::Over) {
+        // All that ends does so first: what follows from the end itself is no part of it.
+        let meant = |action: &Action| event.resource.deleted && action.hears_removal(kind);
+        for (plan, action) in about.iter().filter(|(_, action)| !meant(action)) {
             close(turn, plan, action, event);
         }
-        if !refill::acts(event) || event.depth >= DEPTH_MAX {
-            continue;
-        }
-        let holds = |turn: &Turn, conditions: &[Condition]| {
-            let ask = Ask { story: turn.story, resource: value, fill: None, supplies: &turn.supplies, rules: turn.rules };
-            conditions.iter().all(|condition| condition.holds(&ask))
-        };
+    }
+    let mut now = Vec::new();
+    for (plan, action) in about.into_iter().filter(|_| refill::acts(event) && event.depth < DEPTH_MAX) {
         let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
-        if !listens || !plan.acts_on(event.resource.learned) || !holds(turn, &action.conditions) {
-            continue;
-        }
-        let episode = match standing {
-            _ if plan.once => episode::of_once(turn, plan, action, newest),
-            Some(standing) => episode::of_diagnosis(turn, plan, action, newest, standing == Standing::Current),
-            None => episode::of_fact(turn, plan, action, newest),
-        };
-        if standing.is_none() && !plan.once {
-            forget_earlier(turn, plan, action, newest, &episode);
-        }
-        for step in &action.steps {
-            let output = turn.output(plan, &step.id, &episode);
-            // What another version of the rule has planned stays with that version.
-            if turn.dues.get(&output).is_some_and(|due| !turn.carries(&due.rule, plan)) {
-                continue;
-            }
-            let mut detail = Detail {
-                trigger: event.resource.reference(),
-                facts: [event.resource.versioned()].into(),
-                planned: turn.story.now,
-                until: turn.story.now + step.window(),
-                ..Detail::default()
-            };
-            // What waits keeps its own window: being told again does not make it younger.
-            if let Some(known) = turn.dues.get(&output) {
-                let known = known.detail();
-                (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
-            }
-            let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
-            if holds(turn, &step.conditions) {
-                let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
-                // Nothing is planned for a diagnosis that is over.
-                if standing == Some(Standing::Over) && comes != Comes::AtOnce {
-                    continue;
-                }
-                now.extend(later(turn, candidate, comes));
-            }
+        if listens && plan.acts_on(event.resource.learned) && holds(turn, &event.resource, &action.conditions) {
+            now.extend(begin(turn, (plan, action), event, newest, standing));
         }
     }
-    if newest.deleted || supply::is_reversed(newest) {
+    if supply::is_reversed(newest) {
         take_back(turn, newest);
-    } else if event.line == Line::Updated {
-        correct(turn, newest);
+    }
+    if event.line == Line::Updated && !newest.deleted {
+        now.extend(correct(turn, newest));
+    }
+    now
+}
+
+/// Whether conditions hold of a fact, as things are now.
+fn holds(turn: &Turn, fact: &Resource, conditions: &[Condition]) -> bool {
+    let ask = Ask { story: turn.story, resource: &fact.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+    conditions.iter().all(|condition| condition.holds(&ask))
+}
+
+/// An action is set off: its steps are planned, or handed back to be decided at once.
+fn begin<'a>(
+    turn: &mut Turn<'a>,
+    (plan, action): (&'a Plan, &'a Action),
+    event: &'a Heard,
+    newest: &'a Resource,
+    standing: Option<Standing>,
+) -> Vec<Candidate<'a>> {
+    let is_removal = event.line == Line::Deleted;
+    let episode = match standing {
+        _ if plan.once => episode::of_once(turn, plan, action, newest),
+        Some(standing) => episode::of_diagnosis(turn, plan, action, newest, is_removal || standing == Standing::Current),
+        None => episode::of_fact(turn, plan, action, newest),
+    };
+    if standing.is_none() && !plan.once {
+        forget_earlier(turn, plan, action, newest, &episode);
+    }
+    let mut now = Vec::new();
+    for step in &action.steps {
+        let output = turn.output(plan, &step.id, &episode);
+        // What another version of the rule has planned stays with that version.
+        if turn.dues.get(&output).is_some_and(|due| !turn.carries(&due.rule, plan)) {
+            continue;
+        }
+        let mut detail = Detail {
+            trigger: event.resource.reference(),
+            facts: [event.resource.versioned()].into(),
+            planned: turn.story.now,
+            until: turn.story.now + step.window(),
+            heard: turn.story.now,
+            ..Detail::default()
+        };
+        // What waits keeps its own window: being told again does not make it younger.
+        if let Some(known) = turn.dues.get(&output) {
+            let known = known.detail();
+            (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
+        }
+        let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
+        if holds(turn, &event.resource, &step.conditions) {
+            let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
+            // Nothing is planned for a diagnosis that is over.
+            if standing == Some(Standing::Over) && !is_removal && comes != Comes::AtOnce {
+                continue;
+            }
+            now.extend(later(turn, candidate, comes));
+        }
     }
     now
 }
@@ -162,48 +183,72 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     turn.decide(closing);
 }
 
-/// A fact is gone: what rests on it and was not said is taken back.
+/// A fact is gone, or was never so: what rests on it and was not said is taken back, but for what is about that very thing.
 fn take_back(turn: &mut Turn, fact: &Resource) {
     let reference = fact.reference();
-    // What hangs on fills is counted anew from all that was handed over.
-    let of_fills = |rule: &str, step: &str| {
-        let step = turn.rules.plan(rule).and_then(|plan| plan.step(step));
-        fact.kind == "MedicationDispense" && step.is_none_or(|(action, _)| action.is_of_fills())
+    let stays = |rule: &str, step: &str| {
+        let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
+        // What hangs on fills is counted anew from all that was handed over.
+        let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
+        of_fills || known.is_some_and(|(action, _)| is_meant(action, fact))
     };
-    let ours = |due: &Planned| due.detail().trigger == reference && !of_fills(&due.rule, &due.step);
+    let ours = |due: &Planned| due.detail().trigger == reference && !stays(&due.rule, &due.step);
     let dues = turn.dues_where(ours);
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
     }
     let prefix = format!("{reference}/_history/");
     let rests = |decision: &&Decision| {
-        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !of_fills(&decision.rule, &decision.step)
+        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !stays(&decision.rule, &decision.step)
     };
     let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired).filter(rests);
     let fired: Vec<Decision> = fired.cloned().collect();
     for decision in fired {
         cancel_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
-        mark_said(turn, &decision);
+        // What was wished for or ordered was so until it was revoked: what was said then was right.
+        if fact.deleted || text(&fact.value, "status") != Some("revoked") {
+            mark_said(turn, &decision);
+        }
     }
 }
 
-/// A fact was corrected. What was asked for because of what it said before, and is not the rule's matter any more, is taken back,
-/// whoever is at it; what was said stays as it is, since it may have been true then. A product that is only referred to and not
-/// loaded tells nothing.
-fn correct(turn: &mut Turn, fact: &Resource) {
-    let (kind, value) = (fact.kind.as_str(), fact.value.as_ref());
-    let subject = Subject::of(kind, value, turn.story);
-    let prefix = format!("{}/_history/", fact.reference());
-    for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
-        let step = turn.rules.plan(&decision.rule).and_then(|plan| plan.step(&decision.step));
-        let Some((action, _)) = step.filter(|(action, _)| action.triggers.iter().any(|trigger| trigger.kind == kind)) else {
+/// A fact was corrected. What waits because of what it said before, and is not the rule's matter any more, is taken back, and so is
+/// what was asked for, whoever is at it; what was said stays as it is, since it may have been true then. What is held, and stands, is
+/// handed back: the fact may be certain now.
+fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
+    let reference = fact.reference();
+    let mut again = Vec::new();
+    for due in turn.dues_where(|due| due.detail().trigger == reference) {
+        let Some(candidate) = turn.candidate(&due) else { continue };
+        let candidate = Candidate { trigger: Some(fact), ..candidate };
+        if candidate.plan.step(&candidate.step.id).is_none_or(|(action, _)| action.is_of_fills()) {
             continue;
-        };
-        if !subject.refers() && !action.is_about(&turn.rules.concepts, &turn.rules.products, subject) {
-            let why = "What it rests on was corrected: it is nothing any more that the rule is about.";
-            cancel_task(turn, &decision, because::REVERSED, why);
+        }
+        if let Some(why) = corrected(turn, &candidate) {
+            stop(turn, &candidate, Outcome::Withdrawn, because::REVERSED, &why);
+        } else if due.detail().held {
+            again.push(candidate);
         }
     }
+    let prefix = format!("{reference}/_history/");
+    for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
+        if let Some(why) = contradicts(turn, fact, &decision) {
+            cancel_task(turn, &decision, because::REVERSED, &why);
+        }
+    }
+    again
+}
+
+/// What a corrected fact says against what was done because of it. When that was asked is not known: what asks the clock is left out.
+fn contradicts(turn: &Turn, fact: &Resource, done: &Decision) -> Option<String> {
+    let (action, step) = turn.rules.plan(&done.rule)?.step(&done.step)?;
+    let is_set_off = action.triggers.iter().any(|trigger| trigger.kind == fact.kind);
+    if is_set_off && is_other(turn, action, fact) {
+        return Some(OTHER.to_owned());
+    }
+    let is_news = is_set_off && !action.is_of_fills() && !done.facts.contains(&fact.versioned());
+    let ask = Ask { story: turn.story, resource: &fact.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+    if is_news { broken(action, step, &ask, None) } else { None }
 }
 
 /// Something about the person changed: what gates hold is to be decided again.

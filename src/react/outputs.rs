@@ -131,10 +131,10 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
     let text = activity.message(&[]).map(|message| message.text.clone());
     let text = text.map(|text| pharmacist::named(&text, "en", story));
     let focus = candidate.trigger.map(|trigger| json!({"reference": trigger.reference()}));
-    let at_store = (!of.organization.is_empty()).then(|| organization(&of.organization));
-    // It is the store's until somebody claims it: there it is looked for. Who answers for the person is named beside.
+    // It is the store's until somebody claims it: there it is looked for. Who answers for the person is named beside, and has it where
+    // no store is known; else it is the tenant's, as what is sent is.
     let pharmacist = pharmacist::of(story).map(|pharmacist| pharmacist.named());
-    let owner = at_store.or_else(|| pharmacist.clone());
+    let owner = pharmacist.clone().filter(|_| of.organization.is_empty()).unwrap_or_else(|| common.sender.clone());
     let mut restriction = json!({"period": {"start": instant(candidate.detail.planned), "end": instant(end)}});
     if let Some(pharmacist) = pharmacist {
         restriction["recipient"] = json!([pharmacist]);
@@ -155,7 +155,7 @@ pub(crate) fn task(turn: &Turn, candidate: &Candidate) -> Value {
         ("authoredOn", Some(json!(now))),
         ("lastModified", Some(json!(now))),
         ("requester", Some(common.sender)),
-        ("owner", owner),
+        ("owner", Some(owner)),
         ("reasonCode", Some(common.reason_code.get(0).cloned().unwrap_or_default())),
         ("restriction", Some(restriction)),
         ("input", history(turn, candidate)),

@@ -57,6 +57,11 @@ pub(super) fn is_watch(due: &Due) -> bool {
     due.step.starts_with(OVERDUE)
 }
 
+/// The step that asked for the Task which this one watches; any other is itself.
+pub(super) fn watched(step: &str) -> &str {
+    step.strip_prefix(OVERDUE).unwrap_or(step)
+}
+
 /// The time of a Task is over: one that is still open is marked and raised. It is looked at once, and so raised once.
 pub(super) fn look(turn: &mut Turn, due: &Planned) {
     turn.drop_due(&due.output);

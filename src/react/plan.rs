@@ -232,6 +232,24 @@ impl Action {
         self.triggers.iter().any(|trigger| trigger.suits(concepts, products, subject))
     }
 
+    /// Whether a removal of this type sets it off.
+    pub(crate) fn hears_removal(&self, kind: &str) -> bool {
+        self.triggers.iter().any(|trigger| trigger.kind == kind && trigger.line == Some(Line::Deleted))
+    }
+
+    /// Whether it is about resources of this type only when they were removed.
+    pub(crate) fn is_of_removals(&self, kind: &str) -> bool {
+        let mut lines = self.triggers.iter().filter(|trigger| trigger.kind == kind).map(|trigger| trigger.line);
+        self.hears_removal(kind) && lines.all(|line| line == Some(Line::Deleted))
+    }
+
+    /// Whether it asks for this status of a type by its name.
+    pub(crate) fn names_status(&self, kind: &str, status: &str) -> bool {
+        let filters = self.triggers.iter().filter(|trigger| trigger.kind == kind).flat_map(|trigger| &trigger.filters);
+        let mut statuses = filters.filter(|filter| filter.path == "status").flat_map(|filter| &filter.codes);
+        statuses.any(|(_, code)| code == status) || self.conditions.iter().any(|condition| condition.names_status(status))
+    }
+
     /// Kinds of resource that its conditions and those of its steps read.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
         let own = self.conditions.iter().chain(&self.stops);

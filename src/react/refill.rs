@@ -362,6 +362,7 @@ impl<'a> Arranging<'a, '_> {
             until: turn.story.now + step.window(),
             facts: Arc::clone(self.facts(turn, one)),
             held: false,
+            heard: 0,
         };
         let (plan, episode) = (self.plan, one.episode.clone());
         let output = turn.output(plan, &step.id, &episode);

@@ -1,12 +1,18 @@
 //! How many refills an order has left.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest-definitions.html#MedicationRequest.dispenseRequest.numberOfRepeatsAllowed>.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::json::{each, local, text};
+use super::cover::Fill;
+use super::json::{contained, each, local, text};
 use super::supply::{self, PARTIAL};
-use super::{Resource, Rules};
+use super::{Resource, Rules, Story, zones};
 use crate::fhir::time::Moment;
 
 /// What is left of an order.
@@ -18,24 +24,47 @@ pub(crate) struct Left {
     pub(crate) why: Option<&'static str>,
 }
 
+/// The order that a dispense fills, as far as the story knows it; one that stands inside the dispense has no id to be called by.
+pub(crate) fn order_of<'a>(dispense: &'a Resource, story: &'a Story) -> Option<Cow<'a, Resource>> {
+    each(&dispense.value, "authorizingPrescription").iter().filter_map(|one| text(one, "reference")).find_map(|reference| {
+        if let Some(inside) = contained(&dispense.value, reference) {
+            let (kind, value) = (String::from("MedicationRequest"), Arc::new(inside.clone()));
+            return Some(Cow::Owned(Resource { kind, id: String::new(), value, ..dispense.clone() }));
+        }
+        story.find(&local(reference)?).filter(|order| !order.deleted).map(Cow::Borrowed)
+    })
+}
+
+/// The dispenses of a product by which refills are counted: those that make its fills, and those by which one was declined.
+pub(crate) fn dispenses<'a>(rules: &Rules, story: &'a Story, product: &str, fills: &[Fill]) -> Vec<&'a Resource> {
+    let ids: BTreeSet<&str> = fills.iter().flat_map(|fill| &fill.dispenses).map(String::as_str).collect();
+    let is_of = |value: &Value| rules.products.group(&rules.concepts, value, story).as_deref() == Some(product);
+    let declined = |dispense: &Resource| text(&dispense.value, "status") == Some("declined") && is_of(&dispense.value);
+    story.current("MedicationDispense").filter(|one| ids.contains(one.id.as_str()) || declined(one)).collect()
+}
+
 /// What is left of an order, with the dispenses of its product. The number allowed does not count the first fill.
-pub(crate) fn left(rules: &Rules, order: &Resource, dispenses: &[&Resource], now: i64) -> Left {
+pub(crate) fn left(rules: &Rules, story: &Story, order: &Resource, dispenses: &[&Resource]) -> Left {
     let none = |why| Left { count: Some(0), why: Some(why) };
     match text(&order.value, "status") {
-        _ if order.deleted => return none("The order was deleted."),
         Some("stopped" | "cancelled" | "entered-in-error") => return none("The order was ended."),
         Some("on-hold") => return none("The order is on hold."),
         Some("draft") => return none("The order is not given yet."),
         _ => {}
     }
+    let mut own: Vec<&Resource> = dispenses.iter().filter(|dispense| fills(order, dispense)).copied().collect();
+    let newest = own.iter().max_by_key(|dispense| dispense.learned);
+    let zone = supply::store(story, newest.map_or(&Value::Null, |dispense| &dispense.value)).zone;
+    // What was declined was not handed over, and often says no day: then it counts from when it was heard of. Heard of together with a
+    // fill, it is the last word.
+    let is_declined = |dispense: &Resource| text(&dispense.value, "status") == Some("declined");
+    own.sort_by_key(|one| (when(one).unwrap_or_else(|| learned(one, &zone)), one.learned, is_declined(one)));
     let request = order.value.get("dispenseRequest");
     let end = request.and_then(|request| request.get("validityPeriod")).and_then(|period| text(period, "end"));
-    if end.and_then(Moment::parse).is_some_and(|end| end.span(&TimeZone::UTC).high <= now) {
+    if end.and_then(Moment::parse).is_some_and(|end| end.span(&zone).high <= story.now) {
         return none("The order is valid no longer.");
     }
-    let mut own: Vec<&Resource> = dispenses.iter().filter(|dispense| fills(order, dispense)).copied().collect();
-    own.sort_by_key(|dispense| (when(dispense), dispense.learned));
-    if own.last().is_some_and(|last| text(&last.value, "status") == Some("declined")) {
+    if own.last().is_some_and(|last| is_declined(last)) {
         return none("The last fill of the order was declined.");
     }
     let repeats = request.and_then(|request| request.get("numberOfRepeatsAllowed")).and_then(Value::as_i64);
@@ -51,28 +80,31 @@ pub(crate) fn left(rules: &Rules, order: &Resource, dispenses: &[&Resource], now
     Left { count, why: (count == Some(0)).then_some("All refills were handed over.") }
 }
 
-/// Whether a dispense is a fill of the order: it names it, or names none and came after it was written.
+/// Whether a dispense is a fill of the order: it names it, or holds the very same, or names none and came after it was written.
 fn fills(order: &Resource, dispense: &Resource) -> bool {
-    let named: Vec<String> = each(&dispense.value, "authorizingPrescription")
-        .iter()
-        .filter_map(|reference| text(reference, "reference").and_then(local))
-        .collect();
+    let references = || each(&dispense.value, "authorizingPrescription").iter().filter_map(|one| text(one, "reference"));
+    let named: Vec<String> = references().filter_map(local).collect();
     if !named.is_empty() {
         return named.contains(&order.reference());
+    }
+    if references().filter_map(|reference| contained(&dispense.value, reference)).any(|inside| *inside == *order.value) {
+        return true;
     }
     let authored = text(&order.value, "authoredOn").and_then(Moment::parse).map(|moment| moment.day());
     authored.zip(when(dispense)).is_some_and(|(authored, when)| when >= authored)
 }
 
-fn when(dispense: &Resource) -> Option<jiff::civil::Date> {
+fn learned(dispense: &Resource, zone: &TimeZone) -> Date {
+    zones::date(zones::day(dispense.learned, zone))
+}
+
+fn when(dispense: &Resource) -> Option<Date> {
     let written = text(&dispense.value, "whenHandedOver").or_else(|| text(&dispense.value, "whenPrepared"));
     written.and_then(Moment::parse).map(|moment| moment.day())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -107,7 +139,8 @@ mod tests {
     fn count(order: &Resource, dispenses: &[Resource]) -> Left {
         let (rules, _) = Rules::read(&shipped());
         let now = "2026-06-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
-        left(&rules, order, &dispenses.iter().collect::<Vec<_>>(), now)
+        let story = Story::bare(&"t".into(), Person(1), now, crate::react::Store::unknown(&TimeZone::UTC));
+        left(&rules, &story, order, &dispenses.iter().collect::<Vec<_>>())
     }
 
     #[test]

@@ -206,15 +206,13 @@ impl Known<'_> {
 
     /// What the newest order of the product still allows.
     fn refills(&self, product: &str, fills: &[Fill]) -> Vec<Value> {
-        let ids: BTreeSet<&str> = fills.iter().flat_map(|fill| &fill.dispenses).map(String::as_str).collect();
         let is_of = |resource: &&Resource| {
             self.rules.products.group(&self.rules.concepts, &resource.value, self.story).as_deref() == Some(product)
         };
         let orders = self.story.current("MedicationRequest").filter(is_of);
         let Some(order) = orders.max_by_key(|order| (text(&order.value, "authoredOn"), order.learned)) else { return Vec::new() };
-        let declined = |dispense: &&Resource| text(&dispense.value, "status") == Some("declined") && is_of(dispense);
-        let own = self.dispenses.values().copied().filter(|dispense| ids.contains(dispense.id.as_str()) || declined(dispense));
-        let left = refills::left(self.rules, order, &own.collect::<Vec<_>>(), self.story.now);
+        let dispenses = refills::dispenses(self.rules, self.story, product, fills);
+        let left = refills::left(self.rules, self.story, order, &dispenses);
         let mut parts = vec![json!({"url": "order", "valueReference": {"reference": order.versioned()}})];
         parts.extend(left.count.map(|count| json!({"url": "left", "valueInteger": count})));
         parts.extend(left.why.map(|why| json!({"url": "reason", "valueString": why})));

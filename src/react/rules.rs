@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::activity::Activity;
+use super::activity::{Act, Activity};
 use super::concepts::Concepts;
 use super::gates::therapy;
 use super::index::Index;
@@ -316,6 +316,10 @@ impl Rules {
         wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
         if step.activity.product.is_some() {
             wants.kinds.push(String::from("AllergyIntolerance"));
+        }
+        // Who is told to fetch the next fill must have one left, which is counted by what was fetched.
+        if step.follows_end && step.activity.act == Act::Speak {
+            wants.kinds.push(String::from("MedicationDispense"));
         }
     }
 

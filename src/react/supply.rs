@@ -74,14 +74,26 @@ pub(crate) fn row(rules: &Rules, story: &Story, dispense: &Resource) -> Result<S
     })
 }
 
-/// Whether a dispense was taken back: deleted, or of a status that undoes it.
+/// Whether a resource was taken back: deleted, or of a status that undoes it.
 pub(crate) fn is_reversed(resource: &Resource) -> bool {
     resource.deleted || is_undone(&resource.value)
 }
 
-/// Whether its status undoes a resource.
+/// Whether its status undoes a resource, or says that what it tells of was never done.
 pub(crate) fn is_undone(resource: &Value) -> bool {
-    matches!(text(resource, "status"), Some("entered-in-error" | "cancelled" | "stopped" | "declined"))
+    let taken_back = ["entered-in-error", "cancelled", "stopped", "declined", "revoked", "rejected", "abandoned", "nullified"];
+    let never_done = ["not-done", "not-taken"];
+    text(resource, "status").is_some_and(|status| taken_back.contains(&status) || never_done.contains(&status))
+}
+
+/// Whether its status leaves open whether a resource tells of something that is so. A dispense that is prepared or on hold is as it
+/// says it is.
+pub(crate) fn is_open(resource: &Resource) -> bool {
+    match (resource.kind.as_str(), text(&resource.value, "status")) {
+        ("MedicationDispense", _) | (_, None) => false,
+        ("DiagnosticReport" | "Observation", Some("registered" | "partial" | "preliminary")) => true,
+        (_, Some(status)) => matches!(status, "preparation" | "draft" | "on-hold" | "unknown"),
+    }
 }
 
 /// Whether its status says that a resource was corrected.

@@ -3,6 +3,7 @@
 mod adherence;
 mod age;
 mod allergies;
+mod conclusions;
 mod conditions;
 mod diagnoses;
 mod dispense;
@@ -97,6 +98,7 @@ pub(crate) const FACTS: &[Fact] = &[
     orders::FACT,
     doses::FACT,
     dispense::FACT,
+    conclusions::FACT,
     conditions::FACT,
     diagnoses::FACT,
     immunizations::FACT,

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::reversed::is_meant;
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::{each, text};
 
@@ -34,6 +35,10 @@ pub(crate) fn standing(condition: &Value) -> Standing {
 
 fn ask(asked: &Asked) -> Verdict {
     let Some(condition) = asked.candidate.trigger.filter(|trigger| trigger.kind == "Condition") else { return Verdict::Pass };
+    // A removal is what it is, however the diagnosis stood.
+    if asked.action().is_some_and(|action| is_meant(action, condition)) {
+        return Verdict::Pass;
+    }
     match standing(&condition.value) {
         Standing::Current => Verdict::Pass,
         Standing::Open => asked.wait("The diagnosis does not say that it is active and confirmed."),

@@ -11,7 +11,7 @@ mod identity;
 mod quiet;
 pub(crate) mod radius;
 mod reachable;
-mod reversed;
+pub(crate) mod reversed;
 mod stop;
 pub(crate) mod therapy;
 mod timely;
@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use super::Store;
 use super::activity::Act;
 use super::person::{self, Recipient};
+use super::plan::Action;
 use super::supply;
 use super::turn::{Candidate, Turn};
 
@@ -104,6 +105,11 @@ pub(crate) fn ask(turn: &Turn, candidate: &Candidate) -> (&'static str, Verdict)
 }
 
 impl Asked<'_> {
+    /// The action that the step is of.
+    fn action(&self) -> Option<&Action> {
+        self.candidate.plan.step(&self.candidate.step.id).map(|(action, _)| action)
+    }
+
     /// Whether it speaks to the patient; else it gives work to the store.
     fn speaks(&self) -> bool {
         self.candidate.step.activity.act == Act::Speak

@@ -2,21 +2,37 @@
 
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::text;
-use crate::react::supply;
+use crate::react::plan::Action;
+use crate::react::{Resource, supply};
 
 pub(super) const GATE: Gate =
     Gate { name: "reversed", mends: "A fact that stands: completed or final, and not taken back.", ask };
 
+/// Whether an action is about the very thing that speaks against a fact: its removal, or the status that undoes it or leaves it open,
+/// which it names. Of what was entered in error nothing is ever said.
+pub(crate) fn is_meant(action: &Action, fact: &Resource) -> bool {
+    if fact.deleted {
+        return action.hears_removal(&fact.kind);
+    }
+    let status = text(&fact.value, "status").filter(|status| *status != "entered-in-error");
+    status.is_some_and(|status| action.names_status(&fact.kind, status))
+}
+
 fn ask(asked: &Asked) -> Verdict {
     let Some(trigger) = asked.candidate.trigger else { return stop("What it rests on cannot be found any more.") };
     let about_supply = !asked.candidate.detail.product.is_empty();
-    if supply::is_reversed(trigger) || (about_supply && asked.candidate.fill.is_none()) {
+    if about_supply && asked.candidate.fill.is_none() {
         return stop("What it rests on was reversed.");
     }
-    match text(&trigger.value, "status") {
-        Some("registered" | "preliminary" | "partial") if trigger.kind == "DiagnosticReport" => {
-            asked.wait("The report is not final.")
-        }
-        _ => Verdict::Pass,
+    let action = asked.action();
+    if !about_supply && action.is_some_and(|action| is_meant(action, trigger)) {
+        return Verdict::Pass;
     }
+    if supply::is_reversed(trigger) {
+        return stop("What it rests on was reversed.");
+    }
+    if action.is_some_and(|action| action.is_of_removals(&trigger.kind)) {
+        return stop("What was removed is there again.");
+    }
+    if supply::is_open(trigger) { asked.wait("What it rests on is not final, or not done yet.") } else { Verdict::Pass }
 }

@@ -1,13 +1,13 @@
 //! The therapy a dispense belongs to goes on: its order was not ended.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
 
-use jiff::tz::TimeZone;
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Asked, Gate, Verdict, stop};
-use crate::fhir::time::Moment;
 use crate::react::json::text;
-use crate::react::{Resource, doses, products, zones};
+use crate::react::{Resource, doses, refills};
 
 pub(super) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
 
@@ -30,18 +30,26 @@ fn ask(asked: &Asked) -> Verdict {
     if !asked.candidate.step.follows_end {
         return Verdict::Pass;
     }
-    let order = asked.candidate.trigger.and_then(|dispense| products::order(&dispense.value, asked.turn.story));
+    let order = asked.candidate.trigger.and_then(|dispense| refills::order_of(dispense, asked.turn.story));
     let Some(order) = order else { return Verdict::Pass };
-    if has_ended(order) {
+    if has_ended(&order.value) {
         return stop(ENDED);
     }
-    match text(order, "status") {
-        Some("on-hold") => asked.wait("The order is on hold."),
-        // The store may still call, and see to a new order; the patient is not told to fetch what nobody ordered.
-        _ if asked.speaks() && is_expired(order, asked.turn.story.now) => stop("The order is valid no longer."),
-        _ if asked.speaks() && is_used_up(asked, order) => stop("The order allows no further fill."),
-        _ => Verdict::Pass,
+    if text(&order.value, "status") == Some("on-hold") {
+        return asked.wait("The order is on hold.");
     }
+    // The store may still call, and see to a new order; the patient is not told to fetch what nobody ordered.
+    let none = if asked.speaks() { none_left(asked, &order) } else { None };
+    none.map_or(Verdict::Pass, |why| Verdict::Stop(Cow::Borrowed(why)))
+}
+
+/// Why nothing of the order may be fetched any more.
+fn none_left(asked: &Asked, order: &Resource) -> Option<&'static str> {
+    let turn = asked.turn;
+    let product = &asked.candidate.detail.product;
+    let dispenses = refills::dispenses(turn.rules, turn.story, product, turn.fills(product));
+    let left = refills::left(turn.rules, turn.story, order, &dispenses);
+    left.why.filter(|_| left.count == Some(0))
 }
 
 /// Whether the order still says the dose that the step is about, if it is about one.
@@ -50,20 +58,4 @@ fn says_dose(asked: &Asked) -> bool {
     let is_of_doses = candidate.plan.step(&candidate.step.id).is_some_and(|(action, _)| action.at_doses);
     let says = |wish: &Resource| doses::is_still_taken(turn.story, turn.rules, &wish.value, &candidate.episode);
     !is_of_doses || candidate.trigger.is_none_or(says)
-}
-
-fn is_expired(order: &Value, now: i64) -> bool {
-    let period = order.get("dispenseRequest").and_then(|request| request.get("validityPeriod"));
-    let end = period.and_then(|period| text(period, "end")).and_then(Moment::parse);
-    end.is_some_and(|end| end.span(&TimeZone::UTC).high <= now)
-}
-
-/// The number of repeats does not count the first fill. Fills are those of the product since the order was written.
-fn is_used_up(asked: &Asked, order: &Value) -> bool {
-    let repeats = order.get("dispenseRequest").and_then(|request| request.get("numberOfRepeatsAllowed")).and_then(Value::as_u64);
-    let authored = text(order, "authoredOn").and_then(Moment::parse).map(|moment| zones::number(moment.day()));
-    let (Some(repeats), Some(authored)) = (repeats, authored) else { return false };
-    let fills = asked.turn.fills(&asked.candidate.detail.product);
-    let since = fills.iter().filter(|fill| fill.handed >= authored).count();
-    u64::try_from(since).is_ok_and(|since| since > repeats)
 }

@@ -1,7 +1,9 @@
 //! Stories told to the shipped rules: what is said, to whom, when, and why not.
 
+mod allowed;
 mod any_order;
 mod calendar;
+mod corrected;
 mod diagnosis;
 mod doubles;
 mod engine;

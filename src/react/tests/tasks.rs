@@ -148,3 +148,16 @@ fn the_responsible_pharmacist_is_asked_and_named() {
         assert_eq!(asked["requester"]["reference"], "Organization/store");
     }
 }
+
+// Where no store is known and nobody answers for the person, the Task is the tenant's: a Task of nobody is found by nobody.
+#[test]
+fn a_task_is_always_somebodys() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.store = crate::react::Store::unknown(&jiff::tz::TimeZone::UTC);
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-02-01T12:00:00Z"));
+    let asked = house.outputs("Task").next().unwrap();
+    let tenant = json!({"system": "https://signa.example/fhir/NamingSystem/tenant", "value": "rehearsal"});
+    assert_eq!(asked["owner"], json!({"type": "Organization", "identifier": tenant}));
+}
