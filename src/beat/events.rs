@@ -100,9 +100,10 @@ impl Saying {
 
     /// What it says of the event itself.
     fn last(&self) -> Option<Mark> {
-        match self.is_settled {
-            true => Some(Mark::Settled { event: self.event }),
-            false => self.is_told.then_some(Mark::Told { event: self.event }),
+        if self.is_settled {
+            Some(Mark::Settled { event: self.event })
+        } else {
+            self.is_told.then_some(Mark::Told { event: self.event })
         }
     }
 }

@@ -97,7 +97,9 @@ impl Beat {
             }
         }
         claimed.retain(|one| unsettled.contains(&one.event.number));
-        claimed.iter_mut().for_each(|one| one.tries = one.tries.saturating_add(1));
+        for one in &mut claimed {
+            one.tries = one.tries.saturating_add(1);
+        }
         let events = claimed.len();
         if events == 0 {
             self.waiting(|waiting| waiting.held.remove(&key));

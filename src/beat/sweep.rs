@@ -158,10 +158,7 @@ impl Beat {
     /// Calls for one person. Of whom something is held that could not be decided on, they may have said STOP in it.
     async fn call(&self, scope: &Scope, person: Person, call: &Call, is_held: bool, is_last: bool) -> Result<(), Error> {
         let question = Question { occasion: Occasion::Called(call.clone().into()), ..Question::default() };
-        let decided = match is_held {
-            true => Err(Error::Busy),
-            false => self.decide(scope, person, &question, None).await,
-        };
+        let decided = if is_held { Err(Error::Busy) } else { self.decide(scope, person, &question, None).await };
         match decided {
             Ok(true) => return Ok(()),
             Ok(false) => {}

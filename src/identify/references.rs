@@ -405,7 +405,7 @@ mod tests {
             ("<a href = 'urn:uuid:1", "<a href = 'urn:uuid:1"),
         ] {
             let mut resource = json!({"resourceType": "Patient", "text": {"div": div}});
-            assert_eq!(rewrite(&mut resource, &links(), ""), []);
+            assert_eq!(rewrite(&mut resource, "", &links(), ""), []);
             assert_eq!(resource["text"]["div"], expected);
         }
     }

@@ -84,7 +84,7 @@ pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, 
     std::thread::Builder::new()
         .name(String::from("ledger-writer"))
         .spawn(move || {
-            Writer { pen, shared, numbers: None, late: Late::default(), last_stamp: 0, is_unsure: false }.run(receiver)
+            Writer { pen, shared, numbers: None, late: Late::default(), last_stamp: 0, is_unsure: false }.run(receiver);
         })
         .map_err(|error| Error::Broken(error.to_string()))?;
     Ok(sender)

@@ -32,9 +32,10 @@ pub(crate) async fn pull(house: &House, table: &str) {
 /// The number of a patient's person, as a condition on the rows of a table.
 pub(crate) async fn of(house: &House, patient: &str) -> String {
     let sql = format!("SELECT CAST(person AS TEXT) FROM identifiers WHERE value = 'Patient/{patient}'");
-    let found = match house.database.url.starts_with("sqlite") {
-        true => house.database.rows(&sql).concat(),
-        false => house.database.postgres_words(&sql).await,
+    let found = if house.database.url.starts_with("sqlite") {
+        house.database.rows(&sql).concat()
+    } else {
+        house.database.postgres_words(&sql).await
     };
     format!("NEW.person = {}", found[0])
 }
