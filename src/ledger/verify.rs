@@ -268,7 +268,11 @@ mod tests {
             assert_eq!(verdict.fault.unwrap(), "person 0: entry 21: Organization/o7 version 2 was changed");
             connection.execute_batch("ROLLBACK").unwrap();
         }
-        connection.execute_batch("UPDATE resources SET id = 'o99', version = 3 WHERE id = 'o7'").unwrap();
+        connection
+            .execute_batch(
+                "UPDATE resources SET id = 'o99', version = 3 WHERE tenant = 't' AND kind = 'Organization' AND id = 'o7'",
+            )
+            .unwrap();
         let verdict = verify(&mut Transaction::Sqlite(&connection), &seal).await.unwrap();
         assert_eq!(verdict.fault.unwrap(), "person 0: entry 21: Organization/o7 version 2 is gone");
         connection.execute_batch("INSERT INTO versions SELECT tenant, kind, 'o7', 2, updated, deleted, source, salt, meta, body, how FROM resources WHERE id = 'o99'").unwrap();

@@ -287,7 +287,8 @@ mod tests {
 
     /// How many search rows of words stand in the file.
     fn words(folder: &Path) -> i64 {
-        number(folder, "SELECT COUNT(*) FROM words")
+        let table = "words";
+        number(folder, &format!("SELECT COUNT(*) FROM {table}"))
     }
 
     /// As if the power was cut: what is in the files now is all that is left.
