@@ -77,9 +77,12 @@ impl Condition {
         Some(broken.expression.text())
     }
 
-    /// Whether it asks for this status by its name.
-    pub(crate) fn names_status(&self, status: &str) -> bool {
-        self.text().contains("status") && self.text().contains(&format!("'{status}'"))
+    /// Whether it asks the resource itself for this status by its name, and has it so: what it asks of others, and what it shuts out, is
+    /// not meant.
+    pub(crate) fn means_status(&self, ask: &Ask, status: &str) -> bool {
+        let literal = format!("'{status}'");
+        let names = |part: &&Own| part.expression.text().contains("status") && part.expression.text().contains(&literal);
+        self.own.iter().filter(names).any(|part| holds(&part.expression, &part.facts, ask, ask.story.now))
     }
 }
 

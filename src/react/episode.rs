@@ -86,22 +86,35 @@ pub(crate) fn of_diagnosis(turn: &Turn, plan: &Plan, action: &Action, fact: &Res
     let group = action.group();
     let number = newest(turn, plan, &group).map_or(1, |newest| {
         let is_old = turn.story.now - newest.began > plan.episode_days * DAY_MS;
-        let is_over = newest.is_closed || is_old || is_new(fact, newest.until);
+        let is_given_up = || is_given_up(turn, plan, action, &format!("{group}|{}", newest.number));
+        let is_over = newest.is_closed || is_old || is_new(fact, newest.until) || is_given_up();
         if is_over && is_current { newest.number + 1 } else { newest.number }
     });
     format!("{group}|{number}")
 }
 
 /// The episode of what is said once: what was said to somebody who was taken for one with the person was not said to them, if the
-/// fact was learned after that.
+/// fact was learned after that; and what was taken back since the fact was corrected was not said at all.
 pub(crate) fn of_once(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource) -> String {
     let episode = format!("{}|once", action.id);
     let decided = turn.decisions.of_episode(&episode).filter(|decision| turn.is_of(&decision.rule, plan));
     let until: Option<Vec<i64>> = decided.map(shared_until).collect();
-    match until.into_iter().flatten().max() {
+    let first = match until.into_iter().flatten().max() {
         Some(until) if is_new(fact, until) => format!("{episode}|{until}"),
         _ => episode,
+    };
+    let (mut episode, mut number) = (first.clone(), 1);
+    while is_given_up(turn, plan, action, &episode) {
+        number += 1;
+        episode = format!("{first}|{number}");
     }
+    episode
+}
+
+/// Whether all that was asked for in an episode was taken back, since what it rests on was corrected: nothing of it was said or done.
+fn is_given_up(turn: &Turn, plan: &Plan, action: &Action, episode: &str) -> bool {
+    let is_said = |decision: &Decision| decision.outcome == Outcome::Fired && turn.is_of(&decision.rule, plan);
+    is_taken_back(turn, plan, action, episode) && !turn.decisions.of_episode(episode).any(is_said)
 }
 
 /// The episode of any other fact: the fact itself. When something that was asked for because of it was taken back, since it was

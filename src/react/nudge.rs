@@ -6,7 +6,6 @@ use super::condition::Condition;
 use super::decide::{OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw};
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED};
-use super::facts::Ask;
 use super::follow::{self, Comes};
 use super::gates::diagnosis::{Standing, standing};
 use super::gates::reversed::is_meant;
@@ -51,7 +50,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resour
 
 /// Whether conditions hold of a fact, as things are now.
 fn holds(turn: &Turn, fact: &Resource, conditions: &[Condition]) -> bool {
-    let ask = Ask { story: turn.story, resource: &fact.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+    let ask = turn.ask_of(fact);
     conditions.iter().all(|condition| condition.holds(&ask))
 }
 
@@ -186,20 +185,14 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
 /// A fact is gone, or was never so: what rests on it and was not said is taken back, but for what is about that very thing.
 fn take_back(turn: &mut Turn, fact: &Resource) {
     let reference = fact.reference();
-    let stays = |rule: &str, step: &str| {
-        let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
-        // What hangs on fills is counted anew from all that was handed over.
-        let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
-        of_fills || known.is_some_and(|(action, _)| is_meant(action, fact))
-    };
-    let ours = |due: &Planned| due.detail().trigger == reference && !stays(&due.rule, &due.step);
+    let ours = |due: &Planned| due.detail().trigger == reference && !stays(turn, fact, &due.rule, &due.step);
     let dues = turn.dues_where(ours);
     for due in dues {
         withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
     }
     let prefix = format!("{reference}/_history/");
     let rests = |decision: &&Decision| {
-        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !stays(&decision.rule, &decision.step)
+        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !stays(turn, fact, &decision.rule, &decision.step)
     };
     let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired).filter(rests);
     let fired: Vec<Decision> = fired.cloned().collect();
@@ -212,11 +205,20 @@ fn take_back(turn: &mut Turn, fact: &Resource) {
     }
 }
 
+/// Whether what a step plans or asks for stays when its fact is gone.
+fn stays(turn: &Turn, fact: &Resource, rule: &str, step: &str) -> bool {
+    let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
+    // What hangs on fills is counted anew from all that was handed over.
+    let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
+    of_fills || known.is_some_and(|(action, _)| is_meant(turn, action, fact))
+}
+
 /// A fact was corrected. What waits because of what it said before, and is not the rule's matter any more, is taken back, and so is
 /// what was asked for, whoever is at it; what was said stays as it is, since it may have been true then. What is held, and stands, is
 /// handed back: the fact may be certain now.
 fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
     let reference = fact.reference();
+    let prefix = format!("{reference}/_history/");
     let mut again = Vec::new();
     for due in turn.dues_where(|due| due.detail().trigger == reference) {
         let Some(candidate) = turn.candidate(&due) else { continue };
@@ -227,10 +229,14 @@ fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
         if let Some(why) = corrected(turn, &candidate) {
             stop(turn, &candidate, Outcome::Withdrawn, because::REVERSED, &why);
         } else if due.detail().held {
+            // What is said of it now rests on what it says now.
+            let mut candidate = candidate;
+            let rests = candidate.detail.facts.iter();
+            let now = rests.map(|known| if known.starts_with(&prefix) { fact.versioned() } else { known.clone() }).collect();
+            candidate.detail.facts = now;
             again.push(candidate);
         }
     }
-    let prefix = format!("{reference}/_history/");
     for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
         if let Some(why) = contradicts(turn, fact, &decision) {
             cancel_task(turn, &decision, because::REVERSED, &why);
@@ -247,7 +253,7 @@ fn contradicts(turn: &Turn, fact: &Resource, done: &Decision) -> Option<String> 
         return Some(OTHER.to_owned());
     }
     let is_news = is_set_off && !action.is_of_fills() && !done.facts.contains(&fact.versioned());
-    let ask = Ask { story: turn.story, resource: &fact.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+    let ask = turn.ask_of(fact);
     if is_news { broken(action, step, &ask, None) } else { None }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::activity::Activity;
 use super::concepts::{Concepts, plain};
 use super::condition::Condition;
+use super::facts::Ask;
 use super::holdout::Holdout;
 use super::json::{each, text};
 use super::offset::Offset;
@@ -243,11 +244,11 @@ impl Action {
         self.hears_removal(kind) && lines.all(|line| line == Some(Line::Deleted))
     }
 
-    /// Whether it asks for this status of a type by its name.
-    pub(crate) fn names_status(&self, kind: &str, status: &str) -> bool {
+    /// Whether it asks for this status of a type by its name, and the fact is its matter by that.
+    pub(crate) fn means_status(&self, ask: &Ask, kind: &str, status: &str) -> bool {
         let filters = self.triggers.iter().filter(|trigger| trigger.kind == kind).flat_map(|trigger| &trigger.filters);
         let mut statuses = filters.filter(|filter| filter.path == "status").flat_map(|filter| &filter.codes);
-        statuses.any(|(_, code)| code == status) || self.conditions.iter().any(|condition| condition.names_status(status))
+        statuses.any(|(_, code)| code == status) || self.conditions.iter().any(|condition| condition.means_status(ask, status))
     }
 
     /// Kinds of resource that its conditions and those of its steps read.

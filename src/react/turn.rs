@@ -72,6 +72,11 @@ impl<'a> Turn<'a> {
         Some(Ask { story: self.story, resource, fill: candidate.fill.as_ref(), supplies: &self.supplies, rules: self.rules })
     }
 
+    /// What conditions are asked about a fact that is no fill.
+    pub(crate) fn ask_of<'b>(&'b self, fact: &'b Resource) -> Ask<'b> {
+        Ask { story: self.story, resource: &fact.value, fill: None, supplies: &self.supplies, rules: self.rules }
+    }
+
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same =

@@ -314,6 +314,7 @@ mod tests {
         assert!(wanted.len() > 0);
         assert_eq!((synced.dev(), synced.ino()), (wanted.dev(), wanted.ino()));
     }
+
     #[test]
     fn a_log_at_rest_is_cut_and_one_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();

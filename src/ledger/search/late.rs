@@ -157,9 +157,10 @@ impl Late {
         let Some(many @ 1..) = self.waiting.len().checked_sub(LINES_MAX) else { return Ok(()) };
         let behind = self.reach.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let some: Vec<Row> = self.waiting.range((behind, Bound::Unbounded)).take(many).cloned().collect();
-        self.put(transaction, &some).await?;
-        if some.len() == many {
-            self.reach.cursor = some.last().cloned();
+        let (is_cut, last) = (some.len() == many, some.last().cloned());
+        self.put(transaction, some).await?;
+        if is_cut {
+            self.reach.cursor = last;
         } else {
             self.reach.indexed = self.reach.begun;
             self.reach.begun = self.reach.last;
@@ -175,19 +176,19 @@ impl Late {
             return Ok(());
         }
         let all: Vec<Row> = self.waiting.iter().cloned().collect();
-        self.put(transaction, &all).await?;
+        self.put(transaction, all).await?;
         let last = self.reach.last;
         self.reach = Reach { cursor: None, begun: last, indexed: last, last };
         set_indexed(transaction, last).await
     }
 
-    async fn put(&mut self, transaction: &mut Transaction<'_>, some: &[Row]) -> Result<(), Error> {
+    async fn put(&mut self, transaction: &mut Transaction<'_>, some: Vec<Row>) -> Result<(), Error> {
         let rows = some.iter().filter_map(|row| Some((&*row.tenant, row.rows.get(row.at)?, row.number)));
         write(transaction, rows, &[ADD_WORD, ADD_SPAN, ADD_AMOUNT]).await?;
-        for row in some {
+        for row in &some {
             self.waiting.remove(row);
         }
-        self.written.extend_from_slice(some);
+        self.written.extend(some);
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn standing(condition: &Value) -> Standing {
 fn ask(asked: &Asked) -> Verdict {
     let Some(condition) = asked.candidate.trigger.filter(|trigger| trigger.kind == "Condition") else { return Verdict::Pass };
     // A removal is what it is, however the diagnosis stood.
-    if asked.action().is_some_and(|action| is_meant(action, condition)) {
+    if asked.action().is_some_and(|action| is_meant(asked.turn, action, condition)) {
         return Verdict::Pass;
     }
     match standing(&condition.value) {

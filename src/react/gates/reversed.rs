@@ -3,6 +3,7 @@
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::text;
 use crate::react::plan::Action;
+use crate::react::turn::Turn;
 use crate::react::{Resource, supply};
 
 pub(super) const GATE: Gate =
@@ -10,12 +11,13 @@ pub(super) const GATE: Gate =
 
 /// Whether an action is about the very thing that speaks against a fact: its removal, or the status that undoes it or leaves it open,
 /// which it names. Of what was entered in error nothing is ever said.
-pub(crate) fn is_meant(action: &Action, fact: &Resource) -> bool {
+pub(crate) fn is_meant(turn: &Turn, action: &Action, fact: &Resource) -> bool {
     if fact.deleted {
         return action.hears_removal(&fact.kind);
     }
     let status = text(&fact.value, "status").filter(|status| *status != "entered-in-error");
-    status.is_some_and(|status| action.names_status(&fact.kind, status))
+    let ask = turn.ask_of(fact);
+    status.is_some_and(|status| action.means_status(&ask, &fact.kind, status))
 }
 
 fn ask(asked: &Asked) -> Verdict {
@@ -25,7 +27,7 @@ fn ask(asked: &Asked) -> Verdict {
         return stop("What it rests on was reversed.");
     }
     let action = asked.action();
-    if !about_supply && action.is_some_and(|action| is_meant(action, trigger)) {
+    if !about_supply && action.is_some_and(|action| is_meant(asked.turn, action, trigger)) {
         return Verdict::Pass;
     }
     if supply::is_reversed(trigger) {

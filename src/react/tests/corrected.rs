@@ -125,6 +125,47 @@ fn a_rule_about_what_did_not_happen_speaks_of_it() {
     }
 }
 
+// A status that is shut out, or asked of something else, is not meant.
+#[test]
+fn a_status_that_is_shut_out_is_not_meant() {
+    for text in [
+        "(status != 'not-done' and %patient.exists())",
+        "%patient.exists() and (status = 'completed' or %patient.where(status = 'not-done').empty())",
+    ] {
+        let rules = on("data-added", "Procedure", &Value::Null, &[text], &said(Some(LATER)));
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(fact("Procedure", "completed"));
+        house.hear(fact("Procedure", "not-done"));
+        house.advance(at("2026-01-06T00:00:00Z"));
+        assert_eq!(told(&house), ["say withdrawn 2026-01-01T15"], "{text}");
+    }
+}
+
+// A diagnosis was mistyped for a moment, before anything was said of it: it is spoken of all the same, once.
+#[test]
+fn a_diagnosis_that_was_mistyped_for_a_moment_is_spoken_of() {
+    for once in [false, true] {
+        let condition_of = json!({"path": "code", "code": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J45"}]});
+        let action = json!({"id": "a", "action": [said(None)],
+            "trigger": [{"type": "data-modified", "data": [{"type": "Condition", "codeFilter": [condition_of]}]}]});
+        let mut own = plan("own", &action);
+        if once {
+            let url = "https://signa.example/fhir/StructureDefinition/plan-once";
+            own["extension"].as_array_mut().unwrap().push(json!({"url": url, "valueBoolean": true}));
+        }
+        let rules = with(&[own]);
+        let mut house = house(&rules, "2026-01-01T05:00:00Z");
+        for code in ["J46", "J45", "J44", "J45", "J44", "J45"] {
+            house.hear(condition("x", code, "active"));
+        }
+        house.advance(at("2026-01-01T15:00:00Z"));
+        assert_eq!(house.spoken(), 1, "{:?}", told(&house));
+        house.hear(condition("x", "J44", "active"));
+        house.hear(condition("x", "J45", "active"));
+        assert_eq!(house.spoken(), 1, "what was said is not said again");
+    }
+}
+
 /// A final result, with this changed two days after it was heard.
 fn changed(rules: &Rules, change: impl Fn(&mut Value)) -> Rehearsal<'_> {
     let mut house = house(rules, "2026-01-01T15:00:00Z");
