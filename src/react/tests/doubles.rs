@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 use super::never::{HISTORIES_MAX, RULES, rules, tell};
@@ -66,7 +65,6 @@ impl Doubles {
     pub(super) fn part(&mut self, world: &World, first: &[usize], fired: &mut Fired) {
         let is_one = |of: &[usize], one: usize, other: usize| of[one] == of[other];
         let is_parted = |of: usize| (0..first.len()).any(|other| is_one(first, of, other) && !is_one(&world.first, of, other));
-        self.done.retain(|(_, of)| !is_parted(*of));
         for back in &mut self.taken_back {
             if is_parted(back.of) {
                 back.is_parted = true;
@@ -94,6 +92,8 @@ impl Doubles {
                 fired.insert((url, step, episode, of));
                 return;
             }
+            // Taken back anew: what was said of the time before is said of this one.
+            self.taken_back.retain(|back| !(back.of == of && back.asked == asked(decision)));
             let facts = names(&decision.facts).filter(|name| !name.starts_with("Task/")).map(str::to_owned).collect();
             self.taken_back.push(TakenBack { asked: asked(decision), of, facts, is_double, is_parted: false });
         }
@@ -119,6 +119,8 @@ impl Doubles {
                 return Err(format!("a double never came back: {back:#?}"));
             }
         }
+        // What came back, or was decided on, is a matter of its own from then on.
+        self.taken_back.retain(|back| !(back.is_parted && back.is_answered(world)));
         Ok(())
     }
 }
@@ -137,19 +139,35 @@ impl TakenBack {
         let is_gate = |one: &Decision| one.gate != because::PARTED && one.gate != because::TWICE;
         let mut decisions = world.house.latest().filter(|one| is_theirs(one.person) && is_gate(one));
         own.is_empty()
+            || own.iter().any(|name| world.is_continued(name))
             || dues.any(|due| is_about(&due.rule, &due.step, &due.detail().facts))
             || decisions.any(|one| is_about(&one.rule, &one.step, &one.facts))
     }
 }
 
 proptest! {
-    // A hundred steps a case, in which the same is told of two records. A failure prints its seed. Each run tells the same
-    // histories, the long one more of them.
-    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 0, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+    // A hundred steps a case, in which the same is told of two records. A failure prints its seed.
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn what_is_taken_back_as_a_double_is_never_lost_and_never_asked_twice(seed in any::<u64>()) {
         let told = tell(World::of_doubles(&RULES, seed));
         prop_assert!(told.is_ok(), "seed {}: {}", seed, told.unwrap_err());
+    }
+}
+
+// Histories in which the same was once asked twice, or never again.
+#[test]
+fn what_was_once_missed_is_decided_well() {
+    for seed in [
+        5_953_080_966_837_738_249,
+        6_921_300_281_612_854_439,
+        371_822_232_133_955_406,
+        10_455_382_351_708_108_367,
+        17_048_576_033_065_694_365,
+        305_376_170_919_978_301,
+    ] {
+        let told = tell(World::of_doubles(&RULES, seed));
+        assert!(told.is_ok(), "seed {seed}: {}", told.unwrap_err());
     }
 }
 

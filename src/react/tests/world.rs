@@ -278,12 +278,25 @@ impl<'r> World<'r> {
     /// Whether there is another of the same.
     fn carry(&mut self, fill: &Value, is_live: bool) -> bool {
         let mut any = false;
-        for (_, fact) in self.facts.iter_mut().filter(|(name, _)| name.starts_with("MedicationDispense/")) {
+        let house = &self.house;
+        for (name, fact) in self.facts.iter_mut().filter(|(name, _)| name.starts_with("MedicationDispense/")) {
             let same = ["medicationCodeableConcept", "whenHandedOver"].iter().all(|name| fact.value[*name] == fill[*name]);
-            fact.stands |= same && is_live && fact.value["status"] == "completed";
+            let is_there = house.resource(name).is_some_and(|one| !one.deleted);
+            fact.stands |= same && is_live && is_there && fact.value["status"] == "completed";
             any |= same;
         }
         any
+    }
+
+    /// Whether the same was handed over to the same person later on: who calls about a supply calls about its newest fill.
+    pub(super) fn is_continued(&self, name: &str) -> bool {
+        let Some(fill) = self.facts.get(name) else { return false };
+        let record = |fact: &Fact| self.first[usize::try_from(fact.of.0 - 1).unwrap()];
+        let is_later = |fact: &Fact| {
+            let same = fact.value["medicationCodeableConcept"] == fill.value["medicationCodeableConcept"];
+            same && fact.value["whenHandedOver"].as_str() > fill.value["whenHandedOver"].as_str()
+        };
+        self.facts.values().any(|fact| fact.stands && fact.is_live && record(fact) == record(fill) && is_later(fact))
     }
 
     /// A fact becomes known, or changes.
