@@ -11,6 +11,7 @@ mod interlock;
 mod lint;
 mod never;
 mod refill;
+mod taken_back;
 mod tasks;
 mod versions;
 mod world;

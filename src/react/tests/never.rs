@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::at;
-use super::doubles::{Doubles, Fired};
+use super::taken_back::{Doubles, Fired};
 use super::world::{DAY_MS, World};
 use crate::ledger::{Decision, Outcome};
 use crate::react::gates::GATES;
