@@ -89,7 +89,7 @@ fn wanted(query: &str) -> Result<(i64, i64), Refusal> {
 
 /// An entry with its resource as it was then; where none is left to show, a sentence says why.
 fn push(text: &mut String, base: &str, entry: &Entry, stored: Option<&Stored>) {
-    let mode = match stored.filter(|stored| !stored.deleted) {
+    let mode = match stored.filter(|stored| !stored.deleted && entry.line != Line::Left) {
         Some(stored) => {
             push_entry(text, base, stored);
             "match"
@@ -99,6 +99,8 @@ fn push(text: &mut String, base: &str, entry: &Entry, stored: Option<&Stored>) {
                 "Two records were united here."
             } else if entry.line == Line::Parted {
                 "Two records that were united were parted here."
+            } else if entry.line == Line::Left {
+                "The resource was corrected here: it is not about this patient any more."
             } else if stored.is_some() {
                 "The resource was deleted here."
             } else {

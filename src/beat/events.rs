@@ -333,7 +333,7 @@ impl Beat {
             self.subscribe(&scope, &event).await?;
         }
         // An import contacts nobody, also not those who listen; that persons were united is told beside the change that did it.
-        let is_news = !event.told && event.line != Line::Deleted && !event.line.is_of_persons() && event.how != How::Import;
+        let is_news = !event.told && !event.line.is_gone() && !event.line.is_of_persons() && event.how != How::Import;
         let listened = is_news && self.deliverer.listeners().heard(&scope, &event.kind);
         let rules = self.flow.rules.of(&scope.tenant);
         if !listened && !rules.hears(&event.kind) {
@@ -350,20 +350,29 @@ impl Beat {
         };
         let concern = rules.concerns(&event.kind, event.line, &resource.value);
         let is_stop = event.kind == "Communication" && react::wish(&resource.value) == Some(react::Wish::Stop);
-        let answer = react::answer(&resource.value).filter(|_| event.how == How::Live);
+        let answer = react::answer(&resource.value).filter(|_| event.how == How::Live && event.line != Line::Left);
         let called = react::arrived(&rules, &scope.tenant, event.line, &resource);
         Ok(Claimed { event, concern, resource: Some(resource), tries: 0, told, is_stop, answer, called })
     }
 
-    /// The resource as it is after the event; its last value when it was deleted.
+    /// The resource as it is after the event; its last value when it was deleted, or went over to somebody else.
     pub(super) async fn resource_of(&self, event: &Event, fresh: Option<Fresh>) -> Result<Option<react::Resource>, Error> {
         if let Some(fresh) = fresh {
             return Ok(Some(flow::fresh(fresh)));
         }
-        let deleted = event.line == Line::Deleted;
-        let version = if deleted { event.version - 1 } else { event.version };
-        let stored = self.ledger().version(&event.scope, &event.kind, &event.id, version).await?;
-        Ok(stored.map(|stored| flow::resource(&stored, deleted)))
+        let version = if event.line == Line::Deleted { event.version - 1 } else { event.version };
+        let Some(mut stored) = self.ledger().version(&event.scope, &event.kind, &event.id, version).await? else {
+            return Ok(None);
+        };
+        // It may be somebody else's by now.
+        if !event.line.is_of_persons() {
+            stored.person = event.person;
+        }
+        // That it left was learned with the version that follows.
+        if event.line == Line::Left {
+            (stored.updated, stored.how) = (event.learned, event.how);
+        }
+        Ok(Some(flow::resource(&stored, event.line.is_gone())))
     }
 
     /// A Subscription changed: who listens is kept true before any later event is looked at.

@@ -1,7 +1,7 @@
 //! Tells the ledger again to rules, person by person and on a clock of its own: to try rules before they are live, and to decide
 //! again what was decided. Nothing is recorded; memory holds one person at a time.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Teller;
 use super::story::resource;
 use crate::clock::Clock;
-use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Stored, Told, Turn};
+use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Told, Turn};
 use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Trial, referred};
 use crate::react::{self, Resource, Rules, Settings, Store};
 
@@ -212,26 +212,25 @@ struct Account {
     elsewhere: Elsewhere,
 }
 
+/// A resource that went over to somebody else.
+#[derive(Default)]
+struct Gone {
+    /// The versions that were theirs.
+    theirs: BTreeSet<i64>,
+    /// Those that followed one of theirs elsewhere, with the entry that says so.
+    followed: BTreeMap<i64, (Person, i64)>,
+}
+
 impl Rehearser {
     async fn told(&mut self, person: Person) -> Result<Option<Account>, Error> {
         let persons = self.kin(person).await?;
         let Some(told) = self.entries(&persons).await? else { return Ok(None) };
         let entries = told.len();
         self.spend(entries, false)?;
-        let mut own: HashMap<String, i64> = HashMap::new();
-        let mut left: BTreeSet<String> = BTreeSet::new();
-        for one in &told {
-            let reference = format!("{}/{}", one.entry.kind, one.entry.id);
-            if !one.entry.line.is_of_persons() && one.current.0 > one.entry.version && !persons.contains(&one.current.1) {
-                left.insert(reference.clone());
-            }
-            let newest = own.entry(reference).or_default();
-            *newest = one.entry.version.max(*newest);
-        }
+        let own: HashSet<String> = told.iter().map(|one| format!("{}/{}", one.entry.kind, one.entry.id)).collect();
+        let left = self.left(&told, &persons).await?;
         let mut lines: Vec<Entered> = told.into_iter().filter_map(|one| self.line(one)).collect();
-        for reference in left {
-            lines.extend(self.left(&reference, own.get(&reference).copied().unwrap_or_default(), &persons).await?);
-        }
+        lines.extend(left);
         // What has one time keeps its order.
         lines.sort_by_key(|line| line.at);
         let turns = if self.stage.order == Order::Asked { self.turns(&persons).await? } else { Vec::new() };
@@ -305,7 +304,7 @@ impl Rehearser {
         if self.stage.order == Order::Happened {
             (stored.how, stored.updated) = (How::Live, at);
         }
-        let is_read = entry.line == Line::Deleted || entry.kind == "CareTeam" || rules().any(|rules| rules.hears(&entry.kind));
+        let is_read = entry.line.is_gone() || entry.kind == "CareTeam" || rules().any(|rules| rules.hears(&entry.kind));
         let (value, text) = if is_read { (stored.value(), None) } else { (Value::Null, Some(stored.text())) };
         let resource = react::Resource {
             kind: stored.kind,
@@ -323,25 +322,48 @@ impl Rehearser {
         Some(Entered { person, ordinal, at, learned: Learned::Fact(Box::new(fact)) })
     }
 
-    /// The versions of a resource after it went over to somebody else.
-    async fn left(&self, reference: &str, own: i64, persons: &[Person]) -> Result<Vec<Entered>, Error> {
-        let Some((kind, id)) = reference.split_once('/') else { return Ok(Vec::new()) };
-        let versions = self.ledger.history(&self.scope, kind, id, VERSIONS_MAX).await?;
-        let after = versions.iter().rev().filter(|stored| stored.version > own && !persons.contains(&stored.person));
-        let line = |stored: &Stored| {
-            let line = if stored.deleted { Line::Deleted } else { Line::Updated };
-            let fact = Fact { number: stored.number, line, resource: resource(stored, stored.deleted), text: None };
-            Entered { person: stored.person, ordinal: 0, at: stored.updated, learned: Learned::Left(Box::new(fact)) }
+    /// What went over to somebody else, as it stood there: the versions of which these chains do not tell.
+    async fn left(&self, told: &[Told], persons: &[Person]) -> Result<Vec<Entered>, Error> {
+        let has_left = |one: &&Told| {
+            let is_elsewhere = one.current.0 > one.entry.version && !persons.contains(&one.current.1);
+            one.entry.line == Line::Left || (is_elsewhere && one.entry.line.is_of_version())
         };
-        Ok(after.map(line).collect())
+        let names = told.iter().filter(has_left).map(|one| (one.entry.kind.as_str(), one.entry.id.as_str()));
+        let mut gone: BTreeMap<(&str, &str), Gone> = names.map(|name| (name, Gone::default())).collect();
+        for Told { entry, .. } in told {
+            let Some(gone) = gone.get_mut(&(entry.kind.as_str(), entry.id.as_str())) else { continue };
+            if entry.line == Line::Left {
+                gone.followed.insert(entry.version + 1, (entry.person, entry.ordinal));
+            } else {
+                gone.theirs.insert(entry.version);
+            }
+        }
+        let mut lines = Vec::new();
+        for ((kind, id), Gone { theirs, followed }) in gone {
+            let versions = self.ledger.history(&self.scope, kind, id, VERSIONS_MAX).await?;
+            let first = theirs.first().copied().unwrap_or_default();
+            for stored in versions.iter().rev().filter(|stored| stored.version > first && !theirs.contains(&stored.version)) {
+                let line = if stored.deleted { Line::Deleted } else { Line::Updated };
+                let mut resource = resource(stored, stored.deleted);
+                // It may have come back since.
+                if persons.contains(&resource.person) {
+                    resource.person = Person::NOBODY;
+                }
+                // The first is known as soon as it is that it left; of what became of it there, nothing but its time is.
+                let (person, ordinal) = followed.get(&stored.version).copied().unwrap_or((resource.person, 0));
+                let fact = Fact { number: stored.number, line, resource, text: None };
+                lines.push(Entered { person, ordinal, at: stored.updated, learned: Learned::Left(Box::new(fact)) });
+            }
+        }
+        Ok(lines)
     }
 
     /// What the facts refer to and is not the persons' own, as it was over time.
-    async fn elsewhere(&mut self, lines: &[Entered], turns: &[Turn], own: &HashMap<String, i64>) -> Result<Elsewhere, Error> {
+    async fn elsewhere(&mut self, lines: &[Entered], turns: &[Turn], own: &HashSet<String>) -> Result<Elsewhere, Error> {
         let mut names: HashSet<String> = HashSet::new();
         for line in lines {
             if let Learned::Fact(fact) = &line.learned {
-                names.extend(referred(&fact.resource).into_iter().filter(|name| !own.contains_key(name)));
+                names.extend(referred(&fact.resource).into_iter().filter(|name| !own.contains(name)));
             }
         }
         names.extend(turns.iter().filter_map(arrived));

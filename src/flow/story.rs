@@ -100,6 +100,7 @@ impl Teller {
                 resources.push(resource(&stored, stored.deleted));
             }
         }
+        react::leave(&mut resources, &united, heard);
         let stopped = ledger.stopped(scope, &react::stoppable(person, &united, &resources)).await?;
         let stores = self.stores(scope, heard, &resources).await?;
         let story = Story {

@@ -177,7 +177,9 @@ impl<'b, 'c> Batch<'b, 'c> {
         let written = Written { version, ..written(unit, draft, current.number, stamp, person, fact, &salt) };
         resources::change(&mut self.transaction, &written).await?;
         self.change_rows(unit, current, &draft.rows).await?;
-        let line = if current.deleted { Line::Created } else { Line::Updated };
+        let has_left = self.leave(unit, current, person).await?;
+        // To whom it goes over it is new.
+        let line = if current.deleted || has_left { Line::Created } else { Line::Updated };
         self.enter(unit, change, &written, line, Some(draft)).await?;
         Ok(Receipt { updated: stamp, ..self.receipt(change, version, person, current.deleted) })
     }

@@ -74,6 +74,8 @@ pub enum Line {
     Linked,
     /// Two persons who were united are two again.
     Parted,
+    /// The version went over to somebody else with the next one: it stands on the chain of whose it was.
+    Left,
 }
 
 impl Line {
@@ -81,6 +83,18 @@ impl Line {
     #[must_use]
     pub fn is_of_persons(self) -> bool {
         matches!(self, Self::Linked | Self::Parted)
+    }
+
+    /// Whether a version was written with it, of which it bears the digest.
+    #[must_use]
+    pub fn is_of_version(self) -> bool {
+        !self.is_of_persons() && self != Self::Left
+    }
+
+    /// Whether the resource is gone from whose chain it stands on.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Deleted | Self::Left)
     }
 
     /// The word kept in the store.
@@ -92,6 +106,7 @@ impl Line {
             Self::Deleted => "deleted",
             Self::Linked => "linked",
             Self::Parted => "parted",
+            Self::Left => "left",
         }
     }
 
@@ -103,6 +118,7 @@ impl Line {
             "deleted" => Self::Deleted,
             "linked" => Self::Linked,
             "parted" => Self::Parted,
+            "left" => Self::Left,
             _ => Self::Updated,
         }
     }

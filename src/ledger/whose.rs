@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::chain::Statement;
-use super::people;
 use super::record::Batch;
 use super::unions::{self, Said};
-use super::{Bond, bonds};
-use super::{Change, Draft, Error, Line, Person, Scope, Subject, Unit};
+use super::{Bond, Change, Draft, Error, Event, How, Line, Person, Scope, Stored, Subject, Unit};
+use super::{bonds, events, people};
 
 impl Batch<'_, '_> {
     /// Whose the resource is; makes a placeholder person for a reference or an identifier never seen.
@@ -167,6 +166,51 @@ impl Batch<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a version is of somebody else than the one that follows it; then the chain of whose it was says so, and the rules
+    /// hear that it is gone from them. Of persons who are one it says nothing: each of them has it.
+    pub(super) async fn leave(&mut self, unit: &Unit, left: &Stored, to: Person) -> Result<bool, Error> {
+        let (tenant, person) = (unit.scope.tenant.as_ref(), left.person);
+        let is_one = person == to
+            || people::known_as(&mut self.transaction, tenant, person).await?
+                == people::known_as(&mut self.transaction, tenant, to).await?;
+        if is_one || left.deleted {
+            return Ok(false);
+        }
+        let statement = Statement {
+            tenant,
+            person,
+            ordinal: 0,
+            line: Line::Left.word(),
+            happened: self.stamp,
+            learned: self.stamp,
+            how: unit.how,
+            source: &unit.source,
+            store: "",
+            kind: &left.kind,
+            id: &left.id,
+            version: left.version,
+        };
+        self.chain(&unit.scope, statement, "").await?;
+        // What we say ourselves sets nothing off when it is said of somebody else.
+        if person != Person::NOBODY && unit.how != How::Derived {
+            let event = Event {
+                number: self.numbers.event(&mut self.transaction).await?,
+                scope: unit.scope.clone(),
+                person,
+                kind: left.kind.clone(),
+                id: left.id.clone(),
+                version: left.version,
+                line: Line::Left,
+                how: unit.how,
+                depth: unit.depth,
+                told: false,
+                learned: self.stamp,
+            };
+            events::add(&mut self.transaction, &event).await?;
+        }
+        Ok(true)
     }
 
     /// Both chains say that two persons are one, or are no more.

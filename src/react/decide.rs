@@ -37,8 +37,19 @@ pub(crate) mod because {
     pub(crate) const TWICE: &str = "twice";
     /// It was held for somebody who was taken for the same person.
     pub(crate) const PARTED: &str = "parted";
+    /// What it rests on was corrected, and is not the person's any more.
+    pub(crate) const LEFT: &str = "left";
     /// It was said or done while the person was taken for one with somebody else.
     pub(crate) const SHARED: &str = "shared";
+}
+
+/// Why what rests on a fact that went over to somebody else is taken back.
+pub(crate) const LEFT: &str = "What it rests on was corrected: it is not about this person.";
+
+/// Whether a decision says nothing of what is decided later, for the person or for whoever is one with them: what went over to somebody
+/// else may come back, or turn out to be about the same person.
+pub(crate) fn is_void(decision: &Decision) -> bool {
+    matches!(decision.gate.as_str(), because::PARTED | because::LEFT)
 }
 
 /// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended, or it was said of another record.
@@ -53,7 +64,7 @@ pub(crate) fn is_settled(decision: &Decision) -> bool {
 /// Decides a candidate whose time has come.
 pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
     // What was said stays said, whatever became of it for another record of the person.
-    if turn.decisions.get(&candidate.output).is_some_and(|known| known.gate != because::PARTED && is_settled(known)) {
+    if turn.decisions.get(&candidate.output).is_some_and(|known| !is_void(known) && is_settled(known)) {
         return turn.drop_due(&candidate.output);
     }
     // What was held for one record of a person waits no longer when it was said, or taken back, for another.

@@ -7,7 +7,7 @@ use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use super::decide::{because, is_settled};
+use super::decide::{because, is_settled, is_void};
 use super::dispensed::Dispensed;
 use super::episode;
 use crate::ledger::Decision;
@@ -203,9 +203,8 @@ impl Decided {
 /// one of them gave it up, when they were parted, says nothing of what was said or ended for the other; what counted for the other only
 /// because they were one is given up with it.
 fn is_outdone(known: &Decision, other: &Decision) -> bool {
-    let gave_up = |one: &Decision| one.gate == because::PARTED;
     let stays = |one: &Decision| is_settled(one) && one.gate != because::SHARED;
-    match (gave_up(known), gave_up(other)) {
+    match (is_void(known), is_void(other)) {
         (true, false) if known.person != other.person && stays(other) => true,
         (false, true) if known.person != other.person && stays(known) => false,
         _ => known.at <= other.at,

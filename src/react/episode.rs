@@ -69,6 +69,7 @@ fn newest(turn: &Turn, plan: &Plan, group: &str) -> Option<Newest> {
 fn shared_until(decision: &Decision) -> Option<i64> {
     match decision.gate.as_str() {
         because::SHARED => Some(decision.until),
+        because::LEFT => Some(decision.at),
         // Where it is not written when that was, it was no later than this.
         because::PARTED => Some(if decision.until == 0 { decision.at } else { decision.until }),
         _ => None,

@@ -12,33 +12,50 @@ use crate::ledger::{Line, Mark, Outcome, Person};
 /// Kinds whose change may open or close a gate.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "MedicationRequest"];
 
+/// What went over to somebody else is gone from a person: it stands in the story only so that this is known.
+pub fn leave(resources: &mut [Resource], united: &[Person], heard: &[Heard]) {
+    for left in heard.iter().filter(|event| event.line == Line::Left) {
+        let named = resources.iter_mut().filter(|one| key(one) == key(&left.resource));
+        for one in named.filter(|one| !united.contains(&one.person)) {
+            one.deleted = true;
+        }
+    }
+}
+
+/// Whether it went over to somebody who is one with the person, or came back meanwhile: then it is not gone.
+fn is_still_theirs(story: &Story, event: &Heard) -> bool {
+    event.line == Line::Left && story.find(&event.resource.reference()).is_some_and(|known| !known.deleted)
+}
+
 /// Takes in events of one person. `again` is what must be told again, where the person was taken for one with somebody else.
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Heard]) {
+    let events: Vec<&'a Heard> = events.iter().filter(|event| !is_still_theirs(turn.story, event)).collect();
     let is_parted = events.iter().any(|event| event.line == Line::Parted);
     if is_parted {
         parted::hear(turn, again);
     }
-    let newest: HashMap<(&str, &str), &'a Resource> =
-        events.iter().map(|event| (key(&event.resource), &event.resource)).collect();
-    let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(&event.resource);
-    let dispenses: Vec<&'a Heard> = events.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
+    let newest: HashMap<(&str, &str), &'a Heard> = events.iter().map(|event| (key(&event.resource), *event)).collect();
+    let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(event);
+    let of_dispense = |event: &&&'a Heard| event.resource.kind == "MedicationDispense";
+    let dispenses: Vec<&'a Heard> = events.iter().filter(of_dispense).copied().collect();
     let mut now: Vec<Candidate<'a>> = refill::hear(turn, &dispenses);
     for event in dispenses {
         now.extend(nudge::hear(turn, event, newest(event)));
     }
     let mut looks_again = false;
-    for event in events.iter().filter(|event| event.resource.kind != "MedicationDispense") {
+    for event in events.iter().copied().filter(|event| event.resource.kind != "MedicationDispense") {
         if let Some(wish) = words::wish_of(&event.resource).filter(|wish| counts(event, *wish)) {
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line.is_of_persons();
-        if event.resource.kind == "MedicationRequest" && (event.resource.deleted || therapy::has_ended(&event.resource.value)) {
+        let is_deleted = event.line == Line::Deleted;
+        if event.resource.kind == "MedicationRequest" && (is_deleted || therapy::has_ended(&event.resource.value)) {
             refill::end_order(turn, event);
         }
         overdue::ended(turn, event);
         now.extend(nudge::hear(turn, event, newest(event)));
     }
-    let tells_who = |event: &Heard| event.line.is_of_persons() || event.resource.kind == "Patient";
+    let tells_who = |event: &&Heard| event.line.is_of_persons() || event.resource.kind == "Patient";
     if events.iter().any(tells_who) {
         if turn.story.united.len() > 1 {
             merged::once(turn);
@@ -108,10 +125,10 @@ fn in_order<'a>(turn: &mut Turn<'a>, mut now: Vec<Candidate<'a>>) {
     }
 }
 
-/// A STOP binds however it becomes known. A START is one only when it is said: an old one that is corrected, deleted or
-/// imported must not end a STOP that was said after it.
+/// A STOP binds however it becomes known. A START is one only when it is said: an old one that is corrected, deleted, filed under
+/// another person or imported must not end a STOP that was said after it.
 fn counts(event: &Heard, wish: Wish) -> bool {
-    wish == Wish::Stop || (event.line == Line::Created && refill::acts(event))
+    wish == Wish::Stop || (event.line == Line::Created && event.resource.version == 1 && refill::acts(event))
 }
 
 /// Somebody said STOP or START. Whether something must be looked at again.

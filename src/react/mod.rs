@@ -96,6 +96,7 @@ pub use decided::Latest;
 pub use detail::Planned;
 pub use effect::{Effect, Trial};
 pub use handed::Handed;
+pub use heard::leave;
 pub use live::{Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::condition::Condition;
-use super::decide::{OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw};
+use super::decide::{
+    LEFT, OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw,
+};
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED};
 use super::follow::{self, Comes};
@@ -19,13 +21,15 @@ use crate::ledger::{Decision, Line, Outcome};
 /// How many reactions may lead to one another.
 const DEPTH_MAX: u8 = 3;
 
-/// Takes in one event, and returns what is to be decided at once. `newest` is the resource as it is after all that was heard with it.
-pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resource) -> Vec<Candidate<'a>> {
+/// Takes in one event, and returns what is to be decided at once. `last` is what was heard last of the same resource.
+pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -> Vec<Candidate<'a>> {
+    let newest = &last.resource;
     let (kind, value) = (event.resource.kind.as_str(), event.resource.value.as_ref());
     let subject = Subject::of(kind, value, turn.story);
     let about: Vec<(&Plan, &Action)> = turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills()).collect();
     let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
-    if standing == Some(Standing::Over) {
+    // What went over to somebody else has not ended: it was never theirs.
+    if standing == Some(Standing::Over) && event.line != Line::Left {
         // All that ends does so first: what follows from the end itself is no part of it.
         let meant = |action: &Action| event.resource.deleted && action.hears_removal(kind);
         for (plan, action) in about.iter().filter(|(_, action)| !meant(action)) {
@@ -40,7 +44,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, newest: &'a Resour
         }
     }
     if supply::is_reversed(newest) {
-        take_back(turn, newest);
+        take_back(turn, last);
     }
     if event.line == Line::Updated && !newest.deleted {
         now.extend(correct(turn, newest));
@@ -183,21 +187,24 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
 }
 
 /// A fact is gone, or was never so: what rests on it and was not said is taken back, but for what is about that very thing.
-fn take_back(turn: &mut Turn, fact: &Resource) {
+fn take_back(turn: &mut Turn, event: &Heard) {
+    let fact = &event.resource;
+    let (gate, why) =
+        if event.line == Line::Left { (because::LEFT, LEFT) } else { (because::REVERSED, "What it rests on was taken back.") };
     let reference = fact.reference();
-    let ours = |due: &Planned| due.detail().trigger == reference && !stays(turn, fact, &due.rule, &due.step);
+    let ours = |due: &Planned| due.detail().trigger == reference && !stays(turn, event, &due.rule, &due.step);
     let dues = turn.dues_where(ours);
     for due in dues {
-        withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "What it rests on was taken back.");
+        withdraw(turn, &due, Outcome::Withdrawn, gate, why);
     }
     let prefix = format!("{reference}/_history/");
     let rests = |decision: &&Decision| {
-        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !stays(turn, fact, &decision.rule, &decision.step)
+        decision.facts.iter().any(|fact| fact.starts_with(&prefix)) && !stays(turn, event, &decision.rule, &decision.step)
     };
     let fired = turn.decisions.values().filter(|decision| decision.outcome == Outcome::Fired).filter(rests);
     let fired: Vec<Decision> = fired.cloned().collect();
     for decision in fired {
-        cancel_task(turn, &decision, because::REVERSED, "What it rests on was taken back.");
+        cancel_task(turn, &decision, gate, why);
         // What was wished for or ordered was so until it was revoked: what was said then was right.
         if fact.deleted || text(&fact.value, "status") != Some("revoked") {
             mark_said(turn, &decision);
@@ -206,11 +213,12 @@ fn take_back(turn: &mut Turn, fact: &Resource) {
 }
 
 /// Whether what a step plans or asks for stays when its fact is gone.
-fn stays(turn: &Turn, fact: &Resource, rule: &str, step: &str) -> bool {
+fn stays(turn: &Turn, event: &Heard, rule: &str, step: &str) -> bool {
+    let fact = &event.resource;
     let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
     // What hangs on fills is counted anew from all that was handed over.
     let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
-    of_fills || known.is_some_and(|(action, _)| is_meant(turn, action, fact))
+    of_fills || (event.line != Line::Left && known.is_some_and(|(action, _)| is_meant(turn, action, fact)))
 }
 
 /// A fact was corrected. What waits because of what it said before, and is not the rule's matter any more, is taken back, and so is

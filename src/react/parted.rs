@@ -85,7 +85,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     let mut candidates = refill::hear(turn, &dispenses);
     refill::recount(turn);
     for event in again {
-        candidates.extend(nudge::hear(turn, event, &event.resource));
+        candidates.extend(nudge::hear(turn, event, event));
     }
     for candidate in candidates {
         look_again(turn, candidate);
@@ -141,7 +141,7 @@ fn refuse(turn: &mut Turn) {
 }
 
 /// Gates by which something ends for a reason of its own facts, or since a person saw to it: it stays ended.
-const OWN: &[&str] = &[because::REVERSED, because::TAKEN, "diagnosis"];
+const OWN: &[&str] = &[because::REVERSED, because::LEFT, because::TAKEN, "diagnosis"];
 
 /// What was held for a fact of the person, and then for one of the other, is not held for the person any more. What was ended while both
 /// were taken for one may have been so for the other's sake: it is looked at again, and its gates are asked again. A Task that was asked

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
+use super::decide::{LEFT, because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::decided::{Resting, dispenses};
 use super::detail::{Detail, Planned};
 use super::dispensed::Dispensed;
@@ -23,7 +23,7 @@ use super::plan::{Action, Plan, Step, Subject};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
 use super::{Heard, Resource, episode, products};
-use crate::ledger::{Decision, How, Mark, Outcome, Supply};
+use crate::ledger::{Decision, How, Line, Mark, Outcome, Supply};
 
 /// What one event says of one dispense.
 struct News<'a> {
@@ -168,9 +168,9 @@ pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
     }
 }
 
-/// Whether rules act on an event at all.
+/// Whether rules act on an event at all: nothing begins with what went over to somebody else.
 pub(super) fn acts(event: &Heard) -> bool {
-    event.react || event.resource.how != How::Import
+    event.line != Line::Left && (event.react || event.resource.how != How::Import)
 }
 
 /// The steps of one rule for one product.
@@ -400,10 +400,12 @@ impl<'a> Arranging<'a, '_> {
                 && rules.plan(rule).is_some_and(|plan| std::ptr::eq(plan, self.plan))
         };
         let stands = |id: &str| begun.iter().any(|one| self.dispensed.is_of(id, one.at));
+        let left = |id: &str| self.news.iter().any(|one| one.event.line == Line::Left && one.event.resource.id == id);
         let why = |step: &str, episode: &str, facts: &[String]| match standing.get(&(step, episode)) {
             Some(&"") => None,
             Some(gate) => Some((*gate, MOVED)),
             None if dispenses(facts).any(stands) => Some((because::MOVED, RECOUNTED)),
+            None if dispenses(facts).any(left) => Some((because::LEFT, LEFT)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
         let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
@@ -416,12 +418,13 @@ impl<'a> Arranging<'a, '_> {
         let fired = fired(of_product, |decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
-                if gate == because::REVERSED {
+                let is_back = gate != because::MOVED;
+                if is_back {
                     cancel_task(turn, &decision, gate, why);
                 } else {
                     withdraw_task(turn, &decision, gate, why);
                 }
-                if gate == because::REVERSED && is_gone(turn, &decision) {
+                if is_back && is_gone(turn, &decision) {
                     mark_said(turn, &decision);
                 }
             }

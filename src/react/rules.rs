@@ -176,6 +176,12 @@ impl Rules {
         if line.is_of_persons() {
             return Concern::Rules;
         }
+        let line = match (line, kind) {
+            // What was said or asked for somebody was so, whoever is named in it later.
+            (Line::Left, "Communication" | "Task") => return Concern::Nothing,
+            (Line::Left, _) => Line::Deleted,
+            (line, _) => line,
+        };
         match kind {
             "MedicationDispense" => Concern::Rules,
             // Who is replaced by another record leaves Tasks behind.
@@ -251,6 +257,9 @@ impl Rules {
         wants.kinds.push(String::from("Patient"));
         // What is held may be about a supply; without its rows it would pass for reversed.
         wants.supplies = true;
+        if event.line == Line::Left {
+            wants.references.push(event.resource.reference());
+        }
         // What was learned while the person was taken for one with somebody else is told again.
         if event.line == Line::Parted {
             wants.kinds.extend(HEARD.iter().map(|kind| (*kind).to_owned()));

@@ -141,7 +141,7 @@ fn gone(due: &Due) -> Mark {
 /// The rows that an event of nobody's leads to: something has arrived. What was imported calls for nothing.
 #[must_use]
 pub fn arrived(rules: &Rules, tenant: &str, line: Line, resource: &Resource) -> Vec<Mark> {
-    let is_arrival = resource.kind == stock::DELIVERY && line != Line::Deleted && stock::has_arrived(&resource.value);
+    let is_arrival = resource.kind == stock::DELIVERY && !line.is_gone() && stock::has_arrived(&resource.value);
     if !is_arrival || resource.how == How::Import {
         return Vec::new();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::cover::Fill;
-use super::decide::{because, is_settled};
+use super::decide::{is_settled, is_void};
 use super::decided::Decided;
 use super::detail::{Detail, Planned};
 use super::dues::Dues;
@@ -79,15 +79,13 @@ impl<'a> Turn<'a> {
 
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
-        let same =
-            |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
+        let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
         self.decisions.of_episode(episode).filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
     }
 
     /// What ended this step in this episode, for whichever record of the person: nothing more may be decided of it.
     pub(crate) fn settled(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
-        let same =
-            |decision: &&Decision| decision.step == step && decision.gate != because::PARTED && self.is_of(&decision.rule, plan);
+        let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
         let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| is_settled(decision));
         // What was said or asked for stands for its doubles, not one of these for another.
         ended.min_by_key(|decision| decision.outcome != Outcome::Fired)
@@ -231,7 +229,7 @@ impl<'a> Turn<'a> {
         };
         loop {
             let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
-            if self.decisions.get(&id).is_none_or(|known| known.gate != because::PARTED && self.is_ours(known)) {
+            if self.decisions.get(&id).is_none_or(|known| !is_void(known) && self.is_ours(known)) {
                 return id;
             }
             of.push_str("|again");

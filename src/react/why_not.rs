@@ -276,6 +276,7 @@ pub(super) fn mends(gate: &str) -> String {
     let words = match gate {
         because::MOVED => "Nothing: the step is counted from the later fill now.",
         because::REVERSED => "A fact that stands in the place of the one that was taken back.",
+        because::LEFT => "A fact that is about this person.",
         because::CONDITION => "Facts for which the condition holds.",
         because::SUPPLY => {
             "A day handed over and days of supply that can be known: daysSupply, the order's duration, or quantity and dose."

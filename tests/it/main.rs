@@ -86,6 +86,8 @@ mod meta;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
 mod nudges;
 #[cfg(test)]
 mod operations;

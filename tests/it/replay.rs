@@ -84,7 +84,7 @@ async fn live(house: &House, seed: u64, persons: usize) {
 }
 
 /// Decides all of it again and compares; gives back how often each outcome and gate came.
-async fn again(house: &House) -> (Tally, BTreeMap<String, usize>) {
+pub(crate) async fn again(house: &House) -> (Tally, BTreeMap<String, usize>) {
     let now = house.clock.now();
     let (scope, teller) = house.engine().teller();
     let (rules, later) = teller.rules.ages(&scope.tenant);
@@ -142,6 +142,7 @@ async fn a_year_told_again_is_decided_as_it_was() {
         "stopped supply",
         "stopped taken",
         "stopped timely",
+        "withdrawn left",
         "withdrawn moved",
         "withdrawn pointless",
         "withdrawn reversed",

@@ -91,6 +91,10 @@ impl Known {
         if line == Line::Deleted {
             return self.delete(known?, &resource);
         }
+        if line == Line::Left {
+            self.leave(known?, &resource);
+            return Some((line, Resource { deleted: true, ..resource }));
+        }
         if resource.kind == STATES {
             resource.fact = self.fact(number, &resource.value, is_one);
         } else {
@@ -125,6 +129,13 @@ impl Known {
         let kept = self.kept.get_mut(at)?;
         kept.resource = Resource { kind, id, fact, deleted: true, value, ..gone.clone() };
         Some((Line::Deleted, Resource { deleted: true, ..last }))
+    }
+
+    /// What went over to somebody else is nobody's until it is told how it stands there; it may have been told before.
+    fn leave(&mut self, at: usize, left: &Resource) {
+        if let Some(kept) = self.kept.get_mut(at).filter(|kept| kept.resource.person == left.person) {
+            kept.resource.person = Person::NOBODY;
+        }
     }
 
     /// The number of the first that states the same: that shares an identifier, of the same persons.

@@ -78,7 +78,7 @@ impl Fact {
 pub enum Learned {
     /// Something about a resource.
     Fact(Box<Fact>),
-    /// A resource went over to somebody else.
+    /// A resource is somebody else's, of whom nothing is told: how it stands there.
     Left(Box<Fact>),
     /// Two persons are one from now on.
     United(Person, Person),
@@ -115,8 +115,8 @@ pub struct Rehearsal<'r> {
     sweeps: BTreeMap<String, Planned>,
     /// The rules that it was made for.
     planned_for: Option<&'r Rules>,
-    /// By dispense.
-    pub supplies: BTreeMap<String, Arc<Supply>>,
+    /// By dispense and whose it is.
+    pub supplies: BTreeMap<(String, Person), Arc<Supply>>,
     /// By output.
     pub dues: BTreeMap<String, Planned>,
     /// Latest decision by output and person: two who were parted may each have one of an output. With its place among all that was
@@ -215,7 +215,14 @@ impl<'r> Rehearsal<'r> {
 
     /// A resource of this person arrives now.
     pub fn hear_of(&mut self, person: Person, value: Value, how: How, source: &str) {
-        let fact = self.fact(value, person, how, source);
+        let mut fact = self.fact(value, person, how, source);
+        let known = self.known.own(&fact.resource.reference()).filter(|known| !known.deleted);
+        let left = known.filter(|known| self.unions.known_as(known.person) != self.unions.known_as(person)).cloned();
+        if let Some(resource) = left {
+            let resource = Resource { how, learned: fact.resource.learned, ..resource };
+            self.take(Fact { number: 0, line: Line::Left, resource, text: None }, 0);
+            fact.line = Line::Created;
+        }
         self.take(fact, 0);
         self.settle();
     }

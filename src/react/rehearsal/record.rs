@@ -66,12 +66,12 @@ impl Rehearsal<'_> {
             }
             Mark::Supplied(supply) => {
                 let supply = Arc::new(supply);
-                self.kept.supplied(&supply.dispense, Some((self.unions.known_as(supply.person), &supply)));
-                self.supplies.insert(supply.dispense.clone(), supply);
+                self.kept.supplied(self.unions.known_as(supply.person), &supply.dispense, Some(&supply));
+                self.supplies.insert((supply.dispense.clone(), supply.person), supply);
             }
-            Mark::SupplyGone { dispense, .. } => {
-                self.kept.supplied(&dispense, None);
-                self.supplies.remove(&dispense);
+            Mark::SupplyGone { person, dispense } => {
+                self.kept.supplied(self.unions.known_as(person), &dispense, None);
+                self.supplies.remove(&(dispense, person));
             }
             Mark::Stopped { address, person } => self.stops.say(Said { at, address, person, is_stop: true }, at),
             Mark::Started { address, person, since } => self.stops.say(Said { at, address, person, is_stop: false }, since),

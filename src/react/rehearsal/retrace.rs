@@ -45,6 +45,9 @@ impl Unseen {
                 _ => unseen.chains.entry(line.person).or_default().push_back(line),
             }
         }
+        for chain in unseen.chains.values_mut() {
+            chain.make_contiguous().sort_by_key(|line| line.ordinal);
+        }
         unseen
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Rehearsal;
 use crate::ledger::{Decision, Line, Person, Supply};
 use crate::react::{
-    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, members, organizations, pending,
+    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, leave, members, organizations, pending,
     stoppable, told_again,
 };
 
@@ -28,11 +28,10 @@ impl Kept {
         }
     }
 
-    /// A dispense supplies this person, or nobody any more.
-    pub(super) fn supplied(&mut self, dispense: &str, row: Option<(Person, &Arc<Supply>)>) {
-        for (person, (_, supplies)) in &mut self.0 {
-            let own = row.filter(|(known_as, _)| known_as == person).map(|(_, row)| Arc::clone(row));
-            Arc::make_mut(supplies).replace(dispense, own);
+    /// A dispense supplies a person so, or not any more.
+    pub(super) fn supplied(&mut self, known_as: Person, dispense: &str, row: Option<&Arc<Supply>>) {
+        if let Some((_, supplies)) = self.0.get_mut(&known_as) {
+            Arc::make_mut(supplies).replace(dispense, row.cloned());
         }
     }
 }
@@ -64,6 +63,7 @@ impl Rehearsal<'_> {
         }
         let supplies = if wants.supplies { supplies } else { Arc::default() };
         let united = unions.united(person);
+        leave(&mut resources, &united, heard);
         let mut stopped = stoppable(person, &united, &resources);
         self.stops.ask(&stopped);
         stopped.retain(|address| self.stops.binds(address, self.now, is_one));

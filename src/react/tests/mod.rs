@@ -8,6 +8,7 @@ mod diagnosis;
 mod doubles;
 mod engine;
 mod interlock;
+mod left;
 mod lint;
 mod never;
 mod refill;
