@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use super::decide::{because, is_settled, prepare};
+use super::decide::{LEFT, because, cancel_task, is_settled, prepare};
 use super::detail::Detail;
 use super::heard::{bound, freed};
 use super::json::{local, reference, text};
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Latest, PENDING_MS, Resource, Story, nudge, person, products, refill};
+use super::{Heard, Latest, PENDING_MS, Resource, Story, may_be_open, nudge, person, products, refill};
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person};
 
 /// Those who were taken for one with a person until just now.
@@ -37,8 +37,8 @@ pub fn shared(decision: Decision, to: Person, until: i64) -> Decision {
     Decision { person: to, gate: because::SHARED.to_owned(), until, recorded: String::new(), reason, ..decision }
 }
 
-/// What must be read beside, as `Type/id`, where somebody was parted: what the facts refer to that are told again, and the Tasks that
-/// may have been done for both.
+/// What must be read beside, as `Type/id`, where somebody was parted: what the facts refer to that are told again, the Tasks that may
+/// have been done for both, and what open ones rest on.
 #[must_use]
 pub fn told_again(parted: &Parted, resources: &[Resource], decisions: &Latest, now: i64) -> Vec<String> {
     if parted.persons.is_empty() {
@@ -47,7 +47,8 @@ pub fn told_again(parted: &Parted, resources: &[Resource], decisions: &Latest, n
     let facts = resources.iter().flat_map(|resource| products::needed(&resource.value));
     let tasks = decisions.iter().filter(|one| one.at > now - PENDING_MS).flat_map(asked_elsewhere);
     let doubles = decisions.iter().filter(|one| one.gate == because::TWICE).map(|one| one.recorded.clone());
-    facts.chain(tasks).chain(doubles).collect()
+    let open = decisions.iter().filter(|one| may_be_open(one, now)).flat_map(|one| one.facts.iter());
+    facts.chain(tasks).chain(doubles).chain(open.map(|fact| unversioned(fact))).collect()
 }
 
 /// `Task/id` of what was asked in the place of this, or, of what was shared, asked of the other.
@@ -56,10 +57,15 @@ fn asked_elsewhere(decision: &Decision) -> Vec<String> {
         because::SHARED if !decision.spoken => vec![format!("Task/{}", decision.output)],
         because::TWICE => {
             let facts = decision.facts.iter().filter(|fact| fact.starts_with("Task/"));
-            facts.filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned).collect()
+            facts.map(|fact| unversioned(fact)).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// `Type/id` of a version.
+fn unversioned(fact: &str) -> String {
+    fact.split("/_history/").next().unwrap_or(fact).to_owned()
 }
 
 /// What is known of the person, in the order in which it was learned: what the other's facts set off may have stood for it.
@@ -81,6 +87,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     free(turn);
     refuse(turn);
     let given_up = forget(turn);
+    leave(turn);
     let dispenses: Vec<&'a Heard> = again.iter().filter(|event| event.resource.kind == "MedicationDispense").collect();
     let mut candidates = refill::hear(turn, &dispenses);
     refill::recount(turn);
@@ -169,6 +176,19 @@ fn forget(turn: &mut Turn) -> Vec<Decision> {
         turn.decide(Decision { at, outcome, gate, until, reason, recorded: String::new(), ..decision });
     }
     gone
+}
+
+/// A Task that was asked for because of a fact which went over to the other record, while both were of one person, is the other's matter.
+fn leave(turn: &mut Turn) {
+    for asked in turn.fired_where(|decision| decision.recorded.starts_with("Task/")) {
+        let Some((action, _)) = turn.rules.plan(&asked.rule).and_then(|plan| plan.step(&asked.step)) else { continue };
+        let facts = asked.facts.iter().filter_map(|fact| turn.story.find(&unversioned(fact)));
+        let mut set_off = facts.filter(|fact| action.triggers.iter().any(|trigger| trigger.kind == fact.kind)).peekable();
+        let is_theirs = |fact: &Resource| turn.story.parted.persons.iter().any(|(other, _)| *other == fact.person);
+        if set_off.peek().is_some() && set_off.all(is_theirs) {
+            cancel_task(turn, &asked, because::LEFT, LEFT);
+        }
+    }
 }
 
 /// Whether a double stands for itself again: what stood for both is another's now, and was not done while it did.

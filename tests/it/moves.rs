@@ -214,6 +214,28 @@ async fn what_goes_from_one_record_of_a_patient_to_the_other_stays_theirs() {
     again(&house).await;
 }
 
+// It went over while both records were taken for one patient, who turn out to be two: each has what is filed under them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_over_within_one_patient_leaves_with_a_parting() {
+    let house = known(Database::sqlite(), &["one", "two"]).await;
+    tell(&house, &replaced("one", "two")).await;
+    tell(&house, &fill("one")).await;
+    house.beat().await;
+    tell(&house, &fill("two")).await;
+    house.beat().await;
+    tell(&house, &patient("one")).await;
+    house.beat().await;
+    house.days(1).await;
+    assert_eq!(
+        (calls(&house, "one", "requested").await, calls(&house, "two", "requested").await),
+        (0, 1),
+        "{:?}",
+        diary(&house, "one").await
+    );
+    assert!(!is_covered(&house, "one").await && is_covered(&house, "two").await);
+    again(&house).await;
+}
+
 // Whoever listens is told once of each version, and who listens for one patient of what is theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_listens_is_told_once() {
