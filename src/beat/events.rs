@@ -60,6 +60,7 @@ impl Claimed {
     fn saying(&self, needs_story: bool) -> Saying {
         let event = &self.event;
         let notice = |subscription: &String| Mark::Notice {
+            event: event.number,
             subscription: subscription.clone(),
             person: event.person,
             kind: event.kind.clone(),
@@ -71,6 +72,14 @@ impl Claimed {
         let is_told = !marks.is_empty();
         marks.extend(self.called.iter().cloned());
         Saying { event: event.number, marks, is_told, is_settled: !needs_story }
+    }
+}
+
+/// Who is told by a mark.
+fn listener(mark: &Mark) -> Option<&String> {
+    match mark {
+        Mark::Notice { subscription, .. } => Some(subscription),
+        _ => None,
     }
 }
 
@@ -112,7 +121,7 @@ impl Beat {
     /// Hears the next events: notices for those who listen are recorded at once, and what no rule asks for is settled with them.
     /// What the database refuses of one event is tried again later, and keeps nothing else from being heard.
     pub(super) async fn hear(&self) -> Result<usize, Error> {
-        let retold = self.tell_again().await?;
+        let retold = self.make_sure().await? + self.tell_again().await?;
         let (cursor, full) = self.waiting(|waiting| {
             let full = waiting.is_full(WAITING_MAX);
             waiting.behind |= full;
@@ -265,13 +274,30 @@ impl Beat {
 
     /// Whether the database takes these rows.
     async fn record_told(&self, scope: &Scope, marks: Vec<Mark>) -> Result<bool, Error> {
+        let told: Vec<String> = marks.iter().filter_map(listener).cloned().collect();
         match self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await {
             Ok(recorded) => {
                 self.tell(scope, recorded);
                 Ok(true)
             }
-            Err(error) => self.alone(error).await.map(|_| false),
+            Err(error) => {
+                self.waiting(|waiting| waiting.unsure.extend(told.into_iter().map(|one| (Arc::clone(&scope.tenant), one))));
+                self.alone(error).await.map(|_| false)
+            }
         }
+    }
+
+    /// Has carried what a commit recorded whose answer was lost; tells for how many subscriptions. Another commit stands in line behind
+    /// it, so that after this one it has taken effect or never will.
+    async fn make_sure(&self) -> Result<usize, Error> {
+        let unsure = self.waiting(|waiting| waiting.unsure.clone());
+        let Some((tenant, _)) = unsure.first() else { return Ok(0) };
+        self.ledger().record(ledger::Unit::marks(Scope { tenant: Arc::clone(tenant) }, Vec::new())).await?;
+        for (tenant, subscription) in &unsure {
+            self.deliverer.wake(&Scope { tenant: Arc::clone(tenant) }, subscription);
+        }
+        self.waiting(|waiting| waiting.unsure.retain(|one| !unsure.contains(one)));
+        Ok(unsure.len())
     }
 
     /// Tries again what could not be recorded, where its time has come; tells how much of it is recorded now.

@@ -69,6 +69,8 @@ pub(super) struct Waiting {
     pub(super) held: BTreeMap<Key, Held>,
     /// By number of the event.
     pub(super) untold: BTreeMap<i64, Untold>,
+    /// Subscriptions for which a notice may be recorded that nobody carries: the answer to its commit was lost.
+    pub(super) unsure: BTreeSet<(Arc<str>, String)>,
     /// Events that could not be read.
     pub(super) unread: BTreeMap<i64, (Event, Patience)>,
     /// Dues that could neither be decided on nor put off, by tenant and output.
@@ -127,7 +129,13 @@ impl Beat {
 
     /// Forgets what was heard and not decided: all of it is in the store and is heard again.
     pub fn forget(&self) {
-        self.waiting(|waiting| *waiting = Waiting::default());
+        self.waiting(|waiting| *waiting = Waiting { unsure: std::mem::take(&mut waiting.unsure), ..Waiting::default() });
+    }
+
+    /// Begins again from the store, after the loop broke off: what it recorded may not have been handed on.
+    pub fn begin_again(&self) {
+        self.forget();
+        self.deliverer.wake_all();
     }
 
     /// Whether the rules can look now at something that was heard.

@@ -81,7 +81,7 @@ impl Gateway {
             // A loop that broke off begins again from the store: without it nothing would be said any more.
             while AssertUnwindSafe(beat.clone().run(stop.subscribe())).catch_unwind().await.is_err() {
                 tracing::error!("the beat broke off; it begins again from the store");
-                beat.forget();
+                beat.begin_again();
                 beat.flow.clock.passes(BEGIN_AGAIN).await;
             }
         };

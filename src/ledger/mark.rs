@@ -94,8 +94,10 @@ pub enum Mark {
         /// Subscription id.
         subscription: String,
     },
-    /// A subscriber must be told; the writer gives the notice its number.
+    /// A subscriber must be told; the writer gives the notice its number. Of an event that is told already nobody is told again.
     Notice {
+        /// Number of the event.
+        event: i64,
         /// Subscription id.
         subscription: String,
         /// Whose the resource is.

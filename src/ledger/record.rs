@@ -360,10 +360,10 @@ impl<'b, 'c> Batch<'b, 'c> {
                 subscriptions::show(transaction, tenant, subscription, fresh, *until).await?;
             }
             Mark::Unsubscribed { subscription } => subscriptions::drop(transaction, tenant, subscription).await?,
-            Mark::Notice { subscription, person, kind, id, version } => {
+            Mark::Notice { event, subscription, person, kind, id, version } => {
                 let (kind, id) = (kind.clone(), id.clone());
                 let notice = Notice { number: 0, person: *person, kind, id, version: *version, at: self.stamp, attempts: 0 };
-                return subscriptions::note(transaction, tenant, subscription, &notice).await;
+                return subscriptions::note(transaction, tenant, (subscription, *event), &notice).await;
             }
             Mark::Delivered { subscription, number } => {
                 subscriptions::delivered(transaction, tenant, subscription, *number).await?;

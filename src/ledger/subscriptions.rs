@@ -25,7 +25,9 @@ const ALL: &str =
 const ONE: &str =
     "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, secret_before, both_until, notices, begun
     FROM subscriptions WHERE tenant = $1 AND id = $2";
-const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2 RETURNING notices";
+// Whoever asks for it twice, since the answer to a commit was lost, finds the event told or gone, and nothing is noted again.
+const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2
+    AND EXISTS (SELECT 1 FROM events e WHERE e.number = $3 AND e.told = 0) RETURNING notices";
 const NOTE: &str =
     "INSERT INTO notices (tenant, subscription, number, person, kind, id, version, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const QUEUE: &str =
@@ -111,15 +113,16 @@ fn subscription(row: &mut Row) -> Result<(Scope, Subscription), Error> {
     Ok((scope, subscription))
 }
 
-/// Gives a notice the next number of its subscription and queues it; `None` when the subscription is gone.
+/// Gives a notice of an event the next number of its subscription and queues it; `None` when the subscription is gone, or the event
+/// told.
 pub(super) async fn note(
     transaction: &mut Transaction<'_>,
     tenant: &str,
-    subscription: &str,
+    (subscription, event): (&str, i64),
     notice: &Notice,
 ) -> Result<Option<Noticed>, Error> {
     let (tenant, id) = (Cell::Text(tenant), Cell::Text(subscription));
-    let Some(mut row) = transaction.row(NUMBER, &[tenant, id]).await? else { return Ok(None) };
+    let Some(mut row) = transaction.row(NUMBER, &[tenant, id, Cell::Int(event)]).await? else { return Ok(None) };
     let number = row.int()?;
     let cells = [
         tenant,

@@ -65,6 +65,11 @@ impl Deliverer {
         });
     }
 
+    /// Something may wait in the ledger for any of them.
+    pub fn wake_all(&self) {
+        self.office.wake_all();
+    }
+
     /// Notices that were just recorded, so that they need not be read again. `body` is the text of the resource they are
     /// about, as [`crate::ledger::Stored::text`] gives it, where it is at hand.
     pub fn offer(&self, scope: &Scope, notices: Vec<Noticed>, body: Option<&Bytes>) {

@@ -170,6 +170,18 @@ impl Office {
         }
     }
 
+    /// Has every lane look into the ledger for what waits.
+    pub(super) fn wake_all(&self) {
+        let directory = self.directory();
+        for ((tenant, subscription), endpoint) in &directory.endpoints {
+            if let Some(inbox) = directory.lanes.get(&(Arc::clone(tenant), endpoint.clone())) {
+                inbox.post(|mail| {
+                    mail.woken.insert(subscription.clone());
+                });
+            }
+        }
+    }
+
     /// Closes a lane that carries for nobody; `false` when somebody has come meanwhile.
     pub(super) fn close(&self, scope: &Scope, endpoint: &str, inbox: &Inbox, force: bool) -> bool {
         let mut directory = self.directory();

@@ -92,6 +92,7 @@ impl Post {
         let condition = json!({"resourceType": "Condition", "id": id, "subject": {"reference": format!("Patient/{patient}")}});
         let receipt = self.record(&condition, vec![]).await;
         let notice = Mark::Notice {
+            event: self.event(id).await,
             subscription: subscription.to_owned(),
             person: receipt.person,
             kind: receipt.kind,
@@ -100,6 +101,12 @@ impl Post {
         };
         assert_ne!(receipt.person, Person::NOBODY);
         self.ledger.record_all(Unit::marks(scope(), vec![notice])).await.unwrap().notices
+    }
+
+    /// The number of the event of a resource.
+    async fn event(&self, id: &str) -> i64 {
+        let events = self.ledger.events(0, 10_000).await.unwrap();
+        events.iter().rfind(|event| event.id == id).unwrap().number
     }
 
     async fn row(&self, id: &str) -> Subscription {
@@ -217,6 +224,7 @@ async fn what_memory_does_not_hold_is_read_from_the_ledger() {
             post.record(&condition, vec![]).await.person
         };
         let notice = Mark::Notice {
+            event: post.event(patient).await,
             subscription: String::from("s"),
             person,
             kind: String::from("Condition"),
@@ -281,6 +289,31 @@ async fn what_waits_and_its_schedule_survive_a_restart() {
     post.restart().await;
     post.after(SECOND * 60).await;
     assert_eq!(ids(&receiver.notices()), ["c1", "c2"]);
+}
+
+// Recorded, but whoever recorded it broke off before it was handed over: it goes when all are told to look again. Of an event that
+// was told nobody is told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_handed_over_is_found_when_all_look_again() {
+    let (post, receiver) = (Post::new().await, Receiver::start().await);
+    for id in ["s", "t"] {
+        post.subscribe(id, &receiver.url(), json!({})).await;
+        post.noticed(id, &format!("c-{id}"), "ada").await;
+    }
+    post.deliverer.rest().await;
+    assert!(receiver.notices().is_empty());
+    post.deliverer.wake_all();
+    post.deliverer.rest().await;
+    let mut arrived = ids(&receiver.notices());
+    arrived.sort();
+    assert_eq!(arrived, ["c-s", "c-t"]);
+
+    let event = post.event("c-s").await;
+    post.ledger.record(Unit::marks(scope(), vec![Mark::Told { event }])).await.unwrap();
+    let (subscription, kind, id) = (String::from("s"), String::from("Condition"), String::from("c-s"));
+    let again = Mark::Notice { event, subscription, person: Person::NOBODY, kind, id, version: 1 };
+    assert!(post.ledger.record_all(Unit::marks(scope(), vec![again])).await.unwrap().notices.is_empty());
+    assert_eq!((post.row("s").await.notices, post.waiting("s").await), (1, vec![]));
 }
 
 // After 28 hours the subscription is in error; only its client can bring it back, and then what waited goes.

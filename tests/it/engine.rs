@@ -109,6 +109,11 @@ impl Engine {
         self.gateway.beat.turn().await.unwrap()
     }
 
+    /// One turn alone, which the database may keep from being done.
+    pub(crate) async fn try_turn(&self) -> Result<usize, signa::ledger::Error> {
+        self.gateway.beat.turn().await
+    }
+
     /// Signs a checkpoint over all that was written.
     pub(crate) async fn seal(&self) {
         self.gateway.flow.ledger.seal().await.unwrap();

@@ -16,6 +16,8 @@ mod house;
 mod mutate;
 #[cfg(test)]
 mod receiver;
+#[cfg(test)]
+mod wire;
 
 #[cfg(test)]
 mod adherence;
@@ -151,6 +153,8 @@ mod three;
 #[cfg(test)]
 mod traced;
 mod transactions;
+#[cfg(test)]
+mod unanswered;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]
