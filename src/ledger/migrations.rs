@@ -1,6 +1,6 @@
 //! Brings a database to the shape this program needs, under a lock, one file after the other. An applied file is never edited.
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::Error;
 use super::dialect::{Cell, Transaction, postgres};
@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(22, "0022_notices"),
     migration!(23, "0023_bonds"),
     migration!(24, "0024_hearing"),
+    migration!(25, "0025_writers"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
@@ -68,21 +69,22 @@ pub(super) fn sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Migrates a PostgreSQL database.
-pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
-    let mut connection = pool.acquire().await?;
-    postgres::begin(&mut connection).await?;
-    postgres::script(&mut connection, TABLE).await?;
+/// Migrates a PostgreSQL database, over the connection that holds the lock of its writer.
+pub(super) async fn postgres(connection: &mut PgConnection) -> Result<(), Error> {
+    postgres::begin(connection).await?;
+    // What is brought to another shape may be much.
+    postgres::script(connection, "SET LOCAL statement_timeout = 0").await?;
+    postgres::script(connection, TABLE).await?;
     let mut applied = Vec::new();
-    for mut row in Transaction::Postgres(&mut connection).rows(APPLIED, &[]).await? {
+    for mut row in Transaction::Postgres(connection).rows(APPLIED, &[]).await? {
         applied.push(row.int()?);
     }
     for migration in MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.number)) {
-        postgres::script(&mut connection, migration.postgres).await?;
+        postgres::script(connection, migration.postgres).await?;
         let cells = [Cell::Int(migration.number), Cell::Text(migration.name)];
-        Transaction::Postgres(&mut connection).run(APPLY, &cells).await?;
+        Transaction::Postgres(connection).run(APPLY, &cells).await?;
     }
-    postgres::end(&mut connection, true).await
+    postgres::end(connection, true).await
 }
 
 #[cfg(test)]

@@ -20,13 +20,17 @@ mod mark;
 mod migrations;
 mod numbers;
 mod open;
+mod pen;
 mod people;
 mod radius;
 mod reaction;
 mod record;
 mod replay;
 mod resources;
+#[cfg(test)]
+mod sample;
 pub mod search;
+mod stamps;
 mod stored;
 mod subscriptions;
 mod turns;

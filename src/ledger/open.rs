@@ -1,7 +1,7 @@
 //! The ledger as the other rooms hold it: opened once, cloned freely.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -10,15 +10,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::changes::{self, Leaf, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
-use super::durable::{Durable, Syncer};
 use super::fresh::Shelf;
+use super::pen::Pen;
 use super::search::late::Asking;
 use super::versions::{self, Chapter, During};
-use super::writer::{self, Job, NONE_OPEN, Pen, Shared};
+use super::writer::{self, Job, NONE_OPEN, Shared};
 use super::{
     Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Parting, Person, Place, Receipt, Recorded, Scope,
-    Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, migrations, people, reaction, replay,
-    resources, search, subscriptions, turns, unions, verify,
+    Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, people, reaction, replay, resources,
+    search, stamps, subscriptions, turns, unions, verify,
 };
 use crate::clock::Clock;
 use crate::fhir::search::Include;
@@ -90,14 +90,10 @@ impl Ledger {
             asking: Asking::default(),
         });
         let (reader, pen) = match settings.sqlite_path() {
-            Some(path) => open_file(&path, Arc::clone(&shared.durable))?,
-            None => {
-                let pool = postgres::open(&settings.database).await?;
-                migrations::postgres(&pool).await?;
-                search::rebuild::postgres(&pool).await?;
-                (Reader::Postgres(pool.clone()), Pen::Postgres { pool, runtime: tokio::runtime::Handle::current() })
-            }
+            Some(path) => Pen::of_file(&path, Arc::clone(&shared.durable))?,
+            None => Pen::of_server(&settings.database).await?,
         };
+        shared.told.store(stamps::newest(&reader, shared.clock.now()).await?, Ordering::SeqCst);
         if matches!(pen, Pen::Sqlite { .. }) {
             // No other gateway unites anybody here.
             shared.united.store(people::are_united(&reader).await?, Ordering::SeqCst);
@@ -484,15 +480,4 @@ impl Ledger {
             }
         }
     }
-}
-
-fn open_file(path: &Path, durable: Arc<Durable>) -> Result<(Reader, Pen), Error> {
-    let lock = sqlite::lock(path)?;
-    let connection = sqlite::open_writer(path)?;
-    migrations::sqlite(&connection)?;
-    search::rebuild::sqlite(&connection)?;
-    sqlite::opened(&connection)?;
-    let (log, folder) = (sqlite::log(&connection)?, sqlite::Folder::start(path)?);
-    let syncer = Syncer::start(durable, move || log.sync_data())?;
-    Ok((Reader::Sqlite(sqlite::Reader::new(path)), Pen::Sqlite { connection, syncer, folder, _lock: lock }))
 }

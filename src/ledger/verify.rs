@@ -220,29 +220,14 @@ async fn signatures(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rusqlite::StatementStatus;
+    use serde_json::json;
 
     use super::*;
-    use crate::clock::Clock;
-    use crate::ledger::{Change, Draft, Ledger, Precondition, Scope, Settings, Subject, Unit};
+    use crate::ledger::{Ledger, sample};
 
     async fn record(ledger: &Ledger, id: &str, name: &str) {
-        let draft = Draft {
-            meta: String::new(),
-            body: format!("{{\"resourceType\":\"Organization\",\"name\":\"{name}\"}}"),
-            rows: Arc::default(),
-            subject: Subject::Nobody,
-            identifiers: Vec::new(),
-            links: Vec::new(),
-            happened: None,
-            store: String::new(),
-            accepted: None,
-        };
-        let (kind, id, when) = (String::from("Organization"), String::from(id), Precondition::None);
-        let change = Change { kind, id, when, resource: Some(draft) };
-        ledger.record(Unit::one(Scope { tenant: Arc::from("t") }, How::Live, "emr", change)).await.unwrap();
+        sample::record(ledger, &json!({"resourceType": "Organization", "id": id, "name": name})).await;
     }
 
     /// The tenant's own chain grows with all that is nobody's: it is read once, and not once for each resource.
@@ -250,8 +235,7 @@ mod tests {
     async fn a_long_chain_is_not_looked_through_for_each_resource() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
-        let settings = Settings { database: format!("sqlite:{}", path.display()), ..Settings::default() };
-        let ledger = Ledger::open(&settings, Clock::stopped(0)).await.unwrap();
+        let ledger = sample::open(folder.path(), 0).await;
         for number in 0..20 {
             record(&ledger, &format!("o{number}"), "old").await;
         }

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoints::{self, Seal};
 use super::dialect::{Transaction, postgres, sqlite};
-use super::durable::{Answer, Durable, Syncer};
+use super::durable::{Answer, Durable};
 use super::fresh::Shelf;
 use super::numbers::Numbers;
+use super::pen::Pen;
 use super::record::Batch;
 use super::search::late::{Asking, Late};
 use super::{Error, Fresh, Recorded, Unit};
@@ -72,19 +73,13 @@ struct Written {
     fresh: Vec<(i64, Fresh)>,
 }
 
-/// The database as the writer holds it.
-pub(super) enum Pen {
-    Sqlite { connection: rusqlite::Connection, syncer: Syncer, folder: sqlite::Folder, _lock: std::fs::File },
-    Postgres { pool: sqlx::PgPool, runtime: tokio::runtime::Handle },
-}
-
 /// Starts the writer's thread; it ends when the last sender is gone.
 pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, Error> {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     std::thread::Builder::new()
         .name(String::from("ledger-writer"))
         .spawn(move || {
-            Writer { pen, shared, numbers: None, late: Late::default(), last_stamp: 0, is_unsure: false }.run(receiver);
+            Writer { pen, shared, numbers: None, late: Late::default(), last_stamp: 0, is_taken_back: false }.run(receiver);
         })
         .map_err(|error| Error::Broken(error.to_string()))?;
     Ok(sender)
@@ -96,8 +91,8 @@ struct Writer {
     numbers: Option<Numbers>,
     late: Late,
     last_stamp: i64,
-    /// Whether the last failure was that of a COMMIT.
-    is_unsure: bool,
+    /// Whether the last batch failed in one of its statements, and nothing of it was written.
+    is_taken_back: bool,
 }
 
 impl Writer {
@@ -107,6 +102,8 @@ impl Writer {
             let mut next = Some(first);
             while let Some(job) = next.take() {
                 match job {
+                    // Nobody waits for it any more, and nobody was told anything: who hands it in again shall not find it twice.
+                    Job::Record(_, reply) if reply.is_closed() => {}
                     Job::Record(unit, reply) => units.push((*unit, reply)),
                     Job::Index => {}
                     Job::Seal(reply) => {
@@ -133,15 +130,16 @@ impl Writer {
         let (plain, replies): (Vec<Unit>, Vec<_>) = units.into_iter().unzip();
         let answers: Vec<Answer> = match self.batch(&plain, !asking.is_empty()) {
             Ok(results) => replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect(),
-            // Whether an unanswered COMMIT took effect is not known: doing it again could do it twice.
-            Err(error) if plain.len() == 1 || self.is_unsure => {
-                replies.into_iter().map(|reply| Answer::Recorded(reply, Err(Error::Broken(error.to_string())))).collect()
-            }
-            Err(_) => {
+            Err(_) if plain.len() > 1 && self.is_taken_back => {
                 let alone = plain.iter().map(|unit| self.batch(std::slice::from_ref(unit), false));
                 let results: Vec<_> =
                     alone.map(|result| result.and_then(|mut results| results.pop().unwrap_or(Err(Error::Busy)))).collect();
                 replies.into_iter().zip(results).map(|(reply, result)| Answer::Recorded(reply, result)).collect()
+            }
+            // Whether an unanswered COMMIT took effect is not known: doing it again could do it twice. And a database that cannot be
+            // reached is not reached by each of them.
+            Err(error) => {
+                replies.into_iter().map(|reply| Answer::Recorded(reply, Err(Error::Broken(error.to_string())))).collect()
             }
         };
         self.find(asking);
@@ -194,7 +192,7 @@ impl Writer {
         let opened = self.shared.clock.now().max(self.last_stamp);
         self.shared.open.store(opened, Ordering::SeqCst);
         let stamp = self.shared.clock.now().max(opened).max(self.shared.told.load(Ordering::SeqCst));
-        self.is_unsure = false;
+        self.is_taken_back = false;
         let result = self.transact(units, stamp, is_asked);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
         let Written { results, stirred, fresh, .. } = result?;
@@ -216,7 +214,7 @@ impl Writer {
                 let work = write(Transaction::Sqlite(connection), &mut self.numbers, late, units, stamp);
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
-                self.is_unsure = done.is_ok();
+                self.is_taken_back = done.is_err();
                 if done.as_ref().is_ok_and(|done| done.united) {
                     // Before it can be seen.
                     self.shared.united.store(true, Ordering::SeqCst);
@@ -229,14 +227,15 @@ impl Writer {
                 self.shared.late.store(late.is_any(), Ordering::SeqCst);
                 ended
             }
-            Pen::Postgres { pool, runtime } => {
-                let (numbers, is_unsure) = (&mut self.numbers, &mut self.is_unsure);
+            Pen::Postgres { hand, runtime } => {
+                let (numbers, is_taken_back) = (&mut self.numbers, &mut self.is_taken_back);
                 runtime.block_on(async {
-                    let mut connection = pool.acquire().await?;
-                    postgres::begin(&mut connection).await?;
+                    // On the way out by an error of its own, the connection is closed.
+                    let mut connection = hand.begin().await?;
                     let done = write(Transaction::Postgres(&mut connection), numbers, late, units, stamp).await;
-                    *is_unsure = done.is_ok();
                     postgres::end(&mut connection, done.is_ok()).await?;
+                    *is_taken_back = done.is_err();
+                    hand.keep(connection);
                     done
                 })
             }
@@ -253,11 +252,11 @@ impl Writer {
                 let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 syncer.end(connection, done)
             }
-            Pen::Postgres { pool, runtime } => runtime.block_on(async {
-                let mut connection = pool.acquire().await?;
-                postgres::begin(&mut connection).await?;
+            Pen::Postgres { hand, runtime } => runtime.block_on(async {
+                let mut connection = hand.begin().await?;
                 let done = checkpoints::seal(&mut Transaction::Postgres(&mut connection), &shared.seal, stamp).await;
                 postgres::end(&mut connection, done.is_ok()).await?;
+                hand.keep(connection);
                 done
             }),
         }

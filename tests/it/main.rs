@@ -163,5 +163,6 @@ mod verify;
 mod versions;
 #[cfg(test)]
 mod why;
+mod writer;
 #[cfg(test)]
 mod year;

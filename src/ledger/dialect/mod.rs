@@ -10,6 +10,9 @@ use std::borrow::Cow;
 
 use super::Error;
 
+/// What is said when a database has a writer already.
+const ANOTHER_WRITES: &str = "another process writes to this database; stop it first, or send to it over HTTP";
+
 /// A value bound to a statement.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Cell<'a> {

@@ -1,24 +1,114 @@
-//! PostgreSQL: how it is reached and how a batch keeps other gateways out.
+//! PostgreSQL: how it is reached, and how its one writer keeps all others out.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, PgPool, Postgres, Row as _, TypeInfo};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row as _, TypeInfo};
+use tokio::time::timeout;
 
-use super::{At, Cell, Found, Passed};
+use super::{ANOTHER_WRITES, At, Cell, Found, Passed};
 use crate::ledger::Error;
 
+/// Connections of those who read.
 const CONNECTIONS_MAX: u32 = 16;
-/// Key of the advisory lock under which a batch is decided and written.
-const BATCH_LOCK: i64 = 0x0053_4947_4e41;
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long a client waits for an answer. The server gives a statement up before that (`SESSION`): who waits longer waits for a server
+/// that is gone, which does not say so.
+const ANSWER_MAX: Duration = Duration::from_secs(75);
+/// What each session asks for: that a client that is gone is found out within half a minute, and that no statement runs for ever.
+const SESSION: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+    SET statement_timeout = '60s'";
+/// What the writer's session asks for, too: that a batch whose gateway stands still is given up, so that another may write.
+const WRITING: &str = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '5s'";
+/// The writer has the lock: from then on it waits for nobody.
+const LOCKED: &str = "SET lock_timeout = 0";
+/// Key of the advisory lock that the writer of a database holds as long as its connection lives.
+const WRITER_LOCK: i64 = 0x0053_4947_4e41;
+/// What PostgreSQL says when a lock is not given in time.
+const NOT_AVAILABLE: &str = "55P03";
 
-/// Opens a pool.
+/// Opens a pool for those who read.
 pub(in crate::ledger) async fn open(url: &str) -> Result<PgPool, Error> {
-    let pool =
-        PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(Duration::from_secs(10)).connect(url).await?;
-    Ok(pool)
+    let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_MAX);
+    let options = options.after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }));
+    Ok(options.connect(url).await?)
+}
+
+/// The hand that writes: a connection of its own, and with it the lock that no other writer has. What is committed over it was decided
+/// while nobody else wrote.
+pub(in crate::ledger) struct Hand {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+    /// Of the writers of this database; 0 before it is told.
+    number: i64,
+}
+
+impl Hand {
+    /// Takes a database in hand; refuses while another process writes to it.
+    pub(in crate::ledger) async fn open(url: &str) -> Result<Self, Error> {
+        let options: PgConnectOptions = url.parse()?;
+        let connection = Some(connect(&options).await?);
+        Ok(Self { options, connection, number: 0 })
+    }
+
+    /// Counts itself among the writers, once the database has the shape for it.
+    pub(in crate::ledger) async fn enter(&mut self) -> Result<(), Error> {
+        let mut connection = self.take().await?;
+        self.number = one(&mut connection, "SELECT nextval('writer_numbers')").await?;
+        self.keep(connection);
+        Ok(())
+    }
+
+    /// Begins a batch over its connection, or over a new one where that was lost.
+    pub(in crate::ledger) async fn begin(&mut self) -> Result<PgConnection, Error> {
+        if let Some(mut connection) = self.connection.take()
+            && begin(&mut connection).await.is_ok()
+        {
+            return Ok(connection);
+        }
+        let mut connection = self.take().await?;
+        begin(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Its connection, or a new one where that was lost. It is given back by [`Self::keep`] once it is known to be sound. An error when
+    /// another process wrote since: what this one remembers is not true any more.
+    pub(in crate::ledger) async fn take(&mut self) -> Result<PgConnection, Error> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let mut connection = connect(&self.options).await?;
+        let last = one(&mut connection, "SELECT last_value FROM writer_numbers").await?;
+        if last != self.number {
+            return Err(Error::Broken(String::from("another process wrote to this database since; start this one again")));
+        }
+        Ok(connection)
+    }
+
+    /// Takes the connection back.
+    pub(in crate::ledger) fn keep(&mut self, connection: PgConnection) {
+        self.connection = Some(connection);
+    }
+}
+
+/// A connection that holds the lock of the writer.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    let mut connection = timeout(CONNECT_MAX, options.connect()).await.map_err(|_| silent())??;
+    for settings in [SESSION, WRITING] {
+        script(&mut connection, settings).await?;
+    }
+    let lock = sqlx::query("SELECT pg_advisory_lock($1)").bind(WRITER_LOCK).execute(&mut connection);
+    match timeout(ANSWER_MAX, lock).await.map_err(|_| silent())? {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AVAILABLE) => {
+            return Err(Error::Broken(ANOTHER_WRITES.to_owned()));
+        }
+        locked => locked?,
+    };
+    script(&mut connection, LOCKED).await?;
+    Ok(connection)
 }
 
 /// What is made of each row of a question.
@@ -31,14 +121,29 @@ pub(super) async fn each<'e, X, T>(
 where
     X: Executor<'e, Database = Postgres>,
 {
-    let found = bound(sql, cells).fetch_all(executor).await?;
+    let found = answered(bound(sql, cells).fetch_all(executor)).await?;
     found.iter().map(|row| make(&mut Passed::at(At::Postgres(row)))).collect()
 }
 
 /// Runs a statement.
 pub(super) async fn run(connection: &mut PgConnection, sql: &str, cells: &[Cell<'_>]) -> Result<(), Error> {
-    bound(sql, cells).execute(connection).await?;
+    answered(bound(sql, cells).execute(connection)).await?;
     Ok(())
+}
+
+/// What the server answers, if it does.
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    Ok(timeout(ANSWER_MAX, answer).await.map_err(|_| silent())??)
+}
+
+fn silent() -> Error {
+    Error::Broken(String::from("the database does not answer"))
+}
+
+/// The number that a question is about.
+async fn one(connection: &mut PgConnection, sql: &str) -> Result<i64, Error> {
+    let found = each(connection, sql, &[], |row| row.int()).await?;
+    found.into_iter().next().ok_or_else(|| Error::Broken(String::from("the database answered nothing")))
 }
 
 /// Runs several statements without parameters.
@@ -47,22 +152,21 @@ pub(in crate::ledger) async fn script(connection: &mut PgConnection, sql: &str) 
     Ok(())
 }
 
-/// Begins a batch: one batch at a time over all gateways, so that what it decides holds until it is committed.
+/// Begins a batch.
 pub(in crate::ledger) async fn begin(connection: &mut PgConnection) -> Result<(), Error> {
-    connection.execute("BEGIN").await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BATCH_LOCK).execute(connection).await?;
+    answered(connection.execute("BEGIN")).await?;
     Ok(())
 }
 
 /// Begins a transaction that sees one moment of the database.
 pub(in crate::ledger) async fn begin_reading(connection: &mut PgConnection) -> Result<(), Error> {
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    answered(connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
     Ok(())
 }
 
 /// Ends a batch.
 pub(in crate::ledger) async fn end(connection: &mut PgConnection, commit: bool) -> Result<(), Error> {
-    connection.execute(if commit { "COMMIT" } else { "ROLLBACK" }).await?;
+    answered(connection.execute(if commit { "COMMIT" } else { "ROLLBACK" })).await?;
     Ok(())
 }
 

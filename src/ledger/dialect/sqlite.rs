@@ -73,9 +73,7 @@ pub(in crate::ledger) fn lock(path: &Path) -> Result<File, Error> {
     let file = File::create(PathBuf::from(name)).map_err(|error| Error::Broken(format!("the lock file: {error}")))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::Broken(String::from("another process writes to this database; stop it first, or send to it over HTTP")))
-        }
+        Err(TryLockError::WouldBlock) => Err(Error::Broken(super::ANOTHER_WRITES.to_owned())),
         Err(TryLockError::Error(error)) => Err(Error::Broken(format!("the lock file: {error}"))),
     }
 }

@@ -235,42 +235,16 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::fhir::kinds;
     use crate::fhir::search::{pairs, parse};
-    use crate::ledger::search::lines;
-    use crate::ledger::{Change, Draft, How, Precondition, Scope, Settings, Subject, Unit};
+    use crate::ledger::sample::{self, copy, record, scope};
+    use crate::ledger::{Change, How, Precondition, Settings, Unit};
 
-    /// A ledger in a folder.
     async fn open(folder: &Path) -> Ledger {
-        let database = format!("sqlite:{}", folder.join("s.db").display());
-        Ledger::open(&Settings { database, ..Settings::default() }, Clock::stopped(0)).await.unwrap()
-    }
-
-    fn scope() -> Scope {
-        Scope { tenant: Arc::from("t") }
+        sample::open(folder, 0).await
     }
 
     fn patient(id: &str, family: &str) -> Value {
         json!({"resourceType": "Patient", "id": id, "name": [{"family": family}]})
-    }
-
-    async fn record(ledger: &Ledger, resource: &Value) {
-        let (kind, id) = (resource["resourceType"].as_str().unwrap().to_owned(), resource["id"].as_str().unwrap().to_owned());
-        let mut body = resource.clone();
-        body.as_object_mut().unwrap().remove("id");
-        let draft = Draft {
-            meta: String::new(),
-            body: body.to_string(),
-            rows: lines(&kind, resource).into(),
-            subject: resource["subject"]["reference"].as_str().map_or(Subject::Itself, |it| Subject::Literal(it.to_owned())),
-            identifiers: kinds::identifiers(resource),
-            links: Vec::new(),
-            happened: None,
-            store: String::new(),
-            accepted: None,
-        };
-        let change = Change { kind, id, when: Precondition::None, resource: Some(draft) };
-        ledger.record(Unit::one(scope(), How::Live, "emr", change)).await.unwrap();
     }
 
     async fn found(ledger: &Ledger, text: &str) -> Vec<String> {
@@ -290,13 +264,6 @@ mod tests {
     fn words(folder: &Path) -> i64 {
         let table = "words";
         number(folder, &format!("SELECT COUNT(*) FROM {table}"))
-    }
-
-    /// As if the power was cut: what is in the files now is all that is left.
-    fn copy(folder: &Path, other: &Path) {
-        for name in ["s.db", "s.db-wal", "s.db.key"] {
-            std::fs::copy(folder.join(name), other.join(name)).unwrap();
-        }
     }
 
     #[tokio::test]

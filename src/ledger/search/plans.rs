@@ -107,8 +107,8 @@ pub(super) async fn on_postgres<T>(story: impl AsyncFnOnce(&mut PgConnection) ->
     let pool = postgres::open(&server).await.unwrap();
     pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).await.unwrap();
     let own = postgres::open(&format!("{}/{name}", server.rsplit_once('/').unwrap().0)).await.unwrap();
-    migrations::postgres(&own).await.unwrap();
     let mut connection = own.acquire().await.unwrap();
+    migrations::postgres(&mut connection).await.unwrap();
     let told = story(&mut connection).await;
     drop(connection);
     own.close().await;

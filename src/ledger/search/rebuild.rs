@@ -2,7 +2,7 @@
 //! before an earlier process fell.
 
 use futures_util::FutureExt;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::{add, late, lines_of};
 use crate::ledger::Error;
@@ -58,13 +58,12 @@ fn at_once<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> 
 }
 
 /// Brings the rows of a PostgreSQL database up to date.
-pub(in crate::ledger) async fn postgres(pool: &PgPool) -> Result<(), Error> {
-    let mut connection = pool.acquire().await?;
-    let mut after = start(&mut Transaction::Postgres(&mut connection)).await?;
+pub(in crate::ledger) async fn postgres(connection: &mut PgConnection) -> Result<(), Error> {
+    let mut after = start(&mut Transaction::Postgres(connection)).await?;
     while let Some(number) = after {
-        postgres::begin(&mut connection).await?;
-        after = step(&mut Transaction::Postgres(&mut connection), number).await?;
-        postgres::end(&mut connection, true).await?;
+        postgres::begin(connection).await?;
+        after = step(&mut Transaction::Postgres(connection), number).await?;
+        postgres::end(connection, true).await?;
     }
     Ok(())
 }
