@@ -22,6 +22,15 @@ pub struct Fill {
     pub step: String,
     /// The dispenses that make it, by id.
     pub dispenses: Vec<String>,
+    /// Those that tell the same again, and do not count beside them.
+    pub copies: Vec<String>,
+}
+
+impl Fill {
+    /// All that tell of it.
+    pub(crate) fn tellers(&self) -> impl Iterator<Item = &str> {
+        self.dispenses.iter().chain(&self.copies).map(String::as_str)
+    }
 }
 
 /// The source of days that were estimated from the person's own habit: good for a Task, never for a message.
@@ -34,8 +43,16 @@ const INTERVALS_MIN: usize = 3;
 #[must_use]
 pub fn fills(rows: &[&Supply]) -> Vec<Fill> {
     let mut by_day: BTreeMap<i64, Vec<&Supply>> = BTreeMap::new();
+    let mut told: BTreeMap<i64, i64> = BTreeMap::new();
     for row in facts(rows) {
         by_day.entry(row.handed).or_default().push(row);
+        told.insert(row.fact, row.handed);
+    }
+    let mut ids: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+    for row in rows {
+        // A copy is of the day that counts for its fact.
+        let day = told.get(&row.fact).filter(|_| row.fact != 0).unwrap_or(&row.handed);
+        ids.entry(*day).or_default().insert(&row.dispense);
     }
     let handed: Vec<i64> = by_day.keys().copied().collect();
     let mut fills: Vec<Fill> = Vec::new();
@@ -56,7 +73,9 @@ pub fn fills(rows: &[&Supply]) -> Vec<Fill> {
         }
         let mut dispenses: Vec<String> = rows.iter().map(|row| row.dispense.clone()).collect();
         dispenses.sort();
-        fills.push(Fill { handed: day, first, last: (days > 0).then(|| first + days - 1), days, step, dispenses });
+        let copies = ids.remove(&day).into_iter().flatten().map(str::to_owned);
+        let copies = copies.filter(|id| dispenses.binary_search(id).is_err()).collect();
+        fills.push(Fill { handed: day, first, last: (days > 0).then(|| first + days - 1), days, step, dispenses, copies });
     }
     fills
 }
@@ -167,6 +186,23 @@ mod tests {
         assert_eq!(covered(&[one.clone(), other.clone()]), [(100, 100, Some(159))]);
         other.source = String::from("insurer");
         assert_eq!(covered(&[one, other]), [(100, 100, Some(129))]);
+    }
+
+    #[test]
+    fn what_tells_the_same_again_is_a_copy() {
+        let told = |rows: &[&Supply]| {
+            let fills = fills(rows);
+            fills.iter().map(|fill| (fill.handed, fill.dispenses.join(" "), fill.copies.join(" "))).collect::<Vec<_>>()
+        };
+        let (one, mut twin, mut half, mut other) = (row("a", 100, 30), row("b", 101, 30), row("c", 100, 30), row("d", 100, 30));
+        twin.fact = one.fact;
+        let make = |dispenses: &str, copies: &str| vec![(100, dispenses.to_owned(), copies.to_owned())];
+        assert_eq!(told(&[&twin, &one]), make("a", "b"), "whatever day it tells itself");
+        assert_eq!(told(&[&one, &half]), make("a c", ""));
+        (half.quantity, other.quantity, other.source) = (String::from("30"), String::from("30"), String::from("insurer"));
+        assert_eq!(told(&[&other, &half, &one, &twin]), make("a c", "b d"));
+        (half.fact, other.fact) = (0, 0);
+        assert_eq!(told(&[&half, &other]), make("c", "d"));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) mod because {
     pub(crate) const PARTED: &str = "parted";
     /// What it rests on was corrected, and is not the person's any more.
     pub(crate) const LEFT: &str = "left";
+    /// What it rested on was cleared away, and a copy of it stands.
+    pub(crate) const COPY: &str = "copy";
     /// It was said or done while the person was taken for one with somebody else.
     pub(crate) const SHARED: &str = "shared";
 }
@@ -50,6 +52,11 @@ pub(crate) const LEFT: &str = "What it rests on was corrected: it is not about t
 /// else may come back, or turn out to be about the same person.
 pub(crate) fn is_void(decision: &Decision) -> bool {
     matches!(decision.gate.as_str(), because::PARTED | because::LEFT)
+}
+
+/// Whether what was said or asked for is as it was.
+pub(crate) fn stands(decision: &Decision) -> bool {
+    decision.outcome == Outcome::Fired && matches!(decision.gate.as_str(), "" | because::COPY)
 }
 
 /// Whether nothing more may be decided of this: it was said, or something of it was recorded and ended, or it was said of another record.
@@ -284,14 +291,14 @@ pub(crate) fn cancel_task(turn: &mut Turn, decision: &Decision, gate: &str, why:
 
 /// Marks what was said before the facts it rests on were taken back.
 pub(crate) fn mark_said(turn: &mut Turn, decision: &Decision) {
-    if decision.spoken && decision.gate.is_empty() {
+    if decision.spoken && stands(decision) {
         let reason = String::from("It was said before what it rests on was taken back.");
         turn.decide(Decision { gate: because::REVERSED.to_owned(), reason, ..decision.clone() });
     }
 }
 
 /// States of a Task that nobody has taken on.
-const WAITING: &[&str] = &["requested", "received"];
+pub(crate) const WAITING: &[&str] = &["requested", "received"];
 
 /// States of a Task that is not over.
 pub(crate) const OPEN: &[&str] = &["requested", "received", "accepted", "ready", "in-progress", "on-hold"];

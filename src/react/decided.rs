@@ -325,7 +325,7 @@ mod tests {
 
     fn fill(dispenses: &[&str]) -> Fill {
         let dispenses = dispenses.iter().map(|id| (*id).to_owned()).collect();
-        Fill { handed: 0, first: 0, last: None, days: 0, step: String::new(), dispenses }
+        Fill { handed: 0, first: 0, last: None, days: 0, step: String::new(), dispenses, copies: Vec::new() }
     }
 
     fn resting<'d>(decided: &'d Decided, ids: &[&str]) -> Vec<(&'d str, i64)> {

@@ -103,7 +103,7 @@ impl Detail {
 
     /// Whether it is about this fill.
     pub(crate) fn is_about(&self, fill: &Fill) -> bool {
-        self.trigger.strip_prefix("MedicationDispense/").is_some_and(|id| fill.dispenses.iter().any(|known| known == id))
+        self.trigger.strip_prefix("MedicationDispense/").is_some_and(|id| fill.tellers().any(|known| known == id))
     }
 }
 

@@ -1,11 +1,11 @@
-//! Of which fills a dispense is, found without comparing it with each of theirs.
+//! Of which fills a dispense or a copy of one is, found without comparing it with each of theirs.
 
 use super::cover::Fill;
 
 /// Places for the marks of ids: a multiple of 64, many times what a person has of one product.
 const MARKS: usize = 2_048;
 
-/// The dispenses that make the fills of a product.
+/// The dispenses that make the fills of a product, and their copies.
 #[derive(Debug)]
 pub(crate) struct Dispensed<'f> {
     /// Each with the place of its fill, in order.
@@ -17,7 +17,7 @@ pub(crate) struct Dispensed<'f> {
 impl<'f> Dispensed<'f> {
     /// Of these fills.
     pub(crate) fn of(fills: &'f [Fill]) -> Self {
-        let of_fill = |(at, fill): (usize, &'f Fill)| fill.dispenses.iter().map(move |id| (id.as_str(), at));
+        let of_fill = |(at, fill): (usize, &'f Fill)| fill.tellers().map(move |id| (id, at));
         let mut sorted: Vec<(&str, usize)> = fills.iter().enumerate().flat_map(of_fill).collect();
         sorted.sort_unstable();
         let mut marks = [0; MARKS / 64];
@@ -56,7 +56,7 @@ mod tests {
 
     fn fill(dispenses: &[&str]) -> Fill {
         let dispenses = dispenses.iter().map(|id| (*id).to_owned()).collect();
-        Fill { handed: 0, first: 0, last: None, days: 0, step: String::new(), dispenses }
+        Fill { handed: 0, first: 0, last: None, days: 0, step: String::new(), dispenses, copies: Vec::new() }
     }
 
     #[test]

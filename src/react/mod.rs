@@ -73,6 +73,7 @@ mod refill;
 mod refills;
 pub mod rehearsal;
 mod report;
+mod role;
 mod rules;
 mod runs;
 mod shipped;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::decide::{LEFT, because, cancel_task, is_settled, prepare};
+use super::decide::{LEFT, because, cancel_task, is_settled, prepare, stands};
 use super::detail::Detail;
 use super::heard::{bound, freed};
 use super::json::{local, reference, text};
@@ -199,7 +199,7 @@ fn is_single(turn: &Turn, double: &Decision) -> bool {
     }
     let is_ours = |task: &str| {
         let known = task.strip_prefix("Task/").and_then(|output| turn.decisions.get(output));
-        known.is_some_and(|known| known.outcome == Outcome::Fired && known.gate.is_empty())
+        known.is_some_and(stands)
     };
     !asked_elsewhere(double).iter().any(|task| is_ours(task) || turn.story.find(task).is_some_and(|task| was_done(turn, task)))
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{LEFT, because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
+use super::decide::{LEFT, WAITING, because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
 use super::decided::{Resting, dispenses};
-use super::detail::{Detail, Planned};
+use super::detail::Detail;
 use super::dispensed::Dispensed;
 use super::episode::CLOSED;
 use super::facts::Ask;
@@ -20,15 +20,18 @@ use super::gates::therapy;
 use super::json::text;
 use super::offset::{Base, Offset};
 use super::plan::{Action, Plan, Step, Subject};
+use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
 use super::{Heard, Resource, episode, products};
 use crate::ledger::{Decision, How, Line, Mark, Outcome, Supply};
 
 /// What one event says of one dispense.
-struct News<'a> {
-    event: &'a Heard,
+pub(super) struct News<'a> {
+    pub(super) event: &'a Heard,
     row: Result<Supply, Nothing>,
+    /// What supplied something before it and does so no more.
+    gone: Vec<Supply>,
 }
 
 /// Takes in dispenses, and returns what is to be decided at once.
@@ -37,11 +40,11 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     let mut news = Vec::new();
     for event in events {
         let row = supply::row(turn.rules, turn.story, &event.resource);
-        keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
+        let mut gone = keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
         for stated in taken_back(turn, &event.resource) {
-            keep(turn, &stated, None, &mut products);
+            gone.extend(keep(turn, &stated, None, &mut products));
         }
-        news.push(News { event, row });
+        news.push(News { event, row, gone });
     }
     for one in &news {
         uncountable(turn, one);
@@ -66,6 +69,8 @@ fn arrange<'a>(turn: &mut Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<Can
     }
     let fills = turn.supplies.fills_now(product);
     let dispensed = Dispensed::of(&fills);
+    let gone: Vec<&Supply> = news.iter().flat_map(|one| &one.gone).filter(|gone| gone.product == product).collect();
+    hand_over(turn, &gone, &fills, &dispensed);
     let resting = turn.decisions.resting(&dispensed, fills.len());
     let mut now = Vec::new();
     for (plan, action) in concerned {
@@ -101,8 +106,8 @@ fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a 
     found
 }
 
-/// Replaces the row of a dispense; the products that it concerned and concerns are noted.
-fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BTreeSet<String>) {
+/// Replaces the row of a dispense; the products that it concerned and concerns are noted. What it supplied before and does no more.
+fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BTreeSet<String>) -> Vec<Supply> {
     let known: Vec<Supply> = turn.supplies.rows().filter(|known| known.dispense == dispense).cloned().collect();
     products.extend(known.iter().map(|known| known.product.clone()));
     products.extend(row.map(|row| row.product.clone()));
@@ -114,6 +119,7 @@ fn keep(turn: &mut Turn, dispense: &str, row: Option<&Supply>, products: &mut BT
         turn.reaction.marks.push(Mark::Supplied(row.clone()));
     }
     turn.supplies.replace(dispense, row.cloned().map(Arc::new));
+    if row.is_none() { known } else { Vec::new() }
 }
 
 /// The dispenses that state the fact which a new resource takes back. Who can only send says so by sending it again as entered
@@ -174,25 +180,15 @@ pub(super) fn acts(event: &Heard) -> bool {
 }
 
 /// The steps of one rule for one product.
-struct Arranging<'a, 'n> {
-    plan: &'a Plan,
-    action: &'a Action,
-    product: &'n str,
-    news: &'n [News<'a>],
-    fills: &'n [Fill],
-    dispensed: &'n Dispensed<'n>,
+pub(super) struct Arranging<'a, 'n> {
+    pub(super) plan: &'a Plan,
+    pub(super) action: &'a Action,
+    pub(super) product: &'n str,
+    pub(super) news: &'n [News<'a>],
+    pub(super) fills: &'n [Fill],
+    pub(super) dispensed: &'n Dispensed<'n>,
     /// What was decided before and rests on these fills.
-    resting: &'n Resting<'n>,
-}
-
-/// What a fill is to the rule.
-enum Role<'a> {
-    /// A dispense of it was heard just now.
-    Fresh(&'a Heard),
-    /// It set the rule off earlier; what is known of the dispense that did.
-    Known(String, Vec<String>),
-    /// It never set the rule off, or does no longer.
-    Silent,
+    pub(super) resting: &'n Resting<'n>,
 }
 
 /// A fill that a rule has begun with: what all its steps have in common.
@@ -259,75 +255,6 @@ impl<'a> Arranging<'a, '_> {
         }
     }
 
-    /// What the fill is to this rule: by what was just heard, else by what was due or decided before. A fill that a version of the
-    /// rule has begun with stays with that version.
-    fn role(&self, turn: &Turn<'a>, at: usize) -> Role<'a> {
-        let of_fill = |news: &&News<'a>| self.dispensed.is_of(&news.event.resource.id, at);
-        let is_heard = self.news.iter().any(|news| of_fill(&news));
-        // Of a rule of one version it need not be asked for each fill that it has long begun with.
-        let began = if is_heard || !turn.rules.is_only(self.plan) { self.began(turn, at) } else { None };
-        if began.is_some_and(|plan| !std::ptr::eq(plan, self.plan)) {
-            return Role::Silent;
-        }
-        let mut silenced = Vec::new();
-        let mut fresh = None;
-        for news in self.news.iter().filter(of_fill) {
-            if self.is_set_off(turn, news.event, &self.fills[at]) {
-                let in_force = began.is_some() || self.plan.acts_on(news.event.resource.learned);
-                if acts(news.event) && in_force {
-                    fresh = fresh.or(Some(news.event));
-                }
-            } else {
-                silenced.push(news.event.resource.reference());
-            }
-        }
-        if let Some(event) = fresh {
-            return Role::Fresh(event);
-        }
-        let is_ours = |due: &&Planned| turn.carries(&due.rule, self.plan) && self.is_about(due, at);
-        let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
-        let known = planned.find(|detail| !silenced.contains(&detail.trigger));
-        if let Some(known) = known {
-            return Role::Known(known.trigger.clone(), known.needed.clone());
-        }
-        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
-        let named = |decision: &'_ Decision| -> Option<String> {
-            let mut facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
-            let found = facts.find(|fact| {
-                let id = fact.strip_prefix("MedicationDispense/");
-                id.is_some_and(|id| self.dispensed.is_of(id, at)) && !silenced.iter().any(|one| one == fact)
-            });
-            found.map(str::to_owned)
-        };
-        let decided = turn.decisions.resting_on(self.resting, at, counts);
-        let first = decided.filter_map(|decision| Some((&decision.output, named(decision)?))).min();
-        first.map_or(Role::Silent, |(_, trigger)| Role::Known(trigger, Vec::new()))
-    }
-
-    /// Whether a dispense of a fill has set off what is due.
-    fn is_about(&self, due: &Planned, fill: usize) -> bool {
-        due.detail().trigger.strip_prefix("MedicationDispense/").is_some_and(|id| self.dispensed.is_of(id, fill))
-    }
-
-    /// The version of this rule that has begun with a fill.
-    fn began(&self, turn: &Turn<'a>, fill: usize) -> Option<&'a Plan> {
-        let due = turn.dues.values().find(|due| turn.is_of(&due.rule, self.plan) && self.is_about(due, fill));
-        let decided = || {
-            let begins = |decision: &Decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION;
-            turn.decisions.resting_on(self.resting, fill, begins).min_by_key(|decision| &decision.output)
-        };
-        let rule = due.map(|due| due.rule.as_str()).or_else(|| decided().map(|decision| decision.rule.as_str()))?;
-        turn.rules.plan(rule)
-    }
-
-    fn is_set_off(&self, turn: &Turn, event: &Heard, fill: &Fill) -> bool {
-        let value = event.resource.value.as_ref();
-        let ask = Ask { story: turn.story, resource: value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
-        let subject = Subject::of("MedicationDispense", value, turn.story);
-        self.action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject)
-            && self.action.conditions.iter().all(|condition| condition.holds(&ask))
-    }
-
     /// What all steps of a fill have in common, where the rule has begun with it.
     fn begun<'f>(&self, turn: &Turn<'a>, at: usize, fill: &'f Fill, role: &Role<'a>) -> Option<Begun<'a, 'f>> {
         let (fresh, trigger, needed) = match role {
@@ -370,7 +297,7 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Whether a step is to be planned, or was decided already.
-    fn may_plan(&self, turn: &Turn, step: &Step, one: &Begun) -> bool {
+    fn may_plan(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
         if turn.decided(self.plan, CLOSED, &one.episode).is_some() {
             return false;
         }
@@ -385,9 +312,25 @@ impl<'a> Arranging<'a, '_> {
         }
         // It may have been said for one of the fill's dispenses before its first day moved.
         let was_fired = |decision: &Decision| {
-            decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan)
+            let is_step = decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan);
+            is_step && !self.goes_back(turn, step, one, decision)
         };
         turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_none()
+    }
+
+    /// Whether what was asked for, and nobody has taken on, is asked for later, since the fill is counted from another day now.
+    fn goes_back(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>, asked: &Decision) -> bool {
+        let task = turn.story.find(&asked.recorded).filter(|task| task.kind == "Task" && asked.episode != one.episode);
+        if !task.and_then(|task| text(&task.value, "status")).is_some_and(|status| WAITING.contains(&status)) {
+            return false;
+        }
+        let mut candidate = self.candidate(turn, step, one);
+        match follow::of_fill(turn, self.plan, self.action, step, one.fill, &one.episode) {
+            Comes::From(base, offset) => {
+                follow::schedule(turn, &mut candidate, base, offset) && candidate.detail.planned > turn.story.now
+            }
+            Comes::AtOnce | Comes::Later => false,
+        }
     }
 
     /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is of a fill that
@@ -414,10 +357,21 @@ impl<'a> Arranging<'a, '_> {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }
+        // What was asked for in its time stays, whatever day the fill is counted from.
+        let stays = |turn: &Turn<'a>, asked: &Decision| {
+            let one = begun.iter().find(|one| dispenses(&asked.facts).any(|id| self.dispensed.is_of(id, one.at)));
+            let step = self.action.steps.iter().find(|step| step.id == asked.step);
+            one.zip(step).is_some_and(|(one, step)| {
+                standing.get(&(step.id.as_str(), one.episode.as_str())) == Some(&"") && !self.goes_back(turn, step, one, asked)
+            })
+        };
         let of_product = turn.decisions.of_product(self.product);
         let fired = fired(of_product, |decision| ours(&decision.rule, &decision.step, &decision.episode));
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
+                if why == RECOUNTED && stays(turn, &decision) {
+                    continue;
+                }
                 let is_back = gate != because::MOVED;
                 if is_back {
                     cancel_task(turn, &decision, gate, why);

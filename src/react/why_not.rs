@@ -207,7 +207,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     if newest.kind == "MedicationDispense" && action.is_of_fills() {
         match supply::row(rules, turn.story, newest) {
             Ok(row) => {
-                fill = turn.fills(&row.product).iter().find(|fill| fill.dispenses.contains(&newest.id)).cloned();
+                fill = turn.fills(&row.product).iter().find(|fill| fill.tellers().any(|id| id == newest.id)).cloned();
                 product = row.product;
             }
             Err(why) => return found(because::SUPPLY, why.reason().to_owned(), mends(because::SUPPLY)),

@@ -44,6 +44,8 @@ mod conditions;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod corrections;
 #[cfg(test)]
 mod costs;

@@ -3,6 +3,7 @@
 mod allowed;
 mod any_order;
 mod calendar;
+mod copies;
 mod corrected;
 mod diagnosis;
 mod doubles;

@@ -129,11 +129,15 @@ fn a_fact_sent_again_as_reversed_is_reversed_and_a_cleared_duplicate_is_not() {
         attempted.hear(sent("a", status));
         assert!(attempted.dues.is_empty() && attempted.supplies.is_empty(), "{status}");
     }
-    let mut cleared = super::house(&rules, "2026-01-01T15:00:00Z");
-    for (id, status) in [("a", "completed"), ("b", "completed"), ("b", "entered-in-error")] {
-        cleared.hear(sent(id, status));
+    for cleared in ["a", "b"] {
+        let mut house = super::house(&rules, "2026-01-01T15:00:00Z");
+        for (id, status) in [("a", "completed"), ("b", "completed"), (cleared, "entered-in-error")] {
+            house.hear(sent(id, status));
+        }
+        assert_eq!((dues(&house).len(), house.supplies.len()), (3, 1), "{cleared}");
+        house.advance(at("2026-02-10T00:00:00Z"));
+        assert_eq!((told(&house), status(&house, "Task")), (SAID.map(String::from).to_vec(), vec!["requested"]), "{cleared}");
     }
-    assert_eq!(dues(&cleared).len(), 3);
 }
 
 #[test]
