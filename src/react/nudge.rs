@@ -16,7 +16,7 @@ use super::offset::Base;
 use super::plan::{Action, Plan, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, overdue, refill, supply};
-use crate::ledger::{Decision, Line, Outcome};
+use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
 const DEPTH_MAX: u8 = 3;
@@ -28,6 +28,11 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
     let subject = Subject::of(kind, value, turn.story);
     let about: Vec<(&Plan, &Action)> = turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills()).collect();
     let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
+    if standing == Some(Standing::Over) {
+        for (plan, action) in &about {
+            hand_over(turn, plan, action, &event.resource);
+        }
+    }
     // What went over to somebody else has not ended: it was never theirs.
     if standing == Some(Standing::Over) && event.line != Line::Left {
         // All that ends does so first: what follows from the end itself is no part of it.
@@ -36,10 +41,19 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
             close(turn, plan, action, event);
         }
     }
+    // Of a diagnosis that ends while another stands nothing begins, but for what is about its end.
+    let stands = |turn: &Turn<'a>, action: &Action| {
+        let is_over = standing == Some(Standing::Over) && !is_meant(turn, action, &event.resource);
+        is_over && same_diagnosis(turn, action, &event.resource).is_some()
+    };
     let mut now = Vec::new();
     for (plan, action) in about.into_iter().filter(|_| refill::acts(event) && event.depth < DEPTH_MAX) {
         let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
-        if listens && plan.acts_on(event.resource.learned) && holds(turn, &event.resource, &action.conditions) {
+        if listens
+            && !stands(turn, action)
+            && plan.acts_on(event.resource.learned)
+            && holds(turn, &event.resource, &action.conditions)
+        {
             now.extend(begin(turn, (plan, action), event, newest, standing));
         }
     }
@@ -147,13 +161,30 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     None
 }
 
-/// A diagnosis is over: what waits for it is taken back, and when it comes back it is a new episode.
-fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
-    let still = turn.story.current("Condition").any(|other| {
-        other.id != event.resource.id
+/// Another diagnosis that is current and is the same to the rule.
+fn same_diagnosis<'a>(turn: &Turn<'a>, action: &Action, fact: &Resource) -> Option<&'a Resource> {
+    let story = turn.story;
+    story.current("Condition").find(|other| {
+        other.id != fact.id
             && action.is_about(&turn.rules.concepts, &turn.rules.products, Subject::new("Condition", &other.value))
             && standing(&other.value) == Standing::Current
-    });
+    })
+}
+
+/// What waits for a diagnosis that is gone goes on with another that is the same to the rule.
+fn hand_over(turn: &mut Turn, plan: &Plan, action: &Action, fact: &Resource) {
+    let Some(heir) = same_diagnosis(turn, action, fact).filter(|heir| holds(turn, heir, &action.conditions)) else { return };
+    let reference = fact.reference();
+    let waits = |due: &Planned| due.detail().trigger == reference && turn.is_of(&due.rule, plan);
+    for due in turn.dues_where(waits) {
+        let detail = Detail { trigger: heir.reference(), facts: [heir.versioned()].into(), ..due.detail().clone() };
+        turn.plan(Planned::of(Due { detail: detail.write(), ..Due::clone(&due) }, detail));
+    }
+}
+
+/// A diagnosis is over: what waits for it is taken back, and when it comes back it is a new episode.
+fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
+    let still = same_diagnosis(turn, action, &event.resource).is_some();
     let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
     let dues = turn.dues_where(|due| due.episode == episode && turn.is_of(&due.rule, plan));
     for due in dues {
@@ -218,7 +249,11 @@ fn stays(turn: &Turn, event: &Heard, rule: &str, step: &str) -> bool {
     let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
     // What hangs on fills is counted anew from all that was handed over.
     let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
-    of_fills || (event.line != Line::Left && known.is_some_and(|(action, _)| is_meant(turn, action, fact)))
+    // What was done for one diagnosis was done for each that is the same to the rule.
+    let is_one = |action| fact.kind == "Condition" && same_diagnosis(turn, action, fact).is_some();
+    of_fills
+        || known.is_some_and(|(action, _)| is_one(action))
+        || (event.line != Line::Left && known.is_some_and(|(action, _)| is_meant(turn, action, fact)))
 }
 
 /// A fact was corrected. What waits because of what it said before, and is not the rule's matter any more, is taken back, and so is

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{at, dispense, hour, house, outcome, patient, rules, status, store, told};
-use crate::ledger::{How, Outcome};
+use super::{at, condition, dispense, hour, house, outcome, patient, rules, status, store, told};
+use crate::ledger::{How, Outcome, Person};
 use crate::react::rehearsal::Rehearsal;
 use crate::react::{Settings, Unasked};
 
@@ -122,5 +122,36 @@ fn a_fill_whose_day_is_corrected_is_still_called_about() {
         house.advance(at("2026-02-13T15:00:00Z"));
         let open = status(&house, "Task").into_iter().filter(|status| *status == "requested").count();
         assert_eq!((house.spoken(), open), (2, 1), "{corrected}: {:?} {:?}", told(&house), status(&house, "Task"));
+    }
+}
+
+// One diagnosis told twice, under two ids: what waits for the morning comes while one of them stands, and no longer.
+#[test]
+fn a_diagnosis_told_twice_is_spoken_of_while_one_stands() {
+    let rules = rules();
+    let erred = |id: &str| {
+        let mut erred = condition(id, "Z51.11", "active");
+        erred["verificationStatus"]["coding"][0]["code"] = json!("entered-in-error");
+        erred
+    };
+    for (cleared, other) in [("c", "d"), ("d", "c")] {
+        for how in ["resolved", "erred", "deleted", "left"] {
+            for both in [false, true] {
+                let mut house = house(&rules, "2026-01-05T05:00:00Z");
+                house.hear(condition("c", "Z51.11", "active"));
+                house.hear(condition("d", "Z51.11", "active"));
+                for id in [Some(cleared), both.then_some(other)].into_iter().flatten() {
+                    match how {
+                        "resolved" => house.hear(condition(id, "Z51.11", "resolved")),
+                        "erred" => house.hear(erred(id)),
+                        "deleted" => house.delete(&format!("Condition/{id}")),
+                        _ => house.hear_of(Person(2), condition(id, "Z51.11", "active"), How::Live, "client"),
+                    }
+                }
+                house.advance(at("2026-01-05T18:00:00Z"));
+                let said = house.latest().filter(|one| one.person == Person(1) && one.outcome == Outcome::Fired).count();
+                assert_eq!(said, usize::from(!both), "{cleared} {how} {both}: {:?}", told(&house));
+            }
+        }
     }
 }
