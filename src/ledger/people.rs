@@ -8,9 +8,14 @@ use super::{Error, Person, Scope};
 /// System under which a literal reference such as `Patient/123` stands among the identifiers.
 pub(super) const LITERAL: &str = "";
 
+/// What a reference to a Patient of ours begins with.
+pub(super) const PATIENT: &str = "Patient/";
+
 const BY_IDENTIFIER: &str = "SELECT p.survivor FROM identifiers i JOIN people p ON p.tenant = i.tenant AND p.person = i.person
     WHERE i.tenant = $1 AND i.system = $2 AND i.value = $3";
 const NAMED: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 AND value = $3";
+const NAME: &str = "SELECT i.value FROM identifiers i WHERE i.tenant = $1 AND i.person = $2 AND i.system = '' AND i.value >= $3
+    ORDER BY i.value LIMIT 1";
 const KNOWN_AS: &str = "SELECT survivor FROM people WHERE tenant = $1 AND person = $2";
 const KNOW_AS: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND person = $3";
 const ALL_KNOWN_AS: &str = "SELECT person FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
@@ -50,6 +55,12 @@ pub(super) async fn named(
 ) -> Result<Option<Person>, Error> {
     let row = transaction.row(NAMED, &[Cell::Text(tenant), Cell::Text(system), Cell::Text(value)]).await?;
     row.map(|mut row| Ok(Person(row.int()?))).transpose()
+}
+
+/// Whether a person is known as a Patient of ours, or is to be.
+pub(super) async fn has_name(transaction: &mut Transaction<'_>, tenant: &str, person: Person) -> Result<bool, Error> {
+    let row = transaction.row(NAME, &[Cell::Text(tenant), Cell::Int(person.0), Cell::Text(PATIENT)]).await?;
+    row.map_or(Ok(false), |mut row| row.text().map(|name| name.starts_with(PATIENT)))
 }
 
 /// As whom a person is known, after all unions.

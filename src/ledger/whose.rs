@@ -24,8 +24,27 @@ impl Batch<'_, '_> {
         match subject {
             Subject::Nobody | Subject::Itself => Ok(Person::NOBODY),
             Subject::Known(person) => Ok(*person),
+            Subject::Both(reference, system, value) => self.named_twice(scope, reference, (system, value)).await,
             named => self.person_of_keys(scope, &keys(named)).await,
         }
+    }
+
+    /// Whom a reference names that says an identifier beside. The reference counts; where nobody has that name yet, it is another name
+    /// of whom the identifier leads to, unless that one has a name here already: then it is somebody who is not known yet.
+    async fn named_twice(&mut self, scope: &Scope, reference: &str, identifier: (&str, &str)) -> Result<Person, Error> {
+        let literal = (people::LITERAL, reference);
+        if let Some(person) = self.known(scope, &[literal]).await? {
+            return Ok(person);
+        }
+        let Some(person) = self.known(scope, &[identifier]).await? else {
+            return self.person_of_keys(scope, &[literal, identifier]).await;
+        };
+        let is_ours = reference.starts_with(people::PATIENT);
+        if is_ours && people::has_name(&mut self.transaction, &scope.tenant, person).await? {
+            return self.person_of_keys(scope, &[literal]).await;
+        }
+        people::keep_identifier(&mut self.transaction, &scope.tenant, literal, person).await?;
+        Ok(person)
     }
 
     /// The person of the first key that is known; else a new placeholder to which all of them lead.

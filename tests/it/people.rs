@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hypertension, patient, store};
+use crate::database::Database;
 use crate::diary::diary;
 use crate::house::House;
 
@@ -91,4 +92,53 @@ async fn the_ledger_tells_the_story_in_order() {
         assert!(extensions.contains(word) || told.text.contains(&format!("ledger-{word}")), "{word}: {}", told.text);
     }
     house.get("Patient/nobody/$ledger").await.is(404);
+}
+
+// A reference with an identifier beside it: a name nobody has yet becomes one of whom the identifier names, and whoever comes by that
+// name finds the fact, also without the identifier.
+async fn a_name_is_kept_beside_its_identifier(database: Database) {
+    let house = House::over(database).await;
+    house.put(&store("store-1")).await.is(201);
+    let identifier = json!({"system": MEMBERS, "value": "ada"});
+    house.put(&hypertension("d1", "x").with("subject", json!({"identifier": identifier}))).await.is(201);
+    let both = json!({"reference": "Patient/ada", "identifier": identifier});
+    house.put(&dispense("d2", "x", "2026-05-02").with("subject", both)).await.is(201);
+    house.put(&patient("ada").with("identifier", json!(null))).await.is(201);
+    house.beat().await;
+    let told = house.get("Patient/ada/$ledger").await.is(200).ids();
+    for id in ["d1", "d2"] {
+        assert!(told.contains(&String::from(id)), "{id}: {told:?}");
+    }
+    assert_eq!(house.count("Task?patient=ada&status=requested").await, 1, "{:?}", diary(&house, "ada").await);
+    let House { database, .. } = house;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_kept_beside_its_identifier_on_sqlite() {
+    a_name_is_kept_beside_its_identifier(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_kept_beside_its_identifier_on_postgres() {
+    a_name_is_kept_beside_its_identifier(Database::postgres().await).await;
+}
+
+// Where whom the identifier names has another name here, the name counts: it is somebody who is not known yet. A name of another house
+// says nothing against the identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_counts_more_than_the_identifier_beside_it() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let named = |reference: &str| json!({"reference": reference, "identifier": {"system": MEMBERS, "value": "ada"}});
+    house.put(&hypertension("of-bob", "x").with("subject", named("Patient/bob"))).await.is(201);
+    house.put(&hypertension("of-ada", "x").with("subject", named("https://other.example/fhir/Patient/7"))).await.is(201);
+    let foreign = json!({"reference": "https://other.example/fhir/Patient/7"});
+    house.put(&hypertension("of-ada-too", "x").with("subject", foreign)).await.is(201);
+    house.put(&patient("bob")).await.is(201);
+    for (who, has, lacks) in [("ada", vec!["of-ada", "of-ada-too"], "of-bob"), ("bob", vec!["of-bob"], "of-ada")] {
+        let told = house.get(&format!("Patient/{who}/$ledger")).await.is(200).ids();
+        assert!(has.iter().all(|id| told.contains(&String::from(*id))), "{who}: {told:?}");
+        assert!(!told.contains(&String::from(lacks)), "{who}: {told:?}");
+    }
 }
