@@ -22,6 +22,8 @@ struct Hands {
 }
 
 const RUNNING: i64 = i64::MIN;
+/// How often who waits for a time looks whether the machine's clock was set (real time).
+const LOOK: Duration = Duration::from_secs(60);
 
 impl Clock {
     /// A clock that follows the machine's.
@@ -92,14 +94,19 @@ impl Clock {
 
     /// Returns when it is `at` or later by this clock.
     pub async fn reaches(&self, at: i64) {
+        self.leaves(i64::MIN, at).await;
+    }
+
+    /// Returns when it is `until` or later by this clock, or earlier than `from`: then it was set back, and who waits looks anew.
+    pub async fn leaves(&self, from: i64, until: i64) {
         let mut moved = self.hands.moved.subscribe();
         loop {
             let now = self.now();
-            if now >= at {
+            if now >= until || now < from {
                 return;
             }
             if self.hands.stopped_at.load(Ordering::Acquire) == RUNNING {
-                let wait = Duration::from_millis(u64::try_from(at - now).unwrap_or(0));
+                let wait = Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or(0)).min(LOOK);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     _ = moved.changed() => {}
@@ -129,6 +136,15 @@ mod tests {
         while clock.now() == early {}
         clock.run();
         assert!(clock.now() > 1_700_000_000_000);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_that_the_clock_was_set_back() {
+        let clock = Clock::stopped(1_000);
+        let (waits, sets) = (clock.leaves(1_000, 5_000), async { clock.set(999) });
+        tokio::join!(waits, sets);
+        let (waits, sets) = (clock.leaves(999, 5_000), async { clock.set(5_000) });
+        tokio::join!(waits, sets);
     }
 
     #[test]

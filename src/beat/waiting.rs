@@ -35,9 +35,9 @@ impl Patience {
         Self { tries: self.tries.saturating_add(1), next: now.saturating_add(pause) }
     }
 
-    /// Whether it is time for the next try.
+    /// Whether it is time for the next try; also when that lies further ahead than any pause is long: the clock was wrong.
     pub(super) fn is_over(self, now: i64) -> bool {
-        now >= self.next
+        now >= self.next || self.next > now.saturating_add(PAUSE_MS_MAX)
     }
 }
 
@@ -195,6 +195,7 @@ mod tests {
         for _ in 0..40 {
             patience = patience.after(5);
             assert!(!patience.is_over(patience.next - 1) && patience.is_over(patience.next));
+            assert!(!patience.is_over(patience.next - PAUSE_MS_MAX) && patience.is_over(patience.next - PAUSE_MS_MAX - 1));
             pauses.push(patience.next - 5);
         }
         assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
