@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::dialect::{Cell, Reader, Transaction};
-use super::{Error, Event, How, Line, Person, Scope};
+use super::{Error, Event, How, Ledger, Line, Person, Scope};
 
 const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, told, learned)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)";
@@ -14,9 +14,19 @@ const NEXT: &str = "SELECT number, tenant, person, kind, id, version, line, how,
 const OF_PERSON: &str = "SELECT number FROM events WHERE tenant = $1 AND person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY number DESC LIMIT 1";
+const UNHEARD: &str =
+    "SELECT number FROM events WHERE tenant = $1 AND kind = $2 AND told = 0 AND learned < $3 ORDER BY number LIMIT 1";
 const IS_THERE: &str = "SELECT number FROM events WHERE number = $1";
 const TELL: &str = "UPDATE events SET told = 1 WHERE number = $1";
 const SETTLE: &str = "DELETE FROM events WHERE number = $1";
+
+impl Ledger {
+    /// Whether something of a type that was learned before then has not been told to who listens, or may not have been.
+    pub async fn is_unheard(&self, scope: &Scope, kind: &str, before: i64) -> Result<bool, Error> {
+        let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Int(before)];
+        Ok(self.reader.row(UNHEARD, &cells).await?.is_some())
+    }
+}
 
 /// Adds one.
 pub(super) async fn add(transaction: &mut Transaction<'_>, event: &Event) -> Result<(), Error> {

@@ -51,7 +51,7 @@ pub use people::Chains;
 pub use radius::{Beyond, Bound, Firing, HISTORY_DAYS, Halt, HaltState, KNOWN_DAYS};
 pub use replay::Told;
 pub use search::Page;
-pub use stored::{Entry, Event, Line, Notice, Noticed, Stored};
+pub use stored::{DeadLetter, Entry, Event, Line, Notice, Noticed, Stored, Undelivered};
 pub use turns::{Asked, Turn};
 pub use unions::Parting;
 pub use unit::{Change, Draft, Expect, How, Precondition, Receipt, Recorded, Subject, Unit};

@@ -181,6 +181,26 @@ pub struct Noticed {
     pub notice: Notice,
 }
 
+/// A notice that its receiver refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The notice.
+    pub notice: Notice,
+    /// How the last attempt ended.
+    pub last: String,
+}
+
+/// What a subscription was not told yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Undelivered {
+    /// How many notices wait.
+    pub waiting: i64,
+    /// How many went to the dead letters.
+    pub dead: i64,
+    /// The first of these.
+    pub letters: Vec<DeadLetter>,
+}
+
 /// What every body begins with, up to the value of `resourceType`.
 const BEGIN: &str = "{\"resourceType\":\"";
 

@@ -2,17 +2,23 @@
 //! on how they ended.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use super::attempt::{attempt, letter, send};
 use super::inbox::{Inbox, Mail, Offer, Order};
-use super::lane::{Effect, Lane, Letter, Outcome, Standing};
+use super::lane::{Effect, Lane, Outcome};
 use super::office::Office;
+use super::queue::Letter;
+use super::schedule::Standing;
 use super::send::{Channel, Parcel};
-use super::{settle, signature};
-use crate::ledger::{self, Mark, Notice, Scope, Subscription};
+use super::settle;
+use crate::ledger::{self, Mark, Scope, Subscription};
 
 /// Requested subscriptions of one lane that are probed at the same time.
 const PROBES_MAX: usize = 8;
@@ -25,24 +31,33 @@ const PAGE: i64 = 256;
 /// How long the ledger is left alone after it failed, in milliseconds.
 const PAUSE: i64 = 1_000;
 
-/// Runs until nobody is carried for any more, or the office stops.
-pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inbox: Arc<Inbox>, standing: Standing) {
-    let carrier = Carrier {
-        office,
-        scope,
-        endpoint,
-        inbox,
-        lane: Lane::new(standing),
-        members: HashMap::new(),
-        hungry: BTreeSet::new(),
-        timers: BTreeSet::new(),
-        asked: HashMap::new(),
-        unprobed: BTreeSet::new(),
-        probes: 0,
-        attempts: JoinSet::new(),
-        letters: HashMap::new(),
-    };
-    carrier.run().await;
+/// How long a lane that broke off rests before it begins again (real time).
+const BEGIN_AGAIN: Duration = Duration::from_millis(100);
+
+/// Runs until nobody is carried for any more, or the office stops. What breaks off begins again from the ledger: of a lane on which
+/// nobody works nothing would be carried until the next start.
+pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inbox: Arc<Inbox>, mut standing: Standing) {
+    loop {
+        let carrier = Carrier::new(Arc::clone(&office), scope.clone(), endpoint.clone(), Arc::clone(&inbox), Lane::new(standing));
+        if AssertUnwindSafe(carrier.run()).catch_unwind().await.is_ok() {
+            return;
+        }
+        tracing::error!("a lane broke off; it begins again from the ledger");
+        loop {
+            office.clock.passes(BEGIN_AGAIN).await;
+            if office.is_stopped() {
+                office.close(&scope, &endpoint, &inbox, true);
+                return;
+            }
+            match office.begin_again(&scope, &endpoint, &inbox).await {
+                Ok(stands) => {
+                    standing = stands;
+                    break;
+                }
+                Err(fault) => tracing::warn!(%fault, "for whom a lane carries could not be read"),
+            }
+        }
+    }
 }
 
 struct Carrier {
@@ -66,6 +81,8 @@ struct Carrier {
     attempts: JoinSet<Ended>,
     /// Which letter each attempt carries; a probe carries none.
     letters: HashMap<Id, Letter>,
+    /// What time it was when it looked last.
+    looked_at: i64,
 }
 
 struct Member {
@@ -77,12 +94,38 @@ struct Member {
     more: bool,
 }
 
+impl Member {
+    /// Whether its end has passed: it hears no more.
+    fn is_over(&self, now: i64) -> bool {
+        self.row.ends != 0 && self.row.ends <= now
+    }
+}
+
 enum Ended {
     Letter(Outcome),
     Probe(Box<Subscription>, Outcome),
 }
 
 impl Carrier {
+    fn new(office: Arc<Office>, scope: Scope, endpoint: String, inbox: Arc<Inbox>, lane: Lane) -> Self {
+        Self {
+            looked_at: office.clock.now(),
+            office,
+            scope,
+            endpoint,
+            inbox,
+            lane,
+            members: HashMap::new(),
+            hungry: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            asked: HashMap::new(),
+            unprobed: BTreeSet::new(),
+            probes: 0,
+            attempts: JoinSet::new(),
+            letters: HashMap::new(),
+        }
+    }
+
     async fn run(mut self) {
         while !self.office.is_stopped() {
             let mail = self.inbox.take();
@@ -92,7 +135,7 @@ impl Carrier {
             self.lift().await;
             self.dispatch();
             let wakes_at = self.wakes_at();
-            if self.attempts.is_empty() && self.inbox.idle_until(wakes_at) {
+            if self.attempts.is_empty() && self.inbox.idle_until(self.looked_at, wakes_at) {
                 let is_empty = self.members.is_empty() && self.asked.is_empty();
                 if is_empty && self.office.close(&self.scope, &self.endpoint, &self.inbox, false) {
                     return;
@@ -103,7 +146,7 @@ impl Carrier {
             tokio::select! {
                 () = self.inbox.arrives() => {}
                 Some(ended) = self.attempts.join_next_with_id() => self.take_note(ended).await,
-                () = clock.reaches(wakes_at.unwrap_or(i64::MAX)), if wakes_at.is_some() => {}
+                () = clock.leaves(self.looked_at, wakes_at.unwrap_or(i64::MAX)), if wakes_at.is_some() => {}
             }
         }
         self.attempts.shutdown().await;
@@ -181,11 +224,21 @@ impl Carrier {
         }
     }
 
-    /// Sees to it that what waits in the ledger is read, once there is room for it.
+    /// Sees to it that what waits in the ledger is read, once there is room for it, and that one that is over is looked at when
+    /// nothing of it waits any more.
     fn feed(&mut self, id: &Arc<str>) {
-        if self.members.get(id).is_some_and(|member| member.more) && self.lane.waiting(id) < QUEUE_MAX / 2 {
+        let Some(member) = self.members.get(id) else { return };
+        if member.more && self.lane.waiting(id) < QUEUE_MAX / 2 {
             self.hungry.insert(Arc::clone(id));
+        } else if self.is_done(id) {
+            self.timers.insert((self.looked_at, Arc::clone(id)));
         }
+    }
+
+    /// Whether a subscription is over, and nothing that is known of waits for it.
+    fn is_done(&self, id: &Arc<str>) -> bool {
+        let is_over = self.members.get(id).is_some_and(|member| member.is_over(self.looked_at) && !member.more);
+        is_over && self.lane.waiting(id) == 0
     }
 
     async fn load(&mut self) {
@@ -202,6 +255,7 @@ impl Carrier {
                         member.loaded = notice.number;
                         self.lane.push(letter(&id, notice, None));
                     }
+                    self.feed(&id);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, subscription = &*id, "what waits for a subscription could not be read");
@@ -221,21 +275,51 @@ impl Carrier {
         }
     }
 
-    /// Looks at the subscriptions whose time has come: turns off what has ended, tries again what the ledger failed at.
+    /// Looks at the subscriptions whose time has come: turns off what has ended, tries again what the ledger failed at. After the clock
+    /// was set back it looks at all: who waits for a time may have counted from a wrong one.
     async fn look_again(&mut self) {
         let now = self.office.clock.now();
+        if now < self.looked_at {
+            self.timers.extend(self.members.keys().chain(self.asked.keys()).map(|id| (now, Arc::clone(id))));
+        }
+        self.looked_at = now;
         while self.timers.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, id)) = self.timers.pop_first()
         {
-            if let Some(member) = self.members.get(&id) {
-                if member.row.ends != 0 && member.row.ends <= now {
-                    let row = member.row.clone();
-                    self.settle_status(row, "off", None).await;
-                } else {
-                    self.feed(&id);
-                }
-            } else if self.asked.contains_key(&id) {
+            if self.asked.contains_key(&id) {
                 self.unprobed.insert(id);
+            } else if self.is_done(&id) {
+                self.end(&id).await;
+            } else {
+                self.feed(&id);
+            }
+        }
+    }
+
+    /// Turns off one that is over, when all that was learned before its end is heard, and carried.
+    async fn end(&mut self, id: &Arc<str>) {
+        let Some(Member { row, loaded, .. }) = self.members.get(id) else { return };
+        let (row, loaded) = (row.clone(), *loaded);
+        let kind = row.criteria.split_once('?').map_or(row.criteria.as_str(), |(kind, _)| kind);
+        let ledger = &self.office.ledger;
+        // What waits is asked for when all is heard: what is heard meanwhile is among it.
+        let left = match ledger.is_unheard(&self.scope, kind, row.ends).await {
+            Ok(false) => ledger.waiting(&self.scope, id, loaded, 1).await.map(|waiting| Some(waiting.len())),
+            Ok(true) => Ok(None),
+            Err(fault) => Err(fault),
+        };
+        match left {
+            Ok(Some(0)) => self.settle_status(row, "off", None).await,
+            Ok(Some(_)) => {
+                if let Some(member) = self.members.get_mut(id) {
+                    member.more = true;
+                }
+                self.feed(id);
+            }
+            Ok(None) => self.pause(Arc::clone(id)),
+            Err(fault) => {
+                tracing::warn!(%fault, subscription = &**id, "what a subscription has still to hear could not be read");
+                self.pause(Arc::clone(id));
             }
         }
     }
@@ -307,7 +391,7 @@ impl Carrier {
             Ok(both) => both,
             Err(fault) => {
                 tracing::error!(%fault, "an attempt broke");
-                (fault.id(), Ended::Letter(Outcome::Unanswered(String::from("the attempt broke"))))
+                (fault.id(), Ended::Letter(Outcome::Failed(String::from("the attempt broke"))))
             }
         };
         match ended {
@@ -315,10 +399,14 @@ impl Carrier {
                 let Some(letter) = self.letters.remove(&task) else {
                     // A probe broke, and nobody can say which: all are made again.
                     self.probes -= 1;
-                    self.unprobed.extend(self.asked.keys().cloned());
+                    self.asked.keys().cloned().collect::<Vec<_>>().into_iter().for_each(|id| self.pause(id));
                     return;
                 };
                 let (now, chance) = (self.office.clock.now(), self.office.chance());
+                if let Outcome::Failed(fault) = &outcome {
+                    let (subscription, number) = (&*letter.subscription, letter.number);
+                    tracing::error!(fault, subscription, number, "a notice could not be sent; it is tried again");
+                }
                 for effect in self.lane.ended(&letter, outcome, now, chance) {
                     self.tell(effect).await;
                 }
@@ -344,8 +432,12 @@ impl Carrier {
                 self.office.listen(&self.scope, &Subscription { status: String::from("active"), ..row.clone() });
                 self.settle_status(row, "active", None).await;
             }
-            Outcome::Refused(last) | Outcome::Unanswered(last) | Outcome::Gone(last) => {
+            Outcome::Refused(last) | Outcome::Shut(last) | Outcome::Unanswered(last) | Outcome::Gone(last) => {
                 self.settle_status(row, "error", Some(&last)).await;
+            }
+            Outcome::Failed(fault) => {
+                tracing::warn!(fault, subscription = row.id, "an endpoint could not be probed");
+                self.pause(Arc::from(row.id));
             }
         }
     }
@@ -393,54 +485,5 @@ impl Carrier {
     fn wakes_at(&self) -> Option<i64> {
         let timer = self.timers.first().map(|(at, _)| *at);
         timer.into_iter().chain(self.lane.wakes_at()).min()
-    }
-}
-
-async fn attempt(office: &Office, scope: &Scope, channel: &Channel, letter: Letter) -> Outcome {
-    let mut parcel = Parcel {
-        id: signature::notice_id(&letter.subscription, letter.number),
-        now: office.clock.now(),
-        body: Bytes::new(),
-        resource: String::new(),
-    };
-    if !channel.payload.is_empty() {
-        parcel.body = match letter.body {
-            Some(body) => body,
-            None => match office.ledger.version(scope, &letter.kind, &letter.id, letter.version).await {
-                Ok(Some(stored)) if !stored.deleted => Bytes::from(stored.text()),
-                Ok(_) => return Outcome::Gone(String::from("the version of the resource is not kept any more")),
-                Err(fault) => return Outcome::Unanswered(format!("the resource could not be read: {fault}")),
-            },
-        };
-        parcel.resource = format!("{}/{}", letter.kind, letter.id);
-    }
-    send(office, scope, &letter.subscription, channel, parcel).await
-}
-
-/// Sends when it is certain: nobody outside is told of what a power cut could still take back. The secrets are read for each attempt:
-/// one that was just made anew holds from then on, whoever made it.
-async fn send(office: &Office, scope: &Scope, subscription: &str, channel: &Channel, parcel: Parcel) -> Outcome {
-    let secrets = match office.ledger.subscription(scope, subscription).await {
-        Ok(Some(row)) => row.secrets,
-        Ok(None) => return Outcome::Gone(String::from("the subscription is gone")),
-        Err(fault) => return Outcome::Unanswered(format!("the secret could not be read: {fault}")),
-    };
-    match office.ledger.settled().await {
-        Ok(()) => office.sender.send(channel, &secrets, parcel).await,
-        Err(fault) => Outcome::Unanswered(format!("what is to be told is not certain: {fault}")),
-    }
-}
-
-fn letter(subscription: &Arc<str>, notice: Notice, body: Option<Bytes>) -> Letter {
-    Letter {
-        subscription: Arc::clone(subscription),
-        number: notice.number,
-        person: notice.person,
-        kind: notice.kind,
-        id: notice.id,
-        version: notice.version,
-        at: notice.at,
-        attempts: notice.attempts,
-        body,
     }
 }

@@ -47,7 +47,8 @@ struct State {
     mail: Mail,
     /// Whether the task waits and has nothing under way.
     idle: bool,
-    /// When an idle task goes on by itself.
+    /// What time it was when it looked last, and when it goes on by itself.
+    looked_at: i64,
     wakes_at: Option<i64>,
 }
 
@@ -85,17 +86,17 @@ impl Inbox {
     }
 
     /// Says that the task has nothing to do until `wakes_at`; not so when something has come in meanwhile.
-    pub(super) fn idle_until(&self, wakes_at: Option<i64>) -> bool {
+    pub(super) fn idle_until(&self, now: i64, wakes_at: Option<i64>) -> bool {
         let mut state = self.state();
         state.idle = state.mail.is_empty();
-        state.wakes_at = wakes_at;
+        (state.looked_at, state.wakes_at) = (now, wakes_at);
         state.idle
     }
 
-    /// Whether nothing happens here before the clock moves on.
+    /// Whether nothing happens here before the clock moves on; when it was set back, the task looks anew.
     pub(super) fn is_quiet(&self, now: i64) -> bool {
         let state = self.state();
-        state.idle && state.mail.is_empty() && state.wakes_at.is_none_or(|at| at > now)
+        state.idle && state.mail.is_empty() && state.wakes_at.is_none_or(|at| now >= state.looked_at && at > now)
     }
 
     /// Whether nothing has come in.

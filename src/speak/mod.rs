@@ -4,6 +4,7 @@
 //! resource, [`deliver`] carries the notice, [`address`] says where it may go and [`signature`] proves who sent it.
 
 pub mod address;
+mod attempt;
 mod carrier;
 pub mod deliver;
 mod inbox;
@@ -12,11 +13,14 @@ pub mod listeners;
 mod matching;
 mod office;
 pub mod post;
+mod queue;
 mod schedule;
 mod send;
 mod settle;
 pub mod signature;
 pub mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What the lanes share: the ledger, the clock, the way out, and the list of lanes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -10,13 +10,13 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::carrier;
 use super::inbox::{Inbox, Mail, Order};
-use super::lane::Standing;
 use super::listeners::Listeners;
+use super::schedule::Standing;
 use super::send::Sender;
 use super::{Error, Settings, subscription};
 use crate::clock::Clock;
 use crate::fhir::search::query::Query;
-use crate::ledger::{Draft, Lane, Ledger, Mark, Scope, Subscription};
+use crate::ledger::{self, Draft, Lane, Ledger, Mark, Scope, Subscription};
 
 /// Marks that wait to be recorded.
 const MARKS_MAX: usize = 4_096;
@@ -41,6 +41,8 @@ pub(super) struct Office {
     marks: mpsc::Sender<(Scope, Mark)>,
     /// Marks handed over and not yet recorded.
     unsettled: AtomicUsize,
+    /// When what could not be recorded is tried again.
+    pub(super) again_at: AtomicI64,
     directory: Mutex<Directory>,
     /// Changes whenever something may have come to rest.
     turned: watch::Sender<u64>,
@@ -97,6 +99,7 @@ impl Office {
             listeners: Listeners::default(),
             marks,
             unsettled: AtomicUsize::new(0),
+            again_at: AtomicI64::new(i64::MAX),
             directory: Mutex::new(Directory { standings, ..Directory::default() }),
             turned,
             stopped: AtomicBool::new(false),
@@ -182,6 +185,18 @@ impl Office {
         }
     }
 
+    /// Tells a lane that broke off for whom it carries, as the ledger has it; how its endpoint stands.
+    pub(super) async fn begin_again(&self, scope: &Scope, endpoint: &str, inbox: &Inbox) -> Result<Standing, ledger::Error> {
+        let subscriptions = self.ledger.subscriptions().await?;
+        let lanes = self.ledger.lanes().await?;
+        let is_its = |of: &Scope, at: &str| of.tenant == scope.tenant && at == endpoint;
+        for (_, row) in subscriptions.into_iter().filter(|(of, row)| is_its(of, &row.endpoint)) {
+            inbox.post(|mail| mail.orders.push(Order::Join(Box::new(row))));
+        }
+        let standing = lanes.iter().find(|(of, lane)| is_its(of, &lane.endpoint)).map(|(_, lane)| Standing::from(lane));
+        Ok(standing.unwrap_or_default())
+    }
+
     /// Closes a lane that carries for nobody; `false` when somebody has come meanwhile.
     pub(super) fn close(&self, scope: &Scope, endpoint: &str, inbox: &Inbox, force: bool) -> bool {
         let mut directory = self.directory();
@@ -225,7 +240,8 @@ impl Office {
     pub(super) async fn rest(&self) {
         self.until(|office| {
             let now = office.clock.now();
-            office.directory().lanes.values().all(|inbox| inbox.is_quiet(now)) && office.unsettled.load(Ordering::SeqCst) == 0
+            let is_settled = office.unsettled.load(Ordering::SeqCst) == 0 && office.again_at.load(Ordering::SeqCst) > now;
+            is_settled && office.directory().lanes.values().all(|inbox| inbox.is_quiet(now))
         })
         .await;
     }

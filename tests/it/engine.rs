@@ -114,6 +114,11 @@ impl Engine {
         self.gateway.beat.turn().await
     }
 
+    /// Lets the deliveries end, while the beat does nothing.
+    pub(crate) async fn rest(&self) {
+        self.gateway.beat.deliverer.rest().await;
+    }
+
     /// Signs a checkpoint over all that was written.
     pub(crate) async fn seal(&self) {
         self.gateway.flow.ledger.seal().await.unwrap();

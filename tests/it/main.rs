@@ -62,6 +62,8 @@ mod door;
 #[cfg(test)]
 mod effect;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod everything;
 #[cfg(test)]
 mod faults;
@@ -75,6 +77,8 @@ mod gates;
 mod hearing;
 #[cfg(test)]
 mod import;
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
@@ -110,6 +114,8 @@ mod people;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod poisoned;
+#[cfg(test)]
 mod polling;
 #[cfg(test)]
 mod profiles;
@@ -139,6 +145,10 @@ mod search;
 mod searching;
 #[cfg(test)]
 mod secret;
+#[cfg(test)]
+mod sequence;
+#[cfg(test)]
+mod setback;
 #[cfg(test)]
 mod simulate;
 #[cfg(test)]

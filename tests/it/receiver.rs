@@ -33,6 +33,8 @@ impl Received {
 struct Memory {
     received: Mutex<Vec<Received>>,
     status: Mutex<u16>,
+    /// What is answered to bodies that hold this text.
+    special: Mutex<Option<(String, u16)>>,
     /// How many have arrived.
     count: watch::Sender<usize>,
     /// Whether answers are kept back.
@@ -50,7 +52,8 @@ impl Receiver {
     /// Answers 200 until told otherwise.
     pub(crate) async fn start() -> Self {
         let (count, holds) = (watch::Sender::new(0), watch::Sender::new(false));
-        let memory = Arc::new(Memory { received: Mutex::default(), status: Mutex::new(200), count, holds });
+        let memory =
+            Arc::new(Memory { received: Mutex::default(), status: Mutex::new(200), special: Mutex::default(), count, holds });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(note).with_state(Arc::clone(&memory));
@@ -65,6 +68,11 @@ impl Receiver {
     /// Answers what arrives from now on with this status.
     pub(crate) fn answers(&self, status: u16) {
         *self.memory.status.lock().unwrap() = status;
+    }
+
+    /// Answers requests whose body holds this text with a status of their own.
+    pub(crate) fn answers_to(&self, text: &str, status: u16) {
+        *self.memory.special.lock().unwrap() = Some((text.to_owned(), status));
     }
 
     /// Keeps all answers back, or lets them go.
@@ -109,13 +117,11 @@ impl Drop for Receiver {
 async fn note(State(memory): State<Arc<Memory>>, request: Request) -> StatusCode {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let status = *memory.status.lock().unwrap();
-    memory.received.lock().unwrap().push(Received {
-        method: parts.method.to_string(),
-        headers: parts.headers,
-        body: String::from_utf8(body.to_vec()).unwrap(),
-        status,
-    });
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    let special = memory.special.lock().unwrap().clone().filter(|(text, _)| body.contains(text));
+    let status = special.map_or(*memory.status.lock().unwrap(), |(_, status)| status);
+    let (method, headers) = (parts.method.to_string(), parts.headers);
+    memory.received.lock().unwrap().push(Received { method, headers, body, status });
     memory.count.send_modify(|count| *count += 1);
     memory.holds.subscribe().wait_for(|holds| !holds).await.unwrap();
     StatusCode::from_u16(status).unwrap()

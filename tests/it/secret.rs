@@ -116,7 +116,7 @@ async fn what_is_on_its_way_comes_again_with_the_new_secret() {
     receiver.holds(false);
     house.beat().await;
     receiver.answers(200);
-    house.clock.advance(Duration::from_secs(6));
+    house.clock.advance(Duration::from_secs(72));
     house.beat().await;
     let (sent, again) = (receiver.received()[1].clone(), receiver.notices().remove(0));
     assert_eq!((proof(&sent, &first), proof(&again, &second)), ((1, true), (2, true)));
