@@ -134,6 +134,8 @@ mod refill;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod remembered;
+#[cfg(test)]
 mod renewed;
 #[cfg(test)]
 mod replay;
