@@ -47,6 +47,7 @@ mod settings;
 mod several;
 mod simulate;
 mod spoken;
+mod status;
 mod subsumes;
 mod terms;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use axum::response::Response;
 use super::call::Call;
 use super::outcome::Refusal;
 use super::{
-    adherence, effect, everything, expand, ledger, lookup, matching, meta, pix, secret, simulate, subsumes, translate, validate,
-    validate_code, why,
+    adherence, effect, everything, expand, ledger, lookup, matching, meta, pix, secret, simulate, status, subsumes, translate,
+    validate, validate_code, why,
 };
 
 /// All operations. A new one is a file here (`arrive/<name>.rs`) with an `OPERATION`, its `mod` line, and its line in this list;
@@ -30,6 +30,7 @@ pub(super) const OPERATIONS: &[&Operation] = &[
     &pix::OPERATION,
     &secret::OPERATION,
     &simulate::OPERATION,
+    &status::OPERATION,
     &subsumes::OPERATION,
     &translate::OPERATION,
     &validate::OPERATION,

@@ -18,7 +18,6 @@ const REASONS: &[(&str, &str)] = &[
     ("R08", "browsers are let in only from the origins that the operator names; `src/arrive/tests.rs` asks for them"),
     ("R17", "there are two ways, and the other one is offered: an update under an unknown id creates"),
     ("R22", "there are two ways, and the other one is offered: of several matches none is deleted"),
-    ("B13", "Subscriptions by topic are not built yet"),
     ("B14", "Subscriptions by topic are not built yet"),
 ];
 

@@ -156,6 +156,8 @@ mod simulate;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod subscriptions;
