@@ -9,12 +9,15 @@ use tokio::sync::watch;
 
 use crate::database::Database;
 
+/// By which the writer asks for its lock.
+const LOCK: &[u8] = b"pg_advisory_lock";
+
 /// What becomes of the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// It takes effect, and its answer is lost with the connection.
     Answer,
-    /// The connection is lost, and it takes effect only when the gateway has begun the next transaction.
+    /// The connection is lost, and it takes effect only when the gateway asks over another one for the lock of the writer.
     Late,
     /// It takes effect, and then nothing is answered until the wire is mended.
     All,
@@ -23,8 +26,8 @@ pub(crate) enum Cut {
 struct State {
     server: String,
     next: Mutex<Option<Cut>>,
-    /// How many transactions were begun.
-    begun: watch::Sender<u64>,
+    /// How often the lock of the writer was asked for.
+    asked: watch::Sender<u64>,
     /// Whether nothing passes.
     is_cut: watch::Sender<bool>,
 }
@@ -40,8 +43,8 @@ impl Wire {
     pub(crate) async fn lay(database: &mut Database) -> Self {
         let (front, name) = database.url.rsplit_once('/').unwrap();
         let (user, server) = front.rsplit_once('@').unwrap();
-        let (begun, is_cut) = (watch::Sender::new(0), watch::Sender::new(false));
-        let state = Arc::new(State { server: server.to_owned(), next: Mutex::default(), begun, is_cut });
+        let (asked, is_cut) = (watch::Sender::new(0), watch::Sender::new(false));
+        let state = Arc::new(State { server: server.to_owned(), next: Mutex::default(), asked, is_cut });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         database.url = format!("{user}@{address}/{name}");
@@ -91,8 +94,8 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
             read = client.read(&mut asked) => {
                 let Ok(count @ 1..) = read else { return };
                 let said = &asked[..count];
-                if said.windows(5).any(|word| word == b"BEGIN") {
-                    state.begun.send_modify(|begun| *begun += 1);
+                if said.windows(LOCK.len()).any(|word| word == LOCK) {
+                    state.asked.send_modify(|asked| *asked += 1);
                 }
                 let is_commit = said.windows(6).any(|word| word == b"COMMIT");
                 let cut = if is_commit { state.next.lock().unwrap().take() } else { None };
@@ -114,11 +117,11 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
 }
 
 async fn commit(cut: Cut, client: TcpStream, mut server: TcpStream, said: &[u8], state: &State) {
-    let mut begun = state.begun.subscribe();
-    let before = *begun.borrow();
+    let mut asked = state.asked.subscribe();
+    let before = *asked.borrow();
     if cut == Cut::Late {
         drop(client);
-        begun.wait_for(|begun| *begun > before).await.unwrap();
+        asked.wait_for(|asked| *asked > before).await.unwrap();
     }
     server.write_all(said).await.unwrap();
     let read = server.read(&mut [0; 1_024]).await.unwrap();
