@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::json::{each, text};
+use super::json::{each, text, unversioned};
 use super::rehearsal::Rehearsal;
 use super::{Rules, Settings, Store, Unasked, zones};
 use crate::ledger::How;
@@ -73,7 +73,7 @@ fn play<'r>(rules: &'r Rules, case: &Value, zone: &TimeZone) -> Result<Rehearsal
 
 fn tell(rules: &Rules, plan: &str, case: &Value, zone: &TimeZone) -> Result<Vec<String>, String> {
     let rehearsal = play(rules, case, zone)?;
-    let ours = rehearsal.journal.iter().filter(|decision| decision.rule.split('|').next() == Some(plan));
+    let ours = rehearsal.journal.iter().filter(|decision| unversioned(&decision.rule) == plan);
     let line = |decision: &std::sync::Arc<crate::ledger::Decision>| {
         let day = zones::date(zones::day(decision.at, zone));
         let line = format!("{} {} {day} {}", decision.step, decision.outcome.word(), decision.gate);

@@ -47,6 +47,11 @@ pub(crate) fn contained<'a>(resource: &'a Value, reference: &str) -> Option<&'a 
     each(resource, "contained").iter().find(|inner| text(inner, "id") == Some(id))
 }
 
+/// A canonical without its version.
+pub(crate) fn unversioned(canonical: &str) -> &str {
+    canonical.split_once('|').map_or(canonical, |(url, _)| url)
+}
+
 /// Every `(source, code, target system, target code)` of a ConceptMap.
 pub(crate) fn mapped(map: &Value) -> Vec<(&str, &str, &str, &str)> {
     let mut rows = Vec::new();

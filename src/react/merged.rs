@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::decide::{OPEN, because, cancel_task};
-use super::json::{each, local, reference, text};
+use super::json::{each, local, reference, text, unversioned};
 use super::turn::Turn;
 use super::{Resource, person};
 use crate::fhir::time::instant;
@@ -17,7 +17,7 @@ use crate::ledger::Decision;
 pub(super) fn once(turn: &mut Turn) {
     let mut first: BTreeMap<(String, String, String), Option<String>> = BTreeMap::new();
     for mut decision in asked_for(turn) {
-        let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
+        let url = unversioned(&decision.rule).to_owned();
         let asked = (url, decision.step.clone(), decision.episode.clone());
         if let Some(standing) = first.get(&asked) {
             decision.facts = decision.facts.iter().cloned().chain(standing.clone()).collect();

@@ -8,7 +8,7 @@ use super::decide::{OPEN, because, cancel_task, withdraw};
 use super::detail::{Detail, Planned};
 use super::episode::{CLOSED, companion};
 use super::follow::follow_task;
-use super::json::{each, local, reference, text};
+use super::json::{each, local, reference, text, unversioned};
 use super::outputs::OUTPUT;
 use super::turn::{Candidate, Turn};
 use crate::fhir::time::instant;
@@ -143,8 +143,8 @@ fn handed_over(task: &Value) -> Option<String> {
 
 fn close(turn: &mut Turn, event: &Heard, decision: &Decision, dispense: &str) {
     let why = "The Task was done by handing over: the episode is closed.";
-    let url = decision.rule.split('|').next().unwrap_or_default().to_owned();
-    let of_it = |rule: &str, episode: &str| rule.split('|').next() == Some(url.as_str()) && episode == decision.episode;
+    let url = unversioned(&decision.rule).to_owned();
+    let of_it = |rule: &str, episode: &str| unversioned(rule) == url && episode == decision.episode;
     for due in turn.dues_where(|due| of_it(&due.rule, &due.episode)) {
         withdraw(turn, &due, Outcome::Stopped, because::TAKEN, why);
     }

@@ -11,6 +11,7 @@ use super::detail::{Detail, Planned};
 use super::dues::Dues;
 use super::facts::Ask;
 use super::handed::Handed;
+use super::json::unversioned;
 use super::plan::{Plan, Step};
 use super::{Output, Reaction, Resource, Rules, Story, episode};
 use crate::ledger::{Decision, Due, Mark, Outcome, Person, Precondition};
@@ -58,7 +59,7 @@ impl<'a> Turn<'a> {
     /// Whether a `url|version` is a version of this plan.
     #[expect(clippy::unused_self, reason = "reads as a question to the turn")]
     pub(crate) fn is_of(&self, rule: &str, plan: &Plan) -> bool {
-        rule.split('|').next() == Some(plan.url.as_str())
+        unversioned(rule) == plan.url
     }
 
     /// Whether this plan is the one that carries on with what a `url|version` began.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Fact;
 use crate::ledger::Outcome;
+use crate::react::json::unversioned;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -16,7 +17,7 @@ pub(super) const FACT: Fact = Fact {
     value: |ask| {
         let fired = ask.story.decisions.iter().filter(|decision| decision.outcome == Outcome::Fired);
         let of = |decision: &crate::ledger::Decision| {
-            let url = decision.rule.split('|').next().unwrap_or_default();
+            let url = unversioned(&decision.rule);
             let plan = url.rsplit('/').next().unwrap_or_default();
             Cow::Owned(json!({"plan": plan, "step": decision.step, "days": (ask.story.now - decision.at) / DAY_MS}))
         };

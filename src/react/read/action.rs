@@ -7,7 +7,7 @@ use super::{EXTENSIONS, Reader, known};
 use crate::fhir::definitions;
 use crate::ledger::Line;
 use crate::react::condition::Condition;
-use crate::react::json::{each, extension, text};
+use crate::react::json::{each, extension, text, unversioned};
 use crate::react::plan::{Action, Caller, Filter, Step, Trigger};
 
 /// The event that two records of one person were united.
@@ -184,7 +184,7 @@ impl Reader<'_> {
 
     fn filter(&mut self, value: &Value, kind: &str, place: &str) -> Filter {
         self.known(&known::FILTER, value, place);
-        let group = text(value, "valueSet").map(|url| url.split('|').next().unwrap_or(url).to_owned());
+        let group = text(value, "valueSet").map(|url| unversioned(url).to_owned());
         if let Some(group) = group.as_ref().filter(|group| !self.concepts.knows(group) && !self.sets.contains(group.as_str())) {
             self.fault("unknown-value-set", place, &format!("no ValueSet {group} is known"));
         }

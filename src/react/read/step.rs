@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{HOUR_MS, Reader, known};
 use crate::react::activity::Activity;
-use crate::react::json::{each, text};
+use crate::react::json::{each, text, unversioned};
 use crate::react::offset::Offset;
 use crate::react::plan::{Anchor, Edge, Step, Trigger};
 
@@ -23,7 +23,7 @@ impl Reader<'_> {
         let window = self.window(value, "step-window", HOUR_MS, place);
         let conditions = self.conditions(value, place);
         let canonical = text(value, "definitionCanonical").unwrap_or_default();
-        let found = self.activities.get(canonical.split('|').next().unwrap_or_default());
+        let found = self.activities.get(unversioned(canonical));
         let place = format!("{place}.definition");
         let Some(activity) = found else {
             self.fault("unknown-activity", &place, &format!("no ActivityDefinition {canonical} is known"));

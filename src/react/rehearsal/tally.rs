@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Traced;
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Outcome, Person};
+use crate::react::json::unversioned;
 use crate::react::zones;
 
 /// What came of those who are one person in the end.
@@ -78,7 +79,7 @@ impl Asked {
     /// What of a trial is counted: the decisions of these rules in this time.
     pub fn of<'t>(&'t self, trial: &'t Trial) -> impl Iterator<Item = &'t Decision> {
         let is_meant = |decision: &&Decision| {
-            let url = decision.rule.split('|').next().unwrap_or_default();
+            let url = unversioned(&decision.rule);
             let is_meant = self.rules.is_empty() || self.rules.iter().any(|rule| rule == url);
             is_meant && (self.from..self.to).contains(&decision.at)
         };
