@@ -15,7 +15,7 @@ use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Call, Resource, Rules, Story, doses, nudge, person, products, stock, zones};
+use super::{Call, Resource, Rules, Story, doses, nudge, person, products, stock, supply};
 use crate::ledger::Outcome;
 
 const DAY_MS: i64 = 86_400_000;
@@ -43,6 +43,9 @@ pub fn called_for(kept: &str) -> Option<(Call, Option<String>)> {
 /// Takes in a call, and returns what is to be decided at once.
 pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
     let Some((plan, action)) = turn.rules.called(&call.rule, &call.action) else { return Vec::new() };
+    if !plan.begins_at(call.at, &supply::store(turn.story, &Value::Null).zone) {
+        return Vec::new();
+    }
     let then = as_of(turn.story, call.at);
     let mut now = Vec::new();
     for resource in subjects(turn.story, call) {
@@ -128,7 +131,7 @@ fn episodes(turn: &Turn, plan: &Plan, action: &Action, resource: &Resource, call
 
 /// When it is called next; a day later where the calendar does not tell.
 fn next(story: &Story, action: &Action, at: i64) -> i64 {
-    let zone = &super::supply::store(story, &serde_json::Value::Null).zone;
+    let zone = &supply::store(story, &Value::Null).zone;
     let next = if let Some(Caller::Calendar(period)) = &action.call { period.next(at, zone) } else { None };
     next.map_or(at + DAY_MS, |next| next.at)
 }

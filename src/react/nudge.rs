@@ -51,7 +51,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
         let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
         if listens
             && !stands(turn, action)
-            && plan.acts_on(event.resource.learned)
+            && plan.begins_with(&event.resource, turn.story)
             && holds(turn, &event.resource, &action.conditions)
         {
             now.extend(begin(turn, (plan, action), event, newest, standing));

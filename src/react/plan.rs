@@ -1,6 +1,8 @@
 //! A rule as it runs: what it listens to, what must hold, and its steps.
 //! Follows <https://hl7.org/fhir/R4/plandefinition.html> under our own profile.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::activity::Activity;
@@ -12,7 +14,7 @@ use super::json::{each, text};
 use super::offset::Offset;
 use super::period::Period;
 use super::products::Products;
-use super::{Radius, Story, products};
+use super::{Radius, Resource, Story, products, supply, zones};
 use crate::ledger::{Bound, Firing, Line};
 
 /// The profile a PlanDefinition must claim to be run; foreign plans are stored, never run.
@@ -50,6 +52,15 @@ pub(crate) struct Plan {
     pub(crate) since: i64,
     /// It acts on nothing that was learned from then on, UTC milliseconds.
     pub(crate) until: i64,
+    /// The first and the last day of its own time, where it has one.
+    pub(crate) time: Option<Time>,
+}
+
+/// The time of a rule, from a first to a last day: it begins nothing outside of it, and goes on with what it began within.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) from: Option<Date>,
+    pub(crate) until: Option<Date>,
 }
 
 /// One thing a rule listens to, with what follows from it.
@@ -206,6 +217,20 @@ impl Plan {
     /// Whether it acts on what was learned then.
     pub(crate) fn acts_on(&self, learned: i64) -> bool {
         (self.since..self.until).contains(&learned)
+    }
+
+    /// Whether it begins anything then, by the calendar of that zone.
+    pub(crate) fn begins_at(&self, at: i64, zone: &TimeZone) -> bool {
+        self.time.is_none_or(|Time { from, until }| {
+            let day = zones::date(zones::day(at, zone));
+            from.is_none_or(|from| from <= day) && until.is_none_or(|until| day <= until)
+        })
+    }
+
+    /// Whether it begins anything with a fact, as of when that was learned.
+    pub(crate) fn begins_with(&self, fact: &Resource, story: &Story) -> bool {
+        self.acts_on(fact.learned)
+            && (self.time.is_none() || self.begins_at(fact.learned, &supply::store(story, &fact.value).zone))
     }
 
     /// The step of this id, with its action.

@@ -145,7 +145,7 @@ fn uncountable(turn: &mut Turn, news: &News) {
     let subject = Subject::of("MedicationDispense", &event.resource.value, turn.story);
     for (plan, action) in turn.rules.about(subject) {
         let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
-        if !listens || !action.is_of_fills() || !plan.acts_on(event.resource.learned) {
+        if !listens || !action.is_of_fills() || !plan.begins_with(&event.resource, turn.story) {
             continue;
         }
         for step in &action.steps {

@@ -39,7 +39,7 @@ impl<'a> Arranging<'a, '_> {
         let mut fresh = None;
         for news in self.news.iter().filter(of_fill) {
             if self.is_set_off(turn, news.event, &self.fills[at]) {
-                let in_force = began.is_some() || self.plan.acts_on(news.event.resource.learned);
+                let in_force = began.is_some() || self.plan.begins_with(&news.event.resource, turn.story);
                 if acts(news.event) && in_force {
                     fresh = fresh.or(Some(news.event));
                 }

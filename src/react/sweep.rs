@@ -174,6 +174,9 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
         Some(Caller::Calendar(period)) if is_late => {
             return Next::Moved(moved(plan, action, due, period, timely(period, action, now, zone)));
         }
+        Some(Caller::Calendar(period)) if !plan.begins_at(row.called(due), zone) => {
+            return Next::Moved(moved(plan, action, due, period, period.next(row.called(due), zone)));
+        }
         Some(Caller::Calendar(_)) => {}
         _ => return Next::Moved(gone(due)),
     }

@@ -1,25 +1,29 @@
 //! Why nothing was said where the calendar or an arrival calls: the first thing that would stand against it if it called now, and
 //! when it may call next.
 
+use jiff::civil::Time;
+
 use super::decide::because;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::gates::{self, Verdict};
 use super::plan::{Action, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::why_not::{Against, before, mends, wanted};
+use super::why_not::{Against, before, mends, out_of_time, wanted};
 use super::{Resource, doses, person, supply};
 
 /// When the calendar calls next.
-pub(super) fn next(turn: &Turn, caller: &Caller) -> Option<i64> {
+pub(super) fn next(turn: &Turn, plan: &Plan, caller: &Caller) -> Option<i64> {
     let Caller::Calendar(period) = caller else { return None };
     let zone = supply::store(turn.story, &serde_json::Value::Null).zone;
-    period.next(turn.story.now, &zone).map(|next| next.at)
+    let first = plan.time.and_then(|time| zone.to_timestamp(time.from?.to_datetime(Time::midnight())).ok());
+    let after = first.map_or(turn.story.now, |first| turn.story.now.max(first.as_millisecond() - 1));
+    period.next(after, &zone).map(|next| next.at).filter(|next| plan.begins_at(*next, &zone))
 }
 
 /// What stands against a step of which nothing was ever decided.
 pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, caller: &Caller) -> Against {
-    let next = next(turn, caller);
+    let next = next(turn, plan, caller);
     let Some(subject) = subject(turn, action, step) else {
         let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
         let wanted = wanted.join(", or ");
@@ -39,6 +43,9 @@ pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, ca
         facts: vec![subject.versioned()],
         next,
     };
+    if let Some((reason, change)) = out_of_time(plan, turn) {
+        return found(before::PERIOD, reason, change);
+    }
     if let Some(broken) = broken(turn, action, step, subject) {
         let reason = format!("A condition of the rule does not hold now: {broken}");
         return found(because::CONDITION, reason, mends(because::CONDITION));

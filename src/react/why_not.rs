@@ -23,6 +23,8 @@ pub(super) mod before {
     pub(in crate::react) const TRIGGER: &str = "trigger";
     /// What would set it off was imported.
     pub(in crate::react) const IMPORT: &str = "import";
+    /// The rule begins nothing today: it has a time of its own.
+    pub(in crate::react) const PERIOD: &str = "period";
     /// Nothing stands against it, only nothing happened.
     pub(in crate::react) const EVENT: &str = "event";
     /// Nothing stands against it, only its day has not come.
@@ -122,7 +124,7 @@ fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value>
         (_, Some(due)) => of_due(&due),
         (Some(last), None) => {
             let mut told = of_decision(last, None);
-            let next = action.call.as_ref().and_then(|caller| why_called::next(turn, caller));
+            let next = action.call.as_ref().and_then(|caller| why_called::next(turn, plan, caller));
             told.extend(next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
             told
         }
@@ -202,6 +204,9 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
             change.to_owned(),
         );
     }
+    if let Some((reason, change)) = out_of_time(plan, turn) {
+        return found(before::PERIOD, reason, change);
+    }
     let mut fill = None;
     let mut product = String::new();
     if newest.kind == "MedicationDispense" && action.is_of_fills() {
@@ -245,6 +250,16 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
 }
 
 /// Nothing of what the rule listens to is recorded.
+/// Why a rule begins nothing now, and what would change that, where it has a time of its own.
+pub(super) fn out_of_time(plan: &Plan, turn: &Turn) -> Option<(String, String)> {
+    let zone = supply::store(turn.story, &Value::Null).zone;
+    let time = plan.time.filter(|_| !plan.begins_at(turn.story.now, &zone))?;
+    let edge = |word: &str, day: Option<jiff::civil::Date>| day.map(|day| format!(" {word} {day}")).unwrap_or_default();
+    let days = format!("{}{}", edge("from", time.from), edge("until", time.until));
+    let change = String::from("A day within its time, or another effectivePeriod in a new version of the rule.");
+    Some((format!("The rule begins nothing today: its effectivePeriod is{days}."), change))
+}
+
 fn unheard(action: &Action) -> Against {
     let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
     let wanted = wanted.join(", or ");

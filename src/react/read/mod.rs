@@ -14,10 +14,9 @@ use serde_json::Value;
 use super::Rules;
 use super::activity::Act;
 use super::concepts::{Concepts, SYSTEMS};
-use super::condition::Condition;
 use super::holdout::Holdout;
-use super::json::{each, extension, number, text};
-use super::plan::{Action, EPISODE_DAYS, PROFILE, Plan};
+use super::json::{each, extension, number, text, unversioned};
+use super::plan::{EPISODE_DAYS, PROFILE, Plan, Time};
 use super::products::INGREDIENTS;
 use super::rules::Artefact;
 use super::zones::ZONES;
@@ -127,7 +126,7 @@ pub(super) fn runs(value: &Value) -> bool {
 /// Whether a PlanDefinition claims our profile.
 pub(super) fn is_ours(value: &Value) -> bool {
     let profiles = value.get("meta").map(|meta| each(meta, "profile")).unwrap_or_default();
-    profiles.iter().filter_map(Value::as_str).any(|profile| profile.split('|').next() == Some(PROFILE))
+    profiles.iter().filter_map(Value::as_str).any(|profile| unversioned(profile) == PROFILE)
 }
 
 struct Reader<'a> {
@@ -187,7 +186,7 @@ impl Reader<'_> {
             }
             known.extend(action.steps.iter().map(|step| step.id.as_str()));
         }
-        self.effective(value, &mut actions);
+        let time = self.effective(value);
         if actions.is_empty() {
             self.fault("plan-without-action", "PlanDefinition.action", "a plan needs an action with a trigger");
         }
@@ -202,37 +201,28 @@ impl Reader<'_> {
             actions,
             since: 0,
             until: i64::MAX,
+            time,
         };
         self.approval(value, &plan);
         self.cycle(&plan);
         plan
     }
 
-    /// From the first to the last day of its time a rule acts: that is a condition of all it does.
-    fn effective(&mut self, value: &Value, actions: &mut [Action]) {
-        let Some(period) = value.get("effectivePeriod") else { return };
+    /// The days on which a rule begins anything.
+    fn effective(&mut self, value: &Value) -> Option<Time> {
+        let period = value.get("effectivePeriod")?;
         let place = "PlanDefinition.effectivePeriod";
         self.known(&known::PERIOD, period, place);
         let edge = |name| timing::edge(Some(period), "effectivePeriod", name);
-        let (from, until) = match edge("start").and_then(|from| Ok((from, edge("end")?))) {
-            Ok((Some(from), Some(until))) if from > until => {
-                return self.fault("bad-period", place, "it ends before it begins");
+        match edge("start").and_then(|from| Ok(Time { from, until: edge("end")? })) {
+            Ok(Time { from: Some(from), until: Some(until) }) if from > until => {
+                self.fault("bad-period", place, "it ends before it begins");
+                None
             }
-            Ok(edges) => edges,
-            Err(why) => return self.fault("bad-period", place, &why),
-        };
-        let from = from.map(|day| format!("today() >= @{day}"));
-        let until = until.map(|day| format!("today() <= @{day}"));
-        for expression in from.into_iter().chain(until) {
-            let lists = actions.iter_mut().flat_map(|action| {
-                let starts = action.steps.iter_mut().map(|step| &mut step.starts);
-                [&mut action.conditions].into_iter().chain(starts)
-            });
-            for list in lists {
-                match Condition::read(&expression) {
-                    Ok(condition) => list.push(condition),
-                    Err(why) => self.fault("bad-period", place, &why),
-                }
+            Ok(time) => Some(time),
+            Err(why) => {
+                self.fault("bad-period", place, &why);
+                None
             }
         }
     }

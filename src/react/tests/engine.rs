@@ -259,29 +259,6 @@ fn what_is_shipped_is_looked_at_sparingly() {
     }
 }
 
-// A rule acts from the first to the last day of its time: not on what it hears before or after, nor on what it planned for later.
-#[test]
-fn a_rule_acts_within_its_time() {
-    let action = json!({"id": "found", "trigger": added("Condition", "code", ICD, "X1"), "action": [
-        step("say", "chemotherapy-nausea-nudge", None),
-        step("later", "chemotherapy-nausea-nudge", Some(("found", "after-start", 10, "d"))),
-    ]});
-    let mut timed = plan("timed", &action);
-    timed["effectivePeriod"] = json!({"start": "2026-02-01", "end": "2026-02-28"});
-    let rules = with(&[timed]);
-    for (heard, expected) in [
-        ("2026-01-31T15:00:00Z", vec![]),
-        ("2026-02-01T15:00:00Z", vec!["say fired 2026-02-01T15", "later fired 2026-02-11T13"]),
-        ("2026-02-28T15:00:00Z", vec!["say fired 2026-02-28T15", "later stopped 2026-03-10T12"]),
-        ("2026-03-01T15:00:00Z", vec![]),
-    ] {
-        let mut house = house(&rules, heard);
-        house.hear(condition("c", "X1", "active"));
-        house.advance(at("2026-04-01T00:00:00Z"));
-        assert_eq!(told(&house), expected, "{heard}");
-    }
-}
-
 // A code is found however its element holds it: in a CodeableConcept, as a Coding, as a plain word; an ICD code with its dot or without.
 #[test]
 fn a_code_is_found_however_its_element_holds_it() {

@@ -10,6 +10,7 @@ mod doubles;
 mod engine;
 mod interlock;
 mod left;
+mod in_time;
 mod lint;
 mod never;
 mod refill;
