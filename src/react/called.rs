@@ -154,6 +154,7 @@ fn candidate<'a>(
     let mut needed = products::needed(&resource.value);
     needed.extend(doses::orders(&resource.value));
     let mut detail =
+        detail.uncertain = known.uncertain;
         Detail { trigger: resource.reference(), needed, facts, planned: at, until, heard: call.at, ..Detail::default() };
     // What waits keeps its own window: being called again does not make it younger.
     if let Some(known) = turn.dues.get(&output) {

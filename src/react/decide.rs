@@ -10,7 +10,7 @@ use super::gates::{self, Verdict};
 use super::json::text;
 use super::plan::{Action, Edge, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Resource, holdout, merged, outputs, overdue};
+use super::{Resource, certain, holdout, merged, outputs, overdue};
 use crate::ledger::{Decision, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
@@ -81,6 +81,8 @@ pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
         double.detail.facts = candidate.detail.facts.iter().cloned().chain(merged::standing(turn, known)).collect();
         return stop(turn, &double, Outcome::Withdrawn, because::TWICE, why);
     }
+    let timed = certain::timed(turn, candidate);
+    let candidate = timed.as_ref();
     let (gate, verdict) = gates::ask(turn, candidate);
     if let Verdict::Stop(why) = verdict {
         return stop(turn, candidate, Outcome::Stopped, gate, &why);

@@ -68,11 +68,19 @@ pub(crate) struct Detail {
     /// When what set it off was heard and its conditions held, UTC milliseconds; 0 where that is not known.
     #[serde(skip_serializing_if = "is_unknown")]
     pub(crate) heard: i64,
+    /// Whether it waits for its fact to become certain.
+    #[serde(skip_serializing_if = "is_certain")]
+    pub(crate) uncertain: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "so it is asked by serde")]
 fn is_unknown(time: &i64) -> bool {
     *time == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so it is asked by serde")]
+fn is_certain(uncertain: &bool) -> bool {
+    !uncertain
 }
 
 /// A shared list is kept like any other.
@@ -123,6 +131,7 @@ mod tests {
             facts: [String::from("MedicationDispense/1/_history/1")].into(),
             held: true,
             heard: 3,
+            uncertain: true,
         };
         assert_eq!(Detail::read(&detail.write()), detail);
         assert_eq!(Detail::read("no json"), Detail::default());

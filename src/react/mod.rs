@@ -32,6 +32,7 @@ mod activity;
 mod adherence;
 mod called;
 pub mod cases;
+mod certain;
 mod concepts;
 mod condition;
 mod consent;

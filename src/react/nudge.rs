@@ -112,6 +112,7 @@ fn begin<'a>(
         let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
         if holds(turn, &event.resource, &step.conditions) {
             let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
+            detail.uncertain = known.uncertain;
             // Nothing is planned for a diagnosis that is over.
             if standing == Some(Standing::Over) && !is_removal && comes != Comes::AtOnce {
                 continue;

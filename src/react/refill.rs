@@ -283,6 +283,7 @@ impl<'a> Arranging<'a, '_> {
         let detail = Detail {
             trigger: one.trigger.clone(),
             needed: one.needed.clone(),
+            uncertain: false,
             product: self.product.to_owned(),
             first: one.fill.first,
             planned: turn.story.now,

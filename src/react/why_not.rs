@@ -234,6 +234,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
         facts: [newest.versioned()].into(),
         held: false,
         heard: 0,
+        uncertain: false,
     };
     let output = turn.output(plan, &step.id, &newest.reference());
     let candidate = Candidate { plan, step, episode: newest.reference(), output, trigger: Some(newest), fill, detail };

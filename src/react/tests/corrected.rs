@@ -11,7 +11,7 @@ use crate::react::rehearsal::Rehearsal;
 const LATER: (&str, &str, i64, &str) = ("a", "after-start", 3, "d");
 
 /// A rule with one step on new resources of this type, whatever they are about, under these conditions.
-fn on(line: &str, kind: &str, filter: &Value, conditions: &[&str], step: &Value) -> Rules {
+pub(super) fn on(line: &str, kind: &str, filter: &Value, conditions: &[&str], step: &Value) -> Rules {
     let conditions: Vec<Value> = conditions
         .iter()
         .map(|text| json!({"kind": "applicability", "expression": {"language": "text/fhirpath", "expression": text}}))
@@ -26,11 +26,11 @@ fn on(line: &str, kind: &str, filter: &Value, conditions: &[&str], step: &Value)
     with(&[plan("own", &action)])
 }
 
-fn said(anchor: Option<(&str, &str, i64, &str)>) -> Value {
+pub(super) fn said(anchor: Option<(&str, &str, i64, &str)>) -> Value {
     step("say", "chemotherapy-nausea-nudge", anchor)
 }
 
-fn fact(kind: &str, status: &str) -> Value {
+pub(super) fn fact(kind: &str, status: &str) -> Value {
     json!({"resourceType": kind, "id": "x", "status": status, "subject": {"reference": "Patient/p"},
         "patient": {"reference": "Patient/p"}, "code": {"text": "x"}})
 }

@@ -5,6 +5,7 @@ mod any_order;
 mod calendar;
 mod copies;
 mod corrected;
+mod certain;
 mod diagnosis;
 mod doubles;
 mod engine;
