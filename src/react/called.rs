@@ -68,12 +68,7 @@ pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
 
 /// The story as of the moment of the call: one that comes late asks what it would have asked in time.
 fn as_of(story: &Story, at: i64) -> Cow<'_, Story> {
-    let zone = &super::supply::store(story, &serde_json::Value::Null).zone;
-    if zones::day(at, zone) == zones::day(story.now, zone) {
-        Cow::Borrowed(story)
-    } else {
-        Cow::Owned(Story { now: at, ..story.clone() })
-    }
+    if story.now == at { Cow::Borrowed(story) } else { Cow::Owned(Story { now: at, ..story.clone() }) }
 }
 
 /// What it is called for. Of a person with several Patients it is the one that stands for them.

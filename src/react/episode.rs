@@ -132,6 +132,15 @@ pub(crate) fn of_fact(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource
     episode
 }
 
+/// What one step of an action was decided in an earlier episode of the same fact, if it was said or done then: it is not said again.
+pub(crate) fn done_before<'t>(turn: &'t Turn, plan: &Plan, step: &str, fact: &Resource, episode: &str) -> Option<&'t Decision> {
+    let reference = fact.reference();
+    let numbers = episode.strip_prefix(&reference)?.strip_prefix('|')?.parse::<u32>().ok()?;
+    let names = (1..numbers).map(|number| if number == 1 { reference.clone() } else { format!("{reference}|{number}") });
+    let mut latest = names.rev().filter_map(|earlier| turn.decided(plan, step, &earlier));
+    latest.find(|decision| decision.outcome == Outcome::Fired)
+}
+
 fn is_taken_back(turn: &Turn, plan: &Plan, action: &Action, episode: &str) -> bool {
     turn.decisions.of_episode(episode).any(|decision| {
         let is_of_action = turn.is_of(&decision.rule, plan) && action.steps.iter().any(|step| step.id == decision.step);

@@ -9,6 +9,7 @@ use super::activity::Act;
 use super::cover::Fill;
 use super::decide::{because, is_settled, stop};
 use super::detail::Detail;
+use super::episode::done_before;
 use super::json::text;
 use super::offset::{Base, Offset, When};
 use super::plan::{Action, Anchor, Edge, Plan, Step};
@@ -36,7 +37,7 @@ pub(super) fn of_fill(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fi
         Anchor::Start(offset) => Comes::From(Base::Day(fill.handed), offset),
         Anchor::End(offset) => fill.last.map_or(Comes::Later, |last| Comes::From(Base::Day(last), offset)),
         Anchor::Step(at, edge, offset) => {
-            of_step(turn, plan, action, at, edge, episode).map_or(Comes::Later, |at| Comes::From(at, offset))
+            of_step(turn, plan, action, (at, edge), None, episode).map_or(Comes::Later, |at| Comes::From(at, offset))
         }
     }
 }
@@ -48,15 +49,23 @@ pub(super) fn of_fact(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fa
         Anchor::Start(offset) => Comes::From(edges(&fact.value).0.unwrap_or(Base::Moment(turn.heard_at(fact))), offset),
         Anchor::End(offset) => edges(&fact.value).1.map_or(Comes::Later, |end| Comes::From(end, offset)),
         Anchor::Step(at, edge, offset) => {
-            of_step(turn, plan, action, at, edge, episode).map_or(Comes::Later, |at| Comes::From(at, offset))
+            of_step(turn, plan, action, (at, edge), Some(fact), episode).map_or(Comes::Later, |at| Comes::From(at, offset))
         }
     }
 }
 
-/// When another step came, if it did.
-fn of_step(turn: &Turn, plan: &Plan, action: &Action, at: usize, edge: Edge, episode: &str) -> Option<Base> {
+/// When another step came, if it did: also in an earlier episode of the same fact, in which it was not taken back.
+fn of_step(
+    turn: &Turn,
+    plan: &Plan,
+    action: &Action,
+    (at, edge): (usize, Edge),
+    fact: Option<&Resource>,
+    episode: &str,
+) -> Option<Base> {
     let step = action.steps.get(at)?;
-    let decision = turn.decided(plan, &step.id, episode).filter(|decision| decision.outcome == Outcome::Fired)?;
+    let decision = turn.decided(plan, &step.id, episode).filter(|decision| decision.outcome == Outcome::Fired);
+    let decision = decision.or_else(|| done_before(turn, plan, &step.id, fact?, episode))?;
     if edge == Edge::Start || step.activity.act == Act::Speak {
         return Some(Base::Moment(decision.at));
     }

@@ -7,7 +7,7 @@ use super::decide::{
     LEFT, OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw,
 };
 use super::detail::{Detail, Planned};
-use super::episode::{self, CLOSED};
+use super::episode::{self, CLOSED, done_before};
 use super::follow::{self, Comes};
 use super::gates::diagnosis::{Standing, standing};
 use super::gates::reversed::is_meant;
@@ -91,6 +91,10 @@ fn begin<'a>(
     }
     let mut now = Vec::new();
     for step in &action.steps {
+        // What was said or done of the fact before it was corrected, and was not taken back, is not said again.
+        if done_before(turn, plan, &step.id, newest, &episode).is_some() {
+            continue;
+        }
         let output = turn.output(plan, &step.id, &episode);
         // What another version of the rule has planned stays with that version.
         if turn.dues.get(&output).is_some_and(|due| !turn.carries(&due.rule, plan)) {

@@ -1,5 +1,6 @@
 //! Stories told to the shipped rules: what is said, to whom, when, and why not.
 
+mod again;
 mod allowed;
 mod any_order;
 mod calendar;
