@@ -3,10 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{because, decide, withdraw};
-use super::gates::therapy;
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Planned, Resource, Story, called, merged, nudge, overdue, parted, person, refill};
+use super::{Call, Heard, Planned, Resource, Story, called, merged, nudge, overdue, parted, person, refill, renewal};
 use crate::ledger::{Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -48,9 +47,8 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
             looks_again |= obey(turn, event, wish);
         }
         looks_again |= GATED.contains(&event.resource.kind.as_str()) || event.line.is_of_persons();
-        let is_deleted = event.line == Line::Deleted;
-        if event.resource.kind == "MedicationRequest" && (is_deleted || therapy::has_ended(&event.resource.value)) {
-            refill::end_order(turn, event);
+        if event.resource.kind == "MedicationRequest" {
+            renewal::hear(turn, event);
         }
         overdue::ended(turn, event);
         now.extend(nudge::hear(turn, event, newest(event)));

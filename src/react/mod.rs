@@ -73,6 +73,7 @@ mod read;
 mod refill;
 mod refills;
 pub mod rehearsal;
+mod renewal;
 mod report;
 mod role;
 mod rules;

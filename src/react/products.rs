@@ -88,10 +88,27 @@ pub(crate) fn needed(dispense: &Value) -> Vec<String> {
     orders.chain(medication).filter_map(|reference| text(reference, "reference")).filter_map(local).collect()
 }
 
-/// The order a dispense fills: contained, or in the story.
-pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Value> {
+/// The order that a dispense fills.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Filled<'a> {
+    /// It stands inside the dispense.
+    Inside(&'a Value),
+    /// It is in the story.
+    Stored(&'a Resource),
+}
+
+/// The order that a dispense fills, as far as it is known.
+pub(crate) fn filled<'a>(dispense: &'a Value, story: &'a Story) -> Option<Filled<'a>> {
     each(dispense, "authorizingPrescription").iter().filter_map(|reference| text(reference, "reference")).find_map(|reference| {
-        let stored = || story.find(&local(reference)?).filter(|order: &&Resource| !order.deleted);
-        contained(dispense, reference).or_else(|| stored().map(|order| order.value.as_ref()))
+        let stored = || story.find(&local(reference)?).filter(|order| !order.deleted);
+        contained(dispense, reference).map(Filled::Inside).or_else(|| stored().map(Filled::Stored))
+    })
+}
+
+/// What it says.
+pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Value> {
+    filled(dispense, story).map(|filled| match filled {
+        Filled::Inside(order) => order,
+        Filled::Stored(order) => order.value.as_ref(),
     })
 }

@@ -20,6 +20,7 @@ use super::gates::therapy;
 use super::json::text;
 use super::offset::{Base, Offset};
 use super::plan::{Action, Plan, Step, Subject};
+use super::refills::{self, Dispenses};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
@@ -56,9 +57,13 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
 pub(super) fn recount(turn: &mut Turn) {
     let products: Vec<String> = turn.supplies.by_product().map(|(product, _)| product.to_owned()).collect();
     for product in &products {
-        // Nothing was heard, so nothing is to be decided at once.
-        arrange(turn, product, &[]);
+        look_again(turn, product);
     }
+}
+
+/// Derives the steps of a product anew. Nothing was heard, so nothing is to be decided at once.
+pub(super) fn look_again(turn: &mut Turn, product: &str) {
+    arrange(turn, product, &[]);
 }
 
 /// Derives the steps of a product anew, rule by rule.
@@ -158,22 +163,6 @@ fn uncountable(turn: &mut Turn, news: &News) {
     }
 }
 
-/// An order was ended: what asks for the next fill of it is taken back, whoever is at it: there is nothing to be fetched.
-pub(super) fn end_order(turn: &mut Turn, event: &Heard) {
-    let prefix = format!("{}/_history/", event.resource.reference());
-    let asks =
-        |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
-    let rests = |facts: &[String]| facts.iter().any(|fact| fact.starts_with(&prefix));
-    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&due.detail().facts));
-    let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts));
-    for due in dues {
-        withdraw(turn, &due, Outcome::Stopped, "therapy", therapy::ENDED);
-    }
-    for decision in fired {
-        cancel_task(turn, &decision, "therapy", therapy::ENDED);
-    }
-}
-
 /// Whether rules act on an event at all: nothing begins with what went over to somebody else.
 pub(super) fn acts(event: &Heard) -> bool {
     event.line != Line::Left && (event.react || event.resource.how != How::Import)
@@ -263,6 +252,10 @@ impl<'a> Arranging<'a, '_> {
             Role::Silent => return None,
         };
         let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
+        let needed = match loaded {
+            Some(dispense) if needed.is_empty() => products::needed(&dispense.value),
+            _ => needed,
+        };
         let (facts, episode) = (OnceCell::new(), episode::of_fill(self.product, fill.first));
         Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode })
     }
@@ -283,7 +276,6 @@ impl<'a> Arranging<'a, '_> {
         let detail = Detail {
             trigger: one.trigger.clone(),
             needed: one.needed.clone(),
-            uncertain: false,
             product: self.product.to_owned(),
             first: one.fill.first,
             planned: turn.story.now,
@@ -291,6 +283,7 @@ impl<'a> Arranging<'a, '_> {
             facts: Arc::clone(self.facts(turn, one)),
             held: false,
             heard: 0,
+            uncertain: false,
         };
         let (plan, episode) = (self.plan, one.episode.clone());
         let output = turn.output(plan, &step.id, &episode);
@@ -307,7 +300,10 @@ impl<'a> Arranging<'a, '_> {
             // heard while the fill began on another day.
             let stays = is_settled(known) || known.outcome == Outcome::Held;
             let is_news = || one.fresh.is_some() || !is_same_fill(self.facts(turn, one), known);
-            if stays || (known.outcome == Outcome::Stopped && !is_news()) {
+            let is_renewed = || {
+                therapy::has_stopped(known) && refills::goes_on(turn.rules, turn.story, self.product, &Dispenses::default(), "")
+            };
+            if stays || (known.outcome == Outcome::Stopped && !is_news() && !is_renewed()) {
                 return false;
             }
         }

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::cover::Fill;
 use super::json::{contained, each, local, text};
+use super::products::{self, Filled};
 use super::supply::{self, PARTIAL};
-use super::{Resource, Rules, Story, zones};
+use super::{KIND_MAX, Resource, Rules, Story, zones};
 use crate::fhir::time::Moment;
 
 /// What is left of an order.
@@ -20,31 +21,58 @@ use crate::fhir::time::Moment;
 pub(crate) struct Left {
     /// Refills that may still be handed over; `None` when the order does not say how many it allows.
     pub(crate) count: Option<i64>,
-    /// Why there is none, where that is not a matter of counting.
+    /// Why none may be fetched any more.
     pub(crate) why: Option<&'static str>,
 }
 
 /// The order that a dispense fills, as far as the story knows it; one that stands inside the dispense has no id to be called by.
 pub(crate) fn order_of<'a>(dispense: &'a Resource, story: &'a Story) -> Option<Cow<'a, Resource>> {
-    each(&dispense.value, "authorizingPrescription").iter().filter_map(|one| text(one, "reference")).find_map(|reference| {
-        if let Some(inside) = contained(&dispense.value, reference) {
-            let (kind, value) = (String::from("MedicationRequest"), Arc::new(inside.clone()));
-            return Some(Cow::Owned(Resource { kind, id: String::new(), value, ..dispense.clone() }));
+    Some(match products::filled(&dispense.value, story)? {
+        Filled::Stored(order) => Cow::Borrowed(order),
+        Filled::Inside(order) => {
+            let (kind, value) = (String::from("MedicationRequest"), Arc::new(order.clone()));
+            Cow::Owned(Resource { kind, id: String::new(), value, ..dispense.clone() })
         }
-        story.find(&local(reference)?).filter(|order| !order.deleted).map(Cow::Borrowed)
     })
 }
 
-/// The dispenses of a product by which refills are counted: those that make its fills, and those by which one was declined.
-pub(crate) fn dispenses<'a>(rules: &Rules, story: &'a Story, product: &str, fills: &[Fill]) -> Vec<&'a Resource> {
+/// Whether an order of a product, other than this one, goes on and has a fill left; the dispenses are those of the product, as far as
+/// they are loaded.
+pub(crate) fn goes_on(rules: &Rules, story: &Story, product: &str, dispenses: &Dispenses, beside: &str) -> bool {
+    story.current("MedicationRequest").filter(|order| !order.is(beside)).any(|order| {
+        let is_order = !matches!(text(&order.value, "intent"), Some("proposal" | "plan" | "option"));
+        let forbids = order.value.get("doNotPerform").and_then(Value::as_bool) == Some(true);
+        let is_active = is_order && !forbids && text(&order.value, "status") == Some("active");
+        is_active
+            && rules.products.group(&rules.concepts, &order.value, story).as_deref() == Some(product)
+            && left(rules, story, order, dispenses).why.is_none()
+    })
+}
+
+/// By what refills of a product are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Dispenses<'a> {
+    /// The dispenses that make its fills, and those by which one was declined.
+    told: Vec<&'a Resource>,
+    /// The days of fills of which no dispense is loaded, since so many are newer: which order they are of is not known.
+    beyond: Vec<i64>,
+}
+
+/// The dispenses of a product by which refills are counted.
+pub(crate) fn dispenses<'a>(rules: &Rules, story: &'a Story, product: &str, fills: &[Fill]) -> Dispenses<'a> {
     let ids: BTreeSet<&str> = fills.iter().flat_map(|fill| &fill.dispenses).map(String::as_str).collect();
     let is_of = |value: &Value| rules.products.group(&rules.concepts, value, story).as_deref() == Some(product);
     let declined = |dispense: &Resource| text(&dispense.value, "status") == Some("declined") && is_of(&dispense.value);
-    story.current("MedicationDispense").filter(|one| ids.contains(one.id.as_str()) || declined(one)).collect()
+    let loaded = || story.current("MedicationDispense");
+    let known: BTreeSet<&str> = loaded().map(|one| one.id.as_str()).collect();
+    let is_cut = known.len() >= KIND_MAX;
+    let beyond = fills.iter().filter(|fill| is_cut && !fill.dispenses.iter().any(|id| known.contains(id.as_str())));
+    let told = loaded().filter(|one| ids.contains(one.id.as_str()) || declined(one)).collect();
+    Dispenses { told, beyond: beyond.map(|fill| fill.handed).collect() }
 }
 
 /// What is left of an order, with the dispenses of its product. The number allowed does not count the first fill.
-pub(crate) fn left(rules: &Rules, story: &Story, order: &Resource, dispenses: &[&Resource]) -> Left {
+pub(crate) fn left(rules: &Rules, story: &Story, order: &Resource, dispenses: &Dispenses) -> Left {
     let none = |why| Left { count: Some(0), why: Some(why) };
     match text(&order.value, "status") {
         Some("stopped" | "cancelled" | "entered-in-error") => return none("The order was ended."),
@@ -52,7 +80,7 @@ pub(crate) fn left(rules: &Rules, story: &Story, order: &Resource, dispenses: &[
         Some("draft") => return none("The order is not given yet."),
         _ => {}
     }
-    let mut own: Vec<&Resource> = dispenses.iter().filter(|dispense| fills(order, dispense)).copied().collect();
+    let mut own: Vec<&Resource> = dispenses.told.iter().filter(|dispense| fills(order, dispense)).copied().collect();
     let newest = own.iter().max_by_key(|dispense| dispense.learned);
     let zone = supply::store(story, newest.map_or(&Value::Null, |dispense| &dispense.value)).zone;
     // What was declined was not handed over, and often says no day: then it counts from when it was heard of. Heard of together with a
@@ -75,23 +103,53 @@ pub(crate) fn left(rules: &Rules, story: &Story, order: &Resource, dispenses: &[
     let mut facts: Vec<i64> = whole.map(|dispense| dispense.fact).collect();
     facts.sort_unstable();
     facts.dedup();
-    let filled = i64::try_from(facts.len()).unwrap_or(i64::MAX);
+    let since = authored(order).map(zones::number);
+    let beyond = dispenses.beyond.iter().filter(|day| since.is_some_and(|since| **day >= since)).count();
+    let filled = i64::try_from(facts.len() + beyond).unwrap_or(i64::MAX);
     let count = repeats.map(|repeats| (repeats - (filled - 1).max(0)).max(0));
-    Left { count, why: (count == Some(0)).then_some("All refills were handed over.") }
+    Left { count, why: (count == Some(0) && filled > 0).then_some("All refills were handed over.") }
 }
 
-/// Whether a dispense is a fill of the order: it names it, or holds the very same, or names none and came after it was written.
+/// Whether a dispense is a fill of the order: it names it, or holds it, or does not say which it is of and came after it was written.
 fn fills(order: &Resource, dispense: &Resource) -> bool {
     let references = || each(&dispense.value, "authorizingPrescription").iter().filter_map(|one| text(one, "reference"));
     let named: Vec<String> = references().filter_map(local).collect();
     if !named.is_empty() {
         return named.contains(&order.reference());
     }
-    if references().filter_map(|reference| contained(&dispense.value, reference)).any(|inside| *inside == *order.value) {
-        return true;
+    let told: Vec<Option<bool>> = references()
+        .filter_map(|reference| contained(&dispense.value, reference))
+        .map(|inside| is_same(inside, &order.value))
+        .collect();
+    if told.contains(&Some(true)) || (!told.is_empty() && !told.contains(&None)) {
+        return told.contains(&Some(true));
     }
-    let authored = text(&order.value, "authoredOn").and_then(Moment::parse).map(|moment| moment.day());
-    authored.zip(when(dispense)).is_some_and(|(authored, when)| when >= authored)
+    authored(order).zip(when(dispense)).is_some_and(|(authored, when)| when >= authored)
+}
+
+fn authored(order: &Resource) -> Option<Date> {
+    text(&order.value, "authoredOn").and_then(Moment::parse).map(|moment| moment.day())
+}
+
+/// Whether two copies are of one order: by their identifiers where both have some. Else they are if they say the same, however far it
+/// has come and by whichever id it stands there; what says something else may be the same order or another.
+fn is_same(one: &Value, other: &Value) -> Option<bool> {
+    let numbers = |order: &Value| -> BTreeSet<(String, String)> {
+        let each = each(order, "identifier").iter();
+        each.filter_map(|one| Some((text(one, "system")?.to_owned(), text(one, "value")?.to_owned()))).collect()
+    };
+    let (own, others) = (numbers(one), numbers(other));
+    if !own.is_empty() && !others.is_empty() {
+        return Some(!own.is_disjoint(&others));
+    }
+    let said = |order: &Value| {
+        let mut said = order.clone();
+        if let Some(members) = said.as_object_mut() {
+            members.retain(|name, _| !["id", "meta", "status"].contains(&name.as_str()));
+        }
+        said
+    };
+    (said(one) == said(other)).then_some(true)
 }
 
 fn learned(dispense: &Resource, zone: &TimeZone) -> Date {
@@ -140,7 +198,7 @@ mod tests {
         let (rules, _) = Rules::read(&shipped());
         let now = "2026-06-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let story = Story::bare(&"t".into(), Person(1), now, crate::react::Store::unknown(&TimeZone::UTC));
-        left(&rules, &story, order, &dispenses.iter().collect::<Vec<_>>())
+        left(&rules, &story, order, &Dispenses { told: dispenses.iter().collect(), beyond: Vec::new() })
     }
 
     #[test]
@@ -191,5 +249,63 @@ mod tests {
         }
         let declined = [fill("d", "2026-02-01", "completed"), fill("e", "2026-03-01", "declined")];
         assert_eq!(count(&order("active", &repeats), &declined).why, Some("The last fill of the order was declined."));
+    }
+
+    /// A fill whose order stands inside it.
+    fn holding(id: &str, day: &str, inside: &Value) -> Resource {
+        let mut holding = fill(id, day, "completed");
+        let value = Arc::make_mut(&mut holding.value);
+        value["contained"] = json!([inside]);
+        value["authorizingPrescription"] = json!([{"reference": format!("#{}", inside["id"].as_str().unwrap())}]);
+        holding
+    }
+
+    #[test]
+    fn an_order_inside_a_dispense_is_told_from_another() {
+        let request = json!({"numberOfRepeatsAllowed": 3});
+        let inside = |id: &str, number: &str, status: &str| {
+            json!({"resourceType": "MedicationRequest", "id": id, "status": status, "authoredOn": "2026-01-01",
+                "identifier": [{"system": "urn:rx", "value": number}], "dispenseRequest": request})
+        };
+        let known = stored(inside("o", "1", "active"));
+        let bare = |id: &str| {
+            json!({"resourceType": "MedicationRequest", "id": id, "status": "active", "authoredOn": "2026-01-01",
+            "dispenseRequest": request})
+        };
+        for (order, second, left) in [
+            (&known, inside("x", "1", "completed"), 2),
+            (&known, inside("o", "2", "active"), 3),
+            (&known, json!({"resourceType": "MedicationRequest", "id": "x"}), 2),
+            (&stored(bare("o")), bare("x"), 2),
+        ] {
+            let first = holding("d", "2026-01-01", &order.value);
+            let made = [first, holding("e", "2026-02-01", &second)];
+            assert_eq!(count(order, &made).count, Some(left), "{second}");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_of_a_story_is_counted_by_its_day() {
+        let (rules, _) = Rules::read(&shipped());
+        let now = "2026-06-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let order = order("active", &json!({"numberOfRepeatsAllowed": 3}));
+        let day = |text: &str| zones::number(text.parse().unwrap());
+        let of = |id: &str, handed: &str| Fill {
+            handed: day(handed),
+            first: day(handed),
+            last: None,
+            days: 0,
+            step: String::new(),
+            dispenses: vec![id.to_owned()],
+            copies: Vec::new(),
+        };
+        let fills = [of("before", "2025-12-01"), of("old", "2026-01-01"), of("d", "2026-02-01")];
+        for (others, left_over) in [(KIND_MAX - 1, 2), (KIND_MAX - 2, 3)] {
+            let mut story = Story::bare(&"t".into(), Person(1), now, crate::react::Store::unknown(&TimeZone::UTC));
+            story.resources = (0..others).map(|at| fill(&format!("x{at}"), "2026-03-01", "completed")).collect();
+            story.resources.push(fill("d", "2026-02-01", "completed"));
+            let found = left(&rules, &story, &order, &dispenses(&rules, &story, "p", &fills));
+            assert_eq!(found.count, Some(left_over), "{others}");
+        }
     }
 }

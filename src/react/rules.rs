@@ -186,7 +186,7 @@ impl Rules {
             "MedicationDispense" => Concern::Rules,
             // Who is replaced by another record leaves Tasks behind.
             "Patient" if person::says_died(value) || !person::stands(value) => Concern::Rules,
-            "MedicationRequest" if therapy::has_ended(value) => Concern::Rules,
+            "MedicationRequest" if therapy::has_ended(value) || text(value, "status") == Some("active") => Concern::Rules,
             "Communication" if words::wish(value).is_some() => Concern::Rules,
             "Task" if overdue::has_ended(value) => Concern::Rules,
             _ if self.is_moved(kind, line, value) => Concern::Rules,
@@ -271,6 +271,10 @@ impl Rules {
         } else {
             self.want_gates(wants);
         }
+        // One order may follow another, and bring back what was not said since there was none.
+        if kind == "MedicationRequest" {
+            wants.kinds.extend(["MedicationRequest", "MedicationDispense"].map(str::to_owned));
+        }
         // A message without a subject stands in nobody's story: the one who wrote it is asked for by name.
         if kind == "Communication" && value.get("subject").is_none() && words::is_related(value) {
             wants.references.extend(words::sender(value));
@@ -327,8 +331,11 @@ impl Rules {
             wants.kinds.push(String::from("AllergyIntolerance"));
         }
         // Who is told to fetch the next fill must have one left, which is counted by what was fetched.
-        if step.follows_end && step.activity.act == Act::Speak {
-            wants.kinds.push(String::from("MedicationDispense"));
+        if step.follows_end {
+            wants.kinds.push(String::from("MedicationRequest"));
+            if step.activity.act == Act::Speak {
+                wants.kinds.push(String::from("MedicationDispense"));
+            }
         }
     }
 

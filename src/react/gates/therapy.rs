@@ -1,15 +1,15 @@
 //! The therapy a dispense belongs to goes on: its order was not ended.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::{Asked, Gate, Verdict, stop};
+use crate::ledger::{Decision, Outcome};
 use crate::react::json::text;
-use crate::react::{Resource, doses, refills};
+use crate::react::refills::{self, Dispenses};
+use crate::react::{Resource, doses};
 
-pub(super) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
+pub(crate) const GATE: Gate = Gate { name: "therapy", mends: "An order that is active, still valid, and has a fill left.", ask };
 
 /// The reason why nothing follows from an ended order.
 pub(crate) const ENDED: &str = "The order was ended.";
@@ -17,6 +17,11 @@ pub(crate) const ENDED: &str = "The order was ended.";
 /// Whether an order was ended before it was used up.
 pub(crate) fn has_ended(order: &Value) -> bool {
     matches!(text(order, "status"), Some("stopped" | "cancelled" | "entered-in-error"))
+}
+
+/// Whether nothing was said, nor prepared, since the therapy did not go on.
+pub(crate) fn has_stopped(decision: &Decision) -> bool {
+    decision.outcome == Outcome::Stopped && decision.gate == GATE.name && decision.recorded.is_empty()
 }
 
 /// The reason why a dose is not reminded of that was planned.
@@ -32,6 +37,14 @@ fn ask(asked: &Asked) -> Verdict {
     }
     let order = asked.candidate.trigger.and_then(|dispense| refills::order_of(dispense, asked.turn.story));
     let Some(order) = order else { return Verdict::Pass };
+    let (turn, product) = (asked.turn, &asked.candidate.detail.product);
+    let dispenses = refills::dispenses(turn.rules, turn.story, product, turn.fills(product));
+    let verdict = of_order(asked, &order, &dispenses);
+    let is_renewed = || refills::goes_on(turn.rules, turn.story, product, &dispenses, &order.reference());
+    if verdict == Verdict::Pass || is_renewed() { Verdict::Pass } else { verdict }
+}
+
+fn of_order(asked: &Asked, order: &Resource, dispenses: &Dispenses) -> Verdict {
     if has_ended(&order.value) {
         return stop(ENDED);
     }
@@ -39,17 +52,8 @@ fn ask(asked: &Asked) -> Verdict {
         return asked.wait("The order is on hold.");
     }
     // The store may still call, and see to a new order; the patient is not told to fetch what nobody ordered.
-    let none = if asked.speaks() { none_left(asked, &order) } else { None };
-    none.map_or(Verdict::Pass, |why| Verdict::Stop(Cow::Borrowed(why)))
-}
-
-/// Why nothing of the order may be fetched any more.
-fn none_left(asked: &Asked, order: &Resource) -> Option<&'static str> {
-    let turn = asked.turn;
-    let product = &asked.candidate.detail.product;
-    let dispenses = refills::dispenses(turn.rules, turn.story, product, turn.fills(product));
-    let left = refills::left(turn.rules, turn.story, order, &dispenses);
-    left.why.filter(|_| left.count == Some(0))
+    let none = if asked.speaks() { refills::left(asked.turn.rules, asked.turn.story, order, dispenses).why } else { None };
+    none.map_or(Verdict::Pass, stop)
 }
 
 /// Whether the order still says the dose that the step is about, if it is about one.

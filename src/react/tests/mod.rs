@@ -16,6 +16,7 @@ mod in_time;
 mod lint;
 mod never;
 mod refill;
+mod renewed;
 mod taken_back;
 mod tasks;
 mod versions;

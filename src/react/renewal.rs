@@ -1,0 +1,53 @@
+//! Orders: what asks for the next fill ends with its order, unless another order of the product goes on, and comes again with one.
+//! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
+
+use super::decide::{cancel_task, withdraw};
+use super::gates::therapy;
+use super::refills::{self, Dispenses};
+use super::turn::Turn;
+use super::{Heard, episode, refill};
+use crate::ledger::{Line, Outcome};
+
+/// Takes in what was heard of an order.
+pub(super) fn hear(turn: &mut Turn, event: &Heard) {
+    if event.line == Line::Deleted || therapy::has_ended(&event.resource.value) {
+        end(turn, event);
+    } else {
+        renew(turn, event);
+    }
+}
+
+/// An order was ended: what asks for the next fill of it is taken back, whoever is at it: there is nothing to be fetched.
+fn end(turn: &mut Turn, event: &Heard) {
+    let order = event.resource.reference();
+    let asks =
+        |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
+    let product = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story);
+    let is_renewed = |of: &str| refills::goes_on(turn.rules, turn.story, of, &Dispenses::default(), &order);
+    // What rests on an order that this one followed is over, too.
+    let is_over = |known: &str| turn.story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
+    let rests = |facts: &[String], episode: &str| {
+        let mut orders = facts.iter().filter_map(|fact| fact.split("/_history/").next());
+        let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(episode, product));
+        orders.any(|known| known == order || (is_of_product && known.starts_with("MedicationRequest/") && is_over(known)))
+    };
+    if product.as_deref().is_some_and(is_renewed) {
+        return;
+    }
+    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&due.detail().facts, &due.episode));
+    let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts, &decision.episode));
+    for due in dues {
+        withdraw(turn, &due, Outcome::Stopped, therapy::GATE.name, therapy::ENDED);
+    }
+    for decision in fired {
+        cancel_task(turn, &decision, therapy::GATE.name, therapy::ENDED);
+    }
+}
+
+/// An order goes on: what was not said since there was none is looked at again.
+fn renew(turn: &mut Turn, event: &Heard) {
+    let Some(product) = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story) else { return };
+    if turn.decisions.of_product(&product).any(therapy::has_stopped) {
+        refill::look_again(turn, &product);
+    }
+}
