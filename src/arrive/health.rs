@@ -1,5 +1,7 @@
 //! Says whether the gateway lives, whether it can work, and how it fares.
 
+use std::fmt::Write;
+
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -23,7 +25,11 @@ pub(super) async fn ready(call: &Call<'_>) -> Response {
 
 /// `GET /metrics`
 pub(super) fn metrics(call: &Call<'_>) -> Response {
-    plain(StatusCode::OK, "text/plain; version=0.0.4", call.door.counters.text())
+    let (mut text, faulty) = (call.door.counters.text(), call.door.flow.rules.faulty());
+    text.push_str("# HELP signa_rules_faulty Active rules that do not run, for faults are found in them.\n");
+    text.push_str("# TYPE signa_rules_faulty gauge\n");
+    let _ = writeln!(text, "signa_rules_faulty {faulty}");
+    plain(StatusCode::OK, "text/plain; version=0.0.4", text)
 }
 
 fn plain(status: StatusCode, kind: &'static str, text: String) -> Response {

@@ -139,11 +139,11 @@ impl Beat {
         let again = self.unread();
         let count = events.len();
         let events: Vec<Event> = again.into_iter().chain(events).collect();
+        self.learn_rules(&events).await?;
         if events.is_empty() {
             self.waiting(|waiting| waiting.behind = false);
             return Ok(retold);
         }
-        self.learn_rules(&events).await?;
         let (people, unread) = self.claim_events(&events).await?;
         let (stories, untold) = self.say_all(people).await?;
         let now = self.clock().now();

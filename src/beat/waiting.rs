@@ -1,6 +1,7 @@
 //! What was heard and waits: for the rules, or, where it could not be recorded, for its next try. All of it is in the store too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
 use super::Beat;
@@ -73,6 +74,8 @@ pub(super) struct Waiting {
     pub(super) unsure: BTreeSet<(Arc<str>, String)>,
     /// Events that could not be read.
     pub(super) unread: BTreeMap<i64, (Event, Patience)>,
+    /// Resources of rules that could not be read, by tenant, type and id.
+    pub(super) unlearned: BTreeMap<(Arc<str>, (String, String)), Patience>,
     /// Dues that could neither be decided on nor put off, by tenant and output.
     pub(super) dues: BTreeMap<(Arc<str>, String), Patience>,
     /// How often each sweep failed at the page where it stands, by tenant and output.
@@ -100,7 +103,8 @@ impl Waiting {
         let unread = self.unread.values().map(|(_, patience)| *patience);
         // A due whose time was over at the last look waits for something else.
         let dues = self.dues.values().copied().filter(|patience| !patience.is_over(self.looked));
-        held.chain(untold).chain(unread).chain(dues).map(|patience| patience.next).min()
+        let unlearned = self.unlearned.values().copied();
+        held.chain(untold).chain(unread).chain(unlearned).chain(dues).map(|patience| patience.next).min()
     }
 
     /// Puts back what waits for the rules on.
@@ -129,7 +133,11 @@ impl Beat {
 
     /// Forgets what was heard and not decided: all of it is in the store and is heard again.
     pub fn forget(&self) {
-        self.waiting(|waiting| *waiting = Waiting { unsure: std::mem::take(&mut waiting.unsure), ..Waiting::default() });
+        // What rules could not be read is in no event that is still to be heard.
+        self.waiting(|waiting| {
+            let (unsure, unlearned) = (take(&mut waiting.unsure), take(&mut waiting.unlearned));
+            *waiting = Waiting { unsure, unlearned, ..Waiting::default() };
+        });
     }
 
     /// Begins again from the store, after the loop broke off: what it recorded may not have been handed on.

@@ -51,7 +51,7 @@ impl Gateway {
         let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let flow = Flow::new(ledger.clone(), clock.clone()).at(&config.arrive.base).knowing(&artefacts).deciding(rules);
-        flow.load_rules().await.context("the rules cannot be read")?;
+        let unread = flow.load_rules().await.context("the rules cannot be read")?;
         let served = Scope { tenant: config.arrive.tenant.as_str().into() };
         if let Err(refused) = flow.keep_forms(&served, react::forms()).await {
             bail!("the forms cannot be kept: {refused:?}");
@@ -61,6 +61,7 @@ impl Gateway {
             Deliverer::start(ledger, clock, config.speak.clone(), means).await.context("the deliveries cannot be read")?;
         let flow = flow.speaking(config.speak.clone());
         let beat = Beat::new(flow.clone(), deliverer, config.beat.clone());
+        beat.learn_later(unread);
         let (stop, stopped) = watch::channel(false);
         let door = Door::new(flow.clone(), beat.teller(), config.arrive.clone());
         let mut closing = stopped;

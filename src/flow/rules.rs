@@ -11,7 +11,7 @@ use super::interaction::Interaction;
 use super::{Derived, Flow, Output, Refused, Sender, broken, criteria};
 use crate::fhir::kinds::ARTEFACTS;
 use crate::ledger::{self, How, Person, Precondition, Scope, Stored};
-use crate::react::{Artefact, Intended, Kept};
+use crate::react::{Artefact, Faulty, Intended, Kept};
 
 /// Resources of rules that are read at once.
 const PAGE: i64 = 500;
@@ -24,8 +24,9 @@ fn is_artefact(kind: &str) -> bool {
 }
 
 impl Flow {
-    /// Takes in the rules of all tenants, as they are kept.
-    pub async fn load_rules(&self) -> Result<(), ledger::Error> {
+    /// Takes in the rules of all tenants, as they are kept. Returns those that cannot be read, by tenant, type and id.
+    pub async fn load_rules(&self) -> Result<Vec<(Arc<str>, (String, String))>, ledger::Error> {
+        let mut unread = Vec::new();
         for scope in self.ledger.scopes().await? {
             let mut kept = Vec::new();
             let mut after = String::new();
@@ -34,17 +35,18 @@ impl Flow {
                 let Some(last) = page.last() else { break };
                 after.clone_from(&last.id);
                 for stored in &page {
-                    kept.extend(self.versions(&scope, stored).await?);
+                    match self.readable(self.versions(&scope, stored).await).await? {
+                        Some(found) => kept.extend(found),
+                        None => unread.push((Arc::clone(&scope.tenant), (stored.kind.clone(), stored.id.clone()))),
+                    }
                 }
             }
             for (kind, url) in self.rules.replaceable() {
-                if let Some(stored) = self.by_url(&scope, &kind, &url).await? {
-                    kept.extend(self.versions(&scope, &stored).await?);
-                }
+                kept.extend(self.readable(self.named(&scope, &kind, &url).await).await?.flatten());
             }
             self.take_in(&scope, kept).await?;
         }
-        Ok(())
+        Ok(unread)
     }
 
     /// Keeps the forms that come with the program, so that they can be read where a Task names them. One that is there stays as it is.
@@ -65,15 +67,42 @@ impl Flow {
         Ok(())
     }
 
-    /// Resources of rules have changed: what is decided from now on is decided by what they say now.
-    pub async fn learn_rules(&self, scope: &Scope, changed: &BTreeSet<(String, String)>) -> Result<(), ledger::Error> {
-        let mut kept = Vec::new();
-        for (kind, id) in changed {
-            if let Some(stored) = self.ledger.read(scope, kind, id).await? {
-                kept.extend(self.versions(scope, &stored).await?);
+    /// Resources of rules have changed: what is decided from now on is decided by what they say now. Returns those that cannot be read,
+    /// in whose place stays what was known of them.
+    pub async fn learn_rules(
+        &self,
+        scope: &Scope,
+        changed: &BTreeSet<(String, String)>,
+    ) -> Result<BTreeSet<(String, String)>, ledger::Error> {
+        let (mut kept, mut unread) = (Vec::new(), BTreeSet::new());
+        for one in changed {
+            match self.readable(self.changed(scope, one).await).await? {
+                Some(found) => kept.extend(found),
+                None => drop(unread.insert(one.clone())),
             }
         }
-        self.take_in(scope, kept).await
+        self.take_in(scope, kept).await?;
+        Ok(unread)
+    }
+
+    async fn changed(&self, scope: &Scope, (kind, id): &(String, String)) -> Result<Option<Kept>, ledger::Error> {
+        match self.ledger.read(scope, kind, id).await? {
+            Some(stored) => self.versions(scope, &stored).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What was read of one resource; nothing where the database lives and only this cannot be read, which keeps no other from being
+    /// taken in.
+    async fn readable<T>(&self, read: Result<T, ledger::Error>) -> Result<Option<T>, ledger::Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(ledger::Error::Broken(why)) if self.ledger.ready().await => {
+                tracing::error!(%why, "a resource of rules cannot be read; what was known of it stays");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn take_in(&self, scope: &Scope, mut kept: Vec<Kept>) -> Result<(), ledger::Error> {
@@ -86,12 +115,19 @@ impl Flow {
             more.extend(self.rules.unknown(&scope.tenant, &plan.value));
         }
         for (kind, url) in more {
-            if let Some(stored) = self.by_url(scope, kind, &url).await? {
-                kept.extend(self.versions(scope, &stored).await?);
-            }
+            kept.extend(self.readable(self.named(scope, kind, &url).await).await?.flatten());
         }
-        self.rules.learn(&scope.tenant, kept);
+        for Faulty { rule, keys } in self.rules.learn(&scope.tenant, kept) {
+            tracing::warn!(tenant = %scope.tenant, rule, ?keys, "a stored rule does not run: faults are found in it");
+        }
         Ok(())
+    }
+
+    async fn named(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Kept>, ledger::Error> {
+        match self.by_url(scope, kind, url).await? {
+            Some(stored) => self.versions(scope, &stored).await,
+            None => Ok(None),
+        }
     }
 
     /// All versions of a resource that act, as rules look at them. What was imported acts only when it is sent again: an import contacts
@@ -106,7 +142,12 @@ impl Flow {
                 let Some(before) = versions.last() else { continue };
                 gone(&before.value)
             } else {
-                stored.value()
+                match stored.value() {
+                    // What was learned under an older one is over, or waits for the newest.
+                    Value::Null if stored.version < newest.version => continue,
+                    Value::Null => return Err(ledger::Error::Broken(format!("version {} is no JSON", stored.version))),
+                    value => value,
+                }
             };
             versions.push(Artefact { value: Arc::new(value), since: stored.updated });
         }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Rules;
-use super::json::{each, text};
+use super::json::{each, text, unversioned};
 use super::read::{self, is_ours};
 use super::rules::Artefact;
 use super::zones;
@@ -33,6 +33,16 @@ struct Own {
     /// What was kept once and counts no more, the deletion last.
     gone: BTreeMap<(String, String), Vec<Artefact>>,
     rules: Arc<Rules>,
+    faulty: Vec<Faulty>,
+}
+
+/// A rule that is active and does not run: faults were found in it since it was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faulty {
+    /// Its `url|version`.
+    pub rule: String,
+    /// The codes of its faults, each once.
+    pub keys: Vec<&'static str>,
 }
 
 /// All versions of a resource that a tenant keeps, the oldest first.
@@ -136,8 +146,8 @@ impl Live {
     }
 
     /// Takes in what a tenant keeps now, in the place of what was known of these resources. What no rule names is left alone: a
-    /// tenant may keep thousands of value sets that are nobody's rules.
-    pub fn learn(&self, tenant: &Arc<str>, kept: Vec<Kept>) {
+    /// tenant may keep thousands of value sets that are nobody's rules. Returns the rules that do not run for their faults since now.
+    pub fn learn(&self, tenant: &Arc<str>, kept: Vec<Kept>) -> Vec<Faulty> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         // What is no rule of theirs changes nothing: until then they follow what came with the program.
         let plain = || Own { rules: Arc::clone(&self.plain), ..Own::default() };
@@ -166,11 +176,21 @@ impl Live {
             }
         }
         if !any {
-            return;
+            return Vec::new();
         }
         let mut all = self.base.clone();
         all.extend(own.kept.values().flatten().cloned());
         own.rules = Arc::new(Rules::of(&all).0);
+        let faulty = faulty(&own.rules, &all);
+        let known = std::mem::replace(&mut own.faulty, faulty.clone());
+        faulty.into_iter().filter(|one| !known.contains(one)).collect()
+    }
+
+    /// How many rules of all tenants do not run for their faults.
+    #[must_use]
+    pub fn faulty(&self) -> usize {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().map(|own| own.faulty.len()).sum()
     }
 
     /// Urls of what came with the program, and of what the tenant's rules name; asked only where something that is no rule itself
@@ -248,13 +268,15 @@ impl Live {
     /// What was said names the version of its text: another text needs another version.
     fn against_said(&self, tenant: &str, activity: &Value) -> Option<Issue> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let own = tenants.get(tenant)?;
+        let own = tenants.get(tenant);
         let (url, version) = (text(activity, "url")?, text(activity, "version")?);
-        let mut plans = self.base.iter().chain(own.kept.values().flatten()).map(|one| &one.value);
+        let kept = || own.into_iter().flat_map(|own| own.kept.values());
+        let mut plans = self.base.iter().chain(kept().flatten()).map(|one| &one.value);
         if !plans.any(|plan| read::runs(plan) && names(plan, url)) {
             return None;
         }
-        let known = own.kept.values().chain(own.gone.values()).flatten();
+        let gone = own.into_iter().flat_map(|own| own.gone.values());
+        let known = self.base.iter().chain(kept().chain(gone).flatten());
         let same = known.filter(|one| text(&one.value, "url") == Some(url) && text(&one.value, "version") == Some(version));
         let last = same.max_by_key(|one| one.since)?;
         let words = "What was said names the version of its text: another text needs another version.";
@@ -320,6 +342,21 @@ fn is_plan(value: &Value) -> bool {
     text(value, "resourceType") == Some("PlanDefinition")
 }
 
+/// The rules that would run as their newest version says, and do not.
+fn faulty(rules: &Rules, all: &[Artefact]) -> Vec<Faulty> {
+    let mut plans: Vec<(&str, &Artefact)> =
+        all.iter().filter(|one| is_plan(&one.value)).filter_map(|one| Some((text(&one.value, "url")?, one))).collect();
+    plans.sort_by_key(|(url, plan)| (*url, plan.since));
+    let newest = plans.chunk_by(|(one, _), (other, _)| one == other).filter_map(<[_]>::last);
+    let stopped = newest.filter(|(url, plan)| read::runs(&plan.value) && !rules.urls.contains_key(*url));
+    let told = stopped.map(|(url, plan)| {
+        let faults = rules.faults(&plan.value, &[]);
+        let keys: BTreeSet<&str> = faults.iter().filter(|fault| fault.refuses()).map(|fault| fault.key).collect();
+        Faulty { rule: format!("{url}|{}", text(&plan.value, "version").unwrap_or_default()), keys: keys.into_iter().collect() }
+    });
+    told.collect()
+}
+
 /// A day that has come nowhere on Earth approves nothing yet.
 fn approved_later(plan: &Value, now: i64) -> Option<Issue> {
     let day = text(plan, "approvalDate").and_then(Moment::parse)?.day();
@@ -332,6 +369,9 @@ fn approved_later(plan: &Value, now: i64) -> Option<Issue> {
 fn approved(draft: &Value) -> Value {
     let mut ready = draft.clone();
     ready["status"] = "active".into();
+    if ready.get("experimental").is_some() {
+        ready["experimental"] = false.into();
+    }
     for (name, value) in [("approvalDate", Value::from("1970-01-01")), ("reviewer", serde_json::json!([{"name": "nobody yet"}]))]
     {
         if ready.get(name).is_none() {
@@ -349,11 +389,6 @@ fn differs(one: &Value, other: &Value) -> bool {
 /// Whether a plan of ours names this url.
 fn names(plan: &Value, url: &str) -> bool {
     named(plan).iter().any(|(_, named)| named == url)
-}
-
-/// A canonical without its version.
-fn unversioned(canonical: &str) -> &str {
-    canonical.split('|').next().unwrap_or(canonical)
 }
 
 /// What a plan of ours names: ActivityDefinitions and ValueSets, without their versions.

@@ -100,7 +100,7 @@ pub use detail::Planned;
 pub use effect::{Effect, Trial};
 pub use handed::Handed;
 pub use heard::leave;
-pub use live::{Intended, Kept, Live};
+pub use live::{Faulty, Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};
 pub use person::stoppable;

@@ -9,6 +9,7 @@ use crate::diary::texts;
 use crate::house::House;
 use crate::merges::replaced;
 use crate::receiver::Receiver;
+use crate::rules::{gout, message, rule};
 
 /// From now on the database refuses such rows of a table.
 pub(crate) async fn plant(house: &House, table: &str, when: &str) {
@@ -183,6 +184,36 @@ async fn who_may_have_said_stop_is_not_spoken_to() {
         pull(&house, "stops").await;
         house.days(1).await;
         assert_eq!((texts(&house, "new").await.len(), events(&house).await), (0, 0));
+        house
+    })
+    .await;
+}
+
+// A rule was changed, and the change cannot be read: what is known of it goes on, and everything else is heard. When it can be read
+// again, it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_cannot_be_read_stops_no_other() {
+    both(async |database| {
+        let mut house = known(database, &["ada", "bo"]).await;
+        for (id, words) in [("drink", "Drink."), ("rest", "Rest.")] {
+            house.put(&message(id, words)).await.is(201);
+        }
+        house.put(&rule("gout", "1", "drink")).await.is(201);
+        house.beat().await;
+        house.clock.advance(std::time::Duration::from_mins(1));
+        house.put(&rule("gout", "2", "rest")).await.is(200);
+        let of_rule = "WHERE kind = 'PlanDefinition' AND id = 'gout'";
+        house.database.tamper(&format!("UPDATE resources SET body = 'x' || body {of_rule}")).await;
+        house.put(&gout("c", "ada")).await.is(201);
+        house.days(2).await;
+        assert_eq!((texts(&house, "ada").await, events(&house).await), (vec![String::from("Drink.")], 0));
+        house.restart().await;
+        house.database.tamper(&format!("UPDATE resources SET body = substr(body, 2) {of_rule}")).await;
+        house.days(1).await;
+        house.put(&gout("d", "bo")).await.is(201);
+        house.days(2).await;
+        assert_eq!(texts(&house, "bo").await, ["Rest."]);
+        house.stop().await;
         house
     })
     .await;

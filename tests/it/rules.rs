@@ -256,3 +256,33 @@ async fn foreign_plans_and_drafts_are_kept_and_not_run() {
     house.days(3).await;
     assert!(diary(&house, "ada").await.is_empty());
 }
+
+// A rule that was kept before a fault was known rests after the next start, and the metrics count it; when it is mended it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_rule_with_a_fault_rests_and_is_counted() {
+    let mut house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    house.put(&rule("gout", "1", "drink")).await.is(201);
+    let faulty = async |house: &House| {
+        let metrics = house.get(&format!("http://{}/metrics", house.engine().address())).await.is(200).text;
+        metrics.lines().find_map(|line| line.strip_prefix("signa_rules_faulty ").map(str::to_owned)).unwrap()
+    };
+    house.beat().await;
+    assert_eq!(faulty(&house).await, "0");
+    house.stop().await;
+    house
+        .database
+        .tamper(
+            "UPDATE resources SET body = replace(body, '\"action\":[', '\"library\":[\"urn:x\"],\"action\":[') WHERE id = 'gout'",
+        )
+        .await;
+    house.restart().await;
+    assert_eq!(faulty(&house).await, "1");
+    house.put(&gout("c", "ada")).await.is(201);
+    house.days(2).await;
+    assert!(texts(&house, "ada").await.is_empty());
+    house.put(&rule("gout", "2", "drink")).await.is(200);
+    house.put(&gout("d", "bob")).await.is(201);
+    house.days(2).await;
+    assert_eq!((faulty(&house).await.as_str(), texts(&house, "bob").await), ("0", vec![String::from("Drink.")]));
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::{Artefact, Kept, Live, Rules, shipped};
+use super::super::{Artefact, Intended, Kept, Live, Rules, shipped};
 use super::{at, dispense, dues, house, told};
 
 const PLAN: &str = "https://signa.example/fhir/PlanDefinition/refill";
@@ -93,4 +93,72 @@ fn a_deleted_override_leaves_its_url_to_what_was_shipped() {
     live.learn(&tenant, kept(vec![artefact(&own, 1), artefact(&gone, 2)], true));
     assert_eq!(title(), before);
     assert_eq!(live.of("t").running(), Live::new(shipped()).0.of("t").running());
+}
+
+// What was said names the version of its text, also where the text came with the program.
+#[test]
+fn a_shipped_text_is_not_said_otherwise_under_its_version() {
+    let url = "https://signa.example/fhir/ActivityDefinition/refill-advice";
+    let (live, _) = Live::new(shipped());
+    let tenant: Arc<str> = Arc::from("t");
+    let shipped = shipped().into_iter().find(|value| value["url"] == url).unwrap();
+    let mut other = shipped.clone();
+    other["extension"][0]["extension"][1]["valueString"] = json!("Something else.");
+    let mut newer = other.clone();
+    newer["version"] = json!("2.0.0");
+    for (value, expected) in [(&shipped, vec![]), (&other, vec!["activity-same-version"]), (&newer, vec![])] {
+        for keeps in [false, true] {
+            if keeps {
+                let kept = json!({"resourceType": "ActivityDefinition", "id": "b", "url": "urn:b", "status": "active"});
+                let versions = vec![Artefact { value: Arc::new(kept), since: 1 }];
+                live.learn(
+                    &tenant,
+                    vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("b"), versions, is_gone: false }],
+                );
+            }
+            let intended = Intended { kind: "ActivityDefinition", id: "a", value: Some(value) };
+            let faults = live.faults("t", intended, &[], 0);
+            assert_eq!(faults.iter().map(|fault| fault.key).collect::<Vec<_>>(), expected, "{keeps}");
+        }
+    }
+}
+
+// A stored rule in which faults are found now does not run, and whoever takes it in is told: once, and of nothing else.
+#[test]
+fn a_stored_rule_with_faults_is_told_of() {
+    let (live, _) = Live::new(shipped());
+    let tenant: Arc<str> = Arc::from("t");
+    let kept = |version: &str, change: &dyn Fn(&mut Value)| {
+        let mut plan = refill(version, "active", 5);
+        change(&mut plan);
+        let versions = vec![Artefact { value: Arc::new(plan), since: 1 }];
+        vec![Kept { kind: String::from("PlanDefinition"), id: String::from("p"), versions, is_gone: false }]
+    };
+    assert_eq!(live.learn(&tenant, kept("2", &|_| {})), []);
+    let faulty = live.learn(&tenant, kept("3", &|plan| plan["action"][0]["code"] = json!([{"text": "x"}])));
+    assert_eq!(faulty, []);
+    let faulty = live.learn(&tenant, kept("4", &|plan| plan["action"][0]["participant"] = json!([{"type": "patient"}])));
+    let told: Vec<(&str, &[&str])> = faulty.iter().map(|one| (one.rule.as_str(), one.keys.as_slice())).collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, format!("{PLAN}|4"));
+    assert!(!told[0].1.is_empty());
+    assert_eq!((live.faulty(), live.of("t").running().iter().any(|rule| rule.starts_with(PLAN))), (1, false));
+    let other = json!({"resourceType": "PlanDefinition", "id": "q", "url": "urn:q", "status": "active"});
+    let versions = vec![Artefact { value: Arc::new(other), since: 1 }];
+    let again =
+        live.learn(&tenant, vec![Kept { kind: String::from("PlanDefinition"), id: String::from("q"), versions, is_gone: false }]);
+    assert_eq!(again, [], "it was told of");
+    assert_eq!(live.learn(&tenant, kept("5", &|_| {})), []);
+    assert_eq!(live.faulty(), 0);
+}
+
+// What is only tried may be called an experiment.
+#[test]
+fn an_experiment_may_be_tried() {
+    let (live, _) = Live::new(shipped());
+    let mut draft = refill("2", "draft", 5);
+    draft["experimental"] = json!(true);
+    let (rules, issues) = live.trying("t", &[draft], 0);
+    assert!(!issues.iter().any(crate::fhir::outcome::Issue::refuses), "{issues:?}");
+    assert!(rules.running().contains(&format!("{PLAN}|2")));
 }
