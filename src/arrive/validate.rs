@@ -12,6 +12,7 @@ use super::call::{Call, json};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
+use crate::check::canon::Canon;
 use crate::check::{self, profile, thorough};
 use crate::fhir::outcome::{Issue, operation_outcome};
 use crate::fhir::search::pairs;
@@ -69,20 +70,25 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     if let Some(resource) = &wish.resource {
         wish.issues.extend(of_address(resource, kind, id.filter(|_| mode == "update"), mode));
     }
-    if let Some(resource) = &wish.resource {
-        let canon = call.door.flow.canon(call.scope()).await?;
-        let place = resource["resourceType"].as_str().unwrap_or_default();
+    if let Some(resource) = wish.resource.take() {
+        let (canon, profile) = (call.door.flow.canon(call.scope()).await?, wish.profile.take());
         // Who tries a write hears as an error only what the write would be refused for.
         let is_trial = matches!(mode, "create" | "update");
-        let mut found =
-            if is_trial { profile::claimed(&canon, resource, place, &[]) } else { thorough::all(&canon, resource, place) };
-        if let Some(address) = &wish.profile {
-            found.extend(profile::asked(&canon, resource, address, place));
-        }
+        // Aside: what a profile asks may be much work, for which others are not to wait.
+        let held = tokio::task::spawn_blocking(move || held(&canon, &resource, profile.as_deref(), is_trial)).await;
+        let mut found = held.map_err(|error| Refusal::ours(error.to_string()))?;
         found.retain(|issue| !wish.issues.contains(issue));
         wish.issues.extend(found);
     }
     Ok(told(&wish.issues))
+}
+
+/// What profiles and terms say of a resource: those that it claims, and the one that is asked for by name.
+fn held(canon: &Canon, resource: &Value, profile: Option<&str>, is_trial: bool) -> Vec<Issue> {
+    let place = resource["resourceType"].as_str().unwrap_or_default();
+    let mut found = if is_trial { profile::claimed(canon, resource, place, &[]) } else { thorough::all(canon, resource, place) };
+    found.extend(profile.into_iter().flat_map(|address| profile::asked(canon, resource, address, place)));
+    found
 }
 
 fn told(issues: &[Issue]) -> Response {

@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::place::Place;
 use crate::fhir::definitions::{self, Node};
 use crate::fhir::outcome::Issue;
-use crate::fhir::path::{self, Expression};
+use crate::fhir::path::{self, Error, Expression};
 
 /// Invariants that are checked without their expression, and where.
 const NATIVE: [&str; 7] = ["dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2"];
@@ -53,14 +53,26 @@ pub(super) fn hold<'v>(
     for &number in numbers {
         let Prepared::Ready(expression) = prepared(number) else { continue };
         let focus = path::Node::element(value, kind.name);
-        if expression.allows(scope.context(), focus).unwrap_or(true) {
-            continue;
-        }
+        let allowed = expression.allows(scope.context(), focus);
         let invariant = definitions::invariant(number);
+        match allowed {
+            Ok(false) => {}
+            Err(Error::Bound(_)) => {
+                findings.push_each(unheld(invariant.key, place));
+                continue;
+            }
+            Ok(true) | Err(_) => continue,
+        }
         let words = format!("{}: {}.", invariant.key, invariant.human.trim_end_matches('.'));
         let issue = if invariant.refuses { Issue::error } else { Issue::warning };
         findings.push(issue("invariant", invariant.key, place.to_string(), words));
     }
+}
+
+/// That an invariant was not held against a value, since that would have been too much work.
+fn unheld(key: &str, place: &Place<'_>) -> Issue {
+    let words = format!("{key} was not held here: that would take more work than is done for one value. Send less at once.");
+    Issue::warning("too-costly", "invariant-unheld", place.to_string(), words)
 }
 
 /// The invariants of the standard that are not held against resources, with the reason.

@@ -82,7 +82,7 @@ fn one<'v>(
         let left = Cell::new(VALUES_MAX * LOOKS_A_VALUE);
         let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
         inspector.inspect(node, place, findings);
-        if left.get() == 0 {
+        if left.get() == 0 || around.work.is_spent() {
             say_spent(url, place, findings);
         }
         let fits = |(sort, expression): &(String, String)| may_stand(sort, expression, parent, standing);

@@ -27,18 +27,18 @@ use super::findings::Findings;
 use super::place::Place;
 use crate::fhir::definitions;
 use crate::fhir::outcome::Issue;
-use crate::fhir::path::Node;
+use crate::fhir::path::{Budget, Node};
 use crate::fhir::terms::split;
 use compile::STANDARD;
 use surroundings::Surroundings;
 use walk::Inspector;
 
 /// Holds the profiles that a resource, what is contained in it, and the entries of a Bundle claim against them. Places begin
-/// with `prefix`; `beside` is what came together with it.
+/// with `prefix`; `beside` is what came together with it. Constraints may do the work of one evaluation, [`STEPS_MAX`](crate::fhir::path::STEPS_MAX), for all of it.
 #[must_use]
 pub fn claimed(canon: &Canon, resource: &Value, prefix: &str, beside: &[Neighbour<'_>]) -> Vec<Issue> {
     let mut findings = Findings::default();
-    let around = Surroundings { root: resource, resource, beside };
+    let around = Surroundings { root: resource, resource, beside, work: &Budget::new() };
     all_in(canon, &around, &Place::Root(prefix), &mut findings);
     findings.into_issues()
 }
@@ -48,7 +48,7 @@ pub fn claimed(canon: &Canon, resource: &Value, prefix: &str, beside: &[Neighbou
 pub fn asked(canon: &Canon, resource: &Value, address: &str, prefix: &str) -> Vec<Issue> {
     let mut findings = Findings::default();
     let entries = entries(resource);
-    let around = Surroundings { root: resource, resource, beside: &entries };
+    let around = Surroundings { root: resource, resource, beside: &entries, work: &Budget::new() };
     let place = Place::Root(prefix);
     if !is_base(address, resource) && !one(canon, &around, address, &place, &mut findings) {
         let words = format!("The profile {address} is not known here; store its StructureDefinition first.");
@@ -61,7 +61,7 @@ pub fn asked(canon: &Canon, resource: &Value, address: &str, prefix: &str) -> Ve
 #[must_use]
 pub fn extensions(canon: &Canon, resource: &Value, prefix: &str) -> Vec<Issue> {
     let mut findings = Findings::default();
-    let around = Surroundings { root: resource, resource, beside: &[] };
+    let around = Surroundings { root: resource, resource, beside: &[], work: &Budget::new() };
     extension::all(canon, &around, Node::resource(resource), &Place::Root(prefix), &mut findings);
     findings.into_issues()
 }
@@ -102,7 +102,7 @@ fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings:
     let list = place.element(key);
     for (index, item) in inner(key) {
         if let Some(resource) = item.get("resource") {
-            let around = Surroundings { root: resource, resource, beside: &own };
+            let around = Surroundings { root: resource, resource, beside: &own, ..*around };
             all_in(canon, &around, &list.item(index).element("resource"), findings);
         }
     }
@@ -119,7 +119,7 @@ fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_
         inspector.fault("invariant", "profile-type", place, &words, findings);
     } else if profile.is_whole {
         inspector.inspect(Node::resource(around.resource), place, findings);
-        if left.get() == 0 {
+        if left.get() == 0 || around.work.is_spent() {
             say_spent(address, place, findings);
         }
     } else {
@@ -132,7 +132,7 @@ fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_
 /// Says that a profile was not held to its end.
 fn say_spent(address: &str, place: &Place<'_>, findings: &mut Findings) {
     let words = format!("The profile {address} asks for more work than is done for one resource; the rest was not held.");
-    findings.push(Issue::warning("too-costly", "profile-too-costly", place.to_string(), words));
+    findings.push_each(Issue::warning("too-costly", "profile-too-costly", place.to_string(), words));
 }
 
 fn profiles_of(resource: &Value) -> impl Iterator<Item = &str> {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::fhir::definitions;
-use crate::fhir::path::Resolve;
+use crate::fhir::path::{Budget, Resolve};
 
 /// A resource that lies beside the one at hand: its full address, if it has one, and itself.
 pub type Neighbour<'v> = (Option<&'v str>, &'v Value);
@@ -17,6 +17,8 @@ pub(super) struct Surroundings<'v> {
     pub(super) resource: &'v Value,
     /// What came together with it.
     pub(super) beside: &'v [Neighbour<'v>],
+    /// What is left of the work that the constraints of all profiles may do for the whole.
+    pub(super) work: &'v Budget,
 }
 
 impl<'v> Surroundings<'v> {
@@ -24,7 +26,7 @@ impl<'v> Surroundings<'v> {
     pub(super) fn entering(&self, resource: &'v Value) -> Self {
         let mut contained = self.root.get("contained").and_then(Value::as_array).into_iter().flatten();
         let is_inside = contained.any(|inner| std::ptr::eq(inner, resource));
-        Self { root: if is_inside { self.root } else { resource }, resource, beside: self.beside }
+        Self { root: if is_inside { self.root } else { resource }, resource, ..*self }
     }
 
     /// The resource that a Reference leads to, if it can be seen from here.

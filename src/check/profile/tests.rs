@@ -384,3 +384,31 @@ fn slices_of_a_slice_are_counted_among_all_its_values() {
     let bare = json!({"system": "urn:card", "use": "usual"});
     assert_eq!(found(json!([{"system": "urn:x"}, old, bare])), ["profile-min Patient.identifier[2].value"]);
 }
+
+// What is asked of each name looks at all pairs of addresses. The constraints of all profiles of a resource have the work of one
+// evaluation together: what is beyond is not held, and that is said once for each profile.
+#[test]
+fn constraints_have_one_budget_for_the_whole_resource() {
+    let other = "http://example.org/StructureDefinition/other";
+    let pairs = "%resource.telecom.all(%resource.telecom.where(value = 'none').empty())";
+    let asked = |expression: &str| {
+        json!([{"id": "name", "min": 0, "max": "*", "constraint": [
+            {"key": "x-1", "severity": "error", "human": "No.", "expression": expression}]}])
+    };
+    let with = |names: usize, addresses: usize| {
+        let telecom: Vec<Value> = (0..addresses).map(|at| json!({"system": "phone", "value": at.to_string()})).collect();
+        let names: Vec<Value> = (0..names).map(|at| json!({"text": at.to_string()})).collect();
+        let mut patient = patient(&json!({"name": names, "telecom": telecom}));
+        patient["meta"] = json!({"profile": [URL, other]});
+        patient
+    };
+    let mut canon = Canon::default();
+    canon.learn("p", &structure(URL, "Patient", &asked(pairs)));
+    canon.learn("o", &structure(other, "Patient", &asked(&format!("{pairs} and text != '0'"))));
+    let told = |resource: &Value| -> Vec<String> {
+        let issues = claimed(&canon, resource, "Patient", &[]);
+        issues.iter().map(|issue| format!("{} {} {}", issue.key, issue.expression, issue.refuses())).collect()
+    };
+    assert_eq!(told(&with(2, 100)), ["profile-invariant Patient.name[0] true"]);
+    assert_eq!(told(&with(40, 200)), ["profile-too-costly Patient false"; 2]);
+}

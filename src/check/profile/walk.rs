@@ -11,7 +11,7 @@ use crate::check::findings::Findings;
 use crate::check::place::Place;
 use crate::fhir::definitions::Flavour;
 use crate::fhir::outcome::Issue;
-use crate::fhir::path::{Context, Node};
+use crate::fhir::path::{Context, Error, Node};
 use crate::fhir::terms::Member;
 
 /// Profiles lead to profiles so many times: an extension in an extension, a reference to what refers back.
@@ -233,12 +233,24 @@ impl<'c, 'v> Inspector<'c, 'v> {
     }
 
     fn hold(&self, constraint: &'c Constraint, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
+        if self.around.work.is_spent() {
+            return;
+        }
         let context = Context::new()
             .with_resource("resource", self.around.resource)
             .with_resource("rootResource", self.around.root)
             .with_resolver(self.around)
             .guessing_targets();
-        if constraint.expression.allows(&context, node).unwrap_or(true) {
+        let is_broken = match constraint.expression.allows_within(&context, node, self.around.work) {
+            Ok(allowed) => !allowed,
+            // That all work is done is said once, where the profile is claimed.
+            Err(Error::Bound(_)) if !self.around.work.is_spent() => {
+                let words = format!("{} was not held here: a text of it is too long.", constraint.key);
+                return findings.push_each(Issue::warning("too-costly", "profile-invariant-unheld", place.to_string(), words));
+            }
+            Err(_) => false,
+        };
+        if !is_broken {
             return;
         }
         let words = format!("{}: {}.", constraint.key, constraint.human.trim_end_matches('.'));

@@ -31,7 +31,13 @@ impl Budget {
     /// Counts work; an error once it is too much.
     pub fn charge(&self, steps: usize) -> Result<(), Error> {
         self.spend(steps.saturating_add(1));
-        if self.steps.get() > STEPS_MAX { Err(Error::Bound("work of the evaluation")) } else { Ok(()) }
+        if self.is_spent() { Err(Error::Bound("work of the evaluation")) } else { Ok(()) }
+    }
+
+    /// Whether nothing is left of it.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.steps.get() > STEPS_MAX
     }
 
     /// Counts work that itself cannot fail: the next charge does.

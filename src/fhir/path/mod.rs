@@ -124,6 +124,16 @@ impl Expression {
         Ok(self.truth(context, focus)? != Some(false))
     }
 
+    /// The same, out of a budget that others spend from, too.
+    pub fn allows_within<'a>(
+        &'a self,
+        context: &Context<'a>,
+        focus: impl Into<Node<'a>>,
+        budget: &Budget,
+    ) -> Result<bool, Error> {
+        Ok(evaluate::truth(&self.evaluate_within(context, focus, budget)?)? != Some(false))
+    }
+
     /// The answer as one of three values; `None` is empty. A single item that is no boolean counts as true.
     pub fn truth<'a>(&'a self, context: &Context<'a>, focus: impl Into<Node<'a>>) -> Result<Option<bool>, Error> {
         evaluate::truth(&self.evaluate(context, focus)?)
