@@ -84,20 +84,24 @@ impl Post {
 
     /// Puts a resource under its id, as `Type/id`.
     pub async fn put(&self, place: &str, text: Vec<u8>) -> Result<Said, Error> {
-        self.send("PUT", format!("{}/{place}", self.base), text).await
+        self.send("PUT", format!("{}/{place}", self.base), Some(text)).await
+    }
+
+    /// Deletes a resource, `Type/id`.
+    pub async fn delete(&self, place: &str) -> Result<Said, Error> {
+        self.send("DELETE", format!("{}/{place}", self.base), None).await
     }
 
     /// Posts a batch or transaction.
     pub async fn bundle(&self, text: Vec<u8>) -> Result<Said, Error> {
-        self.send("POST", self.base.clone(), text).await
+        self.send("POST", self.base.clone(), Some(text)).await
     }
 
     /// An answer, or `Later` when there was none or it says to come again.
-    async fn send(&self, method: &str, url: String, text: Vec<u8>) -> Result<Said, Error> {
+    async fn send(&self, method: &str, url: String, body: Option<Vec<u8>>) -> Result<Said, Error> {
         let headers = [("Content-Type", "application/fhir+json"), ("Prefer", "return=OperationOutcome")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let Answer { status, body, .. } =
-            self.exchange(Asked { method: method.to_owned(), url, headers, body: Some(text) }).await?;
+        let Answer { status, body, .. } = self.exchange(Asked { method: method.to_owned(), url, headers, body }).await?;
         match status {
             408 | 429 | 502..=504 => Err(Error::Later(format!("the gateway answered {status}"))),
             _ => Ok(Said { status, text: String::from_utf8_lossy(&body).into_owned() }),

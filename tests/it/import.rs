@@ -77,6 +77,44 @@ async fn an_import_ties_entries_by_their_whole_addresses() {
     }
 }
 
+// A history that ends with a deletion leaves nothing standing, whatever stood before; what was deleted and made again stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_history_brings_back_nothing_that_was_deleted() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let version = |name: &str| {
+        json!({"fullUrl": format!("http://a.example/fhir/Patient/{name}"), "resource": patient(name),
+        "request": {"method": "PUT", "url": format!("Patient/{name}")}})
+    };
+    let deleted = |name: &str| json!({"request": {"method": "DELETE", "url": format!("Patient/{name}")}});
+    // The newest first.
+    let history = json!({"resourceType": "Bundle", "type": "history", "entry": [
+        deleted("ada"), version("bob"), deleted("bob"), version("ada"), version("bob")]});
+    assert!(import(&house, "history.json", &history.to_string()).status.success());
+    house.restart().await;
+    house.get("Patient/ada").await.is(410);
+    house.get("Patient/bob").await.is(200);
+    assert_eq!(house.count("Patient").await, 1);
+}
+
+// Two servers call two persons by one id: nothing of the Bundle is taken, and the report says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_writes_no_person_over_another() {
+    let mut house = House::new().await;
+    house.stop().await;
+    let entry = |server: &str, resource: Value| {
+        json!({"fullUrl": format!("http://{server}.example/fhir/{}/{}",
+        resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap()), "resource": resource})
+    };
+    let collection = json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        entry("a", patient("1")), entry("b", patient("1").with("birthDate", "1950-01-01")), entry("b", hypertension("c", "1"))]});
+    let done = import(&house, "clash.json", &collection.to_string());
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("Bundle.entry[1]") && said.contains("two servers"), "{said}");
+    house.restart().await;
+    assert_eq!((house.count("Patient").await, house.count("Condition").await), (0, 0));
+}
+
 // Line by line works as well; what is refused is reported with its reason, and the rest is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_reports_what_it_refused() {

@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::files::Document;
-use crate::identify::address::identity;
+use crate::identify::address::{Address, identity};
 use crate::identify::references::Links;
 
 /// Of so many resources the type is remembered, so that `urn:uuid:<id>` elsewhere in the import becomes `Type/<id>`.
 const KNOWN_MAX: usize = 5_000_000;
 
 /// What is imported at once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Item {
     /// The line of its document, from 1.
     pub(super) line: usize,
@@ -33,6 +33,10 @@ pub(super) struct Item {
     pub(super) full_url: String,
     /// What fullUrls of its Bundle are called here.
     pub(super) names: Arc<HashMap<String, String>>,
+    /// Whether a history tells here that it was deleted.
+    pub(super) deleted: bool,
+    /// Whether its Bundle calls another resource by the same type and id.
+    pub(super) clashes: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -57,6 +61,16 @@ struct Entry<'a> {
     full_url: Cow<'a, str>,
     #[serde(borrow, default)]
     resource: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request: Option<Request<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow, default)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    url: Cow<'a, str>,
 }
 
 /// The items of a document, in its order; of a history the oldest first.
@@ -70,20 +84,25 @@ pub(super) fn split(document: Document) -> Vec<Item> {
         && !whole
         && let Ok(parts) = serde_json::from_slice::<Bundle<'_>>(&text)
     {
-        let mut items = entries(line, &parts);
-        if bundle == "history" {
+        let is_history = bundle == "history";
+        let mut items = entries(line, &parts, is_history);
+        if is_history {
             items.reverse();
         }
         return items;
     }
-    vec![Item { line, entry: None, whole, kind, id, text, full_url: String::new(), names: Arc::default() }]
+    vec![Item { line, whole, kind, id, text, ..Item::default() }]
 }
 
-fn entries(line: usize, bundle: &Bundle<'_>) -> Vec<Item> {
-    let mut names = HashMap::new();
+fn entries(line: usize, bundle: &Bundle<'_>, is_history: bool) -> Vec<Item> {
+    let (mut names, mut called) = (HashMap::new(), HashMap::new());
     let mut items = Vec::new();
+    let mut clashes = false;
     for (index, entry) in bundle.entry.iter().enumerate() {
-        let Some(resource) = entry.resource else { continue };
+        let Some(resource) = entry.resource else {
+            items.extend(deletion(entry).filter(|_| is_history).map(|item| Item { line, entry: Some(index), ..item }));
+            continue;
+        };
         let head: Head<'_> = serde_json::from_str(resource.get()).unwrap_or_default();
         if head.kind == "OperationOutcome" {
             continue;
@@ -91,16 +110,28 @@ fn entries(line: usize, bundle: &Bundle<'_>) -> Vec<Item> {
         let kind = head.kind.into_owned();
         let (id, text) = named(head.id.into_owned(), &entry.full_url, resource.get());
         if !entry.full_url.is_empty() && !id.is_empty() {
-            names.insert(identity(&entry.full_url).to_owned(), format!("{kind}/{id}"));
+            let (whole, name) = (identity(&entry.full_url).to_owned(), format!("{kind}/{id}"));
+            clashes |= called.insert(name.clone(), whole.clone()).is_some_and(|known| known != whole);
+            names.insert(whole, name);
         }
         let full_url = entry.full_url.clone().into_owned();
-        items.push(Item { line, entry: Some(index), whole: false, kind, id, text, full_url, names: Arc::default() });
+        items.push(Item { line, entry: Some(index), kind, id, text, full_url, ..Item::default() });
     }
     let names = Arc::new(names);
     for item in &mut items {
         item.names = Arc::clone(&names);
+        item.clashes = clashes;
     }
     items
+}
+
+/// What an entry without a resource says to have been deleted.
+fn deletion(entry: &Entry<'_>) -> Option<Item> {
+    let request = entry.request.as_ref().filter(|request| request.method == "DELETE")?;
+    let address = Address::of(&request.url).or_else(|| Address::of(&entry.full_url))?;
+    let mut parts = address.resource.rsplit('/');
+    let (id, kind) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    Some(Item { kind, id, deleted: true, ..Item::default() })
 }
 
 /// Id and text of a resource; one without an id gets that of its `urn:uuid:` fullUrl.
@@ -123,7 +154,7 @@ pub(super) struct Known {
 impl Known {
     /// Remembers what an item is.
     pub(super) fn note(&mut self, item: &Item) {
-        if item.whole || self.by_id.len() >= KNOWN_MAX {
+        if item.whole || item.deleted || self.by_id.len() >= KNOWN_MAX {
             return;
         }
         let Ok(id) = Uuid::try_parse(&item.id) else { return };
@@ -179,6 +210,44 @@ mod tests {
         assert_eq!((history[0].full_url.as_str(), history[1].full_url.as_str()), ("", "urn:x"));
         assert_eq!(history[0].names["urn:x"], "Patient/a");
         assert_eq!(items("{broken").len(), 1);
+    }
+
+    #[test]
+    fn a_history_tells_of_deletions_and_no_other_bundle_does() {
+        let bundle = |sort: &str, url: &str| {
+            items(&format!(
+                r#"{{"resourceType":"Bundle","type":"{sort}","entry":[
+                    {{"fullUrl":"http://a.example/fhir/Patient/a","request":{{"method":"DELETE","url":"{url}"}}}},
+                    {{"request":{{"method":"DELETE","url":"Patient?identifier=1"}}}},
+                    {{"resource":{{"id":"a","resourceType":"Patient"}}}}]}}"#
+            ))
+        };
+        for (sort, url, expected) in [
+            ("history", "Patient/a", vec![false, true]),
+            ("history", "http://a.example/fhir/Patient/a", vec![false, true]),
+            ("history", "", vec![false, true]),
+            ("batch", "Patient/a", vec![false]),
+        ] {
+            let seen = bundle(sort, url);
+            assert_eq!(seen.iter().map(|item| item.deleted).collect::<Vec<_>>(), expected, "{sort} {url}");
+            assert!(seen.iter().all(|item| (item.kind.as_str(), item.id.as_str()) == ("Patient", "a")));
+        }
+    }
+
+    #[test]
+    fn two_servers_may_not_call_two_resources_alike() {
+        let bundle = |urls: [&str; 2], ids: [&str; 2]| {
+            let entry =
+                |at: usize| format!(r#"{{"fullUrl":"{}","resource":{{"resourceType":"Patient","id":"{}"}}}}"#, urls[at], ids[at]);
+            let text = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{},{}]}}"#, entry(0), entry(1));
+            items(&text).iter().map(|item| item.clashes).collect::<Vec<_>>()
+        };
+        let (a, b) = ("http://a.example/fhir/Patient/1", "http://b.example/fhir/Patient/1");
+        assert_eq!(bundle([a, b], ["1", "1"]), [true, true]);
+        assert_eq!(bundle([a, b], ["1", "2"]), [false, false]);
+        assert_eq!(bundle([a, a], ["1", "1"]), [false, false]);
+        assert_eq!(bundle([&format!("{a}/_history/1"), a], ["1", "1"]), [false, false]);
+        assert_eq!(bundle(["", b], ["1", "1"]), [false, false]);
     }
 
     #[test]

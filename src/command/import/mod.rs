@@ -2,7 +2,7 @@
 //!
 //! NDJSON, single resources and Bundles of any type; gzip, byte order marks and CRLF are understood. Everything keeps its
 //! id, so importing again after a crash or a correction changes only what is different. A transaction is taken whole or
-//! not at all; of every other Bundle and of NDJSON each resource is taken for itself.
+//! not at all; of every other Bundle and of NDJSON each resource is taken for itself. What a history says was deleted is deleted.
 //!
 //! The files are read twice: first for the ids and types alone, so that `urn:uuid:<id>` becomes `Type/<id>` wherever the
 //! import itself holds that resource; what it does not hold stays as it is.
@@ -41,6 +41,10 @@ const LANES: usize = 64;
 const LANE_MAX: usize = 16;
 /// Bytes that may be under way at once, in KiB.
 const UNDER_WAY_KIB: usize = 128 * 1024;
+
+/// Why nothing of a Bundle is taken in which two servers mean two resources by one type and id.
+const CLASHES: &str = "Entries of the Bundle have the same type and id, and other fullUrls: they are of two servers, and one would be \
+    written over the other. Nothing of the Bundle is taken; give those of one server other ids, and change what refers to them.";
 
 /// What to import, and where to.
 #[derive(Debug, clap::Args)]
@@ -189,6 +193,10 @@ impl Shared {
         let item = &parcel.item;
         let links = self.known.links(item);
         let outcome = match &self.goal {
+            _ if item.clashes => Err(vec![CLASHES.to_owned()]),
+            Goal::Ledger(flow, sender) if item.deleted => {
+                of_flow(flow.delete(sender, &item.kind, &item.id, None).await.map(|done| vec![done]))
+            }
             Goal::Ledger(flow, sender) if item.whole => of_flow(flow.import_transaction(sender, &item.text).await),
             Goal::Ledger(flow, sender) => {
                 of_flow(flow.import(sender, &item.text, &item.full_url, &links).await.map(|done| vec![done]))

@@ -33,6 +33,10 @@ pub(super) async fn take(post: &Post, clock: &Clock, item: &Item, links: &Links)
 }
 
 async fn send(post: &Post, item: &Item, links: &Links) -> Result<Outcome, Error> {
+    if item.deleted {
+        let said = post.delete(&format!("{}/{}", item.kind, item.id)).await?;
+        return Ok(fate(said.status).map_or_else(|| Err(reasons(&said.text)), |fate| Ok(vec![(item.kind.clone(), fate)])));
+    }
     let mut value: Value = match serde_json::from_slice(&item.text) {
         Ok(value) => value,
         Err(fault) => return Ok(Err(vec![format!("it is not JSON: {fault}")])),
