@@ -92,6 +92,11 @@ fn edges(value: &Value) -> (Option<Base>, Option<Base>) {
     }
 }
 
+/// Whether a resource tells itself when what it is about began or ended.
+pub(super) fn is_dated(value: &Value) -> bool {
+    edges(value) != (None, None)
+}
+
 /// A day, or a moment where more is written; a month or a year alone is neither.
 fn moment(written: &str) -> Option<Base> {
     let moment = Moment::parse(written)?;
@@ -101,11 +106,6 @@ fn moment(written: &str) -> Option<Base> {
         None => None,
     }
 }
-/// Whether a resource tells itself when what it is about began or ended.
-pub(super) fn is_dated(value: &Value) -> bool {
-    edges(value) != (None, None)
-}
-
 
 /// Sets when a candidate is to come and until when it is worth doing; `false` beyond the calendar.
 pub(super) fn schedule(turn: &Turn, candidate: &mut Candidate, base: Base, offset: Offset) -> bool {

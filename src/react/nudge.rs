@@ -112,11 +112,11 @@ fn begin<'a>(
         if let Some(known) = turn.dues.get(&output) {
             let known = known.detail();
             (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
+            detail.uncertain = known.uncertain;
         }
         let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
         if holds(turn, &event.resource, &step.conditions) {
             let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
-            detail.uncertain = known.uncertain;
             // Nothing is planned for a diagnosis that is over.
             if standing == Some(Standing::Over) && !is_removal && comes != Comes::AtOnce {
                 continue;

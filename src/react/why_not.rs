@@ -250,7 +250,6 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     }
 }
 
-/// Nothing of what the rule listens to is recorded.
 /// Why a rule begins nothing now, and what would change that, where it has a time of its own.
 pub(super) fn out_of_time(plan: &Plan, turn: &Turn) -> Option<(String, String)> {
     let zone = supply::store(turn.story, &Value::Null).zone;
@@ -261,6 +260,7 @@ pub(super) fn out_of_time(plan: &Plan, turn: &Turn) -> Option<(String, String)> 
     Some((format!("The rule begins nothing today: its effectivePeriod is{days}."), change))
 }
 
+/// Nothing of what the rule listens to is recorded.
 fn unheard(action: &Action) -> Against {
     let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
     let wanted = wanted.join(", or ");
