@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row as _, TypeInfo};
 use tokio::time::timeout;
 
-use super::{ANOTHER_WRITES, At, Cell, Found, Passed};
+use super::{ANOTHER_WRITES, At, Cell, Found, Passed, Transaction};
 use crate::ledger::Error;
 
 /// Connections of those who read.
@@ -142,8 +142,8 @@ fn silent() -> Error {
 
 /// The number that a question is about.
 async fn one(connection: &mut PgConnection, sql: &str) -> Result<i64, Error> {
-    let found = each(connection, sql, &[], |row| row.int()).await?;
-    found.into_iter().next().ok_or_else(|| Error::Broken(String::from("the database answered nothing")))
+    let found = Transaction::Postgres(connection).row(sql, &[]).await?;
+    found.ok_or_else(|| Error::Broken(String::from("the database answered nothing")))?.int()
 }
 
 /// Runs several statements without parameters.
