@@ -185,6 +185,7 @@ impl Beat {
     /// The error, where the database lives and refuses only this; `Err` where it is the database that failed.
     pub(super) async fn alone(&self, error: Error) -> Result<Error, Error> {
         match error {
+            Error::Refused(_) | Error::TooCostly(_) => Ok(error),
             Error::Broken(_) if self.ledger().ready().await => Ok(error),
             error => Err(error),
         }

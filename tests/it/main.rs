@@ -50,6 +50,8 @@ mod corrections;
 #[cfg(test)]
 mod costs;
 #[cfg(test)]
+mod crowded;
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod deliveries;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::asker::Asker;
 use super::include::{canonical, having, referred};
-use super::united::{is_of_person, others};
+use super::united::{is_of_person, kin};
 use crate::fhir::definitions::resource_names;
 use crate::fhir::search::{Include, Parameter, parameter};
 use crate::ledger::{Error, Scope, Stored};
@@ -124,7 +124,8 @@ impl Search<'_> {
             let rows = parameter.alias_of.unwrap_or(parameter.number);
             if is_of_person(kind, rows) {
                 let own = names.iter().cloned().collect();
-                names.extend(others(asker, self.scope, &own).await?.into_values().flatten().filter(|name| !own.contains(name)));
+                let records = kin(asker, self.scope, &own).await?.into_iter().flat_map(|one| one.records);
+                names.extend(records.filter(|name| !own.contains(name)));
             }
             if !names.is_empty() {
                 let found = having(asker, self.scope, rows, &names, self.left()).await?;

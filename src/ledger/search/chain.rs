@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::asker::Asker;
 use super::page::{EXAMINED_MAX, LOOKS_MAX, prepare};
 use super::test::{Form, Test};
-use super::united::{PATIENT, is_of_person, others};
+use super::united::{PATIENT, is_of_person, kin};
 use super::walk::{Ground, Met, Spot, Way};
 use super::way::{choose, is_chained, led_by};
 use crate::fhir::search::query::{Chain, Criterion, Hop, Query, Word};
@@ -122,7 +122,7 @@ async fn backward(
             Hop::To { parameter, kind } => {
                 let mut names: BTreeSet<String> = found.iter().map(|stored| format!("{kind}/{}", stored.id)).collect();
                 if reach.is_united && is_of_person(before, *parameter) {
-                    names.extend(others(asker, scope, &names).await?.into_values().flatten());
+                    names.extend(kin(asker, scope, &names).await?.into_iter().flat_map(|one| one.records));
                 }
                 Criterion::Word { parameter: *parameter, any: names.into_iter().map(Word::Is).collect() }
             }
@@ -130,8 +130,8 @@ async fn backward(
                 let mut ids: BTreeSet<String> = found.iter().flat_map(|stored| referred(stored, *parameter, before)).collect();
                 if reach.is_united && before == "Patient" && is_of_person(kind, *parameter) {
                     let names = ids.iter().map(|id| format!("{PATIENT}{id}")).collect();
-                    let others = others(asker, scope, &names).await?.into_values().flatten();
-                    ids.extend(others.filter_map(|name| name.strip_prefix(PATIENT).map(str::to_owned)));
+                    let records = kin(asker, scope, &names).await?.into_iter().flat_map(|one| one.records);
+                    ids.extend(records.filter_map(|name| name.strip_prefix(PATIENT).map(str::to_owned)));
                 }
                 // Few resources may refer to many: a List or a Group names thousands.
                 if ids.len() > reach.most {
@@ -390,9 +390,9 @@ async fn unite(
     let prefix = if matches!(hop, Hop::To { .. }) { PATIENT } else { "" };
     let names = wanted.keys().map(|key| format!("{prefix}{key}")).collect();
     let mut more: Vec<(String, BTreeSet<i64>)> = Vec::new();
-    for (name, others) in others(asker, scope, &names).await? {
-        let origins = name.strip_prefix(prefix).and_then(|key| wanted.get(key)).cloned().unwrap_or_default();
-        let keys = others.iter().filter_map(|other| other.strip_prefix(prefix));
+    for one in kin(asker, scope, &names).await? {
+        let origins: BTreeSet<i64> = one.named(prefix).filter_map(|key| wanted.get(key)).flatten().copied().collect();
+        let keys = one.records.iter().filter_map(|record| record.strip_prefix(prefix));
         more.extend(keys.map(|key| (key.to_owned(), origins.clone())));
     }
     for (key, origins) in more {

@@ -2,7 +2,7 @@
 //! they are known as one, and after a parting no more. No row is moved for it. What a conditional interaction looks for is meant
 //! as it is written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 use super::asker::Asker;
@@ -19,43 +19,76 @@ pub(super) const PATIENT: &str = "Patient/";
 const OF_RECORDS: [(&str, &str); 3] = [("Patient", "link"), ("Linkage", "item"), ("Linkage", "source")];
 /// References that are looked at by one statement.
 const AT_ONCE_MAX: usize = 256;
-/// Other references that it may find.
-const OTHERS_MAX: usize = 4_096;
+/// Records that a search may find for them.
+const RECORDS_MAX: usize = 4_096;
+/// The same where something is told to whoever listens. It can refuse nobody, so what is beyond is left out.
+const HEARD_MAX: usize = 16_384;
 
 /// Whether a parameter asks for a person by any of their records.
 pub(super) fn is_of_person(kind: &str, parameter: u32) -> bool {
     numbered(kind, parameter).is_some_and(|of| of.kind == ParameterKind::Reference && !OF_RECORDS.contains(&(kind, of.code)))
 }
 
-/// For each of these references to a Patient the others that lead to the same person now; nothing where there are none.
-pub(super) async fn others(
-    asker: &mut impl Asker,
-    scope: &Scope,
-    names: &BTreeSet<String>,
-) -> Result<HashMap<String, Vec<String>>, Error> {
-    let names: Vec<String> = names.iter().filter(|name| name.starts_with(PATIENT)).cloned().collect();
-    let mut found: HashMap<String, Vec<String>> = HashMap::new();
-    for some in names.chunks(AT_ONCE_MAX) {
+/// A person of whom there are several records.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kin {
+    /// Those of these that were named.
+    named: Vec<String>,
+    /// All references that lead to the person now, those that were named among them.
+    pub(super) records: Vec<String>,
+}
+
+impl Kin {
+    /// Those that were named, without what references begin with.
+    pub(super) fn named<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.named.iter().filter_map(move |name| name.strip_prefix(prefix))
+    }
+
+    /// Those of their records which are not among these, if one of these is theirs.
+    fn beside<'a>(&'a self, names: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+        let is_meant = self.named.iter().any(|name| names.contains(name));
+        self.records.iter().filter(move |record| is_meant && !names.contains(*record))
+    }
+}
+
+/// The persons to whom these references to Patients lead and to whom others lead, too.
+pub(super) async fn kin(asker: &mut impl Asker, scope: &Scope, names: &BTreeSet<String>) -> Result<Vec<Kin>, Error> {
+    let (kin, is_cut) = within(asker, scope, names, RECORDS_MAX).await?;
+    if is_cut {
+        return Err(Error::TooCostly("Too many records are of one person to be searched together: name fewer patients."));
+    }
+    Ok(kin)
+}
+
+/// The same within so many records for each of these many references, and whether there are more.
+async fn within(asker: &mut impl Asker, scope: &Scope, names: &BTreeSet<String>, max: usize) -> Result<(Vec<Kin>, bool), Error> {
+    let asked: Vec<String> = names.iter().filter(|name| name.starts_with(PATIENT)).cloned().collect();
+    let (mut kin, mut is_cut) = (Vec::new(), false);
+    for some in asked.chunks(AT_ONCE_MAX) {
         let mut sql = Sql::default();
-        // SQLite keeps the order of these joins: from the few names on, each by its own key.
-        sql.push("SELECT i.value, o.value");
-        sql.push(" FROM identifiers i CROSS JOIN people p CROSS JOIN people q CROSS JOIN identifiers o");
+        // SQLite keeps the order of these joins: from the few names on, each by its own key. A person is walked once, by the first
+        // of their names, however many of them are asked for.
+        sql.push("SELECT s.name, o.value FROM (SELECT p.survivor, MIN(i.value) AS name FROM identifiers i CROSS JOIN people p");
         sql.push(" WHERE i.tenant = ").text(&scope.tenant).push(" AND i.system = '' AND i.value IN (").texts(some);
-        sql.push(") AND p.tenant = i.tenant AND p.person = i.person AND q.tenant = p.tenant AND q.survivor = p.survivor");
-        sql.push(" AND o.tenant = q.tenant AND o.person = q.person AND o.system = '' AND o.value <> i.value LIMIT ");
-        sql.int(i64::try_from(OTHERS_MAX).unwrap_or(i64::MAX));
+        sql.push(") AND p.tenant = i.tenant AND p.person = i.person GROUP BY p.survivor) s");
+        sql.push(" CROSS JOIN people q CROSS JOIN identifiers o WHERE q.tenant = ").text(&scope.tenant);
+        sql.push(" AND q.survivor = s.survivor AND o.tenant = q.tenant AND o.person = q.person AND o.system = '' LIMIT ");
+        sql.int(i64::try_from(max).unwrap_or(i64::MAX));
         let rows = asker.rows(&sql.text, &sql.cells()?).await?;
-        if rows.len() == OTHERS_MAX {
-            return Err(Error::TooCostly("Too many records are of one person to be searched together: name fewer patients."));
-        }
+        is_cut |= rows.len() == max;
+        let mut found: HashMap<String, Vec<String>> = HashMap::new();
         for mut row in rows {
-            let (name, other) = (row.text()?, row.text()?);
-            if other.starts_with(PATIENT) {
-                found.entry(name).or_default().push(other);
+            let (name, record) = (row.text()?, row.text()?);
+            if record.starts_with(PATIENT) {
+                found.entry(name).or_default().push(record);
             }
         }
+        for (first, records) in found.into_iter().filter(|(_, records)| records.len() > 1) {
+            let others = records.iter().filter(|record| **record != first && names.contains(*record)).cloned();
+            kin.push(Kin { named: std::iter::once(first.clone()).chain(others).collect(), records });
+        }
     }
-    Ok(found)
+    Ok((kin, is_cut))
 }
 
 /// Criteria on resources of a type, meant for persons.
@@ -72,12 +105,12 @@ pub(super) async fn widened(
             Vec::new()
         });
     }
-    let others = others(asker, scope, &names).await?;
-    for criterion in criteria.iter_mut().filter(|_| !others.is_empty()) {
+    let kin = kin(asker, scope, &names).await?;
+    for criterion in criteria.iter_mut().filter(|_| !kin.is_empty()) {
         each(kind, criterion, &mut |asked| {
-            let names = asked.names();
-            let found: BTreeSet<&String> = names.iter().filter_map(|name| others.get(name)).flatten().collect();
-            found.into_iter().filter(|name| !names.contains(*name)).cloned().collect()
+            let names: BTreeSet<String> = asked.names().into_iter().collect();
+            let found: BTreeSet<&String> = kin.iter().flat_map(|one| one.beside(&names)).collect();
+            found.into_iter().cloned().collect()
         });
     }
     Ok(criteria)
@@ -151,21 +184,29 @@ impl Ledger {
         widened(&mut &self.reader, scope, kind, &criteria).await
     }
 
-    /// The search rows of a resource, with those that it would have if it referred to the other records of its persons.
+    /// The search rows of a resource, with those that it would have if it referred to the other records of its persons. Of a person
+    /// of whom there are more than can be told, some are left out: nobody who listens may be left without all.
     pub async fn lines(&self, scope: &Scope, kind: &str, resource: &serde_json::Value) -> Result<Vec<Line>, Error> {
         let mut lines = super::lines(kind, resource);
         if !self.shared.united.load(Ordering::SeqCst) {
             return Ok(lines);
         }
-        let reference = |line: &Line| match line {
-            Line::Word { parameter, word } if is_of_person(kind, *parameter) => Some((*parameter, word.clone())),
-            _ => None,
-        };
-        let named: Vec<(u32, String)> = lines.iter().filter_map(reference).collect();
-        let others = others(&mut &self.reader, scope, &named.iter().map(|(_, word)| word.clone()).collect()).await?;
-        for (parameter, word) in &named {
-            let words = others.get(word).into_iter().flatten().cloned();
-            lines.extend(words.map(|word| Line::Word { parameter: *parameter, word }));
+        let mut named: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for line in &lines {
+            if let Line::Word { parameter, word } = line
+                && is_of_person(kind, *parameter)
+            {
+                named.entry(*parameter).or_default().insert(word.clone());
+            }
+        }
+        let names = named.values().flatten().cloned().collect();
+        let (kin, is_cut) = within(&mut &self.reader, scope, &names, HEARD_MAX).await?;
+        if is_cut {
+            tracing::error!(kind, "a person has more records than can be told; who listens to one of the others hears nothing");
+        }
+        for (parameter, names) in &named {
+            let words: BTreeSet<&String> = kin.iter().flat_map(|one| one.beside(names)).collect();
+            lines.extend(words.into_iter().map(|word| Line::Word { parameter: *parameter, word: word.clone() }));
         }
         Ok(lines)
     }
@@ -173,6 +214,9 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{kin, within};
     use crate::fhir::search::{pairs, parse};
     use crate::ledger::search::bounds::{again, patient, seen, store};
     use crate::ledger::search::page::{find, page};
@@ -216,6 +260,27 @@ mod tests {
             let found = ids(&mut watched, "Observation", "patient=Patient/p&_count=3").await;
             assert!(!found.is_empty() && found.iter().all(|id| id.starts_with("of-q")), "{more}: {found:?}");
             assert_eq!(ids(&mut watched, "Patient", "link=Patient/q").await, Vec::<String>::new());
+        }
+    }
+
+    // All records are found by each, in one walk over them: more of them are named than may be found of each other in pairs. A bound
+    // cuts, and says so; who was named is told in any case.
+    #[tokio::test]
+    async fn records_of_a_person_are_found_within_a_bound() {
+        const RECORDS: usize = 90;
+        let mut watched = store((0..RECORDS).map(|number| patient(&format!("p{number}"), "Berg"))).await;
+        let people = "INSERT INTO people SELECT 't', number, 1, 0, 0, '', 0, '' FROM resources WHERE kind = 'Patient';
+            INSERT INTO identifiers SELECT 't', '', 'Patient/' || id, number FROM resources WHERE kind = 'Patient'";
+        watched.connection.execute_batch(people).unwrap();
+        let names: BTreeSet<String> = (0..RECORDS).map(|number| format!("Patient/p{number}")).collect();
+        let found = kin(&mut watched, &scope(), &names).await.unwrap();
+        assert!(found.len() == 1 && found[0].named.len() == RECORDS && found[0].records.len() == RECORDS, "{found:?}");
+        assert_eq!(found[0].beside(&BTreeSet::from([String::from("Patient/p7")])).count(), RECORDS - 1);
+        assert_eq!(found[0].beside(&BTreeSet::from([String::from("Patient/z")])).count(), 0);
+        let one = BTreeSet::from([String::from("Patient/p7")]);
+        for (max, is_cut) in [(RECORDS, true), (RECORDS + 1, false)] {
+            let (found, cut) = within(&mut watched, &scope(), &one, max).await.unwrap();
+            assert_eq!((found[0].named.as_slice(), cut), (&[String::from("Patient/p7")][..], is_cut), "{max}");
         }
     }
 
