@@ -67,7 +67,7 @@ impl Beat {
                 None => self.ledger().together(self.story(scope, person, occasion)).await?,
             };
             // Persons who were parted meanwhile are not decided on as one: all is heard again, each in their own story.
-            if question.persons.iter().any(|one| !story.united.contains(one)) {
+            if !self.is_of_all(scope, &story, &question.persons).await? {
                 return Err(Error::Refused(Refusal::Stale));
             }
             story.halts.clone_from(&halts);
@@ -106,6 +106,16 @@ impl Beat {
         }
         tracing::error!("a story changed each time it was decided on");
         Ok(false)
+    }
+
+    /// Whether all of these are one person in the story. A story tells of so many who are one, and the others are asked after.
+    async fn is_of_all(&self, scope: &Scope, story: &Story, persons: &BTreeSet<Person>) -> Result<bool, Error> {
+        let others: Vec<Person> = persons.iter().filter(|one| !story.united.contains(one)).copied().collect();
+        if others.is_empty() {
+            return Ok(true);
+        }
+        let known = self.ledger().known_as(scope, &others).await?;
+        Ok(others.iter().all(|one| known.get(one) == Some(&story.person)))
     }
 
     /// What the rules make of it; a rule that panics must not stop the house.

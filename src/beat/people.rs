@@ -15,6 +15,8 @@ use crate::react::Story;
 
 /// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
 pub(super) const STORIES_AT_ONCE: usize = 32;
+/// What was heard of persons who were parted, or of whom something else was said meanwhile, is decided anew so often at once.
+const STALE_TRIES_MAX: u32 = 3;
 /// After so many events of one person that could not be recorded alone the others wait, too.
 const ALONE_MAX: usize = 16;
 
@@ -83,8 +85,12 @@ impl Beat {
             return Ok(0);
         };
         let (scope, now) = (Scope { tenant: Arc::clone(&key.0) }, self.clock().now());
-        // Persons who were parted meanwhile are heard again, each in their own story.
-        if matches!(error, Error::Refused(Refusal::Stale)) {
+        // Persons who were parted meanwhile are heard again, each in their own story. If it is so again and again, it waits as well.
+        let may_be_anew = claimed.iter().all(|one| one.tries < STALE_TRIES_MAX);
+        if may_be_anew && matches!(error, Error::Refused(Refusal::Stale)) {
+            for one in &mut claimed {
+                one.tries += 1;
+            }
             self.waiting(|waiting| waiting.put_back(&scope.tenant, claimed));
             return Ok(0);
         }

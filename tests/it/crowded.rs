@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::builders::{With, bundle, hypertension, patient, subscription};
+use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, reply, store, subscription};
 use crate::database::Database;
+use crate::diary::texts;
 use crate::house::House;
 use crate::merges::replaced;
 use crate::receiver::Receiver;
@@ -42,6 +43,11 @@ fn arrived(receiver: &Receiver) -> Vec<String> {
     let mut arrived = receiver.arrived();
     arrived.sort();
     arrived
+}
+
+/// How many events are not settled.
+async fn events(house: &House) -> u64 {
+    house.database.tamper("UPDATE events SET told = told").await
 }
 
 async fn on_both(story: impl AsyncFn(Database) -> House) {
@@ -82,6 +88,30 @@ async fn a_person_with_very_many_records_stops_no_notice() {
         rests(&house).await;
         house.beat().await;
         assert_eq!(arrived(&receiver), ["c1", "c2", "l", "o"]);
+        house
+    })
+    .await;
+}
+
+// Facts come first, so that each makes a person; then their Patients come, who share a number that means nobody: more are one than
+// are told in a story. What is heard of the last of them is decided on, and what is due of others is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_who_are_one_stop_nobody() {
+    on_both(async |database| {
+        let house = House::over(database).await;
+        put_all(&house, [store("store-1"), patient("bo"), consent("yes", "bo", &[Purpose::Treatment])].into_iter()).await;
+        house.put(&dispense("d", "bo", "2026-06-01")).await.is(201);
+        put_all(&house, (0..1_010).map(|number| hypertension(&format!("c{number}"), &format!("p{number}")))).await;
+        rests(&house).await;
+        put_all(&house, (0..1_010).map(|number| unknown(&format!("p{number}")))).await;
+        rests(&house).await;
+        house.put(&reply("r", "p1009", "Thank you.")).await.is(201);
+        rests(&house).await;
+        assert_eq!(events(&house).await, 0);
+        house.clock.advance(std::time::Duration::from_hours(72));
+        rests(&house).await;
+        house.beat().await;
+        assert_eq!(texts(&house, "bo").await.len(), 1);
         house
     })
     .await;
