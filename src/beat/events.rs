@@ -91,6 +91,11 @@ pub(super) fn may_refuse(event: &Event) -> bool {
     REFUSES.contains(&event.kind.as_str())
 }
 
+/// Whether somebody may say STOP in an event that cannot be read.
+pub(super) fn may_stop(event: &Event) -> bool {
+    event.kind == "Communication"
+}
+
 /// What becomes true of one event as soon as it is heard. It stands in one unit.
 #[derive(Debug)]
 pub(super) struct Saying {
@@ -146,6 +151,9 @@ impl Beat {
         }
         let (people, unread) = self.claim_events(&events).await?;
         let (stories, untold) = self.say_all(people).await?;
+        for event in events.iter().filter(|event| unread.contains(&event.number) && may_stop(event)) {
+            self.bind(event).await;
+        }
         let now = self.clock().now();
         self.waiting(|waiting| {
             (waiting.cursor, waiting.behind) = (last, behind);

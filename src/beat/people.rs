@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use super::Beat;
 use super::decide::Question;
 use super::events::Claimed;
-use super::waiting::{ByPerson, Key};
+use super::waiting::{ByPerson, Key, Waiting};
 use crate::flow::Seen;
 use crate::ledger::{Error, Person, Refusal, Scope};
 use crate::react::Story;
@@ -74,6 +74,7 @@ impl Beat {
         for left in self.decide_people(wanted).await? {
             waits += self.take_back(left).await?;
         }
+        self.waiting(Waiting::unbind);
         Ok(count - waits)
     }
 
@@ -105,6 +106,9 @@ impl Beat {
         claimed.retain(|one| unsettled.contains(&one.event.number));
         for one in &mut claimed {
             one.tries = one.tries.saturating_add(1);
+            if one.is_stop {
+                self.bind(&one.event).await;
+            }
         }
         let events = claimed.len();
         if events == 0 {

@@ -28,6 +28,8 @@ impl Beat {
         };
         let rules = self.flow.rules.of(&scope.tenant);
         // What is due is perhaps decided on, too.
-        self.teller().told(scope, person, |dues| rules.wants(occasion, dues), heard).await
+        let (mut story, seen) = self.teller().told(scope, person, |dues| rules.wants(occasion, dues), heard).await?;
+        self.waiting(|waiting| story.stopped.extend(waiting.bound_in(&scope.tenant).cloned()));
+        Ok((story, seen))
     }
 }

@@ -5,8 +5,9 @@ use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
 use super::Beat;
-use super::events::{Claimed, Saying, may_refuse};
+use super::events::{Claimed, Saying, may_refuse, may_stop};
 use crate::ledger::{Error, Event, Person, Scope};
+use crate::{flow, react};
 
 /// A person of a tenant.
 pub(super) type Key = (Arc<str>, Person);
@@ -18,8 +19,12 @@ pub(super) type ByPerson = BTreeMap<Key, Vec<Claimed>>;
 const PAUSE_MS: i64 = 1_000;
 /// The longest such pause.
 const PAUSE_MS_MAX: i64 = 600_000;
-/// What may refuse holds back all that is due in its tenant, until it was tried so often in vain: a STOP binds others, too.
+/// What may refuse holds back all that is due in its tenant, until it was tried so often in vain. A STOP binds others, too: it holds back
+/// all until it is known whom.
 const REFUSALS_TRIED_MAX: u32 = 4;
+
+/// Records of a kind that are read of one who said STOP.
+const ADDRESSED_MAX: i64 = 1_000;
 
 /// How often something was tried in vain, and when it is tried again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub(super) struct Waiting {
     pub(super) unread: BTreeMap<i64, (Event, Patience)>,
     /// Resources of rules that could not be read, by tenant, type and id.
     pub(super) unlearned: BTreeMap<(Arc<str>, (String, String)), Patience>,
+    /// Addresses for which somebody said STOP in an event that could not be decided on, by number of the event.
+    pub(super) bound: BTreeMap<i64, (Arc<str>, Vec<String>)>,
     /// Dues that could neither be decided on nor put off, by tenant and output.
     pub(super) dues: BTreeMap<(Arc<str>, String), Patience>,
     /// How often each sweep failed at the page where it stands, by tenant and output.
@@ -117,11 +124,28 @@ impl Waiting {
 
     /// Tenants of whom somebody may have refused to be spoken to, and it is not decided.
     pub(super) fn refusing(&self) -> BTreeSet<Arc<str>> {
-        let refuses = |claimed: &Claimed| claimed.may_refuse() && claimed.tries < REFUSALS_TRIED_MAX;
+        let is_open = |event: &Event, tries, may_stop| {
+            may_refuse(event) && (tries < REFUSALS_TRIED_MAX || (may_stop && !self.bound.contains_key(&event.number)))
+        };
+        let refuses = |claimed: &Claimed| is_open(&claimed.event, claimed.tries, claimed.is_stop);
         let people = self.people.iter().filter(|(_, claimed)| claimed.iter().any(refuses));
-        let unread = self.unread.values().filter(|(event, patience)| may_refuse(event) && patience.tries < REFUSALS_TRIED_MAX);
+        let unread = self.unread.values().filter(|(event, patience)| is_open(event, patience.tries, may_stop(event)));
         let tenants = people.map(|((tenant, _), _)| tenant).chain(unread.map(|(event, _)| &event.scope.tenant));
         tenants.cloned().collect()
+    }
+
+    /// Addresses in a tenant for which somebody said STOP, and it is not decided.
+    pub(super) fn bound_in(&self, tenant: &Arc<str>) -> impl Iterator<Item = &String> {
+        self.bound.values().filter(move |(of, _)| of == tenant).flat_map(|(_, addresses)| addresses)
+    }
+
+    /// What was decided on meanwhile binds by what is in the store.
+    pub(super) fn unbind(&mut self) {
+        if self.bound.is_empty() {
+            return;
+        }
+        let waits: BTreeSet<i64> = self.people.values().flatten().map(|claimed| claimed.event.number).collect();
+        self.bound.retain(|event, _| waits.contains(event) || self.unread.contains_key(event));
     }
 }
 
@@ -182,11 +206,29 @@ impl Beat {
         Ok(known)
     }
 
-    /// The error, where the database lives and refuses only this; `Err` where it is the database that failed.
+    /// Keeps in mind for whom a STOP is meant that cannot be decided on, so that nobody who shares an address is spoken to meanwhile.
+    /// Where that cannot be read, nothing is said that is due in the tenant.
+    pub(super) async fn bind(&self, event: &Event) {
+        if self.waiting(|waiting| waiting.bound.contains_key(&event.number)) {
+            return;
+        }
+        let said = self.resource_of(event, None).await.ok().flatten();
+        match self.ledger().held(&event.scope, event.person, react::ADDRESSED, ADDRESSED_MAX).await {
+            Ok(held) => {
+                let held: Vec<react::Resource> = held.iter().map(|stored| flow::resource(stored, false)).collect();
+                let addresses = react::bound_by(event.person, said.as_ref(), &held);
+                self.waiting(|waiting| waiting.bound.insert(event.number, (Arc::clone(&event.scope.tenant), addresses)));
+            }
+            Err(error) => tracing::error!(%error, event = event.number, "whom a STOP binds could not be read"),
+        }
+    }
+
+    /// The error, where the database lives and refuses only this; `Err` where it is the database that failed, as when its disk is full:
+    /// what it can read tells nothing of that.
     pub(super) async fn alone(&self, error: Error) -> Result<Error, Error> {
         match error {
             Error::Refused(_) | Error::TooCostly(_) => Ok(error),
-            Error::Broken(_) if self.ledger().ready().await => Ok(error),
+            Error::Broken(_) if self.ledger().takes().await => Ok(error),
             error => Err(error),
         }
     }

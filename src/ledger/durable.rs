@@ -37,7 +37,7 @@ struct Waiting {
 /// What a caller is told once it is durable.
 pub(super) enum Answer {
     Recorded(oneshot::Sender<Result<Recorded, Error>>, Result<Recorded, Error>),
-    Sealed(oneshot::Sender<Result<usize, Error>>, Result<usize, Error>),
+    Done(oneshot::Sender<Result<usize, Error>>, Result<usize, Error>),
 }
 
 /// The writer's side.
@@ -54,7 +54,7 @@ impl Answer {
     pub(super) fn give(self, kept: Result<(), Error>) {
         match self {
             Self::Recorded(reply, result) => drop(reply.send(kept.and(result))),
-            Self::Sealed(reply, result) => drop(reply.send(kept.and(result))),
+            Self::Done(reply, result) => drop(reply.send(kept.and(result))),
         }
     }
 }
@@ -228,7 +228,7 @@ mod tests {
             let done = self.connection.execute_batch(sql).map_err(Error::from);
             let done = self.syncer.end(&self.connection, done).map(|()| 1);
             let (reply, answer) = oneshot::channel();
-            self.syncer.hand_over(vec![Answer::Sealed(reply, done)]);
+            self.syncer.hand_over(vec![Answer::Done(reply, done)]);
             answer
         }
 

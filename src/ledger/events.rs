@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::dialect::{Cell, Reader, Transaction};
+use super::writer::{Chore, Job};
 use super::{Error, Event, How, Ledger, Line, Person, Scope};
 
 const ADD: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, told, learned)
@@ -19,6 +22,24 @@ const UNHEARD: &str =
 const IS_THERE: &str = "SELECT number FROM events WHERE number = $1";
 const TELL: &str = "UPDATE events SET told = 1 WHERE number = $1";
 const SETTLE: &str = "DELETE FROM events WHERE number = $1";
+const TRY: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, told, learned)
+    VALUES ($1, '', 0, '', '', 0, '', '', 0, 1, 0)";
+/// The number of an event that nobody ever hears of.
+const NONE: i64 = -1;
+
+impl Ledger {
+    /// Whether the database takes what is written: found out by a row that is written and taken away again.
+    pub async fn takes(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Chore(Chore::Try, reply)).await.is_ok() && answer.await.is_ok_and(|done| done.is_ok())
+    }
+}
+
+/// Writes a row and takes it away again: it can be seen by nobody.
+pub(super) async fn try_out(transaction: &mut Transaction<'_>) -> Result<(), Error> {
+    transaction.run(TRY, &[Cell::Int(NONE)]).await?;
+    settle(transaction, NONE).await
+}
 
 impl Ledger {
     /// Whether something of a type that was learned before then has not been told to who listens, or may not have been.

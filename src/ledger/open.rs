@@ -14,7 +14,7 @@ use super::fresh::Shelf;
 use super::pen::Pen;
 use super::search::late::Asking;
 use super::versions::{self, Chapter, During};
-use super::writer::{self, Job, NONE_OPEN, Shared};
+use super::writer::{self, Chore, Job, NONE_OPEN, Shared};
 use super::{
     Chains, Decision, Due, Entry, Error, Event, Fresh, How, Lane, Notice, Parting, Person, Place, Receipt, Recorded, Scope,
     Stored, Subscription, Supply, Told, Turn, Unit, Verdict, compartment, entries, events, people, reaction, replay, resources,
@@ -134,7 +134,7 @@ impl Ledger {
     /// Puts all heads under a signed checkpoint; tells how many tenants had something new.
     pub async fn seal(&self) -> Result<usize, Error> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Seal(reply)).await.map_err(|_| Error::Busy)?;
+        self.jobs.send(Job::Chore(Chore::Seal, reply)).await.map_err(|_| Error::Busy)?;
         answer.await.map_err(|_| writer::gone())?
     }
 

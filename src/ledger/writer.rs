@@ -15,7 +15,7 @@ use super::numbers::Numbers;
 use super::pen::Pen;
 use super::record::Batch;
 use super::search::late::{Asking, Late};
-use super::{Error, Fresh, Recorded, Unit};
+use super::{Error, Fresh, Recorded, Unit, events};
 use crate::clock::Clock;
 
 /// Units that may wait for the writer; beyond, callers wait to hand theirs in.
@@ -28,9 +28,18 @@ pub(super) const NONE_OPEN: i64 = i64::MAX;
 /// What the writer is asked to do.
 pub(super) enum Job {
     Record(Box<Unit>, oneshot::Sender<Result<Recorded, Error>>),
-    Seal(oneshot::Sender<Result<usize, Error>>),
+    Chore(Chore, oneshot::Sender<Result<usize, Error>>),
     /// Somebody searches, as [`Shared::asking`] tells.
     Index,
+}
+
+/// What is done in a transaction of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Chore {
+    /// Puts all heads under a checkpoint.
+    Seal,
+    /// Finds out whether the database takes anything.
+    Try,
 }
 
 /// What is said when the writer's thread has ended.
@@ -85,6 +94,15 @@ pub(super) fn start(pen: Pen, shared: Arc<Shared>) -> Result<mpsc::Sender<Job>, 
     Ok(sender)
 }
 
+impl Chore {
+    async fn run(self, transaction: &mut Transaction<'_>, seal: &Seal, stamp: i64) -> Result<usize, Error> {
+        match self {
+            Self::Seal => checkpoints::seal(transaction, seal, stamp).await,
+            Self::Try => events::try_out(transaction).await.map(|()| 0),
+        }
+    }
+}
+
 struct Writer {
     pen: Pen,
     shared: Arc<Shared>,
@@ -106,10 +124,10 @@ impl Writer {
                     Job::Record(_, reply) if reply.is_closed() => {}
                     Job::Record(unit, reply) => units.push((*unit, reply)),
                     Job::Index => {}
-                    Job::Seal(reply) => {
+                    Job::Chore(chore, reply) => {
                         self.commit(std::mem::take(&mut units));
-                        let sealed = self.seal();
-                        self.answer(vec![Answer::Sealed(reply, sealed)]);
+                        let done = self.chore(chore);
+                        self.answer(vec![Answer::Done(reply, done)]);
                     }
                 }
                 if units.len() < BATCH_MAX {
@@ -242,19 +260,19 @@ impl Writer {
         }
     }
 
-    fn seal(&mut self) -> Result<usize, Error> {
+    fn chore(&mut self, chore: Chore) -> Result<usize, Error> {
         let stamp = self.shared.clock.now().max(self.last_stamp);
         let shared = Arc::clone(&self.shared);
         match &mut self.pen {
             Pen::Sqlite { connection, syncer, .. } => {
                 syncer.begin(connection)?;
-                let work = checkpoints::seal(&mut Transaction::Sqlite(connection), &shared.seal, stamp).now_or_never();
+                let work = chore.run(&mut Transaction::Sqlite(connection), &shared.seal, stamp).now_or_never();
                 let done = work.unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 syncer.end(connection, done)
             }
             Pen::Postgres { hand, runtime } => runtime.block_on(async {
                 let mut connection = hand.begin().await?;
-                let done = checkpoints::seal(&mut Transaction::Postgres(&mut connection), &shared.seal, stamp).await;
+                let done = chore.run(&mut Transaction::Postgres(&mut connection), &shared.seal, stamp).await;
                 postgres::end(&mut connection, done.is_ok()).await?;
                 hand.keep(connection);
                 done

@@ -148,9 +148,15 @@ fn stop(turn: &mut Turn, event: &Heard) {
 /// STOP binds all addresses known of the person, whoever wrote it for them, and the person and the writer themselves: so also an
 /// address that becomes known later, and a person of whom nothing is known yet.
 pub(super) fn bound(story: &Story, said: &Resource) -> Vec<String> {
-    let mut bound = vec![person::key(said.person)];
-    bound.extend(words::sender(&said.value));
-    bound.extend(person::addresses(&story.resources));
+    bound_by(said.person, Some(said), &story.resources)
+}
+
+/// The same of a person's records; what was said need not be known.
+#[must_use]
+pub fn bound_by(person: Person, said: Option<&Resource>, records: &[Resource]) -> Vec<String> {
+    let mut bound = vec![person::key(person)];
+    bound.extend(said.and_then(|said| words::sender(&said.value)));
+    bound.extend(person::addresses(records));
     bound.sort();
     bound.dedup();
     bound

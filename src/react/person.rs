@@ -195,10 +195,13 @@ pub fn stoppable(person: Person, united: &[Person], resources: &[Resource]) -> V
     all
 }
 
+/// Kinds of those who have addresses.
+pub const ADDRESSED: &[&str] = &["Patient", "RelatedPerson"];
+
 /// Normalized telephone numbers and e-mail addresses in these Patients and RelatedPersons, and for each of them its `Type/id`,
 /// which stands for all that it will ever have.
 pub(crate) fn addresses(resources: &[Resource]) -> Vec<String> {
-    let people = resources.iter().filter(|resource| matches!(resource.kind.as_str(), "Patient" | "RelatedPerson"));
+    let people = resources.iter().filter(|resource| ADDRESSED.contains(&resource.kind.as_str()));
     let own = |person: &Resource| telecoms(&person.value).flat_map(normalized).chain([person.reference()]).collect::<Vec<_>>();
     let mut addresses: Vec<String> = people.flat_map(own).collect();
     addresses.sort();

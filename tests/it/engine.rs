@@ -104,6 +104,18 @@ impl Engine {
         (Scope { tenant: Config::read(None, |_| None).unwrap().arrive.tenant.as_str().into() }, self.gateway.beat.teller())
     }
 
+    /// When something is due next of this person.
+    pub(crate) async fn next_due_of(&self, person: &str) -> i64 {
+        let (scope, _) = self.teller();
+        let dues = self.gateway.flow.ledger.dues(&scope, signa::ledger::Person(person.parse().unwrap())).await.unwrap();
+        dues.iter().map(|due| due.due).min().unwrap()
+    }
+
+    /// One turn alone, which may fail.
+    pub(crate) async fn tries(&self) -> bool {
+        self.gateway.beat.turn().await.is_ok()
+    }
+
     /// One turn alone.
     pub(crate) async fn turn(&self) -> usize {
         self.gateway.beat.turn().await.unwrap()

@@ -15,19 +15,19 @@ use crate::rules::{gout, message, rule};
 pub(crate) async fn plant(house: &House, table: &str, when: &str) {
     if house.database.url.starts_with("sqlite") {
         let refuse = "BEGIN SELECT RAISE(ABORT, 'planted'); END";
-        house.database.tamper(&format!("CREATE TRIGGER planted BEFORE INSERT ON {table} WHEN {when} {refuse}")).await;
+        house.database.tamper(&format!("CREATE TRIGGER planted_{table} BEFORE INSERT ON {table} WHEN {when} {refuse}")).await;
         return;
     }
     let refuse = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$";
-    house.database.tamper(&format!("CREATE FUNCTION planted() RETURNS trigger {refuse}")).await;
+    house.database.tamper(&format!("CREATE OR REPLACE FUNCTION planted() RETURNS trigger {refuse}")).await;
     let each = format!("FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION planted()");
-    house.database.tamper(&format!("CREATE TRIGGER planted BEFORE INSERT ON {table} {each}")).await;
+    house.database.tamper(&format!("CREATE TRIGGER planted_{table} BEFORE INSERT ON {table} {each}")).await;
 }
 
 /// From now on it takes them again.
 pub(crate) async fn pull(house: &House, table: &str) {
     let of = if house.database.url.starts_with("sqlite") { String::new() } else { format!(" ON {table}") };
-    house.database.tamper(&format!("DROP TRIGGER planted{of}")).await;
+    house.database.tamper(&format!("DROP TRIGGER planted_{table}{of}")).await;
 }
 
 /// The number of a patient's person, as a condition on the rows of a table.
@@ -168,22 +168,60 @@ async fn a_row_that_cannot_be_read_stops_no_other() {
     assert_eq!((texts(&house, "ada").await.len(), texts(&house, "bo").await.len()), (2, 2), "the reminder");
 }
 
-// A STOP that was filed under a replaced record cannot be recorded: whom it may bind is not spoken to; others are.
+// The database takes nothing, as on a full disk, and can be read: that is no fault of what is tried meanwhile. When it takes what is
+// written again, a STOP that waited all the time is decided on before anything is said to who shares the address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_comes_first_after_a_time_in_which_nothing_could_be_written() {
+    both(async |database| {
+        let house = known(database, &["ada", "bo"]).await;
+        house.put(&patient("bo").with("telecom", patient("ada")["telecom"].clone())).await.is(200);
+        house.put(&dispense("d-bo", "bo", "2026-06-01")).await.is(201);
+        house.beat().await;
+        let due = house.engine().next_due_of(&of(&house, "bo").await["NEW.person = ".len()..]).await;
+        house.clock.set(due - 12 * 3_600_000);
+        house.beat().await;
+        assert!(texts(&house, "bo").await.is_empty());
+        house.put(&reply("stop", "ada", "STOP")).await.is(201);
+        plant(&house, "stops", "NEW.address <> ''").await;
+        plant(&house, "events", "NEW.tenant = NEW.tenant").await;
+        for hour in 0..12 {
+            house.clock.set(due - (12 - hour) * 3_600_000 + 1);
+            assert!(!house.engine().tries().await, "nothing can be recorded");
+        }
+        house.clock.set(due - 60_000);
+        assert!(!house.engine().tries().await, "nothing can be recorded");
+        pull(&house, "stops").await;
+        pull(&house, "events").await;
+        house.clock.set(due + 1);
+        house.beat().await;
+        assert_eq!(events(&house).await, 0);
+        house.days(1).await;
+        assert!(texts(&house, "bo").await.is_empty(), "somebody said STOP for the telephone");
+        house
+    })
+    .await;
+}
+
+// A STOP that was filed under a replaced record cannot be recorded: whom it may bind is not spoken to, nor who shares an address; others are.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_have_said_stop_is_not_spoken_to() {
     both(async |database| {
-        let house = known(database, &["new", "old", "bo"]).await;
+        let house = known(database, &["new", "old", "bo", "cy"]).await;
         house.put(&replaced("old", "new")).await.is(200);
-        house.put(&dispense("d-new", "new", "2026-06-01")).await.is(201);
-        house.put(&dispense("d-bo", "bo", "2026-06-01")).await.is(201);
+        house.put(&patient("cy").with("telecom", patient("old")["telecom"].clone())).await.is(200);
+        for name in ["new", "bo", "cy"] {
+            house.put(&dispense(&format!("d-{name}"), name, "2026-06-01")).await.is(201);
+        }
         house.days(2).await;
         plant(&house, "stops", "NEW.address <> ''").await;
         house.put(&reply("stop", "old", "STOP")).await.is(201);
         house.days(2).await;
         assert_eq!((texts(&house, "new").await.len(), texts(&house, "bo").await.len()), (0, 1));
+        assert!(texts(&house, "cy").await.is_empty(), "they share the telephone");
         pull(&house, "stops").await;
         house.days(1).await;
         assert_eq!((texts(&house, "new").await.len(), events(&house).await), (0, 0));
+        assert!(texts(&house, "cy").await.is_empty(), "they share the telephone");
         house
     })
     .await;
