@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::events::Claimed;
 use super::{Beat, RETRIES_MAX, asked};
 use crate::flow::{Derived, Output, Refused, Seen};
-use crate::ledger::{Error, How, Mark, Person, Refusal, Scope};
+use crate::ledger::{Basis, Error, How, Mark, Person, Refusal, Scope};
 use crate::react::{self, Concern, Heard, Occasion, Reaction, Story};
 
 /// What the rules are asked, and what becomes true with their answer.
@@ -72,11 +72,15 @@ impl Beat {
             }
             story.halts.clone_from(&halts);
             let Some(mut reaction) = self.reaction(&story, occasion) else { return Ok(false) };
-            reaction.marks.extend(asked::turn(question, &story, seen, &reaction));
-            match self.flow.record_derived(derived(scope, person, question, &story, reaction)).await {
+            reaction.marks.extend(asked::turn(question, &story, seen.clone(), &reaction));
+            let basis = Basis { seen, kinds: react::BINDING, heard: self.heard() };
+            match self.flow.record_derived(derived(scope, person, question, basis, reaction)).await {
                 Ok(recorded) => {
                     self.tell(scope, recorded);
                     return Ok(true);
+                }
+                Err(Refused::Busy) if tries + 1 >= RETRIES_MAX || self.is_deaf(&scope.tenant) => {
+                    return Err(Error::Refused(Refusal::Stale));
                 }
                 Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
                     tries += 1;
@@ -126,7 +130,7 @@ impl Beat {
 }
 
 /// What a reaction came to, with what becomes true beside it.
-fn derived(scope: &Scope, person: Person, question: &Question, story: &Story, reaction: Reaction) -> Derived {
+fn derived(scope: &Scope, person: Person, question: &Question, basis: Basis, reaction: Reaction) -> Derived {
     let outputs = reaction.outputs.into_iter().map(|output| Output { resource: output.value, when: output.when });
     Derived {
         scope: scope.clone(),
@@ -135,6 +139,6 @@ fn derived(scope: &Scope, person: Person, question: &Question, story: &Story, re
         outputs: outputs.collect(),
         marks: question.marks.iter().cloned().chain(reaction.marks).collect(),
         expects: Vec::new(),
-        united: story.united.clone(),
+        basis,
     }
 }

@@ -9,7 +9,7 @@ use super::decide::Question;
 use super::people::STORIES_AT_ONCE;
 use super::waiting::Key;
 use super::{Beat, DUES_MAX, LOOKED_MAX, SWEEPS_MAX};
-use crate::ledger::{Due, Error, Person, Scope};
+use crate::ledger::{Due, Error, Person, Refusal, Scope};
 use crate::react::Occasion;
 
 /// What is due now of those who may be spoken to.
@@ -117,18 +117,30 @@ impl Beat {
         for (scope, known_as, due) in dues {
             people.entry((scope.tenant, known_as)).or_default().push(due);
         }
-        let looked: Vec<Result<(), Error>> = stream::iter(people)
-            .map(|((tenant, _), dues)| async move {
-                let scope = Scope { tenant };
-                for due in dues {
-                    self.look_at(&scope, &due).await?;
+        let mut people = people.into_iter().peekable();
+        while people.peek().is_some() {
+            let together: Vec<(Key, Vec<Due>)> = people.by_ref().take(STORIES_AT_ONCE).collect();
+            let looked: Vec<Result<(), Error>> = stream::iter(together)
+                .map(|((tenant, _), dues)| async move {
+                    let scope = Scope { tenant };
+                    for due in dues {
+                        self.look_at(&scope, &due).await?;
+                    }
+                    Ok(())
+                })
+                .buffer_unordered(STORIES_AT_ONCE)
+                .collect()
+                .await;
+            looked.into_iter().collect::<Result<(), Error>>()?;
+            // What was said meanwhile binds those who come next; the next look begins with who may refuse.
+            if people.peek().is_some() {
+                self.hear_again().await?;
+                if self.waiting(|waiting| waiting.behind || !waiting.refusing().is_empty()) {
+                    break;
                 }
-                Ok(())
-            })
-            .buffer_unordered(STORIES_AT_ONCE)
-            .collect()
-            .await;
-        looked.into_iter().collect()
+            }
+        }
+        Ok(())
     }
 
     /// Looks at a due; what the database refuses of it waits for its next try.
@@ -144,12 +156,17 @@ impl Beat {
             return Ok(());
         };
         let (error, now) = (self.alone(error).await?, self.clock().now());
+        let is_stale = matches!(error, Error::Refused(Refusal::Stale));
         let tries = self.waiting(|waiting| {
             let patience = waiting.dues.entry(key).or_default();
-            *patience = patience.after(now);
+            *patience = if is_stale { patience.after_change(now) } else { patience.after(now) };
             patience.tries
         });
-        tracing::error!(%error, rule = due.rule, step = due.step, tries, "what is due could not be recorded; it is tried again");
+        if is_stale {
+            tracing::debug!(tries, "a story changed while it was decided on what is due");
+        } else {
+            tracing::error!(%error, rule = due.rule, step = due.step, tries, "what is due could not be recorded; it is tried again");
+        }
         Ok(())
     }
 }

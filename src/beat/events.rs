@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::waiting::{ByPerson, Patience, Untold};
+use super::waiting::{Ahead, ByPerson, Patience, Untold};
 use super::{Beat, EVENTS_MAX, WAITING_MAX};
 use crate::flow;
 use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
@@ -127,26 +127,27 @@ impl Beat {
     /// What the database refuses of one event is tried again later, and keeps nothing else from being heard.
     pub(super) async fn hear(&self) -> Result<usize, Error> {
         let retold = self.make_sure().await? + self.tell_again().await?;
-        let (cursor, full) = self.waiting(|waiting| {
+        let full = self.waiting(|waiting| {
             let full = waiting.is_full(WAITING_MAX);
             waiting.behind |= full;
-            (waiting.cursor, full)
+            full
         });
         if full {
             return Ok(retold);
         }
-        let mut events = self.ledger().events(cursor, EVENTS_MAX).await?;
+        let (cursor, mut ahead) = self.read_ahead().await?;
         // Who listens must be true for every later event, and for none before: a changed Subscription ends what is taken together.
-        let cut = events.iter().position(|event| event.kind == "Subscription").map_or(events.len(), |at| at + 1);
-        let behind = cut < events.len() || i64::try_from(events.len()).is_ok_and(|read| read >= EVENTS_MAX);
-        events.truncate(cut);
+        let cut = ahead.events.iter().position(|event| event.kind == "Subscription").map_or(ahead.events.len(), |at| at + 1);
+        let events: Vec<Event> = ahead.events.drain(..cut).collect();
+        let behind = ahead.has_more();
         let last = events.last().map_or(cursor, |event| event.number);
         let again = self.unread();
         let count = events.len();
         let events: Vec<Event> = again.into_iter().chain(events).collect();
         self.learn_rules(&events).await?;
+        let heard = if behind { last } else { last.max(ahead.stops) };
         if events.is_empty() {
-            self.waiting(|waiting| waiting.behind = false);
+            self.waiting(|waiting| (waiting.heard, waiting.behind) = (heard, false));
             return Ok(retold);
         }
         let (people, unread) = self.claim_events(&events).await?;
@@ -156,7 +157,7 @@ impl Beat {
         }
         let now = self.clock().now();
         self.waiting(|waiting| {
-            (waiting.cursor, waiting.behind) = (last, behind);
+            (waiting.cursor, waiting.heard, waiting.behind, waiting.ahead) = (last, heard, behind, Some(ahead));
             for event in &events {
                 let patience = waiting.unread.remove(&event.number).map(|(_, patience)| patience).unwrap_or_default();
                 if unread.contains(&event.number) {
@@ -169,6 +170,18 @@ impl Beat {
             }
         });
         Ok(retold + count)
+    }
+
+    /// The last event that was heard, and what comes after it: read before, or now. After a failure it is read again.
+    async fn read_ahead(&self) -> Result<(i64, Ahead), Error> {
+        let (cursor, ahead) = self.waiting(|waiting| (waiting.cursor, waiting.ahead.take()));
+        if let Some(ahead) = ahead.filter(|ahead| !ahead.events.is_empty()) {
+            return Ok((cursor, ahead));
+        }
+        let stops = self.ledger().last_of_stops();
+        let events = self.ledger().events(cursor, EVENTS_MAX).await?;
+        let is_cut = i64::try_from(events.len()).is_ok_and(|read| read >= EVENTS_MAX);
+        Ok((cursor, Ahead { events: events.into(), is_cut, stops }))
     }
 
     /// Events that could not be read, and whose time has come again.
@@ -383,7 +396,7 @@ impl Beat {
             Vec::new()
         };
         let concern = rules.concerns(&event.kind, event.line, &resource.value);
-        let is_stop = event.kind == "Communication" && react::wish(&resource.value) == Some(react::Wish::Stop);
+        let is_stop = react::is_stop(&resource.value);
         let answer = react::answer(&resource.value).filter(|_| event.how == How::Live && event.line != Line::Left);
         let called = react::arrived(&rules, &scope.tenant, event.line, &resource);
         Ok(Claimed { event, concern, resource: Some(resource), tries: 0, told, is_stop, answer, called })

@@ -8,15 +8,13 @@ use futures_util::stream::{self, StreamExt};
 use super::Beat;
 use super::decide::Question;
 use super::events::Claimed;
-use super::waiting::{ByPerson, Key, Waiting};
+use super::waiting::{ByPerson, Key, STALE_TRIES_MAX, Waiting};
 use crate::flow::Seen;
 use crate::ledger::{Error, Person, Refusal, Scope};
 use crate::react::Story;
 
 /// Persons whose stories are read in one state of the store and decided at the same time, so that their commits are gathered.
 pub(super) const STORIES_AT_ONCE: usize = 32;
-/// What was heard of persons who were parted, or of whom something else was said meanwhile, is decided anew so often at once.
-const STALE_TRIES_MAX: u32 = 3;
 /// After so many events of one person that could not be recorded alone the others wait, too.
 const ALONE_MAX: usize = 16;
 
@@ -82,7 +80,10 @@ impl Beat {
     async fn take_back(&self, left: Left) -> Result<usize, Error> {
         let Left { key, mut claimed, error } = left;
         let Some(error) = error else {
-            self.waiting(|waiting| waiting.held.remove(&key));
+            self.waiting(|waiting| {
+                waiting.held.remove(&key);
+                waiting.put_back(&key.0, claimed);
+            });
             return Ok(0);
         };
         let (scope, now) = (Scope { tenant: Arc::clone(&key.0) }, self.clock().now());
@@ -136,6 +137,9 @@ impl Beat {
         let mut left = Vec::new();
         for (mut people, at_once) in [(stops, 1), (first, STORIES_AT_ONCE), (rest, STORIES_AT_ONCE)] {
             while !people.is_empty() {
+                // Nothing would be recorded that is decided before a STOP is heard.
+                let deaf = people.extract_if(.., |((tenant, _), _)| self.is_deaf(tenant));
+                left.extend(deaf.map(|(key, claimed)| Left { key, claimed, error: None }));
                 let together = people.split_off(people.len().saturating_sub(at_once));
                 left.extend(self.decide_together(together).await?);
             }

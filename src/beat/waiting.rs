@@ -1,11 +1,11 @@
 //! What was heard and waits: for the rules, or, where it could not be recorded, for its next try. All of it is in the store too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
-use super::Beat;
 use super::events::{Claimed, Saying, may_refuse, may_stop};
+use super::{Beat, WAITING_MAX};
 use crate::ledger::{Error, Event, Person, Scope};
 use crate::{flow, react};
 
@@ -15,6 +15,8 @@ pub(super) type Key = (Arc<str>, Person);
 /// Events by tenant and person, in the order they were recorded.
 pub(super) type ByPerson = BTreeMap<Key, Vec<Claimed>>;
 
+/// What was heard of persons who were parted, or of whom something else was said meanwhile, is decided anew so often at once.
+pub(super) const STALE_TRIES_MAX: u32 = 3;
 /// The first pause after something could not be recorded; each further one is twice as long.
 const PAUSE_MS: i64 = 1_000;
 /// The longest such pause.
@@ -41,6 +43,12 @@ impl Patience {
         Self { tries: self.tries.saturating_add(1), next: now.saturating_add(pause) }
     }
 
+    /// After one more try of what changed meanwhile: a few times it is decided anew at once.
+    #[must_use]
+    pub(super) fn after_change(self, now: i64) -> Self {
+        if self.tries < STALE_TRIES_MAX { Self { tries: self.tries + 1, next: now } } else { self.after(now) }
+    }
+
     /// Whether it is time for the next try; also when that lies further ahead than any pause is long: the clock was wrong.
     pub(super) fn is_over(self, now: i64) -> bool {
         now >= self.next || self.next > now.saturating_add(PAUSE_MS_MAX)
@@ -62,11 +70,30 @@ pub(super) struct Untold {
     pub(super) patience: Patience,
 }
 
+/// Events that were read and not heard yet.
+pub(super) struct Ahead {
+    pub(super) events: VecDeque<Event>,
+    /// Whether there may be more after them.
+    pub(super) is_cut: bool,
+    /// The last STOP before they were read.
+    pub(super) stops: i64,
+}
+
+impl Ahead {
+    /// Whether anything is left to be heard.
+    pub(super) fn has_more(&self) -> bool {
+        self.is_cut || !self.events.is_empty()
+    }
+}
+
 /// What was heard and waits. After a restart it is heard again.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// Number of the last event that was heard.
     pub(super) cursor: i64,
+    /// Every STOP up to this event was heard.
+    pub(super) heard: i64,
+    pub(super) ahead: Option<Ahead>,
     pub(super) people: ByPerson,
     pub(super) events: usize,
     /// Whether more is recorded than was heard. Nothing that is due is said meanwhile: a STOP may be among it.
@@ -176,6 +203,17 @@ impl Beat {
         self.waiting(|waiting| waiting.is_wanted(now))
     }
 
+    /// The last event up to which every STOP was heard. While too much waits to hear more, that is not asked for: nothing that is due
+    /// is said, and what was heard must be decided on.
+    pub(super) fn heard(&self) -> i64 {
+        self.waiting(|waiting| if waiting.is_full(WAITING_MAX) { i64::MAX } else { waiting.heard })
+    }
+
+    /// Whether somebody said STOP in a tenant, and it was not heard: nothing that is decided before it would be recorded.
+    pub(super) fn is_deaf(&self, tenant: &str) -> bool {
+        self.ledger().last_stop(tenant) > self.heard()
+    }
+
     /// Whether somebody who was not decided on yet may have refused to be spoken to.
     pub(super) fn someone_refuses(&self) -> bool {
         self.waiting(|waiting| waiting.people.values().flatten().any(|claimed| claimed.may_refuse() && claimed.tries == 0))
@@ -242,6 +280,11 @@ mod tests {
     fn pauses_grow_to_their_bound() {
         let mut patience = Patience::default();
         assert!(patience.is_over(0));
+        let changed = (0..4).scan(patience, |changed, _| {
+            *changed = changed.after_change(5);
+            Some(changed.next)
+        });
+        assert_eq!(changed.collect::<Vec<_>>(), [5, 5, 5, 8_005]);
         let mut pauses = Vec::new();
         for _ in 0..40 {
             patience = patience.after(5);

@@ -6,7 +6,9 @@ use super::{Flow, Refused, broken};
 use crate::check;
 use crate::fhir::outcome::Issue;
 use crate::identify;
-use crate::ledger::{self, Change, Draft, Expect, How, Mark, Person, Precondition, Recorded, Refusal, Scope, Subject, Unit};
+use crate::ledger::{
+    self, Basis, Change, Draft, Expect, How, Mark, Person, Precondition, Recorded, Refusal, Scope, Subject, Unit,
+};
 
 /// What one reaction came to: resources and rows that become true together.
 #[derive(Debug, Clone)]
@@ -23,8 +25,8 @@ pub struct Derived {
     pub marks: Vec<Mark>,
     /// What must still be true when it is written.
     pub expects: Vec<Expect>,
-    /// Those of whom it was derived as of one person: they must be so when it is written. Empty where it does not matter.
-    pub united: Vec<Person>,
+    /// What it was derived from, which must be so when it is written.
+    pub basis: Basis,
 }
 
 /// One resource made by Signa.
@@ -47,7 +49,7 @@ impl Flow {
             source: String::from("signa"),
             depth: derived.depth,
             expects: derived.expects,
-            united: derived.united,
+            basis: derived.basis,
             changes,
             marks: derived.marks,
         };

@@ -1,7 +1,7 @@
 //! A rule would have fired far too often: it is stopped, and a person is asked, in one unit.
 
 use super::{Derived, Flow, Output, Refused, broken};
-use crate::ledger::{Beyond, Halt, HaltState, Mark, Person, Precondition, Scope};
+use crate::ledger::{Basis, Beyond, Halt, HaltState, Mark, Person, Precondition, Scope};
 use crate::react;
 
 /// Times that a rule may be asked about on one day.
@@ -26,7 +26,7 @@ impl Flow {
                 outputs: vec![Output { resource, when: Precondition::Absent }],
                 marks: vec![Mark::Halted(halt)],
                 expects: Vec::new(),
-                united: Vec::new(),
+                basis: Basis::default(),
             };
             match self.record_derived(derived).await {
                 Ok(_) => {

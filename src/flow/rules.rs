@@ -10,7 +10,7 @@ use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
 use super::{Derived, Flow, Output, Refused, Sender, broken, criteria};
 use crate::fhir::kinds::ARTEFACTS;
-use crate::ledger::{self, How, Person, Precondition, Scope, Stored};
+use crate::ledger::{self, Basis, How, Person, Precondition, Scope, Stored};
 use crate::react::{Artefact, Faulty, Intended, Kept};
 
 /// Resources of rules that are read at once.
@@ -58,7 +58,7 @@ impl Flow {
             }
             let outputs = vec![Output { resource: form, when: Precondition::Absent }];
             let (person, marks, expects) = (Person::NOBODY, Vec::new(), Vec::new());
-            let derived = Derived { scope: scope.clone(), person, depth: 0, outputs, marks, expects, united: Vec::new() };
+            let derived = Derived { scope: scope.clone(), person, depth: 0, outputs, marks, expects, basis: Basis::default() };
             match self.record_derived(derived).await {
                 Ok(_) | Err(Refused::Exists) => {}
                 Err(refused) => return Err(refused),

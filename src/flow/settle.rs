@@ -13,7 +13,8 @@ use super::profiles::teaches;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
 use crate::fhir::outcome::Issue;
 use crate::identify;
-use crate::ledger::{self, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
+use crate::ledger::{self, Basis, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
+use crate::react;
 
 /// What a unit is made of, and what its receipts must be given back to.
 struct Built {
@@ -162,7 +163,7 @@ fn build(sender: &Sender, wishes: &mut [Interaction], plan: &Plan, marks: Vec<Ma
         source: sender.source.clone(),
         depth: 0,
         expects: plan.expects.clone(),
-        united: Vec::new(),
+        basis: Basis::default(),
         changes,
         marks,
     };
@@ -172,8 +173,9 @@ fn build(sender: &Sender, wishes: &mut [Interaction], plan: &Plan, marks: Vec<Ma
 /// The draft of a resource. What rules will act on goes with it as it was parsed.
 fn drafted(sender: &Sender, accepted: Value) -> Draft {
     let draft = identify::draft(&accepted);
+    let is_stop = react::is_stop(&accepted);
     let accepted = (sender.how == How::Live).then(|| Arc::new(accepted));
-    Draft { accepted, ..draft }
+    Draft { accepted, is_stop, ..draft }
 }
 
 /// What a failed unit means for its sender; `None` if it is to be built again.

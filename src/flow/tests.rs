@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::{Answer, Derived, Done, Flow, Output, Reader, Refused, Sender, Telling, Wanted};
 use crate::clock::Clock;
 use crate::identify::references::Links;
-use crate::ledger::{How, Ledger, Person, Precondition, Scope, Settings};
+use crate::ledger::{Basis, How, Ledger, Person, Precondition, Scope, Settings};
 
 const NOON: i64 = 1_767_268_800_000;
 
@@ -408,7 +408,7 @@ async fn a_unit_names_each_resource_once() {
         outputs: ids.map(output).into(),
         marks: Vec::new(),
         expects: Vec::new(),
-        united: Vec::new(),
+        basis: Basis::default(),
     };
     assert!(matches!(house.flow.record_derived(derived(["a", "a"])).await, Err(Refused::Rule(_))));
     house.flow.record_derived(derived(["a", "b"])).await.unwrap();
@@ -434,7 +434,7 @@ async fn what_was_derived_of_one_person_is_not_taken_for_two() {
         }],
         marks: Vec::new(),
         expects: Vec::new(),
-        united: united.to_vec(),
+        basis: Basis { seen: united.iter().map(|one| (*one, i64::MAX)).collect(), kinds: &[], heard: i64::MAX },
     };
     assert_eq!(united.len(), 2);
     assert!(matches!(house.flow.record_derived(derived("x", &[person])).await, Err(Refused::Busy)));
@@ -442,4 +442,52 @@ async fn what_was_derived_of_one_person_is_not_taken_for_two() {
     house.update(&json!({"resourceType": "Patient", "id": "b"}), None).await.unwrap();
     assert!(matches!(house.flow.record_derived(derived("y", &united)).await, Err(Refused::Busy)));
     house.flow.record_derived(derived("y", &[person])).await.unwrap();
+}
+
+// What was decided is refused when somebody said meanwhile what binds it: of the person, or, by a STOP, of anybody. What binds nothing
+// is no reason, and after it was heard it is taken.
+#[tokio::test]
+async fn what_was_said_meanwhile_binds_what_was_decided() {
+    let house = house().await;
+    let (scope, ledger) = (house.sender.scope.clone(), &house.flow.ledger);
+    for id in ["a", "b"] {
+        house.update(&json!({"resourceType": "Patient", "id": id}), None).await.unwrap();
+    }
+    let person = ledger.read(&scope, "Patient", "a").await.unwrap().unwrap().person;
+    let seen = async || (ledger.chains(&scope, person).await.unwrap().last, ledger.last_stop(&scope.tenant));
+    let derived = |id: &str, (seen, heard): (Vec<(Person, i64)>, i64)| {
+        let resource = json!({"resourceType": "Basic", "id": id, "code": {"text": "x"}});
+        let outputs = vec![Output { resource, when: Precondition::Absent }];
+        let basis = Basis { seen, kinds: crate::react::BINDING, heard };
+        house.flow.record_derived(Derived {
+            scope: scope.clone(),
+            person,
+            depth: 1,
+            outputs,
+            marks: Vec::new(),
+            expects: Vec::new(),
+            basis,
+        })
+    };
+    let says = |of: &str, id: &str, words: &str| {
+        let of = json!({"reference": format!("Patient/{of}")});
+        json!({"resourceType": "Communication", "id": id, "status": "completed", "subject": of, "sender": of,
+            "payload": [{"contentString": words}]})
+    };
+    let weighed = json!({"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "weight"},
+        "subject": {"reference": "Patient/a"}});
+    let binding = [
+        (weighed, true),
+        (says("b", "b1", "Hello."), true),
+        (says("a", "a1", "Hello."), false),
+        (json!({"resourceType": "Patient", "id": "a", "deceasedBoolean": true}), false),
+        (says("b", "b2", "STOP"), false),
+    ];
+    for (number, (said, is_taken)) in binding.into_iter().enumerate() {
+        let before = seen().await;
+        house.update(&said, None).await.unwrap();
+        let taken = derived(&format!("x{number}"), before).await;
+        assert!(if is_taken { taken.is_ok() } else { matches!(taken, Err(Refused::Busy)) }, "{said}: {taken:?}");
+        derived(&format!("y{number}"), seen().await).await.unwrap();
+    }
 }

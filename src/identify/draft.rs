@@ -30,6 +30,7 @@ pub fn draft(resource: &Value) -> Draft {
         links: if name == "Patient" { replaced(resource) } else { Vec::new() },
         happened,
         store: kind.store(resource).unwrap_or_default().to_owned(),
+        is_stop: false,
         accepted: None,
     }
 }

@@ -15,6 +15,24 @@ const STORY: &str =
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
     ORDER BY e.happened, e.learned, e.person, e.ordinal LIMIT $3 OFFSET $4";
 
+const AFTER: &str = "SELECT e.ordinal FROM entries e WHERE e.tenant = $1 AND e.person = $2 AND e.ordinal > $3
+    AND e.how <> 'derived' AND e.kind IN ($4, $5, $6, $7) LIMIT 1";
+/// Types that are looked for at once.
+pub(super) const KINDS_MAX: usize = 4;
+
+/// Whether a chain tells, after an entry, of anything of these types that is not ours.
+pub(super) async fn are_after(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    (person, ordinal): (Person, i64),
+    kinds: &[&str],
+) -> Result<bool, Error> {
+    // The places that are left ask for nothing.
+    let padded = kinds.iter().copied().chain(std::iter::repeat("")).take(KINDS_MAX).map(Cell::Text);
+    let cells: Vec<Cell> = [Cell::Text(tenant), Cell::Int(person.0), Cell::Int(ordinal)].into_iter().chain(padded).collect();
+    Ok(transaction.row(AFTER, &cells).await?.is_some())
+}
+
 /// Adds an entry to the chain that ends in `head`, and moves `head` to it.
 pub(super) async fn add(
     transaction: &mut Transaction<'_>,

@@ -24,15 +24,26 @@ const TELL: &str = "UPDATE events SET told = 1 WHERE number = $1";
 const SETTLE: &str = "DELETE FROM events WHERE number = $1";
 const TRY: &str = "INSERT INTO events (number, tenant, person, kind, id, version, line, how, depth, told, learned)
     VALUES ($1, '', 0, '', '', 0, '', '', 0, 1, 0)";
+const STOPS: &str = "SELECT tenant, MAX(number) FROM events WHERE kind = 'Communication' AND how <> 'derived' GROUP BY tenant";
 /// The number of an event that nobody ever hears of.
 const NONE: i64 = -1;
 
 impl Ledger {
+    /// Whether the writer lives and the database answers.
+    pub async fn ready(&self) -> bool {
+        !self.jobs.is_closed() && !self.shared.durable.is_lost() && self.next_due().await.is_ok()
+    }
+
     /// Whether the database takes what is written: found out by a row that is written and taken away again.
     pub async fn takes(&self) -> bool {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job::Chore(Chore::Try, reply)).await.is_ok() && answer.await.is_ok_and(|done| done.is_ok())
     }
+}
+
+/// The last event of each tenant that waits and in which somebody may say STOP.
+pub(super) async fn stops(reader: &Reader) -> Result<Vec<(Arc<str>, i64)>, Error> {
+    reader.rows(STOPS, &[]).await?.iter_mut().map(|row| Ok((Arc::from(row.text()?), row.int()?))).collect()
 }
 
 /// Writes a row and takes it away again: it can be seen by nobody.

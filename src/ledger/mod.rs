@@ -5,6 +5,7 @@
 //! A new table is one migration per database, of the same number and name, and one file here.
 
 mod arms;
+mod basis;
 mod bonds;
 mod chain;
 pub mod changes;
@@ -42,6 +43,7 @@ mod whose;
 mod writer;
 
 pub use arms::Arm;
+pub use basis::Basis;
 pub use bonds::{Bond, Former, part};
 pub use compartment::Place;
 pub use fresh::Fresh;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::basis::Stops;
 use super::changes::{self, Leaf, Version};
 use super::checkpoints::Seal;
 use super::dialect::{Reader, Transaction, postgres, sqlite};
@@ -88,6 +89,7 @@ impl Ledger {
             united: AtomicBool::new(true),
             late: AtomicBool::new(false),
             asking: Asking::default(),
+            stops: Stops::default(),
         });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => Pen::of_file(&path, Arc::clone(&shared.durable))?,
@@ -98,6 +100,7 @@ impl Ledger {
             // No other gateway unites anybody here.
             shared.united.store(people::are_united(&reader).await?, Ordering::SeqCst);
         }
+        shared.stops.learn(events::stops(&reader).await?);
         let jobs = writer::start(pen, Arc::clone(&shared))?;
         Ok(Self { reader, jobs, shared })
     }
@@ -115,7 +118,8 @@ impl Ledger {
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
         let (open, seal, fresh, durable) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default(), Arc::default());
         let (told, united, late, asking) = (AtomicI64::new(0), AtomicBool::new(true), AtomicBool::new(false), Asking::default());
-        let shared = Shared { clock, open, told, committed, written, seal, fresh, durable, united, late, asking };
+        let stops = Stops::default();
+        let shared = Shared { clock, open, told, committed, written, seal, fresh, durable, united, late, asking, stops };
         Ok(Self { reader, jobs, shared: Arc::new(shared) })
     }
 
@@ -456,11 +460,6 @@ impl Ledger {
     /// What waits for a subscription, in order, after a number.
     pub async fn waiting(&self, scope: &Scope, subscription: &str, after: i64, count: i64) -> Result<Vec<Notice>, Error> {
         subscriptions::waiting(&self.reader, scope, subscription, after, count).await
-    }
-
-    /// Whether the writer lives and the database answers.
-    pub async fn ready(&self) -> bool {
-        !self.jobs.is_closed() && !self.shared.durable.is_lost() && self.next_due().await.is_ok()
     }
 
     /// Verifies all chains of a database without writing to it; a gateway may run beside it.

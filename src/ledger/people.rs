@@ -19,6 +19,7 @@ const NAME: &str = "SELECT i.value FROM identifiers i WHERE i.tenant = $1 AND i.
 const KNOWN_AS: &str = "SELECT survivor FROM people WHERE tenant = $1 AND person = $2";
 const KNOW_AS: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND person = $3";
 const ALL_KNOWN_AS: &str = "SELECT person FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
+const HEADS: &str = "SELECT person, ordinal FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
 const KNOWS_SYSTEM: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 LIMIT 1";
 const KEEP_IDENTIFIER: &str =
     "INSERT INTO identifiers (tenant, system, value, person) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -89,6 +90,17 @@ pub(super) async fn all_known_as(
     let mut rows = transaction.rows(ALL_KNOWN_AS, &cells).await?;
     let found: Vec<Person> = rows.iter_mut().map(|row| row.int().map(Person)).collect::<Result<_, _>>()?;
     Ok((i64::try_from(found.len()).is_ok_and(|count| count <= UNITED_MAX)).then_some(found))
+}
+
+/// Those who are known as this one, as many as a story tells of, each with the last entry of their chain that is written.
+pub(super) async fn heads(
+    transaction: &mut Transaction<'_>,
+    tenant: &str,
+    survivor: Person,
+) -> Result<Vec<(Person, i64)>, Error> {
+    let cells = [Cell::Text(tenant), Cell::Int(survivor.0), Cell::Int(UNITED_MAX)];
+    let mut rows = transaction.rows(HEADS, &cells).await?;
+    rows.iter_mut().map(|row| Ok((Person(row.int()?), row.int()?))).collect()
 }
 
 /// The person an identifier leads to, after all unions.

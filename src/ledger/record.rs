@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::arms;
+use super::basis::Stops;
 use super::chain::{self, Statement};
 use super::dialect::Transaction;
 use super::numbers::Numbers;
@@ -28,7 +29,7 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) numbers: &'b mut Numbers,
     /// `meta.lastUpdated` of everything in it, UTC milliseconds.
     pub(super) stamp: i64,
-    heads: HashMap<(Arc<str>, Person), Head>,
+    pub(super) heads: HashMap<(Arc<str>, Person), Head>,
     reaches: Reaches,
     /// Search rows that are not written yet.
     late: &'b mut Late,
@@ -39,13 +40,22 @@ pub(super) struct Batch<'b, 'c> {
     pub(super) stirred: bool,
     /// Whether persons were united in it.
     pub(super) united: bool,
+    /// The STOPs that are committed.
+    pub(super) stops: &'b Stops,
+    /// Those of this batch: tenant and event.
+    pub(super) said: Vec<(Arc<str>, i64)>,
     /// What was recorded, by number of its event; to be kept once the batch is committed.
     pub(super) fresh: Vec<(i64, Fresh)>,
 }
 
 impl<'b, 'c> Batch<'b, 'c> {
     /// An empty batch in an open transaction.
-    pub(super) fn new(transaction: Transaction<'c>, numbers: &'b mut Numbers, late: &'b mut Late, stamp: i64) -> Self {
+    pub(super) fn new(
+        transaction: Transaction<'c>,
+        (numbers, late): (&'b mut Numbers, &'b mut Late),
+        stops: &'b Stops,
+        stamp: i64,
+    ) -> Self {
         Self {
             transaction,
             numbers,
@@ -57,6 +67,8 @@ impl<'b, 'c> Batch<'b, 'c> {
             withheld: Withheld::new(),
             stirred: false,
             united: false,
+            stops,
+            said: Vec::new(),
             fresh: Vec::new(),
         }
     }
@@ -74,12 +86,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 return Err(Error::Refused(Refusal::Stale));
             }
         }
-        if let Some(known_as) = unit.united.first() {
-            let united = people::all_known_as(&mut self.transaction, &unit.scope.tenant, *known_as).await?;
-            if united.is_some_and(|united| united != unit.united) {
-                return Err(Error::Refused(Refusal::Stale));
-            }
-        }
+        self.still_stands(unit).await?;
         self.admit_firings(unit).await?;
         let mut known = Vec::with_capacity(unit.changes.len());
         for (index, change) in unit.changes.iter().enumerate() {
@@ -274,6 +281,9 @@ impl<'b, 'c> Batch<'b, 'c> {
             learned: self.stamp,
         };
         events::add(&mut self.transaction, &event).await?;
+        if draft.is_some_and(|draft| draft.is_stop) && unit.how != How::Derived {
+            self.said.push((Arc::clone(&unit.scope.tenant), event.number));
+        }
         for (line, person) in std::mem::take(&mut self.joints) {
             let number = self.numbers.event(&mut self.transaction).await?;
             events::add(&mut self.transaction, &Event { number, person, line, ..event.clone() }).await?;

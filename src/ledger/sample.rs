@@ -39,6 +39,7 @@ pub(super) async fn record(ledger: &Ledger, resource: &Value) {
         links: Vec::new(),
         happened: None,
         store: String::new(),
+        is_stop: false,
         accepted: None,
     };
     let change = Change { kind, id, when: Precondition::None, resource: Some(draft) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Decision, Due, Mark, Person, Scope, Supply};
+use super::{Basis, Decision, Due, Mark, Person, Scope, Supply};
 use crate::fhir::search::query::Query;
 
 /// Changes that are recorded all or not at all.
@@ -20,9 +20,8 @@ pub struct Unit {
     pub depth: u8,
     /// What must still be true inside the batch, else the unit is refused as [`super::Refusal::Stale`].
     pub expects: Vec<Expect>,
-    /// Those who must still be one person and nobody else, the one they are known as first; else the unit is refused as
-    /// [`super::Refusal::Stale`]. Empty where it does not matter.
-    pub united: Vec<Person>,
+    /// What it was decided on.
+    pub basis: Basis,
     /// Resources to write, in this order.
     pub changes: Vec<Change>,
     /// Rows of reaction and delivery that become true with them.
@@ -118,6 +117,8 @@ pub struct Draft {
     pub happened: Option<i64>,
     /// The Organization id of the store it happened in.
     pub store: String,
+    /// Whether somebody says STOP in it: until that is heard, nothing is written that was decided without it.
+    pub is_stop: bool,
     /// The resource as it was parsed, for who hears of it at once; may be left out.
     pub accepted: Option<Arc<Value>>,
 }
@@ -172,7 +173,7 @@ impl Unit {
     #[must_use]
     pub fn one(scope: Scope, how: How, source: &str, change: Change) -> Self {
         let (source, changes) = (source.to_owned(), vec![change]);
-        Self { scope, how, source, depth: 0, expects: Vec::new(), united: Vec::new(), changes, marks: Vec::new() }
+        Self { scope, how, source, depth: 0, expects: Vec::new(), basis: Basis::default(), changes, marks: Vec::new() }
     }
 
     /// Rows of reaction alone.
@@ -184,7 +185,7 @@ impl Unit {
             source: String::from("signa"),
             depth: 0,
             expects: Vec::new(),
-            united: Vec::new(),
+            basis: Basis::default(),
             changes: Vec::new(),
             marks,
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::basis::Stops;
 use super::checkpoints::{self, Seal};
 use super::dialect::{Transaction, postgres, sqlite};
 use super::durable::{Answer, Durable};
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     pub(super) late: AtomicBool,
     /// Who waits for them.
     pub(super) asking: Asking,
+    /// The last STOP of each tenant.
+    pub(super) stops: Stops,
 }
 
 /// What a batch came to.
@@ -80,6 +83,8 @@ struct Written {
     /// Whether it united persons.
     united: bool,
     fresh: Vec<(i64, Fresh)>,
+    /// The STOPs among them.
+    said: Vec<(Arc<str>, i64)>,
 }
 
 /// Starts the writer's thread; it ends when the last sender is gone.
@@ -213,9 +218,10 @@ impl Writer {
         self.is_taken_back = false;
         let result = self.transact(units, stamp, is_asked);
         self.shared.open.store(NONE_OPEN, Ordering::SeqCst);
-        let Written { results, stirred, fresh, .. } = result?;
+        let Written { results, stirred, fresh, said, .. } = result?;
         self.last_stamp = stamp;
         self.shared.fresh.keep(fresh);
+        self.shared.stops.learn(said);
         self.shared.written.send_modify(|turn| *turn += 1);
         if stirred {
             self.shared.committed.send_modify(|turn| *turn += 1);
@@ -229,7 +235,8 @@ impl Writer {
             Pen::Sqlite { connection, syncer, .. } => {
                 syncer.begin(connection)?;
                 late.begin(is_asked);
-                let work = write(Transaction::Sqlite(connection), &mut self.numbers, late, units, stamp);
+                let work =
+                    write(Transaction::Sqlite(connection), &mut self.numbers, (&mut *late, &self.shared.stops), units, stamp);
                 // On SQLite nothing in it waits: one poll is the whole of it.
                 let done = work.now_or_never().unwrap_or_else(|| Err(Error::Broken(String::from("a SQLite batch waited"))));
                 self.is_taken_back = done.is_err();
@@ -246,11 +253,11 @@ impl Writer {
                 ended
             }
             Pen::Postgres { hand, runtime } => {
-                let (numbers, is_taken_back) = (&mut self.numbers, &mut self.is_taken_back);
+                let (numbers, is_taken_back, stops) = (&mut self.numbers, &mut self.is_taken_back, &self.shared.stops);
                 runtime.block_on(async {
                     // On the way out by an error of its own, the connection is closed.
                     let mut connection = hand.begin().await?;
-                    let done = write(Transaction::Postgres(&mut connection), numbers, late, units, stamp).await;
+                    let done = write(Transaction::Postgres(&mut connection), numbers, (late, stops), units, stamp).await;
                     postgres::end(&mut connection, done.is_ok()).await?;
                     *is_taken_back = done.is_err();
                     hand.keep(connection);
@@ -297,7 +304,7 @@ impl Writer {
 async fn write(
     mut transaction: Transaction<'_>,
     numbers: &mut Option<Numbers>,
-    late: &mut Late,
+    (late, stops): (&mut Late, &Stops),
     units: &[Unit],
     stamp: i64,
 ) -> Result<Written, Error> {
@@ -306,14 +313,15 @@ async fn write(
         None if matches!(transaction, Transaction::Sqlite(_)) => Numbers::of_file(&mut transaction).await?,
         None => Numbers::default(),
     };
-    let mut batch = Batch::new(transaction, &mut known, late, stamp);
+    let mut batch = Batch::new(transaction, (&mut known, late), stops, stamp);
     let done = record(&mut batch, units).await;
-    let (stirred, united, fresh) = (batch.stirred, batch.united, std::mem::take(&mut batch.fresh));
+    let (stirred, united) = (batch.stirred, batch.united);
+    let (fresh, said) = (std::mem::take(&mut batch.fresh), std::mem::take(&mut batch.said));
     drop(batch);
     // Kept also when the batch failed: who listens to events goes on from the last number it heard, so none may go back.
     known.end_batch();
     *numbers = Some(known);
-    Ok(Written { results: done?, stirred, united, fresh })
+    Ok(Written { results: done?, stirred, united, fresh, said })
 }
 
 async fn record(batch: &mut Batch<'_, '_>, units: &[Unit]) -> Result<Vec<Result<Recorded, Error>>, Error> {

@@ -11,6 +11,9 @@ use crate::ledger::{Line, Mark, Outcome, Person};
 /// Kinds whose change may open or close a gate.
 const GATED: &[&str] = &["Patient", "RelatedPerson", "Consent", "Condition", "MedicationRequest"];
 
+/// Kinds by which somebody binds what is said to a person: by a word, an agreement, a death, or who speaks for them.
+pub const BINDING: &[&str] = &["Communication", "Consent", "Patient", "RelatedPerson"];
+
 /// What went over to somebody else is gone from a person: it stands in the story only so that this is known.
 pub fn leave(resources: &mut [Resource], united: &[Person], heard: &[Heard]) {
     for left in heard.iter().filter(|event| event.line == Line::Left) {

@@ -99,7 +99,7 @@ pub use decided::Latest;
 pub use detail::Planned;
 pub use effect::{Effect, Trial};
 pub use handed::Handed;
-pub use heard::{bound_by, leave};
+pub use heard::{BINDING, bound_by, leave};
 pub use live::{Faulty, Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};
@@ -115,7 +115,7 @@ pub use stores::organizations;
 pub use sweep::{Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_again, swept_from_start};
 pub use why::why;
 pub use why_not::{wants, why_not};
-pub(crate) use words::{Wish, wish};
+pub use words::is_stop;
 pub use zones::day;
 
 use turn::Turn;

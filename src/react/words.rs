@@ -77,6 +77,12 @@ pub(crate) fn wish_of(said: &Resource) -> Option<Wish> {
     is_word.then(|| wish(&said.value)).flatten()
 }
 
+/// Whether a resource says STOP.
+#[must_use]
+pub fn is_stop(resource: &Value) -> bool {
+    text(resource, "resourceType") == Some("Communication") && wish(resource) == Some(Wish::Stop)
+}
+
 /// What an inbound Communication of a Patient wants, if it is one of the words alone. START must come from the patient or somebody who
 /// is related to them; STOP binds unless it is known to come from others.
 pub(crate) fn wish(communication: &Value) -> Option<Wish> {

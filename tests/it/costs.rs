@@ -177,3 +177,23 @@ async fn a_story_costs_few_statements() {
     let House { database, .. } = house;
     database.drop().await;
 }
+
+// Who listens changes again and again among what was recorded: each event is read about once all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_heard_is_read_once_however_often_who_listens_changes() {
+    const CHANGES: usize = 40;
+    const READ: &str = "SELECT COALESCE(sum(rows), 0)::bigint::text FROM pg_stat_statements s
+        JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND s.query LIKE '%FROM events%number >%'";
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    for number in 0..CHANGES {
+        house.post(&subscription("Condition", "http://127.0.0.1:9/hook")).await.is(201);
+        house.put(&hypertension(&format!("c{number}"), "ada")).await.is(201);
+    }
+    house.beat().await;
+    let read: usize = house.database.postgres_words(READ).await[0].parse().unwrap();
+    // Each probe that fails is one change more.
+    assert!((CHANGES * 3..CHANGES * 6).contains(&read), "{read} rows were read of {} events", CHANGES * 3);
+    let House { database, .. } = house;
+    database.drop().await;
+}

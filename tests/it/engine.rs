@@ -111,9 +111,9 @@ impl Engine {
         dues.iter().map(|due| due.due).min().unwrap()
     }
 
-    /// One turn alone, which may fail.
-    pub(crate) async fn tries(&self) -> bool {
-        self.gateway.beat.turn().await.is_ok()
+    /// Turn after turn until nothing is left to be done now, or one fails.
+    pub(crate) async fn tries(&self) {
+        while self.gateway.beat.turn().await.is_ok_and(|done| done > 0) {}
     }
 
     /// One turn alone.

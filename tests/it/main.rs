@@ -30,6 +30,8 @@ mod answered;
 #[cfg(test)]
 mod beside;
 #[cfg(test)]
+mod binding;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod bundles;
