@@ -13,7 +13,7 @@ impl Flow {
     ///
     /// What was shown in part is not taken for the whole: it would wipe out what was left out.
     /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out. What is off may
-    /// also be one that we could not serve.
+    /// also be one that we could not serve. One that is known stays as it is: what a backup says shall not end it, either.
     pub(super) async fn admit(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Option<Mark>, Refused> {
         if wish.act == Act::Update && wish.resource.as_ref().is_some_and(is_subsetted) {
             let words = "The resource says that it is only a part of itself (SUBSETTED): read it whole, and send it whole.";
@@ -27,10 +27,16 @@ impl Flow {
             return Ok(Some(Mark::Unsubscribed { subscription: id.to_owned() }));
         }
         let Some(resource) = &mut wish.resource else { return Ok(None) };
+        let before = self.ledger.subscription(&sender.scope, id).await.map_err(broken)?;
         if sender.how == How::Import {
+            if before.is_some()
+                && let Some(kept) = self.ledger.read(&sender.scope, &wish.kind, id).await.map_err(broken)?
+            {
+                *resource = kept.value();
+                return Ok(None);
+            }
             resource["status"] = "off".into();
         }
-        let before = self.ledger.subscription(&sender.scope, id).await.map_err(broken)?;
         let now = self.clock.now();
         let accepted = subscription::read(resource, before.as_ref(), now, &self.speak, criteria::listened);
         match accepted {

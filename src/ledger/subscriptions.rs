@@ -27,7 +27,6 @@ const ALL: &str =
 const ONE: &str =
     "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, secret_before, both_until, notices, begun
     FROM subscriptions WHERE tenant = $1 AND id = $2";
-// Whoever asks for it twice, since the answer to a commit was lost, finds the event told or gone, and nothing is noted again.
 const PRUNE_NOTICES: &str =
     "DELETE FROM notices WHERE tenant = $1 AND subscription = $2 AND number IN (SELECT n.number FROM notices n
     WHERE n.tenant = $1 AND n.subscription = $2 AND n.number <= $3 ORDER BY n.number LIMIT $4)";
@@ -37,7 +36,9 @@ const PRUNE_DELIVERIES: &str =
 const OF_TENANT: &str =
     "SELECT tenant, id, version, status, criteria, endpoint, payload, headers, ends, secret, secret_before, both_until, notices, begun
     FROM subscriptions WHERE tenant = $1 ORDER BY id LIMIT $2";
-const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2
+// Whoever asks for it twice, since the answer to a commit was lost, finds the event told or gone, and nothing is noted again. With `off`
+// is dropped what waits, and so is what was recorded before and is heard after it: it would wait until the next activation.
+const NUMBER: &str = "UPDATE subscriptions SET notices = notices + 1 WHERE tenant = $1 AND id = $2 AND status <> 'off'
     AND EXISTS (SELECT 1 FROM events e WHERE e.number = $3 AND e.told = 0)
     RETURNING notices, COALESCE((SELECT p.survivor FROM people p WHERE p.tenant = $1 AND p.person = $4), $4)";
 const NOTE: &str =
@@ -171,8 +172,8 @@ fn subscription(row: &mut Row) -> Result<(Scope, Subscription), Error> {
     Ok((scope, subscription))
 }
 
-/// Gives a notice of an event the next number of its subscription and queues it; `None` when the subscription is gone, or the event
-/// told.
+/// Gives a notice of an event the next number of its subscription and queues it; `None` when the subscription is gone or off, or the
+/// event told.
 pub(super) async fn note(
     transaction: &mut Transaction<'_>,
     tenant: &str,

@@ -110,6 +110,27 @@ async fn an_update_loses_nothing_on_postgres() {
     an_update_loses_nothing(Database::postgres().await).await;
 }
 
+// What was recorded before a subscription is turned off, and is heard after it, is dropped as what waited; what comes after it is active
+// again is told, by the next number.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_heard_after_off_does_not_wait_for_the_next_activation() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let (house, receiver) = subscribed(database).await;
+        told(&house, &["c1"]).await;
+        house.beat().await;
+        house.put(&hypertension("late", "ada")).await.is(201);
+        house.put(&asked(&receiver).with("status", "off")).await.is(200);
+        house.beat().await;
+        house.put(&asked(&receiver)).await.is(200);
+        house.beat().await;
+        told(&house, &["c2"]).await;
+        house.beat().await;
+        assert_eq!((receiver.arrived(), receiver.numbers()), (vec![String::from("c1"), String::from("c2")], vec![1, 2]));
+        let House { database, .. } = house;
+        database.drop().await;
+    }
+}
+
 async fn what_does_not_hear_is_told_nothing(database: Database) {
     let (house, receiver) = (House::over(database).await, Receiver::start().await);
     house.put(&patient("ada")).await.is(201);

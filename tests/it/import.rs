@@ -5,9 +5,10 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use signa::clock::Clock;
 
-use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store};
+use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, store, subscription};
 use crate::diary::{diary, texts};
 use crate::house::House;
+use crate::receiver::Receiver;
 use crate::rules::{clinic, gout, message, rule};
 
 fn import(house: &House, name: &str, text: &str) -> Output {
@@ -50,6 +51,33 @@ async fn an_import_contacts_nobody() {
     house.put(&dispense("d2", "ada", "2026-07-06")).await.is(201);
     house.days(4).await;
     assert_eq!(diary(&house, "ada").await.len(), 1);
+}
+
+// A backup that holds a Subscription which is active does not end it, nor drop what waits for it; one that is not known comes as off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_known_is_left_alone_by_an_import() {
+    let (mut house, receiver) = (House::new().await, Receiver::start().await);
+    house.put(&patient("ada")).await.is(201);
+    let asked = subscription("Condition", &receiver.url());
+    house.put(&asked.clone().with("id", "s")).await.is(201);
+    house.beat().await;
+    receiver.answers(503);
+    house.put(&hypertension("c1", "ada")).await.is(201);
+    house.beat().await;
+    house.stop().await;
+    let active = asked.with("status", "active");
+    let backup = ["s", "new"].map(|id| active.clone().with("id", id).to_string()).join("\n");
+    assert!(import(&house, "backup.ndjson", &backup).status.success());
+    receiver.answers(200);
+    house.restart().await;
+    house.put(&hypertension("c2", "ada")).await.is(201);
+    house.days(1).await;
+    let statuses = ["s", "new"].map(|id| format!("Subscription/{id}"));
+    let mut found = Vec::new();
+    for path in &statuses {
+        found.push(house.get(path).await.is(200).at("/status"));
+    }
+    assert_eq!((found, receiver.arrived()), (vec![json!("active"), json!("off")], vec![String::from("c1"), String::from("c2")]));
 }
 
 // What is imported piece by piece is tied by whole addresses: a relative reference is meant beside the entry that holds it.
