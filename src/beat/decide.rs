@@ -1,9 +1,9 @@
 //! The rules are asked, and what they answer is recorded.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::events::Claimed;
+use super::fault::guarded;
 use super::{Beat, RETRIES_MAX, asked};
 use crate::flow::{Derived, Output, Refused, Seen};
 use crate::ledger::{Basis, Error, How, Mark, Person, Refusal, Scope};
@@ -125,7 +125,7 @@ impl Beat {
     /// What the rules make of it; a rule that panics must not stop the house.
     fn reaction(&self, story: &react::Story, occasion: &Occasion) -> Option<Reaction> {
         let rules = self.flow.rules.of(&story.tenant);
-        catch_unwind(AssertUnwindSafe(|| react::react(&rules, story, occasion))).ok()
+        guarded(|| react::react(&rules, story, occasion))
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::fault::guarded;
 use super::waiting::{Ahead, ByPerson, Patience, Untold};
 use super::{Beat, EVENTS_MAX, WAITING_MAX};
 use crate::flow;
-use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope};
-use crate::react::{self, Concern};
+use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope, search};
+use crate::react::{self, Concern, Rules};
 
 /// Events that are looked at in one state of the store.
 const HEARD_AT_ONCE: usize = 256;
@@ -389,17 +390,33 @@ impl Beat {
         let Some(resource) = self.resource_of(&event, fresh).await? else {
             return Ok(Claimed::nothing(event));
         };
-        let told = if listened {
-            let lines = self.ledger().lines(&scope, &event.kind, &resource.value).await?;
-            self.deliverer.listeners().matching(&scope, &event.kind, &event.id, &resource.value, &lines, resource.learned)
-        } else {
-            Vec::new()
-        };
-        let concern = rules.concerns(&event.kind, event.line, &resource.value);
-        let is_stop = react::is_stop(&resource.value);
-        let answer = react::answer(&resource.value).filter(|_| event.how == How::Live && event.line != Line::Left);
-        let called = react::arrived(&rules, &scope.tenant, event.line, &resource);
-        Ok(Claimed { event, concern, resource: Some(resource), tries: 0, told, is_stop, answer, called })
+        let lines = if listened { Some(self.ledger().lines(&scope, &event.kind, &resource.value).await?) } else { None };
+        let found = guarded(|| self.sets_off(&event, &resource, lines.as_deref(), &rules));
+        let claimed = found.unwrap_or_else(|| {
+            tracing::error!(
+                event = event.number,
+                kind = event.kind,
+                "what an event sets off could not be found out; nobody is told"
+            );
+            // The rules look at it in its person's turn, and where it breaks again a decision says so.
+            Claimed { concern: Concern::Rules, ..Claimed::nothing(event.clone()) }
+        });
+        Ok(Claimed { resource: Some(resource), ..claimed })
+    }
+
+    /// What an event sets off; `lines` are the search rows of the resource where somebody listens to its type.
+    fn sets_off(&self, event: &Event, resource: &react::Resource, lines: Option<&[search::Line]>, rules: &Rules) -> Claimed {
+        let (scope, value) = (&event.scope, &resource.value);
+        let told =
+            lines.map(|lines| self.deliverer.listeners().matching(scope, &event.kind, &event.id, value, lines, resource.learned));
+        Claimed {
+            concern: rules.concerns(&event.kind, event.line, value),
+            told: told.unwrap_or_default(),
+            is_stop: react::is_stop(value),
+            answer: react::answer(value).filter(|_| event.how == How::Live && event.line != Line::Left),
+            called: react::arrived(rules, &scope.tenant, event.line, resource),
+            ..Claimed::nothing(event.clone())
+        }
     }
 
     /// The resource as it is after the event; its last value when it was deleted, or went over to somebody else.

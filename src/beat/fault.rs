@@ -1,5 +1,6 @@
 //! What becomes of something that a fault of ours keeps from being decided: nothing is lost, and a decision says so.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -12,6 +13,11 @@ use crate::react::{self, Call};
 const FAULT: &str = "fault";
 /// After so long a due is tried again.
 const PUT_OFF_MS: i64 = 3_600_000;
+
+/// What comes of it; `None` where it panics: what is wrong with one resource or one rule must not stop the house.
+pub(super) fn guarded<T>(act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act)).ok()
+}
 
 impl Beat {
     /// The event is settled, and a decision says so for a person to look at.
@@ -93,5 +99,16 @@ impl Beat {
         };
         let marks = vec![Mark::Due(Due { due: until, ..due.clone() }), Mark::Decided(decision)];
         self.ledger().record_all(ledger::Unit::marks(scope.clone(), marks)).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guarded;
+
+    #[test]
+    fn what_panics_comes_to_nothing() {
+        let numbers = [7];
+        assert_eq!([0, 1].map(|at| guarded(|| numbers[at])), [Some(7), None]);
     }
 }

@@ -1,7 +1,6 @@
 //! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
@@ -9,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use super::Beat;
 use super::decide::Question;
 use super::events::MARKS_MAX;
+use super::fault::guarded;
 use super::people::STORIES_AT_ONCE;
 use crate::flow;
 use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
@@ -133,7 +133,7 @@ impl Beat {
             let may_call = || sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone);
             // A condition that panics must not stop the house, nor keep the sweep from those behind: whom it panics for is decided
             // on alone, and given up alone.
-            if catch_unwind(AssertUnwindSafe(may_call)).unwrap_or(true) {
+            if guarded(may_call).unwrap_or(true) {
                 meant.entry(stored.person).or_default().push(resource.reference());
             }
         }
