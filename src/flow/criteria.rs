@@ -5,9 +5,16 @@ use crate::fhir::outcome::Issue;
 use crate::fhir::search::query::{Criterion, Query};
 use crate::fhir::search::{self, parse};
 
-/// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known.
+/// Reads criteria strictly: empty ones would find everything, and so would ones with a parameter that is not known. A system
+/// without a value would find whoever is the only one of that system: a sender who has no number for somebody would change another.
 pub(super) fn read(kind: &str, criteria: &str, base: &str, now: i64) -> Result<Query, Vec<Issue>> {
     let query = search(kind, criteria, base, now)?;
+    let pairs = search::pairs(criteria).map_err(|issue| vec![issue])?;
+    if pairs.iter().any(|(_, value)| search::has_gap(value)) {
+        let words = "The criteria leave a value out, behind a | or between commas, and could find another resource than is meant; \
+            say the whole value.";
+        return Err(vec![fault("empty-criteria", words)]);
+    }
     if query.criteria.is_empty() {
         let words = "The criteria name no search parameter, and would find every resource of the type; say which one is meant.";
         return Err(vec![fault("empty-criteria", words)]);
@@ -106,13 +113,21 @@ mod tests {
         assert_eq!(refused("&"), ["empty-criteria"]);
         assert_eq!(refused("_count=5"), ["empty-criteria"]);
         assert_eq!(refused("identifier="), ["empty-criteria"]);
+        for gap in ["urn:s|", "urn:s%7C", "urn:s|%20", "urn:s| ,", "urn:s|,urn:s|v", "urn:s|v,", ",", "urn:a\\,b|"] {
+            assert_eq!(refused(&format!("identifier={gap}&active=true")), ["empty-criteria"], "{gap}");
+        }
+        assert_eq!(refused("identifier:not=urn:s|"), ["empty-criteria"]);
+        assert_eq!(refused("_has:Observation:patient:code=urn:s|"), ["empty-criteria"]);
         assert_eq!(refused("shoe-size=44"), ["unknown-parameter"]);
         assert_eq!(refused("identifier=a|b&shoe-size=44"), ["unknown-parameter"]);
     }
 
     #[test]
     fn criteria_are_read_as_a_search() {
-        assert_eq!(read("Patient", "identifier=urn:s%7Cv", "", 0).unwrap().criteria.len(), 1);
+        for whole in ["urn:s%7Cv", "|v", "v", r"urn:s|v\|", r"urn:s|v\,", "urn:s|v,urn:s|w"] {
+            assert_eq!(read("Patient", &format!("identifier={whole}"), "", 0).unwrap().criteria.len(), 1, "{whole}");
+        }
+        assert_eq!(search("Patient", "identifier=urn:s|", "", 0).unwrap().criteria.len(), 1);
         assert!(search("Patient", "", "", 0).unwrap().criteria.is_empty());
     }
 

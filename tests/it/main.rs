@@ -176,6 +176,8 @@ mod transactions;
 #[cfg(test)]
 mod unanswered;
 #[cfg(test)]
+mod unsaid;
+#[cfg(test)]
 mod validate;
 #[cfg(test)]
 mod verify;

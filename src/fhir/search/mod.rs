@@ -40,7 +40,7 @@ pub use pairs::{decode, make_relative, pairs};
 pub use shape::{Shape, is_subsetted};
 pub use subject::Subject;
 pub use table::{Component, Parameter, ParameterKind, numbered, parameter, parameters, unsupported};
-pub use value::is_id;
+pub use value::{has_gap, is_id};
 pub use word::{
     NONE, STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,
 };

@@ -78,6 +78,13 @@ pub(super) fn unescape(text: &str) -> Result<String, Fault> {
     Ok(plain)
 }
 
+/// Whether one of the alternatives is empty, or ends with a bar behind which nothing stands: `system|`.
+#[must_use]
+pub fn has_gap(text: &str) -> bool {
+    let parts = cut(text, ',').into_iter().flat_map(|part| cut(part, '$'));
+    parts.map(|part| cut(part, '|')).any(|part| part.last().is_none_or(|value| value.trim().is_empty()))
+}
+
 pub(super) fn alternatives(text: &str) -> impl Iterator<Item = &str> {
     cut(text, ',').into_iter().map(str::trim).filter(|part| !part.is_empty())
 }
