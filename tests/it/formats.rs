@@ -28,7 +28,7 @@ async fn a_resource_comes_and_goes_in_xml() {
             <br/></div></text>
           <extension url="https://example.org/height"><valueDecimal value="1.50"/></extension>
           <name><given><extension url="https://example.org/nick"><valueBoolean value="true"/></extension></given><given value="Ada"/></name>
-          <birthDate id="b" value="1975-02-03"/>
+          <birthDate id="b" value="1975-02-03"/><deceasedBoolean id="d" value="false"/><multipleBirthInteger id="m" value="2"/>
         </Patient>"#;
     let made = house.ask("PUT", "Patient/ada").body(FHIR_XML, sent).await.is(201);
     assert_eq!((said(&made)["id"].as_str(), made.header("etag")), (Some("ada"), "W/\"1\""));
@@ -39,7 +39,9 @@ async fn a_resource_comes_and_goes_in_xml() {
         read.at("/name/0"),
         json!({"given": [null, "Ada"], "_given": [{"extension": [{"url": "https://example.org/nick", "valueBoolean": true}]}, null]})
     );
-    assert_eq!(read.at("/_birthDate"), json!({"id": "b"}));
+    for (name, id) in [("_birthDate", "b"), ("_deceasedBoolean", "d"), ("_multipleBirthInteger", "m")] {
+        assert_eq!(read.at(&format!("/{name}")), json!({"id": id}));
+    }
     let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\">Ada <b>Byron</b> lives.\n            <br/></div>";
     assert_eq!(read.at("/text/div"), json!(div));
     for path in ["Patient/ada?_format=xml", "Patient/ada?_format=application/fhir+xml", "Patient/ada/_history/1?_format=text/xml"]

@@ -26,6 +26,10 @@ pub const ATTRIBUTES_MAX: usize = 64;
 const FAULTS_MAX: usize = 100;
 
 const FHIR: &str = "http://hl7.org/fhir";
+/// The library reads the id of a truth or a whole number as if it were the value. There it travels as an extension with this address,
+/// which nobody else may write.
+pub(super) const ID_IN_DISGUISE: &str = "";
+
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// What may be read further.
@@ -235,8 +239,13 @@ impl<'i> Guard<'i> {
         let node = key.node();
         self.push(node, key.name, step, key.kind == "Resource");
         let _ = write!(self.out, "<{}", key.name);
-        self.attributes(tag)?;
+        let id = self.attributes(tag)?;
         self.out.push('>');
+        if let Some(id) = id {
+            let _ = write!(self.out, "<extension url=\"{ID_IN_DISGUISE}\" id=\"");
+            push_escaped(&mut self.out, &id);
+            self.out.push_str("\"/>");
+        }
         Ok(())
     }
 
@@ -266,7 +275,9 @@ impl<'i> Guard<'i> {
         self.ended = self.open.is_empty();
     }
 
-    fn attributes(&mut self, tag: &BytesStart<'_>) -> Result<(), Stop> {
+    /// Writes the attributes; an id that the library would misread is handed back.
+    fn attributes(&mut self, tag: &BytesStart<'_>) -> Result<Option<String>, Stop> {
+        let mut held_back = None;
         for (count, attribute) in tag.attributes().enumerate() {
             let attribute = attribute.map_err(|_| self.broken(&"an attribute"))?;
             if count >= ATTRIBUTES_MAX {
@@ -274,20 +285,20 @@ impl<'i> Guard<'i> {
                     format!("An element has more than {ATTRIBUTES_MAX} attributes; leave out what does not belong there.");
                 return Err(Stop::at("too-many-attributes", self.place(), words));
             }
-            self.attribute(&attribute)?;
+            held_back = self.attribute(&attribute)?.or(held_back);
         }
-        Ok(())
+        Ok(held_back)
     }
 
-    fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), Stop> {
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<Option<String>, Stop> {
         let key = attribute.key.into_inner();
         if key == "xmlns" || key.starts_with("xmlns:") {
-            return Ok(());
+            return Ok(None);
         }
         if matches!(self.reader.resolver().resolve_attribute(attribute.key).0, ResolveResult::Bound(Namespace(INSTANCE))) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(frame) = self.open.last() else { return Ok(()) };
+        let Some(frame) = self.open.last() else { return Ok(None) };
         let primitive = frame.node.primitive;
         let is_known = match key {
             "value" => primitive.is_some(),
@@ -300,7 +311,7 @@ impl<'i> Guard<'i> {
             let words = format!("The attribute '{shown}' is not known here; write it as an element, or leave it out.");
             let place = self.place();
             self.fault(Issue::error("structure", "unknown-attribute", place, words));
-            return Ok(());
+            return Ok(None);
         }
         let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity).map_err(|_| {
             Stop::at("not-xml", self.place(), "An attribute holds a reference that XML does not know; write '&' as &amp;.")
@@ -316,10 +327,17 @@ impl<'i> Guard<'i> {
         if let Some(frame) = self.open.last_mut() {
             frame.says_something |= key != "id";
         }
+        if key == "id" && primitive.is_some_and(is_misread) {
+            return Ok(Some(value.into_owned()));
+        }
+        if key == "url" && value == ID_IN_DISGUISE {
+            let place = format!("{}.url", self.place());
+            self.fault(Issue::error("structure", "empty-value", place, "An extension says with its url what it is."));
+        }
         let _ = write!(self.out, " {key}=\"");
         push_escaped(&mut self.out, &value);
         self.out.push('"');
-        Ok(())
+        Ok(None)
     }
 
     /// A truth or a number must be one, for JSON has no other way to write it. A fault is told, and something harmless goes on.
@@ -400,6 +418,12 @@ impl<'i> Guard<'i> {
         let kind: String = format!("{fault:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
         Stop::at("not-xml", "", format!("The body is not well-formed XML (line {line}, {kind})."))
     }
+}
+
+/// Whether the library takes the id of such a value for the value.
+fn is_misread(primitive: Primitive) -> bool {
+    use Primitive::{Boolean, Integer, PositiveInt, UnsignedInt};
+    matches!(primitive, Boolean | Integer | UnsignedInt | PositiveInt)
 }
 
 fn push_escaped(out: &mut String, text: &str) {

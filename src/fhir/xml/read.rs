@@ -5,6 +5,7 @@ use fhirbolt::element::{Primitive as Plain, Value as Held};
 use serde_json::{Map, Value};
 
 use super::Element;
+use super::guard::ID_IN_DISGUISE;
 use crate::fhir::definitions::{Key, Node, Primitive, node};
 
 /// The resource as JSON; `narratives` are those that numbers stand for.
@@ -80,10 +81,12 @@ impl Reading<'_> {
     /// The id and the extensions of a primitive.
     fn extra(&self, item: &Element) -> Value {
         let mut map = Map::new();
-        if let Some(Held::Primitive(id)) = item.get("id") {
+        let many = if let Some(Held::Sequence(many)) = item.get("extension") { many.as_slice() } else { &[] };
+        let (disguised, many): (Vec<&Element>, Vec<&Element>) = many.iter().partition(|one| is_disguised_id(one));
+        if let Some(Held::Primitive(id)) = item.get("id").or_else(|| disguised.first()?.get("id")) {
             map.insert(String::from("id"), text(id));
         }
-        if let (Some(Held::Sequence(many)), Some(extension)) = (item.get("extension"), node("Extension")) {
+        if let Some(extension) = node("Extension").filter(|_| !many.is_empty()) {
             let extensions = many.iter().map(|one| {
                 let mut map = Map::new();
                 self.elements(extension, one, &mut map);
@@ -93,6 +96,11 @@ impl Reading<'_> {
         }
         if map.is_empty() { Value::Null } else { Value::Object(map) }
     }
+}
+
+/// Whether this is an id that the guard wrote as an extension.
+fn is_disguised_id(extension: &Element) -> bool {
+    matches!(extension.get("url"), Some(Held::Primitive(Plain::String(url))) if url == ID_IN_DISGUISE)
 }
 
 /// Puts values under a key, unless all of them are nothing.

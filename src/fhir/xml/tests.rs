@@ -47,6 +47,36 @@ fn a_resource_is_read_as_the_same_in_json() {
 }
 
 #[test]
+fn every_value_may_have_an_id_and_extensions() {
+    let extension = json!([{"url": "urn:y", "valueBoolean": true, "_valueBoolean": {"id": "deep"}}]);
+    for (kind, name, value) in [
+        ("Patient", "active", json!(true)),
+        ("Patient", "deceasedBoolean", json!(false)),
+        ("Patient", "multipleBirthInteger", json!(2)),
+        ("Patient", "gender", json!("male")),
+        ("Patient", "birthDate", json!("1970")),
+        ("Appointment", "priority", json!(0)),
+        ("Appointment", "minutesDuration", json!(5)),
+    ] {
+        for extra in [
+            json!({"id": "a \"<&>"}),
+            json!({"id": "true"}),
+            json!({"id": "7", "extension": extension}),
+            json!({"extension": extension}),
+        ] {
+            let sibling = format!("_{name}");
+            returns(&json!({"resourceType": kind, name: value, sibling.as_str(): extra}));
+            returns(&json!({"resourceType": kind, sibling.as_str(): {"id": "a", "extension": extension}}));
+        }
+    }
+    let listed = json!({"resourceType": "Claim", "item": [{"sequence": 1, "careTeamSequence": [1, 2],
+        "_careTeamSequence": [null, {"id": "b"}]}]});
+    returns(&listed);
+    let xml = format!(r#"<Patient {NS}><active value="true"><extension url="" id="b"/></active></Patient>"#);
+    assert_eq!(faults(&xml)[0], ("empty-value", String::from("Patient.active.extension[0].url")));
+}
+
+#[test]
 fn a_prefix_is_as_good_as_none() {
     let xml = r#"<f:Patient xmlns:f="http://hl7.org/fhir" xmlns:h="http://www.w3.org/1999/xhtml"><f:text><f:status value="generated"/>
         <h:div><h:p title='a "b"'>x <h:b>y</h:b></h:p></h:div></f:text><f:gender value="male"/></f:Patient>"#;
