@@ -21,6 +21,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/adherence",
     documentation: "Proportion of days covered and medication possession ratio in a window, a group for each product.",
+    changes: false,
     answer: |call, asked| Box::pin(adherence(call, asked.id.unwrap_or_default())),
 };
 

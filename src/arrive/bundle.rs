@@ -1,15 +1,16 @@
-//! Takes a batch or a transaction, and answers the reads and searches inside it.
+//! Takes a batch or a transaction, and answers the reads, searches and operations inside it.
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
 use axum::body::{Body, to_bytes};
-use axum::http::{Method, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
 use super::call::{Call, json};
 use super::capability::is_kept;
-use super::negotiate::{self, Return, has_version};
-use super::operations::Asked;
+use super::negotiate::{self, JSON, Return, has_version};
+use super::operations::{Asked, Methods, Operation};
 use super::outcome::Refusal;
 use super::route::Route;
 use super::search::Place;
@@ -81,6 +82,7 @@ impl Inside<'_> {
             return Err(Refusal::not_found("This is no resource type of FHIR R4."));
         }
         match route {
+            Route::Operation(operation, methods, kind, id) => self.called(wanted, query, (operation, methods), (kind, id)).await,
             Route::Instance(kind, id) => {
                 Ok(shown(wanted, &read::current(self.call, kind, id).await?, &read::shape(self.call, kind, Some(query))?))
             }
@@ -96,13 +98,37 @@ impl Inside<'_> {
             Route::Changes(kind) => Ok(whole(changes::page(self.call, &self.base, kind, query).await?)),
             Route::History(kind, id) => Ok(whole(history::page(self.call, &self.base, kind, id, query).await?)),
             Route::Metadata => Ok(whole(self.call.door.capability.text(&self.base))),
-            Route::Operation(operation, methods, kind, id) if methods.allow_method(&Method::GET) => {
-                let call = Call { query: Some(query), is_inside: true, ..*self.call };
-                let asked = Asked { method: &Method::GET, kind, id, body: Body::empty() };
-                self.answered((operation.answer)(&call, asked).await?).await
-            }
             _ => Err(Refusal::not_found("This cannot be read inside a Bundle.")),
         }
+    }
+
+    /// The answer of an operation, which finds the entry's resource as its body.
+    async fn called(
+        &self,
+        wanted: Wanted<'_>,
+        query: &str,
+        (operation, methods): (&Operation, Methods),
+        (kind, id): (Option<&str>, Option<&str>),
+    ) -> Result<Answer, Refusal> {
+        let method = if wanted.method == "POST" { Method::POST } else { Method::GET };
+        if !methods.allow_method(&method) {
+            return Err(Refusal::not_found("This operation is not asked so inside a Bundle."));
+        }
+        if wanted.whole && operation.changes {
+            return Err(Refusal::bad("operation-changes", "An operation that changes something is no part of a transaction."));
+        }
+        let mut headers = self.call.headers.clone();
+        // These tell of the Bundle as it came in.
+        for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT] {
+            headers.remove(name);
+        }
+        let sent = wanted.resource.filter(|_| method == Method::POST);
+        if sent.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        }
+        let body = sent.map_or_else(Body::empty, |resource| Body::from(resource.to_string()));
+        let call = Call { query: Some(query), is_inside: true, headers: &headers, ..*self.call };
+        self.answered((operation.answer)(&call, Asked { method: &method, kind, id, body }).await?).await
     }
 
     /// What an operation answered, read to its end.

@@ -19,6 +19,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["PlanDefinition"],
     definition: "https://signa.example/fhir/OperationDefinition/effect",
     documentation: "Refill rate and days covered of those whom a rule contacted, against those it held out by lot.",
+    changes: false,
     answer: |call, asked| Box::pin(effect(call, asked.id)),
 };
 

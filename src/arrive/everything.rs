@@ -30,6 +30,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Patient"],
     definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
     documentation: "The patient, all that belongs to the patient, and what that refers to; in pages where _count is given.",
+    changes: false,
     answer: |call, asked| Box::pin(everything(call, asked)),
 };
 

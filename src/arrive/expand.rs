@@ -21,6 +21,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["ValueSet"],
     definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand",
     documentation: "The codes of a value set whose code systems are on board; filter, count and offset are understood.",
+    changes: false,
     answer: |call, asked| Box::pin(expand(call, asked)),
 };
 

@@ -29,6 +29,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/ledger",
     documentation: "All entries of the patient's ledger in the order of happening.",
+    changes: false,
     answer: |call, asked| Box::pin(ledger(call, asked.id.unwrap_or_default())),
 };
 

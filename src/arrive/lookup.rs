@@ -11,13 +11,14 @@ use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::terms::{self, out, parameters};
 
-/// `CodeSystem/$lookup`
+/// `CodeSystem/$lookup`, and `ValueSet/$lookup` as it was called before R4, whose own examples still ask there.
 pub(super) const OPERATION: Operation = Operation {
     name: "lookup",
     at: &[(Level::Type, Methods::Both)],
-    types: &["CodeSystem"],
+    types: &["CodeSystem", "ValueSet"],
     definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup",
     documentation: "The display, definition, properties and parents of a code whose system is on board.",
+    changes: false,
     answer: |call, asked| Box::pin(lookup(call, asked)),
 };
 
@@ -34,7 +35,9 @@ async fn lookup(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> 
         let words = format!("The code system {address} has no code {} here.", coded.code);
         return Err(Refusal::one(StatusCode::NOT_FOUND, "not-found", "unknown-code", words));
     };
-    let mut told = vec![out("name", "valueString", system.name.as_str())];
+    // The answer needs a name, and a system may have none.
+    let name = if system.name.is_empty() { &address } else { &system.name };
+    let mut told = vec![out("name", "valueString", name.as_str())];
     told.extend((!system.version.is_empty()).then(|| out("version", "valueString", system.version.as_str())));
     let display = if concept.display.is_empty() { &concept.code } else { &concept.display };
     told.push(out("display", "valueString", display.as_str()));
@@ -49,14 +52,14 @@ async fn lookup(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> 
         part.extend((!language.is_empty()).then(|| out("language", "valueCode", language.as_str())));
         told.push(json!({"name": "designation", "part": part}));
     }
-    let parents = concept.parents.iter().map(|&number| ("parent", system.concepts[number].code.as_str()));
-    let own =
-        concept.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| *name != "parent");
-    told.extend(parents.chain(own).filter(|(name, _)| wants(name)).map(|(name, value)| property(name, value)));
+    let parents = concept.parents.iter().map(|&number| &system.concepts[number].code).filter(|_| wants("parent"));
+    told.extend(parents.map(|code| property("parent", "valueCode", code)));
+    let own = concept.properties.iter().filter(|(name, _)| name != "parent" && wants(name));
+    told.extend(own.map(|(name, value)| property(name, "valueString", value)));
     told.extend((concept.is_abstract && wants("abstract")).then(|| out("abstract", "valueBoolean", true)));
     Ok(parameters(&told))
 }
 
-fn property(name: &str, value: &str) -> Value {
-    json!({"name": "property", "part": [out("code", "valueCode", name), out("value", "valueString", value)]})
+fn property(name: &str, key: &str, value: &str) -> Value {
+    json!({"name": "property", "part": [out("code", "valueCode", name), out("value", key, value)]})
 }

@@ -26,6 +26,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Patient"],
     definition: "http://hl7.org/fhir/OperationDefinition/Patient-match",
     documentation: "Patients who may be the one that was sent, with score and grade, best first.",
+    changes: false,
     answer: |call, asked| Box::pin(matching(call, asked)),
 };
 

@@ -23,6 +23,7 @@ pub(super) const READ: Operation = Operation {
     types: &[],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
     documentation: "Profiles, tags and security labels of the resource, or all that are in use.",
+    changes: false,
     answer: |call, asked| {
         Box::pin(async move {
             match (asked.kind, asked.id) {
@@ -41,6 +42,7 @@ pub(super) const ADD: Operation = Operation {
     types: &[],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
     documentation: "Adds profiles, tags and security labels to the resource, as a new version.",
+    changes: true,
     answer: |call, asked| Box::pin(change(call, asked, add)),
 };
 
@@ -51,6 +53,7 @@ pub(super) const DELETE: Operation = Operation {
     types: &[],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
     documentation: "Takes profiles, tags and security labels away from the resource, as a new version.",
+    changes: true,
     answer: |call, asked| Box::pin(change(call, asked, remove)),
 };
 

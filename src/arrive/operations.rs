@@ -52,6 +52,8 @@ pub(super) struct Operation {
     pub(super) definition: &'static str,
     /// One sentence on what it is good for.
     pub(super) documentation: &'static str,
+    /// Whether what is stored is another thing after it.
+    pub(super) changes: bool,
     /// Answers it. The address was looked at: level, type and method are offered.
     pub(super) answer: Handler,
 }

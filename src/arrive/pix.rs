@@ -19,6 +19,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Patient"],
     definition: "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
     documentation: "The identifiers and Patient resources of the person whom an identifier names.",
+    changes: false,
     answer: |call, asked| Box::pin(pix(call, asked)),
 };
 

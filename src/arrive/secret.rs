@@ -20,6 +20,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Subscription"],
     definition: "https://signa.example/fhir/OperationDefinition/secret",
     documentation: "The secret that notices are signed with, shown once; asked for again, it is made anew.",
+    changes: true,
     answer: |call, asked| Box::pin(secret(call, asked)),
 };
 

@@ -28,6 +28,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["PlanDefinition"],
     definition: "https://signa.example/fhir/OperationDefinition/simulate",
     documentation: "What a rule would have said in a time, over the real ledger on a simulated clock: to how many, when, and what held it back.",
+    changes: false,
     answer: |call, asked| Box::pin(simulate(call, asked)),
 };
 

@@ -17,6 +17,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["CodeSystem"],
     definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
     documentation: "Whether one code lies above the other in a code system that is on board.",
+    changes: false,
     answer: |call, asked| Box::pin(subsumes(call, asked)),
 };
 

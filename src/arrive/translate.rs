@@ -21,6 +21,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["ConceptMap"],
     definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
     documentation: "What a code is called in another system, by the concept maps on board; reverse goes the other way.",
+    changes: false,
     answer: |call, asked| Box::pin(translate(call, asked)),
 };
 

@@ -24,6 +24,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &[],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
     documentation: "All faults of a resource, sent or stored, as if it were written now; nothing is stored.",
+    changes: false,
     answer: |call, asked| Box::pin(validate(call, asked)),
 };
 

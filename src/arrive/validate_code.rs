@@ -19,6 +19,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["ValueSet", "CodeSystem"],
     definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
     documentation: "Whether a code, Coding or CodeableConcept is of a value set or code system that is on board.",
+    changes: false,
     answer: |call, asked| Box::pin(validate_code(call, asked)),
 };
 

@@ -20,6 +20,7 @@ pub(super) const WHY: Operation = Operation {
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/why",
     documentation: "Why a Communication or Task was made, or is held: what was decided of it, by which rule, from which facts.",
+    changes: false,
     answer: |call, asked| Box::pin(why(call, asked.id.unwrap_or_default())),
 };
 
@@ -30,6 +31,7 @@ pub(super) const WHY_NOT: Operation = Operation {
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/why-not",
     documentation: "Why rules did not speak: what stood against each, what would change it, and when it is looked at next.",
+    changes: false,
     answer: |call, asked| Box::pin(why_not(call, asked.id.unwrap_or_default())),
 };
 

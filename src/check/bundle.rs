@@ -12,6 +12,9 @@ use crate::fhir::outcome::Issue;
 /// A Bundle may have so many entries; the largest real ones have 3,500.
 pub const ENTRIES_MAX: usize = 20_000;
 
+/// The invariant that entries have requests where the Bundle asks for something, and nowhere else.
+const REQUESTS: &str = "bdl-3";
+
 /// A Bundle whose frame is right; whether its entries are, each of them says.
 #[derive(Debug)]
 pub struct Bundle<'a> {
@@ -30,7 +33,7 @@ pub struct Entry<'a> {
     pub resource: Option<Value>,
     /// Its text as it was sent.
     pub text: Option<&'a str>,
-    /// Faults and remarks; their places begin with `Bundle.entry[…].resource`.
+    /// Faults and remarks; their places begin with `Bundle.entry[…]`.
     pub issues: Vec<Issue>,
 }
 
@@ -58,15 +61,18 @@ pub fn bundle(bytes: &[u8], bytes_max: usize) -> Result<Bundle<'_>, Vec<Issue>> 
     let mut findings = Findings::default();
     let Some(mut document) = guard::read(bytes, bytes_max, None, &mut findings) else { return Err(findings.into_issues()) };
     let root = Place::Root("Bundle");
+    Walker { findings: &mut findings, skips_entries: true }.resource(&document.value, Some("Bundle"), &root);
+    // In a batch an entry answers for all of itself, and one that has no request is refused by who reads requests.
+    let is_batch = document.value.get("type").and_then(Value::as_str) == Some("batch");
     let mut frame_findings = Findings::default();
     let mut of_entries = Vec::new();
     for issue in findings.into_issues() {
-        match entry_of(&issue.expression) {
+        match entry_of(&issue.expression, is_batch) {
             Some(index) => of_entries.push((index, issue)),
+            None if is_batch && issue.key == REQUESTS => {}
             None => frame_findings.push(issue),
         }
     }
-    Walker { findings: &mut frame_findings, skips_entries: true }.resource(&document.value, Some("Bundle"), &root);
     let mut entries = Vec::new();
     if let Some(Value::Array(items)) = document.value.get_mut("entry") {
         if items.len() > ENTRIES_MAX {
@@ -97,8 +103,8 @@ pub fn bundle(bytes: &[u8], bytes_max: usize) -> Result<Bundle<'_>, Vec<Issue>> 
     Ok(bundle)
 }
 
-/// The number of the entry whose resource a place is in.
-fn entry_of(place: &str) -> Option<usize> {
+/// The number of the entry that a place is in; where the frame stands for its entries, only of one in the entry's resource.
+fn entry_of(place: &str, is_batch: bool) -> Option<usize> {
     let (number, rest) = place.strip_prefix("Bundle.entry[")?.split_once(']')?;
-    rest.starts_with(".resource").then(|| number.parse().ok()).flatten()
+    (is_batch || rest.starts_with(".resource")).then(|| number.parse().ok()).flatten()
 }

@@ -45,13 +45,17 @@ pub(super) struct Line {
     if_modified_since: Option<String>,
 }
 
-/// What a GET or HEAD entry asks for.
+/// What an entry asks for that reads, or has an operation answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// `GET` or `HEAD`.
+    /// `GET` or `HEAD`; `POST` for an operation.
     pub method: &'a str,
     /// `request.url`: relative to the base, with its query.
     pub url: &'a str,
+    /// What is sent to the operation.
+    pub resource: Option<&'a Value>,
+    /// Whether it is part of a transaction: then it is asked twice, and may change nothing.
+    pub whole: bool,
     /// `request.ifNoneMatch`
     pub if_none_match: Option<&'a str>,
     /// `request.ifModifiedSince`
@@ -77,7 +81,7 @@ pub struct Answer {
 
 /// Answers what the way in cannot: reads inside a Bundle, and how a refusal is told.
 pub trait Reader: Sync {
-    /// Answers a GET or HEAD entry; a failure is an answer, too.
+    /// Answers an entry that reads, or asks for an operation; a failure is an answer, too.
     fn read(&self, wanted: Wanted<'_>) -> impl Future<Output = Answer> + Send;
 
     /// The status line (`412 Precondition Failed`) and the OperationOutcome of a refusal.
@@ -198,7 +202,7 @@ impl Flow {
         // What was asked for comes before what is only told.
         let budget = Budget::of(reader);
         for line in reads {
-            answers[line.index] = line.read(reader, &budget).await;
+            answers[line.index] = line.read(reader, &budget, true).await;
         }
         for ((index, deletes), done) in order.into_iter().zip(done) {
             answers[index] = self.tell(sender, done, deletes, (reader.told(), &budget)).await;
@@ -279,8 +283,8 @@ impl Flow {
     }
 
     async fn alone(&self, sender: &Sender, line: Line, reader: &impl Reader, budget: &Budget) -> Answer {
-        if line.reads() {
-            return line.read(reader, budget).await;
+        if line.reads() && !line.is_refused_beside() {
+            return line.read(reader, budget, false).await;
         }
         let (index, deletes) = (line.index, line.deletes());
         let done = match self.line_wish(line, false) {
@@ -317,6 +321,12 @@ impl Line {
         matches!(&self.request, Ok(request) if request.method == Method::Read)
     }
 
+    /// Whether something is wrong with the entry beside its resource, which a read does not look at and an operation judges itself.
+    fn is_refused_beside(&self) -> bool {
+        let resource = format!("Bundle.entry[{}].resource", self.index);
+        self.issues.iter().any(|issue| issue.refuses() && !issue.expression.starts_with(&resource))
+    }
+
     /// `Type/id`, or `Type?criteria` without escapes, of what it writes; `None` for what is new, and for reads.
     fn target(&self) -> Option<String> {
         let request = self.request.as_ref().ok().filter(|request| request.method != Method::Read)?;
@@ -339,7 +349,7 @@ impl Line {
             Some(true) => Refused::Gone,
             None if of_written.is_some_and(|(deletes, last)| deletes && last != "_history") => Refused::Gone,
             None => {
-                let answer = self.read(reader, budget).await;
+                let answer = self.read(reader, budget, true).await;
                 match answer.status.get(..3).unwrap_or_default() {
                     _ if budget.is_spent() => self.too_large(),
                     // It will be there once the unit has made it.
@@ -363,11 +373,13 @@ impl Line {
         self.request.as_ref().map_or((Method::Read, true), |request| (request.method, request.kind != "Patient"))
     }
 
-    async fn read(&self, reader: &impl Reader, budget: &Budget) -> Answer {
+    async fn read(&self, reader: &impl Reader, budget: &Budget, whole: bool) -> Answer {
         let Ok(request) = &self.request else { return Answer::default() };
         let wanted = Wanted {
-            method: if request.head { "HEAD" } else { "GET" },
+            method: request.verb,
             url: &request.url,
+            resource: self.resource.as_ref(),
+            whole,
             if_none_match: self.if_none_match.as_deref(),
             if_modified_since: self.if_modified_since.as_deref(),
         };

@@ -18,7 +18,7 @@ pub enum Method {
     Update,
     /// `PATCH`
     Patch,
-    /// `GET` or `HEAD`
+    /// `GET` or `HEAD`, or `POST` of an operation
     Read,
 }
 
@@ -37,8 +37,8 @@ pub struct Request {
     pub if_none_exist: Option<String>,
     /// The version in `request.ifMatch`.
     pub if_match: Option<i64>,
-    /// Whether only the head of an answer is wanted (`HEAD`).
-    pub head: bool,
+    /// The method of a read as it is asked: `GET`, `HEAD` or `POST`.
+    pub verb: &'static str,
     /// `request.url` without our own base and leading slashes.
     pub url: String,
 }
@@ -73,12 +73,14 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         ));
     };
     let part = |name: &str| request.get(name).and_then(Value::as_str);
-    let method = match part("method") {
-        Some("DELETE") => Method::Delete,
-        Some("POST") => Method::Create,
-        Some("PUT") => Method::Update,
-        Some("PATCH") => Method::Patch,
-        Some("GET" | "HEAD") => Method::Read,
+    let (method, verb) = match part("method") {
+        Some("DELETE") => (Method::Delete, "DELETE"),
+        Some("POST") if part("url").is_some_and(is_operation) => (Method::Read, "POST"),
+        Some("POST") => (Method::Create, "POST"),
+        Some("PUT") => (Method::Update, "PUT"),
+        Some("PATCH") => (Method::Patch, "PATCH"),
+        Some("GET") => (Method::Read, "GET"),
+        Some("HEAD") => (Method::Read, "HEAD"),
         _ => return Err(fault("request.method", "request.method is one of GET, HEAD, POST, PUT, PATCH, DELETE.")),
     };
     let Some(url) = part("url") else {
@@ -105,7 +107,7 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         criteria: None,
         if_none_exist,
         if_match,
-        head: part("method") == Some("HEAD"),
+        verb,
         url: relative(url, base).to_owned(),
     };
     if method == Method::Read {
@@ -116,6 +118,12 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         must_carry(resource, &read.kind, place)?;
     }
     Ok(read)
+}
+
+/// Whether an address is that of an operation: `Patient/$match`.
+fn is_operation(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default().trim_end_matches('/');
+    path.rsplit('/').next().is_some_and(|last| last.starts_with('$'))
 }
 
 /// The address without our own base and slashes around it.
@@ -213,6 +221,10 @@ mod tests {
         assert_eq!(asked("POST", "Patient").unwrap().id, None);
         assert_eq!(asked("DELETE", "Patient?").unwrap().criteria.as_deref(), Some(""));
         assert_eq!(asked("GET", "Patient/1/_history/2?_format=json").unwrap().method, Method::Read);
+        for url in ["Patient/$match", "/Patient/1/$everything/", "$meta?x=Patient/1", "http://here/fhir/ValueSet/$expand"] {
+            let called = read(&json!({"request": {"method": "POST", "url": url}})).unwrap();
+            assert_eq!((called.method, called.verb), (Method::Read, "POST"), "{url}");
+        }
         let conditions = json!({"method": "POST", "url": "Patient", "ifNoneExist": "Patient?identifier=1"});
         let conditional = read(&json!({"resource": {"resourceType": "Patient"}, "request": conditions})).unwrap();
         assert_eq!(conditional.if_none_exist.as_deref(), Some("identifier=1"));

@@ -114,6 +114,79 @@ async fn in_a_batch_each_entry_stands_alone() {
     assert_eq!(house.count("Patient").await, 1);
 }
 
+// A request that nobody can understand fails alone in a batch, and refuses a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_request_harms_no_neighbour_in_a_batch() {
+    let house = House::new().await;
+    let mut sent = bundle("batch", &vec![("PUT", "Patient/ada", patient("ada")); 9]);
+    for (index, request) in [
+        (1, Value::Null),
+        (2, json!({"method": "FROB", "url": "Patient"})),
+        (3, json!({"method": "PUT"})),
+        (4, json!({"url": "Patient/x"})),
+        (5, json!("PUT Patient/x")),
+        (6, json!({"method": "PUT", "url": "Patient/x", "ifMatch": 3})),
+        (7, json!({"method": "GET", "url": "Patient/ada", "colour": "red"})),
+    ] {
+        sent["entry"][index]["request"] = request;
+    }
+    sent["entry"][1].as_object_mut().unwrap().shift_remove("request");
+    sent["entry"][8]["request"] = json!({"method": "GET", "url": "Patient/ada"});
+    let told = house.bundle(&sent).await.is(200);
+    assert_eq!(told.statuses(), ["201", "400", "400", "400", "400", "400", "400", "400", "200"], "{}", told.text);
+    for index in 1..8 {
+        let place = told.at(&format!("/entry/{index}/response/outcome/issue/0/expression/0"));
+        assert!(place.as_str().unwrap().starts_with(&format!("Bundle.entry[{index}].request")), "{place}");
+    }
+    assert_eq!(house.count("Patient").await, 1);
+    sent["type"] = json!("transaction");
+    let refused = house.bundle(&sent).await.is(400);
+    for index in 2..8 {
+        let place = format!("Bundle.entry[{index}].request");
+        assert!(refused.expressions().iter().any(|one| one.starts_with(&place)), "{place}: {}", refused.text);
+    }
+}
+
+// An operation is posted in a Bundle as outside of it; what it is sent is its own to judge. One that changes something is no part
+// of a transaction, which is asked twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_are_posted_inside_a_bundle() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let parameters =
+        |name: &str, key: &str, value: Value| json!({"resourceType": "Parameters", "parameter": [{"name": name, key: value}]});
+    let label = parameters("meta", "valueMeta", json!({"tag": [{"system": "urn:x", "code": "seen"}]}));
+    let coding = json!({"system": "http://hl7.org/fhir/administrative-gender", "code": "male"});
+    let lookup = parameters("coding", "valueCoding", coding);
+    let entries = [
+        ("POST", "Patient/$match", parameters("resource", "resource", patient("ada").with("id", Value::Null))),
+        ("POST", "Observation/$validate", json!({"resourceType": "Observation", "colour": "red"})),
+        ("POST", "ValueSet/$lookup", lookup.clone()),
+        ("POST", "CodeSystem/$lookup", json!({"resourceType": "Parameters"})),
+        ("POST", "Patient/ada/$meta-add", label.clone()),
+        ("POST", "Patient/$nothing", Value::Null),
+        ("POST", "Patient/ada/$why", Value::Null),
+    ];
+    let told = house.bundle(&bundle("batch", &entries)).await.is(200);
+    assert_eq!(told.statuses(), ["200", "200", "200", "400", "200", "404", "404"], "{}", told.text);
+    assert_eq!(told.at("/entry/0/resource/entry/0/resource/id"), "ada");
+    assert!(told.at("/entry/1/resource/issue").to_string().contains("Observation.colour"), "{}", told.text);
+    assert!(told.at("/entry/2/resource/parameter").to_string().contains("Male"));
+    assert_eq!(house.get("Patient/ada").await.at("/meta/tag/0/code"), "seen");
+
+    let with =
+        |url: &str, sent: &Value| bundle("transaction", &[("PUT", "Patient/bob", patient("bob")), ("POST", url, sent.clone())]);
+    house.bundle(&with("Patient/ada/$meta-delete", &label)).await.is(400);
+    house.bundle(&with("CodeSystem/$lookup", &json!({"resourceType": "Parameters"}))).await.is(400);
+    house.get("Patient/bob").await.is(404);
+    assert_eq!(house.get("Patient/ada").await.at("/meta/tag/0/code"), "seen");
+    let done = house.bundle(&with("CodeSystem/$lookup", &lookup)).await.is(200);
+    assert_eq!(
+        (done.statuses(), done.at("/entry/1/resource/resourceType")),
+        (vec!["201".to_owned(), "200".to_owned()], json!("Parameters"))
+    );
+}
+
 // An operation that only reads is answered inside a Bundle as outside of it, and one that writes is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_that_read_are_answered_inside_a_bundle() {
