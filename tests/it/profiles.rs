@@ -122,3 +122,23 @@ async fn the_profiles_of_the_standard_are_on_board() {
     house.post(&vital("vital-signs")).await.is(201);
     assert_eq!(house.post(&vital("laboratory")).await.is(422).expressions(), ["Observation.category"]);
 }
+
+// Who claims to be another type than it is, is refused, and not taken at its word because R4 has no profile of that name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_of_another_type_is_refused() {
+    let house = House::new().await;
+    let definition = |name: &str| format!("http://hl7.org/fhir/StructureDefinition/{name}");
+    let claiming = |name: &str| patient("a").with("meta", json!({"profile": [definition(name)]}));
+    for other in ["Observation", "Quantity", "Observation|4.0.1"] {
+        let refused = house.put(&claiming(other)).await.is(422);
+        assert_eq!(refused.at("/issue/0/details/coding/0/code"), "profile-type", "{other}");
+        let path = format!("Patient/$validate?profile={}", definition(other));
+        let tried = house.ask("POST", &path).json(&patient("a")).await.is(200);
+        assert_eq!(tried.at("/issue/0/severity"), "error", "{other}");
+    }
+    for own in ["Patient", "Patient|4.0.1", "DomainResource", "Resource"] {
+        house.put(&claiming(own)).await.is(if own == "Patient" { 201 } else { 200 });
+        let path = format!("Patient/$validate?profile={}", definition(own));
+        assert_eq!(house.ask("POST", &path).json(&patient("a")).await.is(200).at("/issue/0/severity"), "information", "{own}");
+    }
+}

@@ -110,10 +110,15 @@ fn all_in(canon: &Canon, around: &Surroundings<'_>, place: &Place<'_>, findings:
 
 /// Holds one profile against the resource at hand; false if it is not known.
 fn one(canon: &Canon, around: &Surroundings<'_>, address: &str, place: &Place<'_>, findings: &mut Findings) -> bool {
-    let Some(profile) = canon.profile(address) else { return false };
+    let kind = around.resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+    let Some(profile) = canon.profile(address) else {
+        let Some(other) = another_type(address, kind) else { return false };
+        let words = format!("The profile is the definition of {other} itself, and this is a {kind}.");
+        findings.push(Issue::error("invariant", "profile-type", place.to_string(), words));
+        return true;
+    };
     let left = Cell::new(VALUES_MAX * LOOKS_A_VALUE);
     let inspector = Inspector { canon, around, profile, nested: 0, left: &left };
-    let kind = around.resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
     if profile.kind != kind {
         let words = format!("The profile is one of {}, and this is a {kind}.", profile.kind);
         inspector.fault("invariant", "profile-type", place, &words, findings);
@@ -147,6 +152,12 @@ fn is_base(address: &str, resource: &Value) -> bool {
     let kind = resource.get("resourceType").and_then(Value::as_str);
     let is_above = matches!(name, Some("Resource" | "DomainResource"));
     version.is_none_or(|version| version == "4.0.1" || version == "4.0") && name.is_some() && (name == kind || is_above)
+}
+
+/// The type that the address defines, where it is the standard's own definition of another than this.
+fn another_type(address: &str, kind: &str) -> Option<&'static str> {
+    let name = definitions::node(split(address).0.strip_prefix(STANDARD)?)?.name;
+    (name != kind && !matches!(name, "Resource" | "DomainResource")).then_some(name)
 }
 
 fn entries(bundle: &Value) -> Vec<Neighbour<'_>> {
