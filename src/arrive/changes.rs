@@ -30,7 +30,7 @@ pub(super) async fn page(call: &Call<'_>, base: &str, kind: Option<&str>, query:
     };
     let leaf = ledger.changes(scope, kind, wanted.during, before.as_ref(), wanted.count).await?;
     let next = leaf.next.as_ref().map(|last| place(last, total));
-    Ok(wanted.told(base, horizon, total, next.as_ref(), &leaf.versions))
+    Ok(wanted.told(base, horizon, total, next.as_ref(), (&leaf.versions, &leaf.revived)))
 }
 
 /// The place of a version, and the total, as links hold them.

@@ -45,7 +45,8 @@ pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, id: &str, quer
     let chapter = chapter.ok_or_else(|| Refusal::not_found("There is no such resource."))?;
     let last = chapter.versions.last().filter(|_| chapter.more);
     let next = last.map(|last| Cursor { key: String::new(), number: last.version });
-    Ok(wanted.told(base, horizon, Some(chapter.total), next.as_ref(), &chapter.versions))
+    let shown = (chapter.versions.as_slice(), chapter.revived.as_slice());
+    Ok(wanted.told(base, horizon, Some(chapter.total), next.as_ref(), shown))
 }
 
 impl Wanted {
@@ -90,8 +91,16 @@ impl Wanted {
         self.page.as_ref().map(read).transpose()
     }
 
-    /// The history Bundle. `next` is where the next page begins; `None` on the last.
-    pub(super) fn told(&self, base: &str, horizon: i64, total: Option<i64>, next: Option<&Cursor>, shown: &[Stored]) -> String {
+    /// The history Bundle. `next` is where the next page begins; `None` on the last. Of each version that is shown it is known
+    /// whether it brought back what was deleted.
+    pub(super) fn told(
+        &self,
+        base: &str,
+        horizon: i64,
+        total: Option<i64>,
+        next: Option<&Cursor>,
+        (shown, revived): (&[Stored], &[bool]),
+    ) -> String {
         let mut text = String::with_capacity(shown.iter().map(|version| version.body.len() + 600).sum::<usize>() + 512);
         let _ = write!(text, r#"{{"resourceType":"Bundle","meta":{{"lastUpdated":"{}"}},"type":"history""#, instant(horizon));
         if let Some(total) = total {
@@ -105,10 +114,10 @@ impl Wanted {
         }
         text.push(']');
         let mut mark = r#","entry":["#;
-        for version in shown {
+        for (version, revived) in shown.iter().zip(revived) {
             text.push_str(mark);
             mark = ",";
-            push_version(&mut text, base, version);
+            push_version(&mut text, base, version, *revived);
         }
         text.push_str(if shown.is_empty() { "}" } else { "]}" });
         text
@@ -129,7 +138,7 @@ fn moment(value: &str) -> Option<Moment> {
 }
 
 /// One version with what was asked and answered then.
-fn push_version(text: &mut String, base: &str, version: &Stored) {
+fn push_version(text: &mut String, base: &str, version: &Stored, revived: bool) {
     let Stored { kind, id, .. } = version;
     // An id of ours was made by a create; any other came with an update.
     let created = version.version == 1 && !version.deleted;
@@ -137,6 +146,7 @@ fn push_version(text: &mut String, base: &str, version: &Stored) {
         (true, _) => ("DELETE", format!("{kind}/{id}"), "204 No Content"),
         (_, true) if uuid::Uuid::try_parse(id).is_ok() => ("POST", kind.clone(), "201 Created"),
         (_, true) => ("PUT", format!("{kind}/{id}"), "201 Created"),
+        _ if revived => ("PUT", format!("{kind}/{id}"), "201 Created"),
         _ => ("PUT", format!("{kind}/{id}"), "200 OK"),
     };
     if version.deleted {

@@ -4,7 +4,7 @@
 //! one by one. Versions never change, and new ones are younger, so pages neither lose nor repeat.
 
 use super::dialect::{Cell, Reader};
-use super::versions::During;
+use super::versions::{During, revived};
 use super::{Error, Scope, Stored, resources};
 
 /// Keys that one page looks at; it may stop there with fewer versions than were asked for.
@@ -50,6 +50,8 @@ pub struct Version {
 pub struct Leaf {
     /// Newest first.
     pub versions: Vec<Stored>,
+    /// Which of them brought back what was deleted.
+    pub revived: Vec<bool>,
     /// Behind which version the next page begins; `None` on the last.
     pub next: Option<Version>,
 }
@@ -97,7 +99,8 @@ pub(super) async fn page(
             _ => resources::version(reader, scope, kind, id, *version).await?,
         });
     }
-    Ok(Leaf { versions, next: before })
+    let revived = revived(reader, scope, &versions).await?;
+    Ok(Leaf { versions, revived, next: before })
 }
 
 /// How many versions there are on all pages; `None` when they are more than are counted. What was current at a time is looked

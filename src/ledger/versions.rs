@@ -8,6 +8,7 @@ use super::{Error, Scope, Stored, resources};
 use crate::fhir::time::Span;
 
 const STAMP: &str = "SELECT v.updated FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
+const DELETED: &str = "SELECT v.deleted FROM versions v WHERE v.tenant = $1 AND v.kind = $2 AND v.id = $3 AND v.version = $4";
 const PAGE: &str =
     "SELECT r.number, v.kind, v.id, v.version, v.updated, v.deleted, r.person, r.fact, v.source, v.how, v.meta, v.body
     FROM versions v JOIN resources r ON r.tenant = v.tenant AND r.kind = v.kind AND r.id = v.id
@@ -32,6 +33,8 @@ impl During {
 pub struct Chapter {
     /// Newest first.
     pub versions: Vec<Stored>,
+    /// Which of them brought back what was deleted.
+    pub revived: Vec<bool>,
     /// How many there are on all pages.
     pub total: i64,
     /// Whether older ones follow.
@@ -67,7 +70,25 @@ pub(super) async fn chapter(
     let bounds = [Cell::Int(from), Cell::Int(top.min(current.version)), Cell::Int(left)];
     versions.extend(reader.each(PAGE, &[cells, bounds].concat(), resources::stored).await?);
     let more = versions.last().is_some_and(|last| last.version > from);
-    Ok(Some(Chapter { versions, total, more }))
+    let revived = revived(reader, scope, &versions).await?;
+    Ok(Some(Chapter { versions, revived, total, more }))
+}
+
+/// Which of these versions brought back what was deleted. One that stands beside the version before it costs no question.
+pub(super) async fn revived(reader: &Reader, scope: &Scope, shown: &[Stored]) -> Result<Vec<bool>, Error> {
+    let mut all = Vec::with_capacity(shown.len());
+    for (index, Stored { kind, id, version, deleted, .. }) in shown.iter().enumerate() {
+        let beside = shown.get(index + 1).filter(|next| (&next.kind, &next.id, next.version + 1) == (kind, id, *version));
+        all.push(match beside {
+            _ if *deleted || *version == 1 => false,
+            Some(before) => before.deleted,
+            None => {
+                let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(id), Cell::Int(version - 1)];
+                reader.row(DELETED, &cells).await?.map_or(Ok(0), |mut row| row.int())? != 0
+            }
+        });
+    }
+    Ok(all)
 }
 
 /// When the versions of a resource were made.

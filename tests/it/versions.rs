@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::builders::{With, patient};
+use crate::database::Database;
 use crate::golden::golden;
 use crate::house::House;
 
@@ -56,6 +57,28 @@ async fn a_deleted_resource_keeps_its_history_and_may_come_back() {
 
     let history = house.get("Patient/ada/_history").await.is(200);
     golden("history.json", &serde_json::from_str(&house.stable(&history.text)).unwrap());
+}
+
+// What came back tells so in every history, also where the page ends before its deletion.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_says_which_version_brought_it_back() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let house = House::over(database).await;
+        house.put(&patient("ada")).await.is(201);
+        house.delete("Patient/ada").await.is(204);
+        house.put(&patient("ada")).await.is(201);
+        house.put(&patient("ada").with("gender", "other")).await.is(200);
+        for (path, expected) in [
+            ("Patient/ada/_history", vec!["200", "201", "204", "201"]),
+            ("Patient/ada/_history?_count=2", vec!["200", "201"]),
+            ("Patient/_history?_count=2", vec!["200", "201"]),
+        ] {
+            let statuses = house.get(path).await.is(200).statuses();
+            assert_eq!(statuses, expected, "{path}");
+        }
+        let House { database, .. } = house;
+        database.drop().await;
+    }
 }
 
 // What never was is not found; what cannot be an id is refused.
