@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::builders::{With, bundle, condition, dispense, hypertension, patient, snomed, store, task};
+use crate::database::Database;
 use crate::house::House;
 
 /// Two patients with their facts.
@@ -143,4 +144,36 @@ async fn pages_lose_nothing_while_others_write() {
     early.sort();
     early.dedup();
     assert_eq!(early.len(), 200);
+}
+
+// A reference to what is contained is there, though nobody can ask for it from outside; and an order by it loses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_contained_is_not_missing() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let house = House::over(database).await;
+        let request = |id: &str| {
+            json!({"resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
+                "subject": {"reference": "Patient/ada"}})
+        };
+        let drug =
+            json!([{"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "urn:drugs", "code": "123"}]}}]);
+        let within = request("within").with("contained", drug).with("medicationReference", json!({"reference": "#m"}));
+        house.put(&within).await.is(201);
+        house.put(&request("beside").with("medicationReference", json!({"reference": "Medication/m"}))).await.is(201);
+        house.put(&request("coded").with("medicationCodeableConcept", json!({"text": "drops"}))).await.is(201);
+        for (search, expected) in [
+            ("medication:missing=true", vec!["coded"]),
+            ("medication:missing=false", vec!["beside", "within"]),
+            ("medication:missing=false&_sort=-medication", vec!["beside", "within"]),
+            ("_sort=medication", vec!["beside", "coded", "within"]),
+            ("encounter:missing=false", vec![]),
+            ("encounter:missing=true", vec!["beside", "coded", "within"]),
+        ] {
+            let mut found = house.get(&format!("MedicationRequest?{search}")).await.is(200).ids();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{search}");
+        }
+        let House { database, .. } = house;
+        database.drop().await;
+    }
 }

@@ -89,7 +89,7 @@ fn plain(kind: &str, parameter: &Parameter, modifier: Option<&str>, text: &str) 
         if parameter.kind == ParameterKind::Composite {
             return Err(value::not_supported(":missing is asked of its components"));
         }
-        return Ok(vec![Criterion::Missing { parameter: parameter.number, missing }]);
+        return Ok(is_missing(parameter, missing));
     }
     if parameter.kind == ParameterKind::Composite {
         value::no_modifier(modifier)?;
@@ -134,6 +134,17 @@ fn plain(kind: &str, parameter: &Parameter, modifier: Option<&str>, text: &str) 
     let alternatives = criteria.iter().map(alternatives).max().unwrap_or_default();
     bounded(alternatives)?;
     Ok(if alternatives > 0 { criteria } else { Vec::new() })
+}
+
+/// `:missing`. A reference to what is contained leaves no row, for nobody can ask for it from outside; still it is there.
+fn is_missing(parameter: &Parameter, missing: bool) -> Vec<Criterion> {
+    let number = parameter.number;
+    let row = Criterion::Missing { parameter: number, missing };
+    if parameter.kind != ParameterKind::Reference {
+        return vec![row];
+    }
+    let contained = Criterion::Seen { parameter: number, any: vec![Sight::Contained] };
+    if missing { vec![row, Criterion::Not(Box::new(contained))] } else { vec![Criterion::Either(vec![row, contained])] }
 }
 
 fn alternatives(criterion: &Criterion) -> usize {

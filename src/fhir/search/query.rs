@@ -155,6 +155,8 @@ pub enum Sight {
     Contains(String),
     /// The words beside a code begin like this, without case and accents.
     Text(String),
+    /// A reference to what the resource contains.
+    Contained,
     /// An identifier of this type and value.
     Typed {
         /// System of the type's code.

@@ -138,6 +138,10 @@ fn is_seen(value: &Json, leaf: Leaf, sight: &Sight) -> bool {
         Sight::Exact(text) => leaf.texts(value, &mut |found| is_found = is_found || found == text),
         Sight::Contains(text) => leaf.texts(value, &mut |found| is_found = is_found || normalized_whole(found).contains(text)),
         Sight::Text(text) => leaf.labels(value, &mut |found| is_found = is_found || normalized(found).starts_with(text)),
+        Sight::Contained => {
+            let text = value.as_str().or_else(|| value.get("reference").and_then(Json::as_str));
+            is_found = matches!(leaf, Leaf::Reference | Leaf::Canonical) && text.is_some_and(|text| text.starts_with('#'));
+        }
         Sight::Typed { system, code, value: wanted } => {
             is_found = leaf == Leaf::Identifier && value.get("value").and_then(Json::as_str) == Some(wanted) && {
                 let codings = value.get("type").and_then(|kind| kind.get("coding")).and_then(Json::as_array);
