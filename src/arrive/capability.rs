@@ -11,10 +11,10 @@ use super::operations::{Level, OPERATIONS, Operation};
 use super::patch;
 use crate::fhir::definitions::{is_resource, resource_names};
 use crate::fhir::search::parse::is_served;
-use crate::fhir::search::{Parameter, ParameterKind, parameters, unsupported};
+use crate::fhir::search::{COMPARTMENTS, Parameter, ParameterKind, parameters, unsupported};
 
 /// Day of the last change of what is offered.
-const DATE: &str = "2026-11-25";
+const DATE: &str = "2026-11-26";
 /// Stands in the text where our address goes.
 const HERE: &str = "urn:signa:here";
 /// Types that are no records: they exist only inside requests and answers.
@@ -85,6 +85,7 @@ fn statement() -> Value {
             "resource": resource_names().filter(|kind| is_kept(kind)).map(resource).collect::<Vec<_>>(),
             "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}, {"code": "search-system"}],
             "searchParam": search_parameters("Basic").into_iter().filter(is_common).collect::<Vec<_>>(),
+            "compartment": COMPARTMENTS.map(compartment),
         }],
     });
     let operations = offered(|operation| operation.methods(Level::System).is_some());
@@ -125,6 +126,11 @@ fn resource(kind: &str) -> Value {
     resource
 }
 
+/// The address of a compartment's definition.
+fn compartment(kind: &str) -> String {
+    format!("http://hl7.org/fhir/CompartmentDefinition/{}", kind.to_lowercase())
+}
+
 /// The operations that are offered there.
 fn offered(here: impl Fn(&Operation) -> bool) -> Vec<Value> {
     let shown = |operation: &&Operation| {
@@ -161,11 +167,12 @@ fn includes(kind: &str) -> Vec<String> {
     references(kind).map(|parameter| format!("{kind}:{}", parameter.code)).collect()
 }
 
-/// What of other types leads to it by name; what may lead to any type is left to `*`.
+/// What of other types leads to it by name. Of what may lead to any type only where things came from is named: all of it would
+/// make the statement several times as long.
 fn reverse_includes(kind: &str) -> Vec<String> {
     let leads = |parameter: &&Parameter| parameter.targets.contains(&kind) && parameter.targets.len() < ANY_TARGET_MIN;
     let of = |other: &'static str| references(other).filter(leads).map(move |parameter| format!("{other}:{}", parameter.code));
-    resource_names().flat_map(of).collect()
+    resource_names().flat_map(of).chain([String::from("Provenance:target")]).collect()
 }
 
 /// A parameter of so many targets means any type.

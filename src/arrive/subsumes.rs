@@ -1,6 +1,8 @@
 //! How two codes of one system lie to each other.
 //! Follows <https://hl7.org/fhir/R4/codesystem-operation-subsumes.html>.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -9,11 +11,12 @@ use super::inputs::Inputs;
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::terms::{self, out, parameters};
+use crate::fhir::terms::System;
 
-/// `CodeSystem/$subsumes`
+/// `CodeSystem/$subsumes` and `CodeSystem/[id]/$subsumes`
 pub(super) const OPERATION: Operation = Operation {
     name: "subsumes",
-    at: &[(Level::Type, Methods::Both)],
+    at: &[(Level::Type, Methods::Both), (Level::Instance, Methods::Both)],
     types: &["CodeSystem"],
     definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
     documentation: "Whether one code lies above the other in a code system that is on board.",
@@ -22,21 +25,18 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 async fn subsumes(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let id = asked.id;
     let inputs = Inputs::read(call, asked, None).await?;
     let code = |plain: &str, coding: &str| {
         let word = |key: &str| inputs.object(coding)?[key].as_str();
         inputs.text(plain).or_else(|| word("code")).map(ToOwned::to_owned)
     };
-    let of_coding = || inputs.object("codingA")?["system"].as_str();
-    let (Some(system), Some(one), Some(other)) =
-        (inputs.text("system").or_else(of_coding), code("codeA", "codingA"), code("codeB", "codingB"))
-    else {
-        return Err(Refusal::bad("missing-code", "Say system, codeA and codeB, or codingA and codingB."));
+    let (Some(one), Some(other)) = (code("codeA", "codingA"), code("codeB", "codingB")) else {
+        return Err(Refusal::bad("missing-code", "Say codeA and codeB with their system, or codingA and codingB."));
     };
-    let canon = terms::known(call).await?;
-    let known = canon.terms.system(system).ok_or_else(|| terms::unknown("code system", system))?;
+    let known = system(call, id, &inputs).await?;
     let concept = |code: &str| {
-        let words = || format!("The code system {system} has no code {code} here.");
+        let words = || format!("The code system {} has no code {code} here.", known.url);
         known.concept(code).ok_or_else(|| Refusal::one(StatusCode::NOT_FOUND, "not-found", "unknown-code", words()))
     };
     let (first, second) = (concept(&one)?, concept(&other)?);
@@ -47,4 +47,18 @@ async fn subsumes(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
         () => "not-subsumed",
     };
     Ok(parameters(&[out("outcome", "valueCode", outcome)]))
+}
+
+/// The code system that is meant: by its id, or by its address.
+async fn system(call: &Call<'_>, id: Option<&str>, inputs: &Inputs) -> Result<Arc<System>, Refusal> {
+    let canon = terms::known(call).await?;
+    let named = match id {
+        Some(id) => match terms::instance(call, "CodeSystem", id).await? {
+            Ok(stored) => return Ok(Arc::new(System::read(&stored))),
+            Err(url) => Some(url),
+        },
+        None => inputs.text("system").or_else(|| inputs.object("codingA")?["system"].as_str()),
+    };
+    let address = named.ok_or_else(|| Refusal::bad("missing-code", "Say of which system the codes are."))?;
+    canon.terms.system(address).ok_or_else(|| terms::unknown("code system", address))
 }

@@ -34,6 +34,10 @@ async fn translate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusa
         return Err(Refusal::bad("missing-code", "Say which code is meant: code with system, coding, or codeableConcept."));
     }
     let maps = maps(call, id, &inputs, &canon).await?;
+    if coded.iter().all(|one| one.system.is_empty()) {
+        // The same code means something else in another system.
+        return Err(Refusal::bad("missing-system", "Say of which system the code is: system, or coding with its system."));
+    }
     let is_reverse = inputs.flag("reverse").unwrap_or(false);
     let system = inputs.text("targetsystem");
     let mut found: Vec<Equivalent> = Vec::new();

@@ -17,6 +17,14 @@ async fn what_is_advertised_is_served() {
     );
     let types = said.at("/rest/0/resource").as_array().cloned().unwrap();
     assert!(types.len() > 100, "{}", types.len());
+    let patients = types.iter().find(|kind| kind["type"] == "Patient").unwrap();
+    for include in ["Provenance:target", "Observation:subject"] {
+        assert!(patients["searchRevInclude"].as_array().unwrap().contains(&json!(include)), "{include}");
+        let search = format!("Patient?_revinclude={include}");
+        house.ask("GET", &search).header("Prefer", "handling=strict").send().await.is(200);
+    }
+    let compartments = said.at("/rest/0/compartment");
+    assert!(compartments.as_array().unwrap().contains(&json!("http://hl7.org/fhir/CompartmentDefinition/patient")));
     house.put(&patient("ada")).await.is(201);
     house.put(&task("t", "ada", "store-1")).await.is(201);
     let mut unserved = Vec::new();

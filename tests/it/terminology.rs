@@ -118,6 +118,32 @@ async fn a_code_is_looked_up_and_compared() {
         assert_eq!(part(&told, "outcome"), expected, "{one} {other}");
     }
     house.get("CodeSystem/$subsumes?system=urn:own&codeA=a&codeB=z").await.is(404);
+    house.get("CodeSystem/$subsumes?codeA=a&codeB=b").await.is(400);
+    // The system may be named by its id: its own, or that which R4 gives it.
+    for (path, expected) in [
+        ("CodeSystem/own/$subsumes?codeA=a&codeB=b", "subsumes"),
+        ("CodeSystem/administrative-gender/$subsumes?codeA=male&codeB=other", "not-subsumed"),
+    ] {
+        assert_eq!(part(&house.get(path).await.is(200), "outcome"), expected, "{path}");
+    }
+    house.get("CodeSystem/none/$subsumes?codeA=a&codeB=b").await.is(404);
+}
+
+// What a system leaves out is not said as an empty text, and what lies above a code is a code.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_a_nameless_system_is_looked_up() {
+    let house = House::new().await;
+    let own = json!({"resourceType": "CodeSystem", "id": "own", "url": "urn:own", "status": "active", "content": "complete",
+        "concept": [{"code": "a", "concept": [{"code": "b", "property": [{"code": "colour", "valueString": "red"}]}]}],
+        "property": [{"code": "colour", "type": "string"}]});
+    house.put(&own).await.is(201);
+    let told = house.get("CodeSystem/$lookup?system=urn:own&code=b").await.is(200);
+    assert_eq!((part(&told, "name"), part(&told, "display")), (json!("urn:own"), json!("b")));
+    let properties: Vec<Value> =
+        told.at("/parameter").as_array().unwrap().iter().filter(|one| one["name"] == "property").cloned().collect();
+    assert_eq!(properties[0]["part"], json!([{"name": "code", "valueCode": "parent"}, {"name": "value", "valueCode": "a"}]));
+    assert_eq!(properties[1]["part"], json!([{"name": "code", "valueCode": "colour"}, {"name": "value", "valueString": "red"}]));
+    assert!(!told.text.contains("\"\""), "{}", told.text);
 }
 
 // A code is translated by the map that is named, or by all, there and back.
@@ -143,4 +169,7 @@ async fn a_code_is_translated() {
     assert_eq!(part(&house.get("ConceptMap/own/$translate?system=urn:a&code=z").await.is(200), "result"), json!(false));
     house.get("ConceptMap/$translate?url=urn:nobody&code=x").await.is(404);
     house.get("ConceptMap/$translate").await.is(400);
+    // A code without its system may be anybody's.
+    house.get("ConceptMap/$translate?code=male").await.is(400);
+    house.get("ConceptMap/own/$translate?code=x").await.is(400);
 }
