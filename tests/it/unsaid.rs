@@ -24,13 +24,13 @@ async fn a_system_without_a_value_changes_nobody() {
     house.put(&patient("ada")).await.is(201);
     for criteria in GAPS.map(gap) {
         let path = format!("Patient?{criteria}");
-        let patch = house.ask("PATCH", &path).body("application/json-patch+json", r#"[{"op":"remove","path":"/gender"}]"#);
+        let changed = house.ask("PATCH", &path).body("application/json-patch+json", r#"[{"op":"remove","path":"/gender"}]"#);
         for refused in [
             house.ask("PUT", &path).json(&stranger()).await,
             house.ask("PUT", &format!("{path}&active=true")).json(&stranger()).await,
             house.delete(&path).await,
             house.ask("POST", "Patient").header("If-None-Exist", &criteria).json(&stranger()).await,
-            patch.await,
+            changed.await,
         ] {
             assert_eq!(refused.is(400).at("/issue/0/details/coding/0/code"), "empty-criteria", "{criteria}");
         }
