@@ -23,7 +23,7 @@ struct Hands {
 
 const RUNNING: i64 = i64::MIN;
 /// How often who waits for a time looks whether the machine's clock was set (real time).
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 impl Clock {
     /// A clock that follows the machine's.

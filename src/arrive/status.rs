@@ -19,6 +19,7 @@ pub(super) const OPERATION: Operation = Operation {
     types: &["Subscription"],
     definition: "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status",
     documentation: "How Subscriptions stand; of one, what waits for it, and its dead letters, which go again when it is asked for anew.",
+    changes: false,
     answer: |call, asked| Box::pin(status(call, asked)),
 };
 

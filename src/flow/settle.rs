@@ -175,7 +175,7 @@ fn drafted(sender: &Sender, accepted: Value) -> Draft {
     let draft = identify::draft(&accepted);
     let is_stop = react::is_stop(&accepted);
     let accepted = (sender.how == How::Live).then(|| Arc::new(accepted));
-    Draft { accepted, is_stop, ..draft }
+    Draft { is_stop, accepted, ..draft }
 }
 
 /// What a failed unit means for its sender; `None` if it is to be built again.

@@ -51,7 +51,7 @@ type Topic = (Arc<str>, String, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Queues {
-    queues: HashMap<Key, VecDeque<Letter>>,
+    letters: HashMap<Key, VecDeque<Letter>>,
     /// Queues whose head may go, the oldest head first.
     ready: BTreeSet<(i64, i64, Key)>,
     /// Queues whose head is tried again at that time.
@@ -80,7 +80,7 @@ impl Queues {
         *self.waiting.entry(Arc::clone(&key.subscription)).or_default() += 1;
         self.total += 1;
         self.topics.entry(letter.topic()).or_default().insert(letter.number, key.clone());
-        let queue = self.queues.entry(key.clone()).or_default();
+        let queue = self.letters.entry(key.clone()).or_default();
         queue.push_back(letter);
         if queue.len() == 1 {
             self.make_ready(key);
@@ -90,7 +90,7 @@ impl Queues {
     /// Takes away all that waits for a subscription.
     pub(super) fn withdraw(&mut self, subscription: &str) {
         self.total -= self.waiting.remove(subscription).unwrap_or(0);
-        self.queues.retain(|key, _| &*key.subscription != subscription);
+        self.letters.retain(|key, _| &*key.subscription != subscription);
         self.topics.retain(|(of, _, _), _| &**of != subscription);
         self.ready.retain(|(_, _, key)| &*key.subscription != subscription);
         self.later.retain(|(_, key)| &*key.subscription != subscription);
@@ -108,12 +108,12 @@ impl Queues {
 
     /// The first letter of a queue.
     pub(super) fn head(&self, key: &Key) -> Option<&Letter> {
-        self.queues.get(key)?.front()
+        self.letters.get(key)?.front()
     }
 
     /// The same, to be written on.
     pub(super) fn head_mut(&mut self, key: &Key) -> Option<&mut Letter> {
-        self.queues.get_mut(key)?.front_mut()
+        self.letters.get_mut(key)?.front_mut()
     }
 
     /// What was put off and whose time has come may go; also what was put off for longer than anything ever is: the clock was wrong.
@@ -174,7 +174,7 @@ impl Queues {
 
     /// The head of a queue is done with; what it held back may go.
     pub(super) fn pop(&mut self, key: &Key) {
-        let Some(letter) = self.queues.get_mut(key).and_then(VecDeque::pop_front) else { return };
+        let Some(letter) = self.letters.get_mut(key).and_then(VecDeque::pop_front) else { return };
         self.total -= 1;
         if let Some(waiting) = self.waiting.get_mut(&key.subscription) {
             *waiting -= 1;
@@ -198,8 +198,8 @@ impl Queues {
 
     /// Lets the head of a queue go, unless an earlier letter of its resource waits in another queue.
     pub(super) fn make_ready(&mut self, key: Key) {
-        let Some(head) = self.queues.get(&key).and_then(VecDeque::front) else {
-            self.queues.remove(&key);
+        let Some(head) = self.letters.get(&key).and_then(VecDeque::front) else {
+            self.letters.remove(&key);
             return;
         };
         let first = self.topics.get(&head.topic()).and_then(|numbers| numbers.keys().next());

@@ -86,7 +86,7 @@ async fn an_end_with_nothing_waiting_is_off_at_once() {
         let (house, receiver) = subscribed(database).await;
         house.put(&hypertension("c1", "ada")).await.is(201);
         house.beat().await;
-        house.clock.advance(HOUR - Duration::from_millis(1));
+        house.clock.advance(HOUR.saturating_sub(Duration::from_millis(1)));
         house.beat().await;
         assert_eq!(status(&house).await, "active");
         house.clock.advance(Duration::from_millis(1));

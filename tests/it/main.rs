@@ -172,6 +172,7 @@ mod terminology;
 mod three;
 #[cfg(test)]
 mod traced;
+#[cfg(test)]
 mod transactions;
 #[cfg(test)]
 mod unanswered;
@@ -185,6 +186,7 @@ mod verify;
 mod versions;
 #[cfg(test)]
 mod why;
+#[cfg(test)]
 mod writer;
 #[cfg(test)]
 mod year;

@@ -62,9 +62,9 @@ pub(super) async fn kin(asker: &mut impl Asker, scope: &Scope, names: &BTreeSet<
 
 /// The same within so many records for each of these many references, and whether there are more.
 async fn within(asker: &mut impl Asker, scope: &Scope, names: &BTreeSet<String>, max: usize) -> Result<(Vec<Kin>, bool), Error> {
-    let asked: Vec<String> = names.iter().filter(|name| name.starts_with(PATIENT)).cloned().collect();
+    let patients: Vec<String> = names.iter().filter(|name| name.starts_with(PATIENT)).cloned().collect();
     let (mut kin, mut is_cut) = (Vec::new(), false);
-    for some in asked.chunks(AT_ONCE_MAX) {
+    for some in patients.chunks(AT_ONCE_MAX) {
         let mut sql = Sql::default();
         // SQLite keeps the order of these joins: from the few names on, each by its own key. A person is walked once, by the first
         // of their names, however many of them are asked for.
@@ -199,8 +199,8 @@ impl Ledger {
                 named.entry(*parameter).or_default().insert(word.clone());
             }
         }
-        let names = named.values().flatten().cloned().collect();
-        let (kin, is_cut) = within(&mut &self.reader, scope, &names, HEARD_MAX).await?;
+        let every = named.values().flatten().cloned().collect();
+        let (kin, is_cut) = within(&mut &self.reader, scope, &every, HEARD_MAX).await?;
         if is_cut {
             tracing::error!(kind, "a person has more records than can be told; who listens to one of the others hears nothing");
         }
