@@ -19,7 +19,8 @@ const NAME: &str = "SELECT i.value FROM identifiers i WHERE i.tenant = $1 AND i.
 const KNOWN_AS: &str = "SELECT survivor FROM people WHERE tenant = $1 AND person = $2";
 const KNOW_AS: &str = "UPDATE people SET survivor = $1 WHERE tenant = $2 AND person = $3";
 const ALL_KNOWN_AS: &str = "SELECT person FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
-const HEADS: &str = "SELECT person, ordinal FROM people WHERE tenant = $1 AND survivor = $2 ORDER BY person LIMIT $3";
+const HEADS: &str = "SELECT p.person, p.ordinal FROM people p WHERE p.tenant = $1
+    AND p.person IN (SELECT s.person FROM people s WHERE s.tenant = $1 AND s.survivor = $2) ORDER BY p.person LIMIT $3";
 const KNOWS_SYSTEM: &str = "SELECT person FROM identifiers WHERE tenant = $1 AND system = $2 LIMIT 1";
 const KEEP_IDENTIFIER: &str =
     "INSERT INTO identifiers (tenant, system, value, person) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";

@@ -7,7 +7,6 @@ use signa::react::Radius;
 use crate::builders::{Purpose, With, bone_density, consent, patient, store};
 use crate::database::Database;
 use crate::diary::texts;
-use crate::engine::Engine;
 use crate::house::House;
 
 const RULE: &str = "https://signa.example/fhir/PlanDefinition/osteoporosis-report";
@@ -95,19 +94,16 @@ async fn a_rule_stops_itself_on_postgresql() {
     a_rule_stops_itself(Database::postgres().await).await;
 }
 
-// Two gateways on one database together say no more than one may, and ask once.
+// Many who are decided on together are told no more than one after the other may be, and one Task asks.
 #[tokio::test(flavor = "multi_thread")]
-async fn several_gateways_share_one_bound() {
+async fn those_who_are_decided_on_together_share_one_bound() {
     let house = clinic(Database::postgres().await, 12).await;
-    let other = Engine::with(&house.database, &house.clock, narrow).await;
     for number in 0..12 {
         house.put(&bone_density(&format!("r{number}"), &format!("p{number}"))).await.is(201);
     }
-    tokio::join!(house.beat(), other.beat());
     house.beat().await;
     assert_eq!((said(&house).await, house.count(ASKED).await), (3, 1));
     assert_eq!(house.count("Communication?status=preparation").await, 9);
-    other.stop().await;
     let House { database, .. } = house;
     database.drop().await;
 }

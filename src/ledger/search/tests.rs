@@ -175,9 +175,9 @@ fn is_slow(sql: &str, plan: &[Planned], (part, step): &Planned) -> bool {
         ["SCAN d", "SCAN f", "SCAN l", "SCAN u", "SCAN x", "SCAN CONSTANT ROW"].iter().any(|name| step.starts_with(name))
     };
     let scans = step.starts_with("SCAN") && !is_inner(step);
-    // Sorted may be the results of inner questions, and the few ids that were asked for.
+    // Sorted may be the results of inner questions, and the few ids or names that were asked for.
     let mut beside = plan.iter().filter(|(of, _)| of == part).map(|(_, step)| step.as_str());
-    let is_bounded = beside.any(is_inner) || sql.contains("i.id IN");
+    let is_bounded = beside.any(is_inner) || sql.contains("i.id IN") || sql.contains("i.value IN");
     scans || (step.contains("TEMP B-TREE") && !is_bounded)
 }
 

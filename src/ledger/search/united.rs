@@ -68,11 +68,11 @@ async fn within(asker: &mut impl Asker, scope: &Scope, names: &BTreeSet<String>,
         let mut sql = Sql::default();
         // SQLite keeps the order of these joins: from the few names on, each by its own key. A person is walked once, by the first
         // of their names, however many of them are asked for.
-        sql.push("SELECT s.name, o.value FROM (SELECT p.survivor, MIN(i.value) AS name FROM identifiers i CROSS JOIN people p");
+        sql.push("SELECT f.name, o.value FROM (SELECT p.survivor, MIN(i.value) AS name FROM identifiers i CROSS JOIN people p");
         sql.push(" WHERE i.tenant = ").text(&scope.tenant).push(" AND i.system = '' AND i.value IN (").texts(some);
-        sql.push(") AND p.tenant = i.tenant AND p.person = i.person GROUP BY p.survivor) s");
+        sql.push(") AND p.tenant = i.tenant AND p.person = i.person GROUP BY p.survivor) f");
         sql.push(" CROSS JOIN people q CROSS JOIN identifiers o WHERE q.tenant = ").text(&scope.tenant);
-        sql.push(" AND q.survivor = s.survivor AND o.tenant = q.tenant AND o.person = q.person AND o.system = '' LIMIT ");
+        sql.push(" AND q.survivor = f.survivor AND o.tenant = q.tenant AND o.person = q.person AND o.system = '' LIMIT ");
         sql.int(i64::try_from(max).unwrap_or(i64::MAX));
         let rows = asker.rows(&sql.text, &sql.cells()?).await?;
         is_cut |= rows.len() == max;
