@@ -6,10 +6,11 @@ use crate::builders::{bundle, dispense, hypertension, patient, subscription};
 use crate::database::Database;
 use crate::house::House;
 
-/// Statements that the database has run so far; asking is one of them.
+/// Statements that the database has run so far, but for those by which a connection says how it is to be treated.
 pub(crate) async fn statements(house: &House) -> i64 {
     const COUNT: &str = "SELECT sum(calls)::bigint::text FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-        WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'";
+        WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'
+        AND s.query NOT LIKE 'SET %'";
     house.database.postgres_words(COUNT).await[0].parse().unwrap()
 }
 
