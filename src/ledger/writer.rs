@@ -1,15 +1,15 @@
 //! Group commit: one thread per database gathers what is queued into one transaction; each caller gets its own answer when that is
 //! durable.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::basis::Stops;
 use super::checkpoints::{self, Seal};
-use super::dialect::{Transaction, postgres, sqlite};
+use super::dialect::{Transaction, postgres};
 use super::durable::{Answer, Durable};
 use super::fresh::Shelf;
 use super::numbers::Numbers;
@@ -140,7 +140,9 @@ impl Writer {
                 }
             }
             self.commit(units);
-            self.fold();
+            if let Pen::Sqlite { connection, folder, .. } = &self.pen {
+                folder.end(connection);
+            }
         }
         if let Err(error) = self.index() {
             tracing::warn!(%error, "search rows could not be written; they are made when the ledger is opened");
@@ -284,19 +286,6 @@ impl Writer {
                 hand.keep(connection);
                 done
             }),
-        }
-    }
-
-    /// Folds the log back when the folder's thread cannot keep up: only the writer at rest lets it come to its end.
-    fn fold(&mut self) {
-        let Pen::Sqlite { connection, folder, .. } = &self.pen else { return };
-        if folder.pages.load(Ordering::Relaxed) > sqlite::LOG_PAGES_MAX {
-            let _mine = folder.folding.lock().unwrap_or_else(PoisonError::into_inner);
-            match sqlite::fold(connection) {
-                Ok(pages) => tracing::debug!(pages, "the writer folded the log back"),
-                Err(error) => tracing::warn!(%error, "the log could not be folded back"),
-            }
-            folder.pages.store(0, Ordering::Relaxed);
         }
     }
 }

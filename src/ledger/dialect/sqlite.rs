@@ -18,11 +18,15 @@ use super::{At, Cell, Found, Passed};
 use crate::ledger::Error;
 
 /// Pages the log may hold before the writer itself folds it back.
-pub(in crate::ledger) const LOG_PAGES_MAX: i64 = 20_000;
-/// While the file of a fold goes to the disk, the log does not: seldom and much costs fewer writers a wait than often and little.
+const LOG_PAGES_MAX: i64 = 20_000;
+/// What changed often goes to the file once for each fold: seldom and much writes less than often and little.
 const FOLD_EVERY: Duration = Duration::from_millis(600);
 /// Folds in a row while the log is too long, each of what came during the one before: little is left for the writer at rest.
 const FOLDS_MAX: usize = 3;
+/// How long the writer waits, when it folds, for those who read: while one does who began before, the log cannot begin anew.
+const READERS_WAIT_MAX: Duration = Duration::from_millis(20);
+/// How long it waits for whoever else holds the file.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A log file that is longer is cut when nothing is written any more.
 const LOG_BYTES_AT_REST: u64 = 64 << 20;
 const STATEMENTS_MAX: usize = 256;
@@ -31,14 +35,16 @@ const STATEMENTS_MAX: usize = 256;
 pub(in crate::ledger) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // Not larger: at nearly every commit SQLite walks the whole cache of a file below 1 GiB, since balancing a tree moves pages
+    // Cutting the log takes a tenth of a second, which the writer spends: under load it is not cut below 1 GiB, at rest the folder cuts it.
+    // The cache is not larger: at nearly every commit SQLite walks the whole cache of a file below 1 GiB, since balancing a tree moves pages
     // through a number beyond the file's end.
     // A commit does not sync its log: `durable` does, beside the writer, before anyone hears of it. SQLite itself syncs what a fold
     // needs, and the head of the log.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 268435456;
-         PRAGMA cache_size = -4096; PRAGMA temp_store = FILE; PRAGMA busy_timeout = 5000;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 1073741824;
+         PRAGMA cache_size = -4096; PRAGMA temp_store = FILE;",
     )?;
+    connection.busy_timeout(BUSY_WAIT_MAX)?;
     // What an earlier process left in the log is brought into the file and synced: a disk that refused it then has it only in memory.
     fold(&connection)?;
     settle_plans(&connection)?;
@@ -56,9 +62,19 @@ fn settle_plans(connection: &Connection) -> Result<(), Error> {
 /// The log of an open database, to be synced: SQLite keeps this one file until the last connection is closed, and puts no lock on
 /// it. It lies beside the file that the connection really has, wherever a link to it may be.
 pub(in crate::ledger) fn log(connection: &Connection) -> Result<File, Error> {
-    let path = connection.path().ok_or_else(|| Error::Broken(String::from("the database is no file")))?;
-    let log = File::options().write(true).open(format!("{path}-wal"));
+    let log = File::options().write(true).open(format!("{}-wal", path(connection)?));
     log.map_err(|error| Error::Broken(format!("the log file: {error}")))
+}
+
+/// The file itself, to be synced. Whoever closes it takes from this process the locks by which another one that opens the database
+/// knows that it is in use.
+fn database(connection: &Connection) -> Result<File, Error> {
+    let database = File::options().write(true).open(path(connection)?);
+    database.map_err(|error| Error::Broken(format!("the database file: {error}")))
+}
+
+fn path(connection: &Connection) -> Result<&str, Error> {
+    connection.path().ok_or_else(|| Error::Broken(String::from("the database is no file")))
 }
 
 /// Ends what the opening needs: until now, what sorts by the million went to the disk.
@@ -232,9 +248,9 @@ impl From<rusqlite::Error> for Error {
 /// Folds the log back into the file from a thread of its own, so that no writer waits for it.
 pub(in crate::ledger) struct Folder {
     /// Pages in the log as of the last fold.
-    pub(in crate::ledger) pages: Arc<AtomicI64>,
+    pages: Arc<AtomicI64>,
     /// Held while the log is folded: of two at once, the second would give up.
-    pub(in crate::ledger) folding: Arc<Mutex<()>>,
+    folding: Arc<Mutex<()>>,
     _stop: mpsc::Sender<()>,
 }
 
@@ -244,6 +260,7 @@ impl Folder {
         let connection = Connection::open(path)?;
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -1024; PRAGMA busy_timeout = 0;")?;
         let file = log(&connection)?;
+        let database = database(&connection)?;
         let pages = Arc::new(AtomicI64::new(0));
         let (stop, stopped) = mpsc::channel::<()>();
         let published = Arc::clone(&pages);
@@ -252,10 +269,12 @@ impl Folder {
         std::thread::Builder::new()
             .name(String::from("ledger-fold"))
             .spawn(move || {
+                // Closed last: with it go the locks that SQLite holds on the same file.
+                let (database, connection) = (database, connection);
                 let mut last = 0;
                 while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FOLD_EVERY) {
                     let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Ok(log) = fold_down(&connection) else { continue };
+                    let Ok(log) = fold_down(&connection, &database) else { continue };
                     published.store(log, Ordering::Relaxed);
                     if log == last && file.metadata().is_ok_and(|file| file.len() > LOG_BYTES_AT_REST) {
                         cut(&connection);
@@ -266,14 +285,37 @@ impl Folder {
             .map_err(|error| Error::Broken(error.to_string()))?;
         Ok(Self { pages, folding, _stop: stop })
     }
+
+    /// The writer's part, between two commits: only while it rests does a fold come to its end, and does SQLite begin the log anew.
+    pub(in crate::ledger) fn end(&self, writer: &Connection) {
+        if self.pages.load(Ordering::Relaxed) <= LOG_PAGES_MAX {
+            return;
+        }
+        let _mine = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = begin_anew(writer) {
+            tracing::warn!(%error, "the log could not be folded back");
+        }
+        self.pages.store(0, Ordering::Relaxed);
+    }
 }
 
-/// Folds until little is left, or a few times.
-fn fold_down(connection: &Connection) -> Result<i64, Error> {
-    let mut pages = fold(connection)?;
-    for _ in 1..FOLDS_MAX {
-        if pages > LOG_PAGES_MAX {
-            pages = fold(connection)?;
+/// Folds all, and waits a little for those who read in the log, so that it begins anew with the next commit; tells whether it will.
+fn begin_anew(writer: &Connection) -> Result<bool, Error> {
+    writer.busy_timeout(READERS_WAIT_MAX)?;
+    let is_busy = writer.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, bool>(0));
+    writer.busy_timeout(BUSY_WAIT_MAX)?;
+    Ok(!is_busy?)
+}
+
+/// Folds until little is left, or a few times, and brings to the disk what was folded. SQLite syncs the file only at the end of a
+/// fold that nobody outruns, and under load that is the writer's: it would wait for all of it.
+fn fold_down(connection: &Connection, database: &File) -> Result<i64, Error> {
+    let mut pages = 0;
+    for _ in 0..FOLDS_MAX {
+        pages = fold(connection)?;
+        database.sync_data().map_err(|error| Error::Broken(format!("the database file: {error}")))?;
+        if pages <= LOG_PAGES_MAX {
+            break;
         }
     }
     Ok(pages)
@@ -287,7 +329,7 @@ fn cut(connection: &Connection) {
 }
 
 /// Folds what no reader needs any more; tells how many pages the log holds.
-pub(in crate::ledger) fn fold(connection: &Connection) -> Result<i64, Error> {
+fn fold(connection: &Connection) -> Result<i64, Error> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1))?)
 }
 
@@ -314,6 +356,25 @@ mod tests {
     }
 
     #[test]
+    fn the_log_begins_anew_as_soon_as_nobody_reads_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let writer = open_writer(&path).unwrap();
+        let (reader, own) = (open_reader(&path).unwrap(), Connection::open(&path).unwrap());
+        writer.execute_batch("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)").unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        let before = fold(&own).unwrap();
+        assert!(!begin_anew(&writer).unwrap());
+        writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        assert!(fold(&own).unwrap() > before, "what is read stays");
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(begin_anew(&writer).unwrap());
+        writer.execute_batch("INSERT INTO t VALUES (3)").unwrap();
+        assert_eq!(fold(&own).unwrap(), 1);
+        assert_eq!(reader.query_row("SELECT sum(a) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 6);
+    }
+
+    #[test]
     fn a_log_at_rest_is_cut_and_one_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
@@ -322,7 +383,7 @@ mod tests {
         let length = || log(&writer).unwrap().metadata().unwrap().len();
         writer.execute_batch("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)").unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
-        fold_down(&own).unwrap();
+        fold_down(&own, &database(&own).unwrap()).unwrap();
         cut(&own);
         assert!(length() > 0);
         reader.execute_batch("COMMIT").unwrap();
