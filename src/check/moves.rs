@@ -38,7 +38,17 @@ const TASK: Course = Course {
         ("on-hold", &["in-progress", "failed", "cancelled"]),
     ],
     kept_references: &["for", "focus", "requester"],
-    kept: &["instantiatesCanonical", "authoredOn", "intent"],
+    kept: &[
+        "instantiatesCanonical",
+        "groupIdentifier",
+        "authoredOn",
+        "intent",
+        "code",
+        "reasonCode",
+        "reasonReference",
+        "restriction",
+        "input",
+    ],
     reasoned: &["rejected", "failed", "on-hold", "cancelled"],
     free: "status, owner, output and notes",
     key: "task-move",
@@ -102,11 +112,58 @@ pub fn faults(was: &Value, now: &Value, place: &str) -> Vec<Issue> {
         let words = format!("This element of the {} stays as it is; only {} change.", course.kind, course.free);
         issues.push(course.fault(place, element, &words));
     }
-    let claims = matches!(from, "draft" | "requested" | "received") && matches!(to, "requested" | "received" | "accepted");
-    if is_task && !claims && reference(was, "owner") != reference(now, "owner") {
-        issues.push(course.fault(place, "owner", "The owner changes only when the Task is claimed (status accepted)."));
+    if identifiers(was).any(|ours| !identifiers(now).any(|kept| kept == ours)) {
+        let words = format!("The identifiers of the {} stay, since it is known by them; others may be added.", course.kind);
+        issues.push(course.fault(place, "identifier", &words));
+    }
+    if is_task && reference(was, "owner") != reference(now, "owner") {
+        if !(to == "accepted" && matches!(from, "draft" | "requested" | "received")) {
+            issues.push(course.fault(place, "owner", "The owner changes only when the Task is claimed (status accepted)."));
+        } else if !may_claim(target(was, "owner"), target(now, "owner")) {
+            let words = "A store's Task is claimed by the store, or by a PractitionerRole of it; one that is no store's, by any store, too.";
+            issues.push(course.fault(place, "owner", words));
+        }
     }
     issues
+}
+
+/// Whether the one may follow the other as owner; each with its type and id, where it is a reference.
+fn may_claim(was: Option<(&str, &str)>, now: Option<(&str, &str)>) -> bool {
+    match now {
+        Some(("PractitionerRole", _)) => true,
+        Some(("Organization", _)) => was.is_none(),
+        _ => false,
+    }
+}
+
+/// The role that claims a Task, and the store whose it was: ids of a PractitionerRole and an Organization.
+#[must_use]
+pub fn claim(was: &Value, now: &Value) -> Option<(String, String)> {
+    match (target(was, "owner"), target(now, "owner")) {
+        (Some(("Organization", store)), Some(("PractitionerRole", role))) => Some((role.to_owned(), store.to_owned())),
+        _ => None,
+    }
+}
+
+/// What is wrong with a role that claims a Task of this store: that it says to belong to another.
+#[must_use]
+pub fn wrong_store(role: &Value, store: &str, place: &str) -> Option<Issue> {
+    let (_, works_at) = target(role, "organization").filter(|(kind, _)| *kind == "Organization")?;
+    let words = format!("The PractitionerRole belongs to another store; the Task is one of Organization/{store}.");
+    (works_at != store).then(|| TASK.fault(place, "owner", &words))
+}
+
+/// Type and id of what a reference leads to.
+fn target<'a>(resource: &'a Value, element: &str) -> Option<(&'a str, &'a str)> {
+    let reference = resource.get(element)?.get("reference")?.as_str()?;
+    let (reference, _) = reference.split_once("/_history/").unwrap_or((reference, ""));
+    let (before, id) = reference.rsplit_once('/')?;
+    Some((before.rsplit('/').next()?, id))
+}
+
+fn identifiers(resource: &Value) -> impl Iterator<Item = (Option<&Value>, Option<&Value>)> {
+    let identifiers = resource.get("identifier").and_then(Value::as_array).into_iter().flatten();
+    identifiers.map(|identifier| (identifier.get("system"), identifier.get("value")))
 }
 
 /// Says that no reason was given, where the status asks for one: nothing of ours must be put aside in silence.
@@ -196,6 +253,17 @@ mod tests {
         "...........x", // entered-in-error
     ];
 
+    trait With {
+        fn with(self, element: &str, value: Value) -> Self;
+    }
+
+    impl With for Value {
+        fn with(mut self, element: &str, value: Value) -> Self {
+            self[element] = value;
+            self
+        }
+    }
+
     fn task(status: &str) -> Value {
         json!({
             "resourceType": "Task",
@@ -254,6 +322,53 @@ mod tests {
         assert_eq!(faults(&claimed, &with("accepted", "owner", "PractitionerRole/q"), "Task")[0].expression, "Task.owner");
         assert_eq!(faults(&task("requested"), &with("accepted", "for", "Patient/2"), "Task")[0].expression, "Task.for");
         assert_eq!(faults(&task("requested"), &with("accepted", "for", "Patient/1"), "Task"), []);
+    }
+
+    #[test]
+    fn the_owner_is_the_store_until_it_or_a_role_of_it_claims() {
+        let owned = |status: &str, owner: Value| task(status).with("owner", owner);
+        let (store, role) =
+            (json!({"reference": "Organization/west"}), json!({"reference": "https://x.example/PractitionerRole/p"}));
+        let nobody = json!({"identifier": {"value": "default"}});
+        for (was, to, now, is_right) in [
+            (&store, "requested", json!({"reference": "Organization/east"}), false),
+            (&store, "received", role.clone(), false),
+            (&store, "accepted", role.clone(), true),
+            (&store, "accepted", store.clone(), true),
+            (&store, "accepted", json!({"reference": "Organization/east"}), false),
+            (&store, "accepted", json!({"reference": "Patient/1"}), false),
+            (&store, "accepted", Value::Null, false),
+            (&role, "accepted", json!({"reference": "PractitionerRole/q"}), true),
+            (&role, "accepted", store.clone(), false),
+            (&nobody, "accepted", store.clone(), true),
+            (&nobody, "accepted", json!({"display": "somebody"}), false),
+        ] {
+            let issues = faults(&owned("requested", was.clone()), &owned(to, now.clone()), "Task");
+            let places: Vec<&str> = issues.iter().map(|issue| issue.expression.as_str()).collect();
+            assert_eq!(places, if is_right { vec![] } else { vec!["Task.owner"] }, "{was} to {now} by {to}");
+        }
+        let (was, now) = (owned("requested", store), owned("accepted", role));
+        assert_eq!(claim(&was, &now), Some((String::from("p"), String::from("west"))));
+        let of = |organization: &str| json!({"organization": {"reference": organization}});
+        assert_eq!(wrong_store(&of("Organization/west"), "west", "Task"), None);
+        assert_eq!(wrong_store(&json!({}), "west", "Task"), None);
+        assert_eq!(wrong_store(&of("Organization/east"), "west", "Task").unwrap().expression, "Task.owner");
+    }
+
+    // Software that writes back only what it knows would take away what the Task is found again by.
+    #[test]
+    fn what_we_need_of_a_task_stays() {
+        let was =
+            task("accepted").with("identifier", json!([{"system": "s", "value": "1"}])).with("code", json!({"text": "call"}));
+        let added = was
+            .clone()
+            .with("identifier", json!([{"system": "own", "value": "9"}, {"system": "s", "value": "1", "use": "usual"}]));
+        assert_eq!(faults(&was, &added, "Task"), []);
+        for element in ["identifier", "code"] {
+            let mut less = was.clone();
+            less.as_object_mut().unwrap().shift_remove(element);
+            assert_eq!(faults(&was, &less, "Task")[0].expression, format!("Task.{element}"));
+        }
     }
 
     const EVENTS: [&str; 8] =

@@ -13,7 +13,7 @@ use crate::fhir::time;
 use crate::identify;
 use crate::identify::address::identity;
 use crate::identify::references::Links;
-use crate::ledger::{Expect, HaltState, Precondition};
+use crate::ledger::{Expect, HaltState, How, Precondition};
 
 /// What an interaction is aimed at.
 #[derive(Debug)]
@@ -117,7 +117,14 @@ impl Flow {
     }
 
     /// A deletion of this resource. A Task that a stopped rule waits for is answered, not deleted: nobody else would be asked.
+    /// What a backup says to have been deleted does not end a Subscription that is served.
     async fn remove(&self, sender: &Sender, wish: &Interaction, id: String) -> Result<Aim, Refused> {
+        if wish.kind == "Subscription"
+            && sender.how == How::Import
+            && self.ledger.subscription(&sender.scope, &id).await.map_err(super::broken)?.is_some()
+        {
+            return Ok(Aim::Nothing);
+        }
         if wish.kind == "Task" {
             let halts = self.ledger.halts(&sender.scope).await.map_err(super::broken)?;
             if halts.iter().any(|halt| halt.task == id && halt.state == HaltState::Stopped) {
@@ -166,18 +173,24 @@ impl Flow {
         if wish.if_match.is_some_and(|version| version != current.version) {
             return Err(Refused::VersionConflict { current: Some(current.version) });
         }
-        self.step(&was, wish)?;
+        self.step(sender, &was, wish).await?;
         let guarded = wish.if_match.is_none();
         Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
     }
 
     /// What is our own takes a step only as such things move; when a Task did, we say.
-    pub(super) fn step(&self, was: &Value, wish: &mut Interaction) -> Result<(), Refused> {
+    pub(super) async fn step(&self, sender: &Sender, was: &Value, wish: &mut Interaction) -> Result<(), Refused> {
         let place = wish.place();
         let Some(resource) = wish.resource.as_mut().filter(|_| moves::binds(&wish.kind) && moves::is_ours(was)) else {
             return Ok(());
         };
-        let faults = moves::faults(was, resource, &place);
+        let mut faults = moves::faults(was, resource, &place);
+        if let Some((role, store)) = moves::claim(was, resource) {
+            let kept = self.ledger.read(&sender.scope, "PractitionerRole", &role).await.map_err(super::broken)?;
+            // A role that is not kept here is taken at its word.
+            let kept = kept.filter(|kept| !kept.deleted).map(|kept| kept.value());
+            faults.extend(kept.and_then(|role| moves::wrong_store(&role, &store, &place)));
+        }
         if !faults.is_empty() {
             return Err(Refused::Rule(faults));
         }

@@ -88,7 +88,7 @@ impl Flow {
         let (was, (now, warnings)) = made.map_err(|_| Refused::Broken(String::from("a patch was not applied to its end")))??;
         wish.warnings.extend(warnings);
         wish.resource = Some(now);
-        self.step(&was, wish)?;
+        self.step(sender, &was, wish).await?;
         let guarded = wish.if_match.is_none();
         Ok(Aim::Write { id: id.to_owned(), when: Precondition::Version(current.version), guarded })
     }

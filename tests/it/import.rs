@@ -78,6 +78,20 @@ async fn a_subscription_that_is_known_is_left_alone_by_an_import() {
         found.push(house.get(path).await.is(200).at("/status"));
     }
     assert_eq!((found, receiver.arrived()), (vec![json!("active"), json!("off")], vec![String::from("c1"), String::from("c2")]));
+    // Nor does a history in which it was deleted, or deleted and made again.
+    house.stop().await;
+    let deleted = |id: &str| json!({"request": {"method": "DELETE", "url": format!("Subscription/{id}")}});
+    let made = json!({"fullUrl": "http://a.example/fhir/Subscription/s", "resource": active.clone().with("id", "s"),
+        "request": {"method": "PUT", "url": "Subscription/s"}});
+    for entries in [vec![deleted("s")], vec![made.clone(), deleted("s"), made]] {
+        let history = json!({"resourceType": "Bundle", "type": "history", "entry": entries});
+        assert!(import(&house, "history.json", &history.to_string()).status.success());
+    }
+    house.restart().await;
+    house.put(&hypertension("c3", "ada")).await.is(201);
+    house.beat().await;
+    assert_eq!(house.get("Subscription/s").await.is(200).at("/status"), "active");
+    assert_eq!(receiver.arrived().last().map(String::as_str), Some("c3"));
 }
 
 // What is imported piece by piece is tied by whole addresses: a relative reference is meant beside the entry that holds it.
