@@ -59,7 +59,7 @@ async fn simulate(call: &Call<'_>, request: Request<'_>) -> Result<Response, Ref
         Some(_) => return Err(wrong("order", "must be learned or happened")),
     };
     let steps_max = call.door.settings.simulation_steps_max;
-    let stage = Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1, steps_max };
+    let stage = Stage { rules: Arc::new(rules), later: Vec::new(), order, from, until: to - 1, steps_max };
     let asked = Asked { from, to, rules: vec![url], zone: call.door.teller.zone.clone() };
     let trial = Trial {
         teller: call.door.teller.clone(),

@@ -99,13 +99,16 @@ impl Beat {
             Next::Look(sweep) => sweep,
             Next::Moved(mark) => return self.keep(scope, vec![mark]).await,
         };
-        let next = match self.ledger().search(scope, &sweep.query).await {
+        let Some(query) = sweep.query(&rules) else {
+            return self.keep(scope, vec![react::swept(&rules, due, None, now, zone)]).await;
+        };
+        let next = match self.ledger().search(scope, &query).await {
             Ok(page) => {
                 self.call_page(scope, due, &rules, &sweep, &page.found).await?;
                 page.next
             }
             // A place that no way leads to any more: the walk begins again, and what was decided is decided.
-            Err(Error::TooCostly(_)) if sweep.query.after.is_some() => {
+            Err(Error::TooCostly(_)) if query.after.is_some() => {
                 let mark = react::swept_from_start(due);
                 return self.keep(scope, vec![mark]).await;
             }

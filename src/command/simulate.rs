@@ -67,7 +67,7 @@ pub struct Arguments {
 enum By {
     /// As it was learned; what was imported sets nothing off.
     Learned,
-    /// As if all of it had been learned when it happened: for a ledger that was imported.
+    /// As if all of it had been learned when it happened: for a ledger that was imported. The calendar calls from a year before the first day on.
     Happened,
 }
 
@@ -111,7 +111,7 @@ fn stage(arguments: &Arguments, teller: &Teller, scope: &Scope) -> Result<(Stage
         let (rules, later) = teller.rules.ages(&scope.tenant);
         let until = teller.clock.now();
         let asked = Asked { from: 0, to: until, rules: Vec::new(), zone: teller.zone.clone() };
-        return Ok((Stage { rules, later, order: Order::Asked, until, steps_max: usize::MAX }, asked));
+        return Ok((Stage { rules, later, order: Order::Asked, from: 0, until, steps_max: usize::MAX }, asked));
     };
     let from = midnight(first, &teller.zone)?;
     let to = midnight(last.checked_add(1.day()).context("the last day")?, &teller.zone)?;
@@ -136,7 +136,7 @@ fn stage(arguments: &Arguments, teller: &Teller, scope: &Scope) -> Result<(Stage
     }
     let order = if arguments.by == By::Happened { Order::Happened } else { Order::Learned };
     let asked = Asked { from, to, rules: urls, zone: teller.zone.clone() };
-    Ok((Stage { rules: Arc::new(rules), later: Vec::new(), order, until: to - 1, steps_max: usize::MAX }, asked))
+    Ok((Stage { rules: Arc::new(rules), later: Vec::new(), order, from, until: to - 1, steps_max: usize::MAX }, asked))
 }
 
 fn midnight(day: Date, zone: &TimeZone) -> Result<i64> {

@@ -20,6 +20,9 @@ use crate::react::{self, Resource, Rules, Settings, Store};
 pub const PERSON_ENTRIES_MAX: usize = 50_000;
 /// So long an event may wait until the rules are asked about it (UTC milliseconds); then it is missed.
 const WAITS_MAX_MS: i64 = 60_000;
+/// So long before what is counted the calendar calls, where all is told as it happened: an imported life is decades long, and what
+/// the calendar would have said in them is not asked. A year, so that a call of each season came before.
+const CALLED_BEFORE_MS: i64 = 366 * 86_400_000;
 /// Entries that are read at once.
 const PAGE: i64 = 500;
 /// Versions of a resource of others that are remembered.
@@ -51,6 +54,8 @@ pub struct Stage {
     pub later: Vec<(i64, Arc<Rules>)>,
     /// In which order.
     pub order: Order,
+    /// From when on it is asked what comes of it, UTC milliseconds.
+    pub from: i64,
     /// Where the simulated clock ends, UTC milliseconds; what was learned later is not told.
     pub until: i64,
     /// What all of it may cost: entries that are told, questions to the rules, and resources that are looked at for them.
@@ -182,6 +187,9 @@ impl Rehearser {
                 .of(&self.scope.tenant, later)
                 .among(told.elsewhere.clone(), refusals)
                 .within(self.steps_left);
+            if stage.order == Order::Happened {
+                rehearsal = rehearsal.called_from(stage.from.saturating_sub(CALLED_BEFORE_MS));
+            }
             if stage.order == Order::Asked {
                 rehearsal.retrace(&told.turns, told.lines.clone(), stage.until - WAITS_MAX_MS);
                 return rehearsal;

@@ -30,8 +30,10 @@ const SWEEP: &str = "sweep";
 pub struct Sweep {
     /// The call, without its subjects.
     pub call: Call,
-    /// The page of resources that it may be about.
-    pub query: Query,
+    /// Of which type it is about.
+    pub kind: String,
+    /// After which row it goes on.
+    after: Option<Cursor>,
 }
 
 /// What a sweep comes to when its time has come.
@@ -182,9 +184,8 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
     }
     let ends = (row.ends > 0).then_some(row.ends);
     let (rule, name, at) = (plan.url.clone(), due.episode.clone(), row.called(due));
-    let query = Query { after: row.cursor, ..population(action, event.as_ref()) };
     let call = Call { rule, action: action.id.clone(), name, at, ends, subjects: Vec::new(), event };
-    Next::Look(Sweep { call, query })
+    Next::Look(Sweep { call, kind: kind_of(action).to_owned(), after: row.cursor })
 }
 
 /// Until when a call is worth making.
@@ -245,7 +246,6 @@ pub fn swept_from_start(due: &Due) -> Mark {
 /// Whom a call may be about: a search that the index answers, as far as the codes of the input are its words.
 fn population(action: &Action, event: Option<&Resource>) -> Query {
     let trigger = action.triggers.first();
-    let kind = trigger.map_or("Patient", |trigger| trigger.kind.as_str());
     let listed = |filter: &&Filter| filter.group.is_none() && !filter.codes.is_empty();
     let filters = trigger.into_iter().flat_map(|trigger| &trigger.filters).filter(listed);
     let words = |codes: &mut dyn Iterator<Item = &str>| codes.map(escaped).collect::<Vec<_>>().join(",");
@@ -255,7 +255,12 @@ fn population(action: &Action, event: Option<&Resource>) -> Query {
         pairs.push((String::from("code"), words(&mut stock::codes(&event.value).into_iter().map(|(_, code)| code))));
     }
     // What is no search parameter of the type is left to be seen in the resource itself.
-    Query { count: PAGE, ..parse(kind, &pairs, 0).query }
+    Query { count: PAGE, ..parse(kind_of(action), &pairs, 0).query }
+}
+
+/// Of which type an action that is called is about.
+fn kind_of(action: &Action) -> &str {
+    action.triggers.first().map_or("Patient", |trigger| trigger.kind.as_str())
 }
 
 /// A code as it stands in a search.
@@ -265,10 +270,17 @@ fn escaped(code: &str) -> String {
 }
 
 impl Sweep {
+    /// The page of resources that it may be about; `None` when there is no such rule any more.
+    #[must_use]
+    pub fn query(&self, rules: &Rules) -> Option<Query> {
+        let (_, action) = rules.called(&self.call.rule, &self.call.action)?;
+        Some(Query { after: self.after.clone(), ..population(action, self.call.event.as_ref()) })
+    }
+
     /// Whether the call may come to anything for a resource of the page: who does not pass costs no story.
     #[must_use]
     pub fn may_call(&self, rules: &Rules, tenant: &Arc<str>, resource: &Resource, zone: &TimeZone) -> bool {
-        if resource.kind != self.query.kind || resource.deleted {
+        if resource.kind != self.kind || resource.deleted {
             return false;
         }
         let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };

@@ -88,7 +88,7 @@ pub(crate) async fn again(house: &House) -> (Tally, BTreeMap<String, usize>) {
     let now = house.clock.now();
     let (scope, teller) = house.engine().teller();
     let (rules, later) = teller.rules.ages(&scope.tenant);
-    let stage = Stage { rules, later, order: Order::Asked, until: now, steps_max: usize::MAX };
+    let stage = Stage { rules, later, order: Order::Asked, from: 0, until: now, steps_max: usize::MAX };
     let mut rehearser = Rehearser::new(&teller, &scope, stage);
     let asked = Asked { from: 0, to: now + 1, rules: vec![], zone: jiff::tz::TimeZone::UTC };
     let (mut tally, mut gates) = (Tally::default(), BTreeMap::new());

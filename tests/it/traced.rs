@@ -68,7 +68,7 @@ async fn again(house: &House) -> Sum {
     let (scope, teller) = house.engine().teller();
     let (rules, later) = teller.rules.ages(&scope.tenant);
     let until = house.clock.now();
-    let stage = Stage { rules, later, order: Order::Asked, until, steps_max: usize::MAX };
+    let stage = Stage { rules, later, order: Order::Asked, from: 0, until, steps_max: usize::MAX };
     let mut rehearser = Rehearser::new(&teller, &scope, stage);
     let mut sum = Sum::default();
     for person in rehearser.persons(Person::NOBODY, 1_000).await.unwrap() {

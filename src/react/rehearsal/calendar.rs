@@ -22,7 +22,7 @@ impl Rehearsal<'_> {
         }
         self.planned_for = Some(rules);
         let kept: Vec<Due> = self.sweeps.values().map(|row| Due::clone(row)).collect();
-        for mark in sweep::calendar(rules, &self.tenant, &kept, self.now, &self.store.zone) {
+        for mark in sweep::calendar(rules, &self.tenant, &kept, self.now.max(self.calls_from), &self.store.zone) {
             self.mark(mark);
         }
     }
@@ -59,7 +59,7 @@ impl Rehearsal<'_> {
             Next::Moved(mark) => mark,
             Next::Look(sweep) => {
                 let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
-                let found = self.known.of_kind(&sweep.query.kind);
+                let found = self.known.of_kind(&sweep.kind);
                 self.steps += found.len();
                 for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
                     people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());

@@ -113,6 +113,8 @@ pub struct Rehearsal<'r> {
     known: Known,
     /// When the calendar calls, by output.
     sweeps: BTreeMap<String, Planned>,
+    /// Before this it does not call.
+    calls_from: i64,
     /// The rules that it was made for.
     planned_for: Option<&'r Rules>,
     /// By dispense and whose it is.
@@ -157,6 +159,7 @@ impl<'r> Rehearsal<'r> {
             store,
             known: Known::default(),
             sweeps: BTreeMap::new(),
+            calls_from: i64::MIN,
             planned_for: None,
             supplies: BTreeMap::new(),
             dues: BTreeMap::new(),
@@ -189,6 +192,12 @@ impl<'r> Rehearsal<'r> {
         self.known.elsewhere = elsewhere;
         self.stops.others = Some(refusals);
         self
+    }
+
+    /// The same, in which the calendar calls from this time on.
+    #[must_use]
+    pub fn called_from(self, calls_from: i64) -> Self {
+        Self { calls_from, ..self }
     }
 
     /// The same, which ends when it has cost so much.

@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::at;
+use super::{at, patient, store};
 use crate::fhir::search::query::Cursor;
 use crate::ledger::{Due, Mark, Person};
-use crate::react::{Artefact, Next, Rules, calendar, shipped, sweep, swept, swept_again};
+use crate::react::rehearsal::Rehearsal;
+use crate::react::{Artefact, Next, Rules, Settings, calendar, shipped, sweep, swept, swept_again};
 
 const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
 const SEASON: &str = "https://signa.example/fhir/PlanDefinition/vaccination";
@@ -107,7 +108,7 @@ fn a_sweep_goes_on_where_it_stood() {
     let half = only(&[swept(&plain, &due, Some(cursor.clone()), now, &TimeZone::UTC)]);
     assert_eq!(told(&half), told(&due));
     let Next::Look(sweep) = sweep(&plain, &half, now, &TimeZone::UTC, None) else { panic!("{half:?}") };
-    assert_eq!(sweep.query.after, Some(cursor));
+    assert_eq!(sweep.query(&plain).unwrap().after, Some(cursor));
     // A restart leaves the row as it is.
     assert!(planned(&plain, std::slice::from_ref(&half), "2026-06-02T08:00:01Z").is_empty());
     let done = only(&[swept(&plain, &half, None, now, &TimeZone::UTC)]);
@@ -160,4 +161,20 @@ fn a_sweep_that_failed_comes_back_and_its_call_is_as_it_was() {
     let next = only(&[swept(&plain, &due, None, at("2026-06-02T13:00:00Z"), &TimeZone::UTC)]);
     assert_eq!(next, only(&[swept(&plain, &first, None, first.due, &TimeZone::UTC)]));
     assert_eq!(look(&plain, &due, "2026-06-09T08:00:00Z"), Err(Some(row("2026-06-09", "2026-06-09T08:00:00Z"))));
+}
+
+// Of an imported life of decades nobody asks what each of its birthdays would have brought.
+#[test]
+fn the_calendar_of_a_rehearsal_calls_from_a_time_on() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let years = |calls_from: i64| {
+        let mut house = Rehearsal::new(&plain, Settings::default(), store(), at("2020-01-01T15:00:00Z")).called_from(calls_from);
+        house.hear(patient());
+        house.advance(at("2024-01-02T15:00:00Z"));
+        assert_eq!(house.faults, 0);
+        let days = house.journal.iter().map(|decision| decision.episode[..4].to_owned());
+        days.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(years(i64::MIN), ["2021", "2022", "2023", "2024"]);
+    assert_eq!(years(at("2022-06-01T00:00:00Z")), ["2023", "2024"]);
 }
