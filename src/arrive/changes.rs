@@ -19,7 +19,11 @@ pub(super) async fn changes(call: &Call<'_>, kind: Option<&str>) -> Result<Respo
 /// One page as the text of a history Bundle. It is counted once, for its first page; the links carry the total on, and
 /// where there are too many to be counted, no page has one.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: Option<&str>, query: &str) -> Result<String, Refusal> {
-    let wanted = Wanted::read(kind.map_or_else(|| String::from("/_history"), |kind| format!("/{kind}/_history")), query)?;
+    let wanted = Wanted::read(
+        kind.map_or_else(|| String::from("/_history"), |kind| format!("/{kind}/_history")),
+        query,
+        call.preference().strict,
+    )?;
     let after = wanted.after()?;
     let after = after.map(|after| place_of(&after).ok_or_else(|| Refusal::bad("invalid-page", "This is no page link.")));
     let (ledger, scope) = (&call.door.flow.ledger, call.scope());

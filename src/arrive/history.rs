@@ -36,7 +36,7 @@ pub(super) async fn history(call: &Call<'_>, kind: &str, id: &str) -> Result<Res
 
 /// One page as the text of a history Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, id: &str, query: &str) -> Result<String, Refusal> {
-    let wanted = Wanted::read(format!("/{kind}/{id}/_history"), query)?;
+    let wanted = Wanted::read(format!("/{kind}/{id}/_history"), query, call.preference().strict)?;
     let before = wanted.after()?.map_or(i64::MAX, |cursor| cursor.number);
     let ledger = &call.door.flow.ledger;
     let horizon = ledger.horizon();
@@ -50,8 +50,8 @@ pub(super) async fn page(call: &Call<'_>, base: &str, kind: &str, id: &str, quer
 }
 
 impl Wanted {
-    /// Reads what is asked of the history at `path`; what is not known is passed over.
-    pub(super) fn read(path: String, query: &str) -> Result<Self, Refusal> {
+    /// Reads what is asked of the history at `path`; what is not known is passed over, and refused to who is strict.
+    pub(super) fn read(path: String, query: &str, is_strict: bool) -> Result<Self, Refusal> {
         let mut wanted = Self { asked: path, count: COUNT_DEFAULT as usize, during: During::ALWAYS, page: None };
         for (name, value) in pairs(query).map_err(|issue| vec![issue])? {
             match name.as_str() {
@@ -74,6 +74,11 @@ impl Wanted {
                 links::PAGE => {
                     wanted.page = Some(value);
                     continue;
+                }
+                "_format" | "_pretty" => continue,
+                _ if is_strict => {
+                    let words = "A history knows _count, _since and _at.";
+                    return Err(Refusal::one(StatusCode::BAD_REQUEST, "not-supported", "unknown-parameter", words));
                 }
                 _ => continue,
             }
@@ -169,7 +174,7 @@ mod tests {
     #[test]
     fn a_history_is_asked_for_by_count_and_time() {
         let read = |query| {
-            let wanted = Wanted::read(String::new(), query).map_err(|refusal| refusal.status.as_u16())?;
+            let wanted = Wanted::read(String::new(), query, false).map_err(|refusal| refusal.status.as_u16())?;
             Ok((wanted.count, wanted.during.since, wanted.during.at.map(|at| (at.low, at.high))))
         };
         for (query, expected) in [

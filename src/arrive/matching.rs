@@ -118,7 +118,9 @@ fn questions(patient: &Value) -> Vec<Vec<(String, String)>> {
             (Some(family), Some(first), _) => ask(&[("family", family), ("given", first)]),
             (Some(name), None, Some(born)) => ask(&[("family", name), ("birthdate", born)]),
             (None, Some(name), Some(born)) => ask(&[("given", name), ("birthdate", born)]),
-            _ => {}
+            (Some(name), None, None) => ask(&[("family", name)]),
+            (None, Some(name), None) => ask(&[("given", name)]),
+            (None, None, _) => {}
         }
     }
     questions

@@ -35,6 +35,12 @@ async fn subsumes(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
         return Err(Refusal::bad("missing-code", "Say codeA and codeB with their system, or codingA and codingB."));
     };
     let known = system(call, id, &inputs).await?;
+    let named = ["codingA", "codingB"].into_iter().filter_map(|coding| inputs.object(coding)?["system"].as_str());
+    if let Some(other) = named.chain(inputs.text("system")).find(|address| address.split('|').next() != Some(known.url.as_str()))
+    {
+        let words = format!("Only codes of one system are compared, {} here, and not of {other}.", known.url);
+        return Err(Refusal::bad("two-systems", &words));
+    }
     let concept = |code: &str| {
         let words = || format!("The code system {} has no code {code} here.", known.url);
         known.concept(code).ok_or_else(|| Refusal::one(StatusCode::NOT_FOUND, "not-found", "unknown-code", words()))
@@ -60,5 +66,7 @@ async fn system(call: &Call<'_>, id: Option<&str>, inputs: &Inputs) -> Result<Ar
         None => inputs.text("system").or_else(|| inputs.object("codingA")?["system"].as_str()),
     };
     let address = named.ok_or_else(|| Refusal::bad("missing-code", "Say of which system the codes are."))?;
-    canon.terms.system(address).ok_or_else(|| terms::unknown("code system", address))
+    let version = inputs.text("version").filter(|_| !address.contains('|'));
+    let address = version.map_or_else(|| address.to_owned(), |version| format!("{address}|{version}"));
+    canon.terms.system(&address).ok_or_else(|| terms::unknown("code system", &address))
 }

@@ -15,7 +15,7 @@ impl Flow {
     /// A Subscription learned by import is stored `off`: what a backup says shall not begin to call out. What is off may
     /// also be one that we could not serve. One that is known stays as it is: what a backup says shall not end it, either.
     pub(super) async fn admit(&self, sender: &Sender, wish: &mut Interaction, id: &str) -> Result<Option<Mark>, Refused> {
-        if wish.act == Act::Update && wish.resource.as_ref().is_some_and(is_subsetted) {
+        if wish.act != Act::Delete && wish.resource.as_ref().is_some_and(is_subsetted) {
             let words = "The resource says that it is only a part of itself (SUBSETTED): read it whole, and send it whole.";
             let place = format!("{}.meta.tag", wish.place());
             return Err(Refused::Rule(vec![Issue::error("business-rule", "subsetted", place, words)]));

@@ -182,10 +182,11 @@ impl Everything {
                         continue;
                     };
                     self.at = At::Own(Place::of(last));
-                    let kept: Vec<Stored> = rows.into_iter().filter(|stored| self.keeps(stored)).collect();
+                    let kept: Vec<Stored> = rows.into_iter().filter(|stored| self.is_timely(stored)).collect();
                     for stored in &kept {
                         self.note(stored);
                     }
+                    let kept: Vec<Stored> = kept.into_iter().filter(|stored| self.is_wanted(&stored.kind)).collect();
                     if !kept.is_empty() {
                         return Ok(kept.into_iter().map(|stored| Found { at: At::Own(Place::of(&stored)), stored }).collect());
                     }
@@ -228,13 +229,13 @@ impl Everything {
             let rows = self.rows(&place, PIECE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             place = Place::of(last);
-            for stored in rows.iter().filter(|stored| self.keeps(stored)).collect::<Vec<_>>() {
+            for stored in rows.iter().filter(|stored| self.is_timely(stored)).collect::<Vec<_>>() {
                 self.note(stored);
             }
         }
     }
 
-    /// What belongs to the person after a place, of the wanted types.
+    /// What belongs to the person after a place: of the wanted types, or all of it where some of them are found by what refers to them.
     async fn rows(&self, place: &Place, count: usize) -> Result<Vec<Stored>, Error> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let Question { scope, persons, range } = &self.question;
@@ -243,11 +244,12 @@ impl Everything {
         }
         for person in persons.iter().filter(|person| **person >= place.person) {
             let after = if *person == place.person { place.clone() } else { Place::before(*person) };
-            if range.kinds.is_empty() {
+            if range.kinds.is_empty() || range.kinds.iter().any(|kind| is_nobodys(kind)) {
                 let rows = self.ledger.of_person(scope, &after, count).await?;
                 if !rows.is_empty() {
                     return Ok(rows);
                 }
+                continue;
             }
             for kind in range.kinds.iter().filter(|kind| **kind >= after.kind) {
                 let number = if *kind == after.kind { after.number } else { 0 };
@@ -262,12 +264,16 @@ impl Everything {
         Ok(Vec::new())
     }
 
-    fn keeps(&self, stored: &Stored) -> bool {
+    fn is_wanted(&self, kind: &str) -> bool {
+        let kinds = &self.question.range.kinds;
+        kinds.is_empty() || kinds.iter().any(|known| known == kind)
+    }
+
+    fn is_timely(&self, stored: &Stored) -> bool {
         let range = &self.question.range;
-        let wanted = range.kinds.is_empty() || range.kinds.contains(&stored.kind);
         let news = range.since.is_none_or(|since| stored.updated >= since);
         let timed = || (range.start.is_some() || range.end.is_some()) && !TIMELESS.contains(&stored.kind.as_str());
-        wanted && news && (!timed() || in_range(&stored.kind, &stored.value(), range))
+        news && (!timed() || in_range(&stored.kind, &stored.value(), range))
     }
 
     /// Remembers what a resource refers to, as far as that may be shown.
@@ -275,9 +281,7 @@ impl Everything {
         for reference in references(&stored.body) {
             let Some((kind, id)) = reference.split_once('/') else { continue };
             let id = id.split_once("/_history/").map_or(id, |(id, _)| id);
-            let kinds = &self.question.range.kinds;
-            let wanted = kinds.is_empty() || kinds.iter().any(|known| known == kind);
-            if wanted && is_id(id) && is_resource(kind) && is_nobodys(kind) {
+            if self.is_wanted(kind) && is_id(id) && is_resource(kind) && is_nobodys(kind) {
                 Arc::make_mut(&mut self.others).add(&format!("{kind}/{id}"));
             }
         }

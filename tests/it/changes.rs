@@ -63,6 +63,12 @@ async fn each_version_is_told_once(database: Database) {
         assert_eq!(walk(&house, &format!("Patient/_history?_count={count}"), None).await, all[..6], "{count}");
     }
     assert_eq!(walk(&house, "_history?_since=2026-06-01T15:01:00Z", None).await, all[..3]);
+    for path in ["_history", "Patient/_history", "Patient/b/_history"] {
+        let strict = |query: &str| house.ask("GET", &format!("{path}?{query}")).header("Prefer", "handling=strict");
+        strict("_count=1&_format=json").send().await.is(200);
+        assert_eq!(strict("_elements=name").send().await.is(400).codes(), ["not-supported"], "{path}");
+        house.get(&format!("{path}?_elements=name")).await.is(200);
+    }
     assert_eq!(walk(&house, "Patient/_history?_since=2026-06-01T15:01:30Z&_count=1", None).await, all[..1]);
     assert!(walk(&house, "Observation/_history", None).await.is_empty());
 

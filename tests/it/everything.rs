@@ -153,6 +153,9 @@ async fn it_can_be_narrowed() {
         ["Observation/ada-o1", "Observation/ada-o2", "Practitioner/doctor"]
     );
     assert_eq!(narrowed("_type=Patient").await, ["Patient/ada"]);
+    // What is only referred to is found by what refers to it, whether that is shown or not.
+    assert_eq!(narrowed("_type=Practitioner").await, ["Practitioner/doctor"]);
+    assert_eq!(narrowed("_type=Location,Patient").await, ["Patient/ada", "Location/room"]);
     house.clock.advance(std::time::Duration::from_mins(1));
     house.put(&observation("ada-o3", "ada", "2026-01-20")).await.is(201);
     assert_eq!(only(&narrowed("_since=2026-06-01T15:00:30Z").await, "Observation"), ["Observation/ada-o3"]);

@@ -121,6 +121,21 @@ async fn the_profiles_of_the_standard_are_on_board() {
     };
     house.post(&vital("vital-signs")).await.is(201);
     assert_eq!(house.post(&vital("laboratory")).await.is(422).expressions(), ["Observation.category"]);
+    // The two parts of a blood pressure are told apart by what one of their codes is.
+    let part = |code: &str| {
+        json!({"code": {"coding": [{"system": "http://snomed.info/sct", "code": "1"}, {"system": "http://loinc.org", "code": code}]},
+            "valueQuantity": {"value": 120, "unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}})
+    };
+    let pressure = |parts: [&str; 2]| {
+        let mut pressure = vital("vital-signs");
+        pressure.as_object_mut().unwrap().shift_remove("valueQuantity");
+        pressure["meta"] = json!({"profile": ["http://hl7.org/fhir/StructureDefinition/bp"]});
+        pressure["code"]["coding"][0]["code"] = json!("85354-9");
+        pressure.with("component", json!(parts.map(part)))
+    };
+    house.post(&pressure(["8480-6", "8462-4"])).await.is(201);
+    let lacking = house.post(&pressure(["8480-6", "8867-4"])).await.is(422);
+    assert_eq!(lacking.expressions(), ["Observation.component"], "{}", lacking.text);
 }
 
 // Who claims to be another type than it is, is refused, and not taken at its word because R4 has no profile of that name.

@@ -34,7 +34,11 @@ async fn a_resource_can_be_read_in_part() {
         assert_eq!((&resource["id"], etag), (&json!("ada"), "W/\"1\""));
         assert_eq!(resource["meta"]["tag"][0]["code"], SUBSETTED, "{query}");
         house.put(&resource).await.is(422);
+        house.post(&resource).await.is(422);
     }
+    let marked = json!([{"op": "add", "path": "/meta/tag", "value": [{"code": SUBSETTED,
+        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}]}]);
+    house.ask("PATCH", "Patient/ada").body("application/json-patch+json", marked.to_string()).await.is(422);
     let part = house.get("Patient/ada?_elements=gender").await.is(200);
     assert_eq!((part.at("/gender"), part.at("/name"), part.version().as_str()), (json!("other"), Value::Null, "2"));
     let xml = house.get("Patient/ada?_elements=gender&_format=xml").await.is(200);

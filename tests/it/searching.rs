@@ -169,6 +169,10 @@ const FINDS: &[(&str, &[&str])] = &[
     ("Practitioner?_has:Patient:general-practitioner:_has:Condition:patient:clinical-status=active", &["dr"]),
     ("Organization?_has:Patient:organization:_id=ada", &["store-1"]),
     ("Patient?_has:Condition:patient:clinical-status=nothing", &[]),
+    ("Observation?subject:Patient.organization:missing=false", &["w1", "bp"]),
+    ("Observation?subject:Patient.organization:missing=true", &["w2"]),
+    ("Patient?_has:Observation:patient:encounter:missing=false", &[]),
+    ("Patient?_has:Observation:patient:performer:missing=false", &["ada"]),
     // Compartments
     ("Patient/ada/Task", &["t1"]),
     ("Patient/bob/Condition", &["c2"]),
@@ -217,6 +221,34 @@ async fn each_search_finds_what_it_should_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_search_finds_what_it_should_on_postgresql() {
     each_search_finds_what_it_should(Database::postgres().await).await;
+}
+
+// A canonical address with a version means that one. Chains do not follow addresses, and say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canonical_address_leads_to_the_version_it_names() {
+    let house = House::new().await;
+    for version in ["1", "2"] {
+        let asked = json!({"resourceType": "Questionnaire", "id": format!("q{version}"), "url": "http://q.example/1",
+            "version": version, "status": "active", "title": "Asked"});
+        house.put(&asked).await.is(201);
+    }
+    for (id, address) in [("named", "http://q.example/1|2"), ("any", "http://q.example/1"), ("none", "http://q.example/1|9")] {
+        let answered =
+            json!({"resourceType": "QuestionnaireResponse", "id": id, "status": "completed", "questionnaire": address});
+        house.put(&answered).await.is(201);
+    }
+    for (id, expected) in [("named", vec!["named", "q2"]), ("any", vec!["any", "q1", "q2"]), ("none", vec!["none"])] {
+        let path = format!("QuestionnaireResponse?_id={id}&_include=QuestionnaireResponse:questionnaire");
+        let mut found = house.get(&path).await.is(200).ids();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+    for chain in
+        ["QuestionnaireResponse?questionnaire.title=asked", "Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=any"]
+    {
+        let refused = house.get(chain).await.is(400);
+        assert!(refused.text.contains("canonical"), "{}", refused.text);
+    }
 }
 
 fn encounter(id: &str, period: &Value) -> Value {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::builders::With;
 use crate::house::House;
 
 const GENDER: &str = "http://hl7.org/fhir/ValueSet/administrative-gender";
@@ -127,6 +128,26 @@ async fn a_code_is_looked_up_and_compared() {
         assert_eq!(part(&house.get(path).await.is(200), "outcome"), expected, "{path}");
     }
     house.get("CodeSystem/none/$subsumes?codeA=a&codeB=b").await.is(404);
+    // Equal letters of two systems are no equal codes; a version that is not here says nothing.
+    let coding = |name: &str, system: &str| json!({"name": name, "valueCoding": {"system": system, "code": "a"}});
+    let two = json!({"resourceType": "Parameters", "parameter": [coding("codingA", "urn:own"), coding("codingB", marital)]});
+    house.ask("POST", "CodeSystem/$subsumes").json(&two).await.is(400);
+    house.ask("POST", "CodeSystem/own/$subsumes").json(&two).await.is(400);
+    house.get("CodeSystem/$subsumes?system=urn:own&version=9&codeA=a&codeB=b").await.is(404);
+    // A system may say that capitals make no other code.
+    for (path, text) in
+        [("CodeSystem/$validate-code?url=urn:own&code=A", "result"), ("CodeSystem/$lookup?system=urn:own&code=B", "display")]
+    {
+        let before = house.get(path).await;
+        assert!(before.status == 404 || part(&before, text) == json!(false), "{path}");
+    }
+    house.put(&own.with("caseSensitive", json!(false))).await.is(200);
+    assert_eq!(part(&house.get("CodeSystem/$validate-code?url=urn:own&code=A").await.is(200), "result"), json!(true));
+    assert_eq!(part(&house.get("CodeSystem/$lookup?system=urn:own&code=B").await.is(200), "display"), json!("b"));
+    assert_eq!(
+        part(&house.get("CodeSystem/$subsumes?system=urn:own&codeA=A&codeB=B").await.is(200), "outcome"),
+        json!("subsumes")
+    );
 }
 
 // What a system leaves out is not said as an empty text, and what lies above a code is a code.

@@ -125,7 +125,12 @@ impl Rule {
     pub(super) fn at(&self, steps: &[Step]) -> Option<&Self> {
         let Some((step, rest)) = steps.split_first() else { return Some(self) };
         match step {
-            Step::Member(name) => self.children.iter().find(|child| child.name == *name)?.at(rest),
+            Step::Member(name) => {
+                let child = self.children.iter().find(|child| child.name == *name)?;
+                // What a list of its own must hold says what its values are, too: a blood pressure is sliced by what its codes are.
+                let needed = child.slices.iter().filter(|slice| slice.min > 0);
+                child.at(rest).or_else(|| needed.flat_map(|slice| slice.at(rest)).next())
+            }
             Step::Extension(url) => {
                 let all = self.children.iter().filter(|child| child.name == "extension");
                 all.flat_map(|child| &child.slices).find(|slice| slice.profiles.contains(url))?.at(rest)

@@ -210,6 +210,7 @@ fn chain(kind: &str, head: &str, rest: &str, text: &str, hops: usize) -> Result<
     if parameter.kind != ParameterKind::Reference {
         return Err(invalid("invalid-chain", "only a reference can be followed by a dot"));
     }
+    by_name(parameter)?;
     let targets: Vec<&'static str> = match target {
         Some(target) => vec![value::target_of(parameter, target)?],
         None if parameter.targets.is_empty() => {
@@ -229,6 +230,12 @@ fn chain(kind: &str, head: &str, rest: &str, text: &str, hops: usize) -> Result<
     joined(ways, fault)
 }
 
+/// Whether a parameter refers by type and id. Canonical addresses are not followed here: nothing would be found, without a word.
+fn by_name(parameter: &Parameter) -> Result<(), Fault> {
+    let words = "it holds canonical addresses, which chains do not follow: search by the address, or ask for _include";
+    if parameter.is_canonical() { Err(value::not_supported(words)) } else { Ok(()) }
+}
+
 /// `_has:Type:parameter:rest`, without its first word.
 fn has(name: &str, text: &str, hops: usize) -> Result<Option<Vec<Criterion>>, Fault> {
     let mut parts = name.splitn(3, ':');
@@ -242,6 +249,7 @@ fn has(name: &str, text: &str, hops: usize) -> Result<Option<Vec<Criterion>>, Fa
     if parameter.kind != ParameterKind::Reference {
         return Err(invalid("invalid-chain", "its second part must be a reference parameter of that type"));
     }
+    by_name(parameter)?;
     match read_at(kind, rest, text, hops)? {
         None => Ok(None),
         Some(last) if last.is_empty() => Ok(Some(last)),
@@ -254,7 +262,11 @@ fn lead(hop: &Hop, last: Vec<Criterion>) -> Vec<Chain> {
     match last.as_slice() {
         [Criterion::Chain(chain)] => vec![before(hop, chain)],
         [Criterion::Either(any)] => {
-            any.iter().filter_map(|one| if let Criterion::Chain(chain) = one { Some(before(hop, chain)) } else { None }).collect()
+            let led = |one: &Criterion| match one {
+                Criterion::Chain(chain) => before(hop, chain),
+                other => Chain { hops: vec![hop.clone()], last: vec![other.clone()] },
+            };
+            any.iter().map(led).collect()
         }
         _ => vec![Chain { hops: vec![hop.clone()], last }],
     }

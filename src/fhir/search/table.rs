@@ -92,6 +92,13 @@ pub(super) enum Plan {
     Engine(Box<Expression>),
 }
 
+impl Parameter {
+    /// Whether all that it finds are canonical addresses.
+    pub(super) fn is_canonical(&self) -> bool {
+        matches!(&self.plan, Plan::Routes(routes) if !routes.is_empty() && routes.iter().all(|(_, leaf)| matches!(leaf, Leaf::Canonical)))
+    }
+}
+
 /// The parameters of a resource type, those of all types among them, by code; none for what is no resource type.
 #[must_use]
 pub fn parameters(kind: &str) -> &'static [Parameter] {

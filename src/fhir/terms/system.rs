@@ -1,6 +1,7 @@
 //! A code system: its codes, what they are called, and how they lie under each other.
 //! Follows <https://hl7.org/fhir/R4/codesystem.html>.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
@@ -27,6 +28,8 @@ pub struct System {
     pub is_complete: bool,
     /// Its codes in their order.
     pub concepts: Vec<Concept>,
+    /// Whether it says that a code is the same in capitals and without.
+    is_caseless: bool,
     by_code: HashMap<String, usize>,
 }
 
@@ -57,12 +60,13 @@ impl System {
         let name = resource["title"].as_str().or_else(|| resource["name"].as_str()).unwrap_or_default().to_owned();
         let (url, version, value_set) = (word("url"), word("version"), word("valueSet"));
         let mut system = Self { url, version, name, value_set, is_complete: word("content") == "complete", ..Self::default() };
+        system.is_caseless = resource["caseSensitive"] == false;
         let mut waiting: Vec<(&Value, Option<usize>)> = list(resource, "concept").iter().rev().map(|one| (one, None)).collect();
         while let Some((one, above)) = waiting.pop() {
             let number = system.concepts.len();
             let mut concept = concept(one);
             concept.parents.extend(above);
-            system.by_code.insert(concept.code.clone(), number);
+            system.by_code.insert(system.key(&concept.code).into_owned(), number);
             system.concepts.push(concept);
             waiting.extend(list(one, "concept").iter().rev().map(|inner| (inner, Some(number))));
         }
@@ -75,7 +79,7 @@ impl System {
         let mut found = Vec::new();
         for (number, concept) in self.concepts.iter().enumerate() {
             for (name, value) in &concept.properties {
-                let Some(&other) = self.by_code.get(value) else { continue };
+                let Some(&other) = self.by_code.get(&*self.key(value)) else { continue };
                 match name.as_str() {
                     "parent" | "subsumedBy" => found.push((number, other)),
                     "child" => found.push((other, number)),
@@ -94,7 +98,12 @@ impl System {
     /// The concept of this code.
     #[must_use]
     pub fn concept(&self, code: &str) -> Option<&Concept> {
-        self.by_code.get(code).map(|&number| &self.concepts[number])
+        self.by_code.get(&*self.key(code)).map(|&number| &self.concepts[number])
+    }
+
+    /// What tells a code from the others of the system.
+    fn key<'c>(&self, code: &'c str) -> Cow<'c, str> {
+        if self.is_caseless { Cow::Owned(code.to_lowercase()) } else { Cow::Borrowed(code) }
     }
 
     /// Whether a concept lies under another, at any depth; nothing lies under itself.
@@ -105,7 +114,7 @@ impl System {
 
     /// The same as a part of a walk; unknown when that may do no more.
     pub(super) fn below(&self, concept: &Concept, above: &str, at: Walk<'_>) -> Member {
-        let Some(&goal) = self.by_code.get(above) else { return Member::No };
+        let Some(&goal) = self.by_code.get(&*self.key(above)) else { return Member::No };
         let mut seen = HashSet::new();
         let mut waiting = concept.parents.clone();
         while let Some(number) = waiting.pop().filter(|_| seen.len() <= ANCESTORS_MAX) {

@@ -96,8 +96,12 @@ impl Search<'_> {
         let mut names: Vec<String> = Vec::new();
         let mut unique: HashSet<String> = HashSet::new();
         for one in front {
-            let found = include.references(&one.kind, &one.value).into_iter();
-            names.extend(found.filter(|name| unique.insert(name.clone())));
+            let found = include.references(&one.kind, &one.value);
+            // An address with a version is found without it, too; it means that version.
+            let versioned: HashSet<&str> = found.iter().filter_map(|name| Some(name.split_once('|')?.0)).collect();
+            names.extend(
+                found.iter().filter(|name| !versioned.contains(name.as_str()) && unique.insert((*name).clone())).cloned(),
+            );
         }
         let (addresses, names): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.contains(':'));
         let found = referred(asker, self.scope, &names, self.left()).await?;

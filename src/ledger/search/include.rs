@@ -57,6 +57,18 @@ pub(in crate::ledger) async fn canonical(
         let Some(url) = parameter(kind, "url") else { continue };
         found.extend(having(asker, scope, url.number, &bare, limit.saturating_sub(found.len())).await?);
     }
+    // Who names a version means that one.
+    let is_meant = |stored: &Stored| {
+        let value = stored.value();
+        let (url, version) = (value["url"].as_str().unwrap_or_default(), value["version"].as_str());
+        addresses.iter().any(|address| match address.split_once('|') {
+            Some((bare, named)) => bare == url && Some(named) == version,
+            None => address == url,
+        })
+    };
+    if addresses.iter().any(|address| address.contains('|')) {
+        found.retain(is_meant);
+    }
     Ok(found)
 }
 
