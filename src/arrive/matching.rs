@@ -51,7 +51,7 @@ async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     if questions.is_empty() {
         return Err(wrong(
             "resource",
-            "must have an identifier with its system, a name, a birth date or a telecom to be found by",
+            "must have an identifier with its system, a whole birth date, a telecom, or a name with family and given to be found by",
         ));
     }
     let horizon = call.door.flow.ledger.horizon();
@@ -118,9 +118,7 @@ fn questions(patient: &Value) -> Vec<Vec<(String, String)>> {
             (Some(family), Some(first), _) => ask(&[("family", family), ("given", first)]),
             (Some(name), None, Some(born)) => ask(&[("family", name), ("birthdate", born)]),
             (None, Some(name), Some(born)) => ask(&[("given", name), ("birthdate", born)]),
-            (Some(name), None, None) => ask(&[("family", name)]),
-            (None, Some(name), None) => ask(&[("given", name)]),
-            (None, None, _) => {}
+            _ => {}
         }
     }
     questions
