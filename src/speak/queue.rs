@@ -39,11 +39,13 @@ pub(super) struct Silence {
     pub(super) faults: i64,
 }
 
-/// Notices of one person for one subscription.
+/// Notices of one person for one subscription; of what is nobody's, those of one resource: it has nothing to do with any other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) subscription: Arc<str>,
-    person: Person,
+    pub(super) person: Person,
+    /// `Type/id` of what is nobody's.
+    resource: Option<Arc<str>>,
 }
 
 /// A resource that a subscription is told of: its type and id.
@@ -65,7 +67,9 @@ pub(super) struct Queues {
 
 impl Letter {
     pub(super) fn key(&self) -> Key {
-        Key { subscription: Arc::clone(&self.subscription), person: self.person }
+        let is_nobodys = self.person == Person::NOBODY;
+        let resource = is_nobodys.then(|| Arc::from(format!("{}/{}", self.kind, self.id)));
+        Key { subscription: Arc::clone(&self.subscription), person: self.person, resource }
     }
 
     fn topic(&self) -> Topic {

@@ -230,3 +230,20 @@ fn what_is_withdrawn_is_neither_sent_nor_counted() {
     assert_eq!(lane.ended(&first, Outcome::Arrived, 0, 0), []);
     assert_eq!((going(&mut lane, 0), lane.waiting("s"), lane.wakes_at()), (vec![], 0, None));
 }
+
+#[test]
+fn resources_of_nobody_have_nothing_to_do_with_each_other() {
+    let of = |number, id: &str| Letter { id: id.to_owned(), ..letter(number, Person::NOBODY.0) };
+    let mut lane = Lane::default();
+    for letter in [of(1, "a"), of(2, "b"), of(3, "a"), of(4, "c")] {
+        lane.push(letter);
+    }
+    assert_eq!(going(&mut lane, 1_000), [1, 2, 4]);
+    lane.ended(&of(2, "b"), Outcome::Arrived, 1_000, 0);
+    lane.ended(&of(1, "a"), silent(), 1_000, 0);
+    lane.ended(&of(4, "c"), Outcome::Arrived, 1_000, 0);
+    assert!(!lane.is_down(), "others arrive");
+    let again = lane.next(1_000).unwrap();
+    lane.ended(&again, silent(), 1_000, 0);
+    assert_eq!((again.number, lane.is_down(), going(&mut lane, 1_000)), (1, true, vec![]));
+}
