@@ -1,5 +1,5 @@
-//! The task of one lane: takes its mail, loads what waits from the ledger, makes the attempts that the lane allows, and passes
-//! on how they ended.
+//! The task of one lane: takes its mail, takes up what waits ([`super::intake`]), makes the attempts that the lane allows, and
+//! passes on how they ended.
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -10,11 +10,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::attempt::{attempt, letter, send};
-use super::inbox::{Inbox, Mail, Offer, Order};
+use super::attempt::{attempt, send};
+use super::behind::Behind;
+use super::inbox::{Inbox, Mail, Order};
 use super::lane::{Effect, Lane, Outcome};
 use super::office::Office;
-use super::queue::Letter;
+use super::queue::{Key, Letter};
 use super::schedule::Standing;
 use super::send::{Channel, Parcel};
 use super::settle;
@@ -22,12 +23,6 @@ use crate::ledger::{self, Mark, Scope, Subscription};
 
 /// Requested subscriptions of one lane that are probed at the same time.
 const PROBES_MAX: usize = 8;
-/// Notices of a subscription kept in memory; the others wait in the ledger.
-const QUEUE_MAX: usize = 512;
-/// Notices of all subscriptions of a lane kept in memory before no more are read.
-const LANE_MAX: usize = 4_096;
-/// Notices read at once, when fewer than half of a queue are left.
-const PAGE: i64 = 256;
 /// How long the ledger is left alone after it failed, in milliseconds.
 const PAUSE: i64 = 1_000;
 
@@ -60,18 +55,18 @@ pub(super) async fn run(office: Arc<Office>, scope: Scope, endpoint: String, inb
     }
 }
 
-struct Carrier {
-    office: Arc<Office>,
-    scope: Scope,
+pub(super) struct Carrier {
+    pub(super) office: Arc<Office>,
+    pub(super) scope: Scope,
     endpoint: String,
     inbox: Arc<Inbox>,
-    lane: Lane,
+    pub(super) lane: Lane,
     /// The active subscriptions.
-    members: HashMap<Arc<str>, Member>,
+    pub(super) members: HashMap<Arc<str>, Member>,
     /// Members of which more waits in the ledger and for which there is room.
-    hungry: BTreeSet<Arc<str>>,
+    pub(super) hungry: BTreeSet<Arc<str>>,
     /// When to look at a subscription again: it ends, or the ledger had failed. One that comes for nothing does no harm.
-    timers: BTreeSet<(i64, Arc<str>)>,
+    pub(super) timers: BTreeSet<(i64, Arc<str>)>,
     /// The requested subscriptions, which are being probed.
     asked: HashMap<Arc<str>, Subscription>,
     /// Those of them whose probe has not begun.
@@ -82,21 +77,25 @@ struct Carrier {
     /// Which letter each attempt carries; a probe carries none.
     letters: HashMap<Id, Letter>,
     /// What time it was when it looked last.
-    looked_at: i64,
+    pub(super) looked_at: i64,
 }
 
-struct Member {
+pub(super) struct Member {
     row: Subscription,
     channel: Arc<Channel>,
-    /// Every notice up to this number has been taken up.
-    loaded: i64,
+    /// Every notice up to this number has been taken up, or is known to stand behind one that was.
+    pub(super) loaded: i64,
     /// Whether notices after it wait in the ledger.
-    more: bool,
+    pub(super) more: bool,
+    /// Those up to it that stand behind others.
+    pub(super) behind: Behind,
+    /// Queues that have come to an end in memory and go on behind it.
+    pub(super) ended: BTreeSet<Key>,
 }
 
 impl Member {
     /// Whether its end has passed: it hears no more.
-    fn is_over(&self, now: i64) -> bool {
+    pub(super) fn is_over(&self, now: i64) -> bool {
         self.row.ends != 0 && self.row.ends <= now
     }
 }
@@ -135,7 +134,7 @@ impl Carrier {
             self.lift().await;
             self.dispatch();
             let wakes_at = self.wakes_at();
-            if self.attempts.is_empty() && self.inbox.idle_until(self.looked_at, wakes_at) {
+            if self.attempts.is_empty() && !self.may_load() && self.inbox.idle_until(self.looked_at, wakes_at) {
                 let is_empty = self.members.is_empty() && self.asked.is_empty();
                 if is_empty && self.office.close(&self.scope, &self.endpoint, &self.inbox, false) {
                     return;
@@ -146,6 +145,7 @@ impl Carrier {
             tokio::select! {
                 () = self.inbox.arrives() => {}
                 Some(ended) = self.attempts.join_next_with_id() => self.take_note(ended).await,
+                () = std::future::ready(()), if self.may_load() => {}
                 () = clock.leaves(self.looked_at, wakes_at.unwrap_or(i64::MAX)), if wakes_at.is_some() => {}
             }
         }
@@ -196,7 +196,8 @@ impl Carrier {
             member.row = row;
             member.channel = channel;
         } else {
-            self.members.insert(Arc::clone(&id), Member { row, channel, loaded: 0, more: true });
+            let (behind, ended) = (Behind::default(), BTreeSet::new());
+            self.members.insert(Arc::clone(&id), Member { row, channel, loaded: 0, more: true, behind, ended });
             self.hungry.insert(id);
         }
     }
@@ -208,66 +209,10 @@ impl Carrier {
         }
     }
 
-    /// Numbers have no gaps: a notice that is not the next one shows that others wait in the ledger.
-    fn accept(&mut self, offer: Offer) {
-        let id: Arc<str> = Arc::from(offer.subscription);
-        let Some(member) = self.members.get_mut(&id) else {
-            return;
-        };
-        let has_room = self.lane.waiting(&id) < QUEUE_MAX && self.lane.total() < LANE_MAX;
-        if offer.notice.number == member.loaded + 1 && has_room {
-            member.loaded = offer.notice.number;
-            self.lane.push(letter(&id, offer.notice, offer.body));
-        } else if offer.notice.number > member.loaded {
-            member.more = true;
-            self.feed(&id);
-        }
-    }
-
-    /// Sees to it that what waits in the ledger is read, once there is room for it, and that one that is over is looked at when
-    /// nothing of it waits any more.
-    fn feed(&mut self, id: &Arc<str>) {
-        let Some(member) = self.members.get(id) else { return };
-        if member.more && self.lane.waiting(id) < QUEUE_MAX / 2 {
-            self.hungry.insert(Arc::clone(id));
-        } else if self.is_done(id) {
-            self.timers.insert((self.looked_at, Arc::clone(id)));
-        }
-    }
-
-    /// Whether a subscription is over, and nothing that is known of waits for it.
-    fn is_done(&self, id: &Arc<str>) -> bool {
-        let is_over = self.members.get(id).is_some_and(|member| member.is_over(self.looked_at) && !member.more);
-        is_over && self.lane.waiting(id) == 0
-    }
-
-    async fn load(&mut self) {
-        while self.lane.total() < LANE_MAX
-            && let Some(id) = self.hungry.pop_first()
-        {
-            let Some(member) = self.members.get_mut(&id) else {
-                continue;
-            };
-            match self.office.ledger.waiting(&self.scope, &id, member.loaded, PAGE).await {
-                Ok(page) => {
-                    member.more = i64::try_from(page.len()).is_ok_and(|count| count >= PAGE);
-                    for notice in page {
-                        member.loaded = notice.number;
-                        self.lane.push(letter(&id, notice, None));
-                    }
-                    self.feed(&id);
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, subscription = &*id, "what waits for a subscription could not be read");
-                    self.pause(id);
-                }
-            }
-        }
-    }
-
     /// An endpoint is down for what waits for it. When nothing does any more, who comes later is not charged with what was.
     async fn lift(&mut self) {
-        if !self.lane.is_down() || self.lane.total() > 0 || self.members.values().any(|member| member.more) {
+        let any_left = |member: &Member| member.more || !member.behind.is_empty();
+        if !self.lane.is_down() || !self.lane.queues().is_empty() || self.members.values().any(any_left) {
             return;
         }
         if let Some(effect) = self.lane.answered() {
@@ -345,7 +290,7 @@ impl Carrier {
         }
     }
 
-    fn pause(&mut self, id: Arc<str>) {
+    pub(super) fn pause(&mut self, id: Arc<str>) {
         self.timers.insert((self.office.clock.now() + PAUSE, id));
     }
 
@@ -410,7 +355,7 @@ impl Carrier {
                 for effect in self.lane.ended(&letter, outcome, now, chance) {
                     self.tell(effect).await;
                 }
-                self.feed(&letter.subscription);
+                self.follow(&letter.key());
             }
             Ended::Probe(row, outcome) => {
                 self.probes -= 1;

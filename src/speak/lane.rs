@@ -91,14 +91,9 @@ impl Lane {
         self.witness.take_if(|(key, _)| &*key.subscription == subscription);
     }
 
-    /// How many letters of a subscription wait or are under way.
-    pub(super) fn waiting(&self, subscription: &str) -> usize {
-        self.queues.waiting(subscription)
-    }
-
-    /// How many letters of all subscriptions do.
-    pub(super) fn total(&self) -> usize {
-        self.queues.total()
+    /// What waits and is under way.
+    pub(super) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// The letter that goes now, if one may.

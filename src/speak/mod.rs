@@ -5,9 +5,11 @@
 
 pub mod address;
 mod attempt;
+mod behind;
 mod carrier;
 pub mod deliver;
 mod inbox;
+mod intake;
 mod lane;
 pub mod listeners;
 mod matching;

@@ -1,7 +1,7 @@
 //! The letters that wait for one endpoint, in order: of one person and subscription, and of one resource, the next goes only when
 //! the one before has arrived or is given up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,9 +60,21 @@ pub(super) struct Queues {
     later: BTreeSet<(i64, Key)>,
     /// What waits of each resource, by number; it may stand in several queues, since a resource may become another person's.
     topics: HashMap<Topic, BTreeMap<i64, Key>>,
-    /// How many wait, by subscription.
-    waiting: HashMap<Arc<str>, usize>,
-    total: usize,
+    /// Queues whose head was put off, until it is done with: what stands behind it cannot go, and takes no room of what can.
+    resting: HashSet<Key>,
+    counts: HashMap<Arc<str>, Counts>,
+    /// How many letters of all subscriptions wait or are under way in queues that do not rest.
+    going: usize,
+}
+
+/// What there is of one subscription.
+#[derive(Debug, Default)]
+struct Counts {
+    letters: usize,
+    /// Those in queues that do not rest.
+    going: usize,
+    /// Queues that do.
+    resting: usize,
 }
 
 impl Letter {
@@ -81,8 +93,11 @@ impl Queues {
     /// Puts a letter behind those of the same person and subscription.
     pub(super) fn push(&mut self, letter: Letter) {
         let key = letter.key();
-        *self.waiting.entry(Arc::clone(&key.subscription)).or_default() += 1;
-        self.total += 1;
+        let goes = usize::from(!self.resting.contains(&key));
+        let counts = self.counts.entry(Arc::clone(&key.subscription)).or_default();
+        counts.letters += 1;
+        counts.going += goes;
+        self.going += goes;
         self.topics.entry(letter.topic()).or_default().insert(letter.number, key.clone());
         let queue = self.letters.entry(key.clone()).or_default();
         queue.push_back(letter);
@@ -93,21 +108,42 @@ impl Queues {
 
     /// Takes away all that waits for a subscription.
     pub(super) fn withdraw(&mut self, subscription: &str) {
-        self.total -= self.waiting.remove(subscription).unwrap_or(0);
+        self.going -= self.counts.remove(subscription).map_or(0, |counts| counts.going);
+        self.resting.retain(|key| &*key.subscription != subscription);
         self.letters.retain(|key, _| &*key.subscription != subscription);
         self.topics.retain(|(of, _, _), _| &**of != subscription);
         self.ready.retain(|(_, _, key)| &*key.subscription != subscription);
         self.later.retain(|(_, key)| &*key.subscription != subscription);
     }
 
-    /// How many letters of a subscription wait or are under way.
-    pub(super) fn waiting(&self, subscription: &str) -> usize {
-        self.waiting.get(subscription).copied().unwrap_or(0)
+    /// How many letters of a subscription wait or are under way in queues that do not rest.
+    pub(super) fn going(&self, subscription: &str) -> usize {
+        self.counts.get(subscription).map_or(0, |counts| counts.going)
     }
 
     /// How many letters of all subscriptions do.
-    pub(super) fn total(&self) -> usize {
-        self.total
+    pub(super) fn all_going(&self) -> usize {
+        self.going
+    }
+
+    /// How many queues of a subscription rest.
+    pub(super) fn resting(&self, subscription: &str) -> usize {
+        self.counts.get(subscription).map_or(0, |counts| counts.resting)
+    }
+
+    /// Whether any letter of a subscription is here.
+    pub(super) fn has_any(&self, subscription: &str) -> bool {
+        self.counts.contains_key(subscription)
+    }
+
+    /// Whether there is no letter at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// How many letters are in a queue.
+    pub(super) fn depth(&self, key: &Key) -> usize {
+        self.letters.get(key).map_or(0, VecDeque::len)
     }
 
     /// The first letter of a queue.
@@ -163,8 +199,16 @@ impl Queues {
         self.head(&least.2).cloned()
     }
 
-    /// Puts the head of a queue off until then.
+    /// Puts the head of a queue off until then. The queue rests until it is done with.
     pub(super) fn put_off(&mut self, key: Key, until: i64) {
+        let depth = self.depth(&key);
+        if self.resting.insert(key.clone())
+            && let Some(counts) = self.counts.get_mut(&key.subscription)
+        {
+            counts.resting += 1;
+            counts.going -= depth;
+            self.going -= depth;
+        }
         self.later.insert((until, key));
     }
 
@@ -179,13 +223,7 @@ impl Queues {
     /// The head of a queue is done with; what it held back may go.
     pub(super) fn pop(&mut self, key: &Key) {
         let Some(letter) = self.letters.get_mut(key).and_then(VecDeque::pop_front) else { return };
-        self.total -= 1;
-        if let Some(waiting) = self.waiting.get_mut(&key.subscription) {
-            *waiting -= 1;
-            if *waiting == 0 {
-                self.waiting.remove(&key.subscription);
-            }
-        }
+        self.count_off(key);
         let topic = letter.topic();
         let next = self.topics.get_mut(&topic).and_then(|numbers| {
             numbers.remove(&letter.number);
@@ -198,6 +236,24 @@ impl Queues {
             None => drop(self.topics.remove(&topic)),
         }
         self.make_ready(key.clone());
+    }
+
+    /// One letter fewer is in a queue; if it rested, what is left of it goes again.
+    fn count_off(&mut self, key: &Key) {
+        let (depth, rested) = (self.depth(key), self.resting.remove(key));
+        let Some(counts) = self.counts.get_mut(&key.subscription) else { return };
+        counts.letters -= 1;
+        if rested {
+            counts.resting -= 1;
+            counts.going += depth;
+            self.going += depth;
+        } else {
+            counts.going -= 1;
+            self.going -= 1;
+        }
+        if counts.letters == 0 {
+            self.counts.remove(&key.subscription);
+        }
     }
 
     /// Lets the head of a queue go, unless an earlier letter of its resource waits in another queue.

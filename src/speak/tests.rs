@@ -7,7 +7,7 @@ use super::queue::{Letter, Silence};
 use super::schedule::{self, Standing};
 use crate::ledger::Person;
 
-fn letter(number: i64, person: i64) -> Letter {
+pub(super) fn letter(number: i64, person: i64) -> Letter {
     Letter {
         subscription: Arc::from("s"),
         number,
@@ -45,7 +45,7 @@ fn one_person_at_a_time_and_many_persons_at_once() {
     assert_eq!(going(&mut lane, 0), [0; 0]);
     assert_eq!(lane.ended(&letter(3, 2), Outcome::Arrived, 0, 0).len(), 1);
     assert_eq!(going(&mut lane, 0), [4]);
-    assert_eq!(lane.waiting("s"), 4);
+    assert_eq!(lane.queues().going("s"), 4);
     let many: Vec<(i64, i64)> = (1..100).map(|number| (number, number)).collect();
     assert_eq!(going(&mut self::lane(&many), 0).len(), ATTEMPTS_MAX);
 }
@@ -228,7 +228,7 @@ fn what_is_withdrawn_is_neither_sent_nor_counted() {
     let first = lane.next(0).unwrap();
     lane.withdraw("s");
     assert_eq!(lane.ended(&first, Outcome::Arrived, 0, 0), []);
-    assert_eq!((going(&mut lane, 0), lane.waiting("s"), lane.wakes_at()), (vec![], 0, None));
+    assert_eq!((going(&mut lane, 0), lane.queues().is_empty(), lane.wakes_at()), (vec![], true, None));
 }
 
 #[test]
@@ -246,4 +246,28 @@ fn resources_of_nobody_have_nothing_to_do_with_each_other() {
     let again = lane.next(1_000).unwrap();
     lane.ended(&again, silent(), 1_000, 0);
     assert_eq!((again.number, lane.is_down(), going(&mut lane, 1_000)), (1, true, vec![]));
+}
+
+#[test]
+fn what_stands_behind_a_head_that_was_put_off_is_counted_apart() {
+    let mut lane = self::lane(&[(1, 1), (2, 1), (3, 2)]);
+    let counted = |lane: &Lane| (lane.queues().going("s"), lane.queues().all_going(), lane.queues().resting("s"));
+    let refused = || Outcome::Refused(String::from("422"));
+    let (first, _) = (lane.next(0).unwrap(), lane.next(0).unwrap());
+    assert_eq!(counted(&lane), (3, 3, 0));
+    lane.ended(&first, refused(), 0, 0);
+    lane.push(letter(4, 1));
+    assert_eq!(counted(&lane), (1, 1, 1));
+    lane.ended(&letter(3, 2), Outcome::Arrived, 0, 0);
+    // It rests also while it is tried again, until it is done with.
+    let again = lane.next(5_000).unwrap();
+    assert_eq!((counted(&lane), lane.queues().depth(&again.key())), ((0, 0, 1), 3));
+    lane.ended(&again, refused(), 5_000, 0);
+    let again = lane.next(15_000).unwrap();
+    lane.ended(&again, Outcome::Arrived, 15_000, 0);
+    assert_eq!(counted(&lane), (2, 2, 0));
+    let next = lane.next(15_000).unwrap();
+    lane.ended(&next, refused(), 15_000, 0);
+    lane.withdraw("s");
+    assert!(lane.queues().is_empty() && counted(&lane) == (0, 0, 0));
 }

@@ -28,6 +28,8 @@ mod alerts;
 #[cfg(test)]
 mod answered;
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod beside;
 #[cfg(test)]
 mod binding;
