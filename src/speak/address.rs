@@ -15,14 +15,19 @@ use super::Settings;
 /// Characters of an endpoint.
 pub const ENDPOINT_MAX: usize = 2048;
 
-/// Addresses that hand out a cloud machine's own credentials. No setting opens them.
-const METADATA: [IpAddr; 6] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+/// Where a cloud machine is handed its own credentials. No setting opens them. Most of it is link-local, where nobody subscribes.
+const METADATA: [Network; 11] = [
+    Network::v4([169, 254, 0, 0], 16),
+    Network::v4([100, 100, 100, 200], 32),
+    Network::v4([168, 63, 129, 16], 32),
+    Network::v4([192, 0, 0, 192], 32),
+    Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+    Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
+    Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23], 128),
+    Network::v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
+    Network::v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128),
+    Network::v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128),
+    Network::v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1], 128),
 ];
 
 /// IPv4 networks that are not the public internet.
@@ -71,6 +76,14 @@ impl FromStr for Network {
 }
 
 impl Network {
+    const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Self {
+        Self { first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits }
+    }
+
+    const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], bits: u8) -> Self {
+        Self { first: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), bits }
+    }
+
     /// Whether the address lies in it.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
@@ -126,7 +139,7 @@ pub fn endpoint(text: &str, settings: &Settings) -> Result<Url, String> {
 /// Judges one address.
 pub fn address_may_be_called(address: IpAddr, settings: &Settings) -> Result<(), String> {
     let address = plain(address);
-    if METADATA.contains(&address) {
+    if METADATA.iter().any(|network| network.holds(address)) {
         return Err(closed());
     }
     let open = !is_closed(address)
@@ -291,7 +304,7 @@ mod tests {
 
     #[test]
     fn allowed_networks_are_opened_but_never_the_metadata() {
-        let settings = with(false, &["10.1.0.0/16", "169.254.0.0/16", "fd00::/8", "0.0.0.0/0"]);
+        let settings = with(false, &["10.1.0.0/16", "169.254.0.0/16", "fd00::/8", "0.0.0.0/0", "::/0"]);
         assert!(endpoint("https://10.1.2.3/hook", &settings).is_ok());
         assert!(endpoint("https://[fd12::1]/hook", &settings).is_ok());
         assert!(endpoint("http://10.1.2.3/hook", &settings).is_err());
@@ -300,6 +313,15 @@ mod tests {
             "https://[fd00:ec2::254]/",
             "https://[::ffff:169.254.169.254]/",
             "https://[64:ff9b::a9fe:a9fe]/",
+            "https://169.254.170.23/",
+            "https://169.254.42.42/",
+            "https://100.100.100.200/",
+            "https://[fe80::a9fe:a9fe]/",
+            "https://[fd00:ec2::23]/",
+            "https://[fd20:ce::254]/",
+            "https://[fd00:c1::a9fe:a9fe]/",
+            "https://[fd00:42::42]/",
+            "https://[fd00:a9fe:a9fe::1]/",
         ] {
             assert!(endpoint(text, &settings).is_err(), "{text}");
         }
