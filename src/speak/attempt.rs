@@ -58,6 +58,7 @@ pub(super) fn letter(subscription: &Arc<str>, notice: Notice, body: Option<Bytes
         version: notice.version,
         at: notice.at,
         attempts: notice.attempts,
+        is_known: notice.attempts > 0,
         body,
         silence: Silence::default(),
     }

@@ -189,11 +189,11 @@ impl Lane {
     }
 
     fn refused(&mut self, letter: &Letter, key: Key, (last, is_shut): (String, bool), now: i64, chance: u64) -> Effect {
-        let attempts = letter.attempts + 1;
+        let attempts = letter.attempts + i64::from(!letter.is_known);
         let again = schedule::next_try(attempts, is_shut, now, chance);
         if let Some(at) = again {
             if let Some(head) = self.queues.head_mut(&key) {
-                head.attempts = attempts;
+                (head.attempts, head.is_known) = (attempts, false);
             }
             if is_shut {
                 self.shut.insert(key.clone(), (at, schedule::soonest(attempts, now)));

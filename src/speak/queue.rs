@@ -23,6 +23,8 @@ pub(super) struct Letter {
     pub(super) at: i64,
     /// Refusals so far.
     pub(super) attempts: i64,
+    /// Whether it was refused before it was read, nobody knows when: the next refusal may come too soon after to count.
+    pub(super) is_known: bool,
     /// The resource, where it was at hand; else it is read when the letter goes.
     pub(super) body: Option<Bytes>,
     pub(super) silence: Silence,

@@ -17,6 +17,7 @@ pub(super) fn letter(number: i64, person: i64) -> Letter {
         version: 1,
         at: number,
         attempts: 0,
+        is_known: false,
         body: None,
         silence: Silence::default(),
     }
@@ -180,6 +181,19 @@ fn a_shut_endpoint_is_tried_hours_later_or_sooner_when_another_letter_arrives() 
     assert_eq!(lane.wakes_at(), Some(5_000 + 3_600_000));
     let last = lane.next(5_000 + 3_600_000).unwrap();
     assert_eq!(lane.ended(&last, shut(), 0, 0), [refusal(&last, 3, true, String::from("404"))]);
+}
+
+#[test]
+fn a_restart_spends_no_try_of_what_was_refused_before() {
+    let known = || Letter { attempts: 2, is_known: true, ..letter(1, 1) };
+    let shut = || Outcome::Shut(String::from("401"));
+    let mut lane = Lane::default();
+    lane.push(known());
+    let first = lane.next(0).unwrap();
+    assert_eq!(lane.ended(&first, shut(), 0, 0), [refusal(&first, 2, false, String::from("401"))]);
+    assert_eq!((going(&mut lane, 60_000), lane.wakes_at()), (vec![], Some(6 * 3_600_000)));
+    let last = lane.next(6 * 3_600_000).unwrap();
+    assert_eq!(lane.ended(&last, shut(), 0, 0), [refusal(&last, 3, true, String::from("401"))]);
 }
 
 #[test]

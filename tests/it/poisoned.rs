@@ -139,6 +139,26 @@ async fn a_short_refusal_of_everything_loses_nothing() {
     }
 }
 
+// Gateway and receiver are deployed together, and the gateway starts twice before the receiver knows its token again.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_do_not_spend_the_tries_of_a_refused_notice() {
+    both(async |database| {
+        let (mut house, receiver) = subscribed(database, &["ada"]).await;
+        receiver.answers(401);
+        house.put(&hypertension("c1", "ada")).await.is(201);
+        house.beat().await;
+        for _ in 0..3 {
+            house.restart().await;
+            seconds(&house, 5).await;
+        }
+        receiver.answers(200);
+        house.days(1).await;
+        assert_eq!(receiver.arrived(), ["c1"]);
+        house
+    })
+    .await;
+}
+
 // What went to the dead letters is sent again when its client asks for its subscription anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_sent_again_when_their_client_asks_anew() {
