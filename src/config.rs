@@ -66,6 +66,7 @@ impl Config {
             react: react::Settings { treatment, radius },
             zone: TimeZone::get(&zone).map_err(|_| anyhow!("react.zone: there is no time zone \"{zone}\""))?,
             seal_every: Duration::from_secs(at.count("ledger", "seal_seconds")?),
+            waiting_max: beat::WAITING_MAX,
         };
         let speak = speak::Settings {
             allow: networks(&at.texts("speak", "allow")?)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fault::guarded;
 use super::waiting::{Ahead, ByPerson, Patience, Untold};
-use super::{Beat, EVENTS_MAX, WAITING_MAX};
+use super::{Beat, EVENTS_MAX};
 use crate::flow;
 use crate::ledger::{self, Error, Event, Fresh, How, Line, Mark, Person, Recorded, Scope, search};
 use crate::react::{self, Concern, Rules};
@@ -129,7 +129,7 @@ impl Beat {
     pub(super) async fn hear(&self) -> Result<usize, Error> {
         let retold = self.make_sure().await? + self.tell_again().await?;
         let full = self.waiting(|waiting| {
-            let full = waiting.is_full(WAITING_MAX);
+            let full = waiting.is_full(self.settings.waiting_max);
             waiting.behind |= full;
             full
         });

@@ -38,6 +38,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// How often all heads are sealed under a signed checkpoint (real time).
     pub seal_every: Duration,
+    /// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
+    pub waiting_max: usize,
 }
 
 /// Events that are taken together; those of one person are decided on in one story, so a backlog costs less per event.
@@ -48,7 +50,7 @@ pub const DUES_MAX: i64 = 256;
 pub const LOOKED_MAX: i64 = 16_384;
 /// Tenants whose first sweep is looked at in a round; the next round goes on behind the last of them.
 pub const SWEEPS_MAX: i64 = 256;
-/// Events that may wait for the rules in memory; beyond, they wait in the store unheard.
+/// [`Settings::waiting_max`] of a gateway that serves.
 pub const WAITING_MAX: usize = 65_536;
 /// After deciding on so many events the rules rest three times as long as they took, so that a storm of writes is answered first and decided
 /// on together. Notices never wait for it.

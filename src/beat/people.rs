@@ -38,13 +38,18 @@ struct Left {
     error: Option<Error>,
 }
 
+/// How many events they are.
+fn events_of<'a>(claimed: impl Iterator<Item = &'a Vec<Claimed>>) -> usize {
+    claimed.map(Vec::len).sum()
+}
+
 impl Beat {
     /// Lets the rules look at what waits; tells how many events it was. All of one person become true in one unit; persons do not
     /// wait for each other. What the database refuses of one person waits for its next try; if the database itself fails,
     /// everything is heard again from the store.
     pub(super) async fn decide_waiting(&self, whom: Whom) -> Result<usize, Error> {
         let people = self.waiting(|waiting| {
-            waiting.events = 0;
+            waiting.taken = std::mem::take(&mut waiting.events);
             std::mem::take(&mut waiting.people)
         });
         let decided = self.decide_taken(people, whom).await;
@@ -66,10 +71,15 @@ impl Beat {
                 !rests && (whom == Whom::All || claimed.iter().any(Claimed::may_refuse))
             })
         });
-        self.waiting(|waiting| others.into_iter().for_each(|((tenant, _), claimed)| waiting.put_back(&tenant, claimed)));
-        let count = wanted.iter().map(|(_, claimed)| claimed.len()).sum::<usize>();
+        let count = events_of(wanted.iter().map(|(_, claimed)| claimed));
+        self.waiting(|waiting| {
+            waiting.taken = count;
+            others.into_iter().for_each(|((tenant, _), claimed)| waiting.put_back(&tenant, claimed));
+        });
         let mut waits = 0;
-        for left in self.decide_people(wanted).await? {
+        let all_left = self.decide_people(wanted).await?;
+        self.waiting(|waiting| waiting.taken = 0);
+        for left in all_left {
             waits += self.take_back(left).await?;
         }
         self.waiting(Waiting::unbind);
@@ -141,7 +151,11 @@ impl Beat {
                 let deaf = people.extract_if(.., |((tenant, _), _)| self.is_deaf(tenant));
                 left.extend(deaf.map(|(key, claimed)| Left { key, claimed, error: None }));
                 let together = people.split_off(people.len().saturating_sub(at_once));
-                left.extend(self.decide_together(together).await?);
+                let count = events_of(together.iter().map(|(_, claimed)| claimed));
+                let undecided = self.decide_together(together).await?;
+                let decided = count - events_of(undecided.iter().map(|left| &left.claimed));
+                self.waiting(|waiting| waiting.taken = waiting.taken.saturating_sub(decided));
+                left.extend(undecided);
             }
         }
         Ok(left)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
+use super::Beat;
 use super::events::{Claimed, Saying, may_refuse, may_stop};
-use super::{Beat, WAITING_MAX};
 use crate::ledger::{Error, Event, Person, Scope};
 use crate::{flow, react};
 
@@ -96,6 +96,8 @@ pub(super) struct Waiting {
     pub(super) ahead: Option<Ahead>,
     pub(super) people: ByPerson,
     pub(super) events: usize,
+    /// Events that were taken from them to be decided on, and are not decided yet.
+    pub(super) taken: usize,
     /// Whether more is recorded than was heard. Nothing that is due is said meanwhile: a STOP may be among it.
     pub(super) behind: bool,
     /// Of those who wait, whose story could not be recorded.
@@ -121,7 +123,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Whether as much is kept in memory as may be.
     pub(super) fn is_full(&self, max: usize) -> bool {
-        self.events + self.untold.len() + self.unread.len() >= max
+        self.events + self.taken + self.untold.len() + self.unread.len() >= max
     }
 
     /// Whether the rules can look now at something that waits for them.
@@ -204,9 +206,9 @@ impl Beat {
     }
 
     /// The last event up to which every STOP was heard. While too much waits to hear more, that is not asked for: nothing that is due
-    /// is said, and what was heard must be decided on.
+    /// is said, and what was heard must be decided on, until there is room to hear more.
     pub(super) fn heard(&self) -> i64 {
-        self.waiting(|waiting| if waiting.is_full(WAITING_MAX) { i64::MAX } else { waiting.heard })
+        self.waiting(|waiting| if waiting.is_full(self.settings.waiting_max) { i64::MAX } else { waiting.heard })
     }
 
     /// Whether somebody said STOP in a tenant, and it was not heard: nothing that is decided before it would be recorded.

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::builders::{Purpose, With, bundle, consent, dispense, hypertension, patient, reply, store, subscription};
+use crate::builders::{
+    Purpose, With, bone_density, bundle, consent, dispense, hypertension, patient, reply, store, subscription,
+};
 use crate::database::Database;
 use crate::diary::texts;
 use crate::house::House;
@@ -28,7 +30,7 @@ async fn rests(house: &House) {
     panic!("the beat does not come to rest");
 }
 
-async fn put_all(house: &House, resources: impl Iterator<Item = Value>) {
+pub(crate) async fn put_all(house: &House, resources: impl Iterator<Item = Value>) {
     let all: Vec<(String, Value)> = resources
         .map(|one| (format!("{}/{}", one["resourceType"].as_str().unwrap(), one["id"].as_str().unwrap()), one))
         .collect();
@@ -112,6 +114,36 @@ async fn very_many_who_are_one_stop_nobody() {
         rests(&house).await;
         house.beat().await;
         assert_eq!(texts(&house, "bo").await.len(), 1);
+        house
+    })
+    .await;
+}
+
+/// Of so many, who share a telephone, something is heard at once.
+const SHARING: usize = 50;
+
+// More waits for the rules than is kept in memory, and a STOP behind it. Some of it is decided on, so that there is room to hear more;
+// then the STOP is heard, and binds all others who share the telephone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_behind_more_than_may_wait_is_heard() {
+    on_both(async |database| {
+        let (house, receiver) = (House::set(database, |config| config.beat.waiting_max = 40).await, Receiver::start().await);
+        let telecom = patient("p0")["telecom"].clone();
+        let of = |number: usize| {
+            let id = format!("p{number}");
+            [consent(&format!("yes-{id}"), &id, &[Purpose::Treatment]), patient(&id).with("telecom", telecom.clone())]
+        };
+        put_all(&house, (0..SHARING).flat_map(of).chain([store("store-1")])).await;
+        rests(&house).await;
+        put_all(&house, (0..SHARING).map(|number| bone_density(&format!("r{number}"), &format!("p{number}")))).await;
+        // What comes after it is not heard together with what comes before it.
+        house.post(&subscription("List", &receiver.url())).await.is(201);
+        house.put(&reply("stop", "p0", "STOP")).await.is(201);
+        rests(&house).await;
+        house.beat().await;
+        assert_eq!(events(&house).await, 0);
+        let said = house.count("Communication?status=completed&sent:missing=false").await;
+        assert!((1..40).contains(&said), "{said} of {SHARING} were spoken to");
         house
     })
     .await;
