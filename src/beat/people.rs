@@ -89,7 +89,7 @@ impl Beat {
     /// Takes back what could not be decided on; how much of it waits for its next try.
     async fn take_back(&self, left: Left) -> Result<usize, Error> {
         let Left { key, mut claimed, error } = left;
-        let Some(error) = error else {
+        let Some(error) = error.filter(|error| !self.waits_for_stop(&key.0, error)) else {
             self.waiting(|waiting| {
                 waiting.held.remove(&key);
                 waiting.put_back(&key.0, claimed);

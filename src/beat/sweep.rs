@@ -122,8 +122,9 @@ impl Beat {
         let key = (Arc::clone(&scope.tenant), due.output.clone());
         let tries = self.waiting(|waiting| waiting.sweeps.remove(&key)).unwrap_or_default();
         let called = self.call_all(scope, rules, sweep, found, tries >= SWEEPS_TRIED_MAX).await;
-        if called.is_err() {
-            self.waiting(|waiting| waiting.sweeps.insert(key, tries + 1));
+        if let Err(error) = &called {
+            let is_fault = !self.waits_for_stop(&scope.tenant, error);
+            self.waiting(|waiting| waiting.sweeps.insert(key, tries + u32::from(is_fault)));
         }
         called
     }
@@ -165,7 +166,7 @@ impl Beat {
         match decided {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error) if !is_last => return Err(error),
+            Err(error) if !is_last || self.waits_for_stop(&scope.tenant, &error) => return Err(error),
             Err(Error::Busy) if is_held => {}
             Err(error) => drop(self.alone(error).await?),
         }

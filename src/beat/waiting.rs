@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Beat;
 use super::events::{Claimed, Saying, may_refuse, may_stop};
-use crate::ledger::{Error, Event, Person, Scope};
+use crate::ledger::{Error, Event, Person, Refusal, Scope};
 use crate::{flow, react};
 
 /// A person of a tenant.
@@ -214,6 +214,12 @@ impl Beat {
     /// Whether somebody said STOP in a tenant, and it was not heard: nothing that is decided before it would be recorded.
     pub(super) fn is_deaf(&self, tenant: &str) -> bool {
         self.ledger().last_stop(tenant) > self.heard()
+    }
+
+    /// Whether something could only not be recorded because a STOP was not heard yet: that is no fault, and once it is heard all of it
+    /// is decided anew.
+    pub(super) fn waits_for_stop(&self, tenant: &str, error: &Error) -> bool {
+        matches!(error, Error::Refused(Refusal::Stale)) && self.is_deaf(tenant)
     }
 
     /// Whether somebody who was not decided on yet may have refused to be spoken to.

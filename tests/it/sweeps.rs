@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::builders::{Purpose, consent, dispense, patient, store};
+use crate::builders::{Purpose, consent, dispense, patient, reply, store};
+use crate::crowded::put_all;
 use crate::database::Database;
 use crate::house::{House, millis};
 
@@ -115,4 +116,44 @@ async fn a_sweep_that_fails_stops_no_other() {
     house.beat().await;
     assert_eq!((decided(&house, "a-pulse"), decided(&house, "b-word")), said("1"));
     assert_eq!(due_of(&house, "a-pulse"), millis("2026-06-03T08:00:00Z").to_string());
+}
+
+/// So many are called by a sweep: more than are decided on together, some times over.
+const CALLED: u64 = 160;
+
+/// To how many a word was said.
+async fn said(house: &House) -> u64 {
+    house.count("Communication?status=completed&sent:missing=false").await
+}
+
+// While a sweep calls many, somebody says STOP, again and again. It is heard and the sweep goes on at once where it stood: nobody waits
+// for another minute, and nobody is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_amid_a_sweep_puts_nobody_off() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let mut house = House::over(database).await;
+        let of = |number: u64| {
+            let id = format!("p{number}");
+            [patient(&id), consent(&format!("yes-{id}"), &id, &[Purpose::Treatment])]
+        };
+        put_all(&house, (0..CALLED).flat_map(of).chain([patient("loud")])).await;
+        house.put(&morning("b-word", &json!([{"type": "Patient"}]))).await.is(201);
+        house.beat().await;
+        let mut written = house.engine().written();
+        written.borrow_and_update();
+        house.clock.set(millis("2026-06-02T13:00:00Z"));
+        house.start_beat();
+        while said(&house).await == 0 {
+            written.changed().await.unwrap();
+        }
+        assert!(said(&house).await < CALLED, "the story is over before it begins");
+        for number in 0..8 {
+            house.put(&reply(&format!("stop-{number}"), "loud", "STOP")).await.is(201);
+        }
+        house.engine().idle().await;
+        assert_eq!(said(&house).await, CALLED);
+        assert_eq!(house.database.tamper("UPDATE decisions SET at = at WHERE gate = 'fault'").await, 0, "somebody was given up");
+        house.stop().await;
+        house.database.drop().await;
+    }
 }
