@@ -1,6 +1,7 @@
 //! What was recorded and not yet reacted to. A queue: rows go when they are settled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
@@ -29,9 +30,10 @@ const STOPS: &str = "SELECT tenant, MAX(number) FROM events WHERE kind = 'Commun
 const NONE: i64 = -1;
 
 impl Ledger {
-    /// Whether the writer lives and the database answers.
+    /// Whether the writer lives, nobody took its place, and the database answers.
     pub async fn ready(&self) -> bool {
-        !self.jobs.is_closed() && !self.shared.durable.is_lost() && self.next_due().await.is_ok()
+        let may_write = !self.jobs.is_closed() && !self.shared.durable.is_lost() && !self.shared.overtaken.load(Ordering::SeqCst);
+        may_write && self.next_due().await.is_ok()
     }
 
     /// Whether the database takes what is written: found out by a row that is written and taken away again.

@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(23, "0023_bonds"),
     migration!(24, "0024_hearing"),
     migration!(25, "0025_writers"),
+    migration!(26, "0026_writer_rows"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

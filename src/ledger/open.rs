@@ -90,10 +90,11 @@ impl Ledger {
             late: AtomicBool::new(false),
             asking: Asking::default(),
             stops: Stops::default(),
+            overtaken: Arc::default(),
         });
         let (reader, pen) = match settings.sqlite_path() {
             Some(path) => Pen::of_file(&path, Arc::clone(&shared.durable))?,
-            None => Pen::of_server(&settings.database).await?,
+            None => Pen::of_server(&settings.database, Arc::clone(&shared.overtaken)).await?,
         };
         shared.told.store(stamps::newest(&reader, shared.clock.now()).await?, Ordering::SeqCst);
         if matches!(pen, Pen::Sqlite { .. }) {
@@ -118,8 +119,9 @@ impl Ledger {
         let ((committed, _), (written, _), (jobs, _)) = (watch::channel(0), watch::channel(0), mpsc::channel(1));
         let (open, seal, fresh, durable) = (AtomicI64::new(NONE_OPEN), Seal::new()?, Shelf::default(), Arc::default());
         let (told, united, late, asking) = (AtomicI64::new(0), AtomicBool::new(true), AtomicBool::new(false), Asking::default());
-        let stops = Stops::default();
-        let shared = Shared { clock, open, told, committed, written, seal, fresh, durable, united, late, asking, stops };
+        let (stops, overtaken) = (Stops::default(), Arc::default());
+        let shared =
+            Shared { clock, open, told, committed, written, seal, fresh, durable, united, late, asking, stops, overtaken };
         Ok(Self { reader, jobs, shared: Arc::new(shared) })
     }
 

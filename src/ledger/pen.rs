@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::dialect::{Reader, postgres, sqlite};
 use super::durable::{Durable, Syncer};
@@ -27,8 +28,8 @@ impl Pen {
     }
 
     /// Takes the database of a server in hand and brings it to the shape this program needs.
-    pub(super) async fn of_server(url: &str) -> Result<(Reader, Self), Error> {
-        let mut hand = postgres::Hand::open(url).await?;
+    pub(super) async fn of_server(url: &str, is_overtaken: Arc<AtomicBool>) -> Result<(Reader, Self), Error> {
+        let mut hand = postgres::Hand::open(url, is_overtaken).await?;
         let mut connection = hand.take().await?;
         migrations::postgres(&mut connection).await?;
         search::rebuild::postgres(&mut connection).await?;

@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) asking: Asking,
     /// The last STOP of each tenant.
     pub(super) stops: Stops,
+    /// Whether another process is known to have written since this one began: nothing is written any more.
+    pub(super) overtaken: Arc<AtomicBool>,
 }
 
 /// What a batch came to.

@@ -1,6 +1,8 @@
 //! PostgreSQL: how it is reached, and how its one writer keeps all others out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
@@ -27,6 +29,10 @@ const WRITING: &str = "SET idle_in_transaction_session_timeout = '60s'; SET lock
 const LOCKED: &str = "SET lock_timeout = 0";
 /// Key of the advisory lock that the writer of a database holds as long as its connection lives.
 const WRITER_LOCK: i64 = 0x0053_4947_4e41;
+/// Counts one more writer.
+const ENTER: &str = "UPDATE writers SET number = number + 1 RETURNING number";
+/// The last one.
+const LAST: &str = "SELECT number FROM writers";
 /// What PostgreSQL says when a lock is not given in time.
 const NOT_AVAILABLE: &str = "55P03";
 
@@ -44,20 +50,22 @@ pub(in crate::ledger) struct Hand {
     connection: Option<PgConnection>,
     /// Of the writers of this database; 0 before it is told.
     number: i64,
+    /// Whether another process is known to have written since.
+    is_overtaken: Arc<AtomicBool>,
 }
 
 impl Hand {
     /// Takes a database in hand; refuses while another process writes to it.
-    pub(in crate::ledger) async fn open(url: &str) -> Result<Self, Error> {
+    pub(in crate::ledger) async fn open(url: &str, is_overtaken: Arc<AtomicBool>) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse()?;
         let connection = Some(connect(&options).await?);
-        Ok(Self { options, connection, number: 0 })
+        Ok(Self { options, connection, number: 0, is_overtaken })
     }
 
     /// Counts itself among the writers, once the database has the shape for it.
     pub(in crate::ledger) async fn enter(&mut self) -> Result<(), Error> {
         let mut connection = self.take().await?;
-        self.number = one(&mut connection, "SELECT nextval('writer_numbers')").await?;
+        self.number = one(&mut connection, ENTER).await?;
         self.keep(connection);
         Ok(())
     }
@@ -81,8 +89,9 @@ impl Hand {
             return Ok(connection);
         }
         let mut connection = connect(&self.options).await?;
-        let last = one(&mut connection, "SELECT last_value FROM writer_numbers").await?;
-        if last != self.number {
+        let is_overtaken = one(&mut connection, LAST).await? != self.number;
+        self.is_overtaken.store(is_overtaken, Ordering::SeqCst);
+        if is_overtaken {
             return Err(Error::Broken(String::from("another process wrote to this database since; start this one again")));
         }
         Ok(connection)
