@@ -58,7 +58,7 @@ impl Hand {
     /// Takes a database in hand; refuses while another process writes to it.
     pub(in crate::ledger) async fn open(url: &str, is_overtaken: Arc<AtomicBool>) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse()?;
-        let connection = Some(connect(&options).await?);
+        let connection = Some(connect(&options, ANSWER_MAX).await?);
         Ok(Self { options, connection, number: 0, is_overtaken })
     }
 
@@ -88,7 +88,7 @@ impl Hand {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let mut connection = connect(&self.options).await?;
+        let mut connection = connect(&self.options, ANSWER_MAX).await?;
         let is_overtaken = one(&mut connection, LAST).await? != self.number;
         self.is_overtaken.store(is_overtaken, Ordering::SeqCst);
         if is_overtaken {
@@ -103,14 +103,18 @@ impl Hand {
     }
 }
 
-/// A connection that holds the lock of the writer.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
-    let mut connection = timeout(CONNECT_MAX, options.connect()).await.map_err(|_| silent())??;
+/// A connection that holds the lock of the writer; what it asks for is answered before so long.
+async fn connect(options: &PgConnectOptions, answer_max: Duration) -> Result<PgConnection, Error> {
+    let connection = timeout(CONNECT_MAX, options.connect()).await.map_err(|_| silent())??;
+    timeout(answer_max, locked(connection)).await.map_err(|_| silent())?
+}
+
+async fn locked(mut connection: PgConnection) -> Result<PgConnection, Error> {
     for settings in [SESSION, WRITING] {
         script(&mut connection, settings).await?;
     }
     let lock = sqlx::query("SELECT pg_advisory_lock($1)").bind(WRITER_LOCK).execute(&mut connection);
-    match timeout(ANSWER_MAX, lock).await.map_err(|_| silent())? {
+    match lock.await {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AVAILABLE) => {
             return Err(Error::Broken(ANOTHER_WRITES.to_owned()));
         }
@@ -155,7 +159,7 @@ async fn one(connection: &mut PgConnection, sql: &str) -> Result<i64, Error> {
     found.ok_or_else(|| Error::Broken(String::from("the database answered nothing")))?.int()
 }
 
-/// Runs several statements without parameters.
+/// Runs several statements without parameters, which may take as long as they take.
 pub(in crate::ledger) async fn script(connection: &mut PgConnection, sql: &str) -> Result<(), Error> {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
     Ok(())
@@ -219,5 +223,39 @@ pub(super) fn text(row: &PgRow, index: usize) -> Result<Cow<'_, str>, Error> {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Broken(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::connect;
+
+    /// What a server sends that lets in whoever comes, and waits for a question.
+    const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A server that falls silent after the handshake does not hold up for ever who connects.
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://signa@{}/signa?sslmode=disable", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1_024];
+            client.read(&mut asked).await.unwrap();
+            client.write_all(WELCOME).await.unwrap();
+            while client.read(&mut asked).await.unwrap() > 0 {}
+        });
+        let connected = timeout(LONG, connect(&url.parse().unwrap(), SHORT)).await;
+        let given_up = connected.expect("it waits for ever").map(|_| ()).unwrap_err();
+        assert_eq!(given_up.to_string(), super::silent().to_string());
+        serving.abort();
     }
 }
