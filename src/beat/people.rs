@@ -117,9 +117,6 @@ impl Beat {
         claimed.retain(|one| unsettled.contains(&one.event.number));
         for one in &mut claimed {
             one.tries = one.tries.saturating_add(1);
-            if one.is_stop {
-                self.bind(&one.event).await;
-            }
         }
         let events = claimed.len();
         if events == 0 {
@@ -155,10 +152,20 @@ impl Beat {
                 let undecided = self.decide_together(together).await?;
                 let decided = count - events_of(undecided.iter().map(|left| &left.claimed));
                 self.waiting(|waiting| waiting.taken = waiting.taken.saturating_sub(decided));
+                self.bind_all(&undecided).await;
                 left.extend(undecided);
             }
         }
         Ok(left)
+    }
+
+    /// A STOP that could not be decided on binds those who are decided on after it all the same.
+    async fn bind_all(&self, undecided: &[Left]) {
+        for left in undecided.iter().filter(|left| left.error.is_some()) {
+            for stop in left.claimed.iter().filter(|claimed| claimed.is_stop) {
+                self.bind(&stop.event).await;
+            }
+        }
     }
 
     /// The stories of these persons are read in one state of the store; what came of them is recorded together. Where one of them

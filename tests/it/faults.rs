@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::builders::{Purpose, With, condition, consent, dispense, hypertension, patient, reply, snomed, store, subscription};
+use crate::builders::{
+    Purpose, With, bone_density, condition, consent, dispense, hypertension, patient, reply, snomed, store, subscription,
+};
 use crate::database::Database;
 use crate::diary::texts;
 use crate::house::House;
@@ -222,6 +224,27 @@ async fn who_may_have_said_stop_is_not_spoken_to() {
         house.days(1).await;
         assert_eq!((texts(&house, "new").await.len(), events(&house).await), (0, 0));
         assert!(texts(&house, "cy").await.is_empty(), "they share the telephone");
+        house
+    })
+    .await;
+}
+
+// A STOP cannot be recorded, and what is heard with it is about somebody who shares the telephone: they are not spoken to either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_cannot_be_recorded_binds_what_is_heard_with_it() {
+    both(async |database| {
+        let house = known(database, &["ada", "bo", "cy"]).await;
+        house.put(&patient("cy").with("telecom", patient("ada")["telecom"].clone())).await.is(200);
+        house.beat().await;
+        plant(&house, "stops", "NEW.address <> ''").await;
+        house.put(&bone_density("r-bo", "bo")).await.is(201);
+        house.put(&bone_density("r-cy", "cy")).await.is(201);
+        house.put(&reply("stop", "ada", "STOP")).await.is(201);
+        house.engine().tries().await;
+        assert_eq!((texts(&house, "bo").await.len(), texts(&house, "cy").await.len()), (1, 0), "they share the telephone");
+        pull(&house, "stops").await;
+        house.days(1).await;
+        assert_eq!((texts(&house, "cy").await.len(), events(&house).await), (0, 0), "they share the telephone");
         house
     })
     .await;
