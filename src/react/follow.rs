@@ -46,7 +46,12 @@ pub(super) fn of_fill(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fi
 pub(super) fn of_fact(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fact: &Resource, episode: &str) -> Comes {
     match step.anchor {
         Anchor::AtOnce => Comes::AtOnce,
-        Anchor::Start(offset) => Comes::From(edges(&fact.value).0.unwrap_or(Base::Moment(turn.heard_at(fact))), offset),
+        Anchor::Start(offset) => match edges(&fact.value).0 {
+            Some(start) => Comes::From(start, offset),
+            // It counts from when we learned it.
+            None if offset == Offset::NONE => Comes::AtOnce,
+            None => Comes::From(Base::Moment(turn.heard_at(fact)), offset),
+        },
         Anchor::End(offset) => edges(&fact.value).1.map_or(Comes::Later, |end| Comes::From(end, offset)),
         Anchor::Step(at, edge, offset) => {
             of_step(turn, plan, action, (at, edge), Some(fact), episode).map_or(Comes::Later, |at| Comes::From(at, offset))

@@ -2,10 +2,10 @@
 //! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.relatedAction.offset_x_>.
 //!
 //! Days, weeks, months and years are counted in the calendar of the store, so a change to summer time moves nothing, and the last
-//! day of a month stands for a day that a shorter month lacks. Hours are hours.
+//! day of a month stands for a day that a shorter month lacks. Hours are hours: a moment stays one, also where none are said.
 
+use jiff::Span;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use serde_json::Value;
 
 use super::json::{number, text};
@@ -17,11 +17,12 @@ const HOUR_MS: i64 = 3_600_000;
 const YEARS_MAX: i64 = 10;
 
 /// How far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Offset {
-    months: i64,
-    days: i64,
-    hours: i64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offset {
+    /// So many hours; of a moment its time of day counts.
+    Hours(i64),
+    /// So far in the calendar; of a moment only its day counts.
+    Calendar { months: i64, days: i64 },
 }
 
 /// From where.
@@ -43,64 +44,72 @@ pub(crate) enum When {
 }
 
 impl Offset {
+    /// None at all: what comes with a moment comes at that moment, what comes with a day as it opens.
+    pub(crate) const NONE: Self = Self::Hours(0);
+
     /// Reads a Duration: a whole number of hours, days, weeks, months or years.
     pub(super) fn read(duration: &Value) -> Option<Self> {
         let value = number(duration.get("value")?)?;
         #[expect(clippy::cast_possible_truncation, reason = "a whole number within bounds")]
         let whole = value as i64;
         let (offset, per_year) = match text(duration, "code").or_else(|| text(duration, "unit"))? {
-            "h" => (Self { hours: whole, ..Self::default() }, 8_766),
-            "d" => (Self { days: whole, ..Self::default() }, 366),
-            "wk" => (Self { days: whole.checked_mul(7)?, ..Self::default() }, 53),
-            "mo" => (Self { months: whole, ..Self::default() }, 12),
-            "a" => (Self { months: whole.checked_mul(12)?, ..Self::default() }, 1),
+            "h" => (Self::Hours(whole), 8_766),
+            "d" => (Self::days(whole), 366),
+            "wk" => (Self::days(whole.checked_mul(7)?), 53),
+            "mo" => (Self::months(whole), 12),
+            "a" => (Self::months(whole.checked_mul(12)?), 1),
             _ => return None,
         };
         (value >= 0.0 && value.fract() == 0.0 && whole <= per_year * YEARS_MAX).then_some(offset)
     }
 
+    /// So many months.
+    fn months(months: i64) -> Self {
+        Self::Calendar { months, days: 0 }
+    }
+
+    /// So many days.
+    pub(crate) fn days(days: i64) -> Self {
+        Self::Calendar { months: 0, days }
+    }
+
     /// As far in the other direction.
     pub(super) fn back(self) -> Self {
-        Self { months: -self.months, days: -self.days, hours: -self.hours }
+        match self {
+            Self::Hours(hours) => Self::Hours(-hours),
+            Self::Calendar { months, days } => Self::Calendar { months: -months, days: -days },
+        }
     }
 
     /// Whether it leads back in time.
     pub(crate) fn is_back(self) -> bool {
-        self.months < 0 || self.days < 0 || self.hours < 0
-    }
-
-    /// So many days.
-    #[cfg(test)]
-    pub(crate) fn days(days: i64) -> Self {
-        Self { days, ..Self::default() }
+        match self {
+            Self::Hours(hours) => hours < 0,
+            Self::Calendar { months, days } => months < 0 || days < 0,
+        }
     }
 
     /// The moment so far from there; `None` beyond the calendar.
     pub(crate) fn from(self, base: Base, zone: &TimeZone) -> Option<When> {
-        let calendar = Span::new().try_months(self.months).ok()?.try_days(self.days).ok()?;
-        if self.hours == 0 {
-            let day = match base {
-                Base::Day(day) => day,
-                Base::Moment(at) => zones::day(at, zone),
-            };
-            return Some(When::Day(zones::number(zones::date(day).checked_add(calendar).ok()?)));
+        match (self, base) {
+            (Self::Hours(hours), Base::Moment(at)) => Some(When::Moment(at.checked_add(hours * HOUR_MS)?)),
+            (Self::NONE, Base::Day(day)) => Some(When::Day(day)),
+            (Self::Hours(hours), Base::Day(day)) => Some(When::Moment(zones::morning(zones::date(day), zone)? + hours * HOUR_MS)),
+            (Self::Calendar { months, days }, base) => {
+                let by = Span::new().try_months(months).ok()?.try_days(days).ok()?;
+                let day = match base {
+                    Base::Day(day) => day,
+                    Base::Moment(at) => zones::day(at, zone),
+                };
+                Some(When::Day(zones::number(zones::date(day).checked_add(by).ok()?)))
+            }
         }
-        let at = match base {
-            Base::Day(day) => zones::morning(zones::date(day), zone)?,
-            Base::Moment(at) => at,
-        };
-        Some(When::Moment(shifted(at, calendar, zone)? + self.hours * HOUR_MS))
     }
-}
-
-/// The same time of day on another day.
-fn shifted(at: i64, by: Span, zone: &TimeZone) -> Option<i64> {
-    let local = zone.to_datetime(Timestamp::from_millisecond(at).ok()?).checked_add(by).ok()?;
-    Some(zone.to_timestamp(local).ok()?.as_millisecond())
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use jiff::civil::date;
     use serde_json::json;
 
@@ -134,6 +143,23 @@ mod tests {
         let evening = Base::Moment(at("2026-03-08T03:30:00Z"));
         assert_eq!(offset(1, "d").from(evening, &zone), Some(When::Day(zones::number(date(2026, 3, 8)))));
         assert_eq!(offset(24, "h").from(evening, &zone), Some(When::Moment(at("2026-03-09T03:30:00Z"))));
+    }
+
+    // Who says no offset, or no hours, means the very moment; who says no days means the day.
+    #[test]
+    fn a_moment_that_nothing_is_added_to_stays_a_moment() {
+        let at = "2026-03-08T19:30:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        let day = zones::number(date(2026, 3, 8));
+        let offset = |code: &str| Offset::read(&json!({"value": 0, "code": code})).unwrap();
+        for (offset, base, expected) in [
+            (Offset::NONE, Base::Moment(at), When::Moment(at)),
+            (offset("h"), Base::Moment(at), When::Moment(at)),
+            (offset("d"), Base::Moment(at), When::Day(day)),
+            (Offset::NONE, Base::Day(day), When::Day(day)),
+            (offset("h"), Base::Day(day), When::Day(day)),
+        ] {
+            assert_eq!(offset.from(base, &TimeZone::UTC), Some(expected), "{offset:?} {base:?}");
+        }
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl Action {
 
     /// Whether one of its steps may be decided as soon as it is set off.
     pub(crate) fn hurries(&self) -> bool {
-        self.steps.iter().any(|step| step.anchor == Anchor::AtOnce)
+        self.steps.iter().any(|step| matches!(step.anchor, Anchor::AtOnce | Anchor::Start(Offset::NONE)))
     }
 
     /// The concept group by which episodes of a diagnosis are told apart: the first one named, else the codes themselves.

@@ -64,7 +64,7 @@ impl Reader<'_> {
         }
         self.known(&known::RELATED, first, &format!("{place}[0]"));
         self.known(&known::DURATION, first.get("offsetDuration").unwrap_or(&Value::Null), &format!("{place}[0].offsetDuration"));
-        let Some(offset) = first.get("offsetDuration").map_or(Some(Offset::default()), Offset::read) else {
+        let Some(offset) = first.get("offsetDuration").map_or(Some(Offset::NONE), Offset::read) else {
             let why = "offsetDuration must be a whole number of hours (h), days (d), weeks (wk), months (mo) or years (a)";
             self.fault("bad-offset", &place, why);
             return None;

@@ -102,3 +102,41 @@ fn who_asks_why_not_is_told_of_its_time() {
     let gate = parts.iter().find(|part| part["name"] == "gate").unwrap();
     assert_eq!(gate["valueCode"], "period", "{told}");
 }
+
+// What comes with a fact comes when the fact says, to the minute, and at once where it says nothing.
+#[test]
+fn what_comes_with_a_fact_comes_at_its_moment() {
+    let rules = crate::react::Rules::read(&crate::react::shipped()).0;
+    for (occurrence, expected) in [
+        (json!({"occurrenceDateTime": "2026-01-01T17:30:00-05:00"}), "2026-01-01T22:30:00Z"),
+        (json!({"occurrencePeriod": {"start": "2026-01-01T18:15:00Z", "end": "2026-01-01T19:00:00Z"}}), "2026-01-01T18:15:00Z"),
+        (json!({"occurrencePeriod": {"start": "2026-01-01T14:00:00Z", "end": "2026-01-01T19:00:00Z"}}), "2026-01-01T15:00:00Z"),
+        (json!({"occurrenceDateTime": "2026-01-02"}), "2026-01-02T13:00:00Z"),
+        (json!({}), "2026-01-01T15:00:00Z"),
+    ] {
+        let mut alert = json!({"resourceType": "CommunicationRequest", "id": "c", "status": "active", "subject": {"reference": "Patient/p"},
+            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "alert"}]}],
+            "recipient": [{"reference": "Patient/p"}], "payload": [{"contentString": "Please call."}]});
+        alert.as_object_mut().unwrap().extend(occurrence.as_object().unwrap().clone());
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(alert);
+        house.advance(at("2026-01-03T00:00:00Z"));
+        let said: Vec<i64> = house.journal.iter().filter(|one| one.step == "relay").map(|one| one.at).collect();
+        assert_eq!(said, [at(expected)], "{occurrence}");
+    }
+}
+
+// Hours are counted from the moment also where there are none.
+#[test]
+fn no_hours_after_a_task_is_when_it_was_done() {
+    let action = json!({"id": "found", "trigger": added("Condition", "code", ICD, "X1"), "action": [
+        step("call", "refill-call", None), step("again", "refill-call", Some(("call", "after-end", 0, "h")))]});
+    let rules = with(&[plan("chain", &action)]);
+    let mut house = house(&rules, "2026-01-01T10:00:00Z");
+    house.hear(condition("c", "X1", "active"));
+    let mut done = house.outputs("Task").next().unwrap().clone();
+    (done["status"], done["lastModified"]) = (json!("completed"), json!("2026-01-01T10:00:00Z"));
+    house.hear(done);
+    house.advance(at("2026-01-01T10:01:00Z"));
+    assert_eq!(told(&house), ["call fired 2026-01-01T10", "again fired 2026-01-01T10"]);
+}
