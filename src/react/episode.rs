@@ -40,6 +40,16 @@ pub(crate) fn is_of_product(episode: &str, product: &str) -> bool {
     rest.is_some_and(|day| !day.contains('|'))
 }
 
+/// `Type/id` of what set off what was decided, and of the rest that it rests on.
+pub(crate) fn trigger(decision: &Decision) -> (String, Vec<String>) {
+    let mut facts: Vec<String> =
+        decision.facts.iter().filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned).collect();
+    // Facts stand in order of their names: what a dispense refers to may stand before it.
+    let at = facts.iter().position(|fact| fact.starts_with("MedicationDispense/")).unwrap_or(0);
+    let trigger = if facts.is_empty() { String::new() } else { facts.remove(at) };
+    (trigger, facts)
+}
+
 /// The number of the newest episode of a diagnosis, whether it was closed, when it began, and until when it is a matter of this
 /// person.
 struct Newest {

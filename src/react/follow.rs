@@ -1,8 +1,6 @@
 //! When a step comes, and the steps that hang on another one: planned when that one came.
 //! Follows <https://hl7.org/fhir/R4/plandefinition-definitions.html#PlanDefinition.action.relatedAction>.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::activity::Act;
@@ -163,27 +161,7 @@ fn hindrance(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String
 
 /// A Task was done: the steps that hang on its end are planned.
 pub(super) fn follow_task(turn: &mut Turn, decision: &Decision) {
-    let Some(plan) = turn.rules.plan(&decision.rule) else { return };
-    let Some((_, step)) = plan.step(&decision.step) else { return };
-    let mut needed: Vec<String> =
-        decision.facts.iter().filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned).collect();
-    // Facts stand in order of their names: what a dispense refers to may stand before it.
-    let at = needed.iter().position(|fact| fact.starts_with("MedicationDispense/")).unwrap_or(0);
-    let trigger = if needed.is_empty() { String::new() } else { needed.remove(at) };
-    let mut detail = Detail { trigger, needed, facts: Arc::clone(&decision.facts), ..Detail::default() };
-    let day = decision.episode.rsplit_once('|').filter(|_| detail.trigger.starts_with("MedicationDispense/"));
-    if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
-        (detail.product, detail.first) = (product.to_owned(), super::zones::number(day));
+    if let Some(candidate) = turn.candidate_of(decision) {
+        follow(turn, &candidate, &[Edge::End]);
     }
-    let fill = turn.fills(&detail.product).iter().find(|fill| detail.is_about(fill)).cloned();
-    let candidate = Candidate {
-        plan,
-        step,
-        episode: decision.episode.clone(),
-        output: decision.output.clone(),
-        trigger: turn.story.find(&detail.trigger),
-        fill,
-        detail,
-    };
-    follow(turn, &candidate, &[Edge::End]);
 }

@@ -388,7 +388,10 @@ pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
             references.extend(detail.needed.iter().cloned());
         }
     }
-    references.extend(decisions.iter().filter(|decision| may_be_open(decision, now)).map(|decision| decision.recorded.clone()));
+    // Whether a Task has become pointless is asked of what set it off.
+    for decision in decisions.iter().filter(|decision| may_be_open(decision, now)) {
+        references.extend([decision.recorded.clone(), episode::trigger(decision).0]);
+    }
     references.retain(|reference| !reference.is_empty());
     references.sort();
     references.dedup();

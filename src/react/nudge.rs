@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::decide::{
-    LEFT, OTHER, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw,
+    LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw,
+    withdraw_task,
 };
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED, done_before};
@@ -311,15 +312,21 @@ pub(super) fn held<'a>(turn: &Turn<'a>) -> Vec<Candidate<'a>> {
     held.filter_map(|due| turn.candidate(due)).collect()
 }
 
-/// Something was heard that may make what is due pointless.
+/// Something was heard that may make what is due pointless, or what was asked for and nobody has taken on.
 pub(super) fn drop_pointless(turn: &mut Turn, kinds: &BTreeSet<&str>) {
-    let may_be_pointless = |due: &Planned| {
-        let Some((action, step)) = turn.rules.plan(&due.rule).and_then(|plan| plan.step(&due.step)) else { return false };
+    let may_be_pointless = |rule: &str, step: &str, trigger: &str| {
+        let Some((action, step)) = turn.rules.plan(rule).and_then(|plan| plan.step(step)) else { return false };
         // A stop that reads nothing but the resource itself is asked when that resource was heard.
-        let own = || turn.story.find(&due.detail().trigger).is_some_and(|trigger| kinds.contains(trigger.kind.as_str()));
+        let own = || turn.story.find(trigger).is_some_and(|trigger| kinds.contains(trigger.kind.as_str()));
         action.stops.iter().chain(&step.stops).any(|stop| kinds.iter().any(|kind| stop.reads(kind)) || own())
     };
-    for due in turn.dues_where(may_be_pointless) {
+    let dues = turn.dues_where(|due| may_be_pointless(&due.rule, &due.step, &due.detail().trigger));
+    let waits = |asked: &Decision| {
+        let task = turn.story.find(&asked.recorded).filter(|task| task.kind == "Task" && !task.deleted);
+        task.and_then(|task| text(&task.value, "status")).is_some_and(|status| WAITING.contains(&status))
+    };
+    let asked = turn.fired_where(|asked| waits(asked) && may_be_pointless(&asked.rule, &asked.step, &episode::trigger(asked).0));
+    for due in dues {
         let Some(candidate) = turn.candidate(&due) else { continue };
         if let Some(why) = pointless(turn, &candidate) {
             stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
@@ -337,5 +344,11 @@ pub(super) fn end_all(turn: &mut Turn) {
     let fired = turn.fired_where(|_| true);
     for decision in fired {
         cancel_task(turn, &decision, "alive", why);
+    for asked in asked {
+        let Some(candidate) = turn.candidate_of(&asked) else { continue };
+        if let Some(why) = pointless(turn, &candidate) {
+            withdraw_task(turn, &asked, because::POINTLESS, &why);
+        }
+    }
     }
 }

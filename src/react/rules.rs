@@ -1,7 +1,7 @@
 //! The rules that run, indexed by what they listen to, with the concept groups, products and zones they rest on.
 //! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -33,8 +33,8 @@ pub struct Rules {
     /// ActivityDefinitions by url.
     pub(super) activities: HashMap<String, Arc<Value>>,
     index: Index,
-    /// Kinds of resource that may make a step pointless.
-    stops: BTreeSet<String>,
+    /// Kinds of resource that may make a step pointless, each with what else is read to know it.
+    stops: BTreeMap<String, BTreeSet<&'static str>>,
     /// Kinds of resource that a condition asks for.
     asked: BTreeSet<&'static str>,
     /// Whether an arrival of stock calls for anything.
@@ -79,10 +79,7 @@ impl Rules {
             for (inner, action) in plan.actions.iter().enumerate() {
                 rules.index.add((at, inner), action, &rules.concepts);
                 rules.asked.extend(action.kinds());
-                rules.stops.extend(action.all_stops().flat_map(super::condition::Condition::kinds).map(str::to_owned));
-                if action.call.is_some() {
-                    rules.stops.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
-                }
+                add_stops(&mut rules.stops, action);
                 rules.hears_stock |= action.call == Some(Caller::Stock);
             }
         }
@@ -140,7 +137,7 @@ impl Rules {
     pub fn hears(&self, kind: &str) -> bool {
         HEARD.contains(&kind)
             || self.index.knows(kind)
-            || self.stops.contains(kind)
+            || self.stops.contains_key(kind)
             || (self.hears_stock && kind == stock::DELIVERY)
     }
 
@@ -191,7 +188,7 @@ impl Rules {
             "Task" if overdue::has_ended(value) => Concern::Rules,
             _ if self.is_moved(kind, line, value) => Concern::Rules,
             "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
-            _ if self.stops.contains(kind) => Concern::Pending,
+            _ if self.stops.contains_key(kind) => Concern::Pending,
             // It may have been corrected into something that no rule is about: what was asked for because of it is taken back.
             _ if line == Line::Updated && self.index.knows(kind) => {
                 if supply::is_corrected(value) {
@@ -266,6 +263,8 @@ impl Rules {
             wants.kinds.extend(self.index.kinds().chain(self.asked.iter().copied()).map(str::to_owned));
             wants.kinds.push(String::from("AllergyIntolerance"));
         }
+        // A Task that waits may be pointless now.
+        wants.kinds.extend(self.stops.get(kind).into_iter().flatten().map(|kind| (*kind).to_owned()));
         if kind == "MedicationDispense" {
             wants.references.extend(products::needed(value));
         } else {
@@ -369,5 +368,20 @@ impl Rules {
         let versions = self.urls.get(url)?;
         let same = versions.iter().rev().filter_map(|at| self.plans.get(*at)).find(|plan| plan.version == version);
         same.or_else(|| self.plans.get(*versions.last()?))
+    }
+}
+
+/// Kinds of resource that may make a step of an action pointless.
+fn add_stops(stops: &mut BTreeMap<String, BTreeSet<&'static str>>, action: &Action) {
+    for stop in action.all_stops() {
+        let dispense = Some("MedicationDispense").filter(|kind| stop.reads(kind));
+        for kind in stop.kinds().chain(dispense) {
+            stops.entry(kind.to_owned()).or_default().extend(stop.kinds());
+        }
+    }
+    if action.call.is_some() {
+        for trigger in &action.triggers {
+            stops.entry(trigger.kind.clone()).or_default();
+        }
     }
 }

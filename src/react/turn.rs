@@ -13,7 +13,7 @@ use super::facts::Ask;
 use super::handed::Handed;
 use super::json::unversioned;
 use super::plan::{Plan, Step};
-use super::{Output, Reaction, Resource, Rules, Story, episode};
+use super::{Output, Reaction, Resource, Rules, Story, episode, zones};
 use crate::ledger::{Decision, Due, Mark, Outcome, Person, Precondition};
 
 /// One reaction in the making.
@@ -255,6 +255,28 @@ impl<'a> Turn<'a> {
             step,
             episode: due.episode.clone(),
             output: due.output.clone(),
+            trigger: self.story.find(&detail.trigger),
+            fill,
+            detail,
+        })
+    }
+
+    /// The candidate that came to a decision, as things are now; `None` when its rule or step runs no longer.
+    pub(crate) fn candidate_of(&self, decision: &Decision) -> Option<Candidate<'a>> {
+        let plan = self.rules.plan(&decision.rule)?;
+        let (_, step) = plan.step(&decision.step)?;
+        let (trigger, needed) = episode::trigger(decision);
+        let mut detail = Detail { trigger, needed, facts: Arc::clone(&decision.facts), ..Detail::default() };
+        let day = decision.episode.rsplit_once('|').filter(|_| detail.trigger.starts_with("MedicationDispense/"));
+        if let Some((product, day)) = day.and_then(|(product, day)| Some((product, day.parse::<jiff::civil::Date>().ok()?))) {
+            (detail.product, detail.first) = (product.to_owned(), zones::number(day));
+        }
+        let fill = self.fills(&detail.product).iter().find(|fill| detail.is_about(fill)).cloned();
+        Some(Candidate {
+            plan,
+            step,
+            episode: decision.episode.clone(),
+            output: decision.output.clone(),
             trigger: self.story.find(&detail.trigger),
             fill,
             detail,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{at, dispense, house, outcome, rules, status};
+use super::engine::{added, plan, step, with};
+use super::{at, condition, dispense, house, outcome, rules, status};
 use crate::ledger::Outcome;
 use crate::react::rehearsal::Rehearsal;
 
@@ -160,4 +161,35 @@ fn a_task_is_always_somebodys() {
     let asked = house.outputs("Task").next().unwrap();
     let tenant = json!({"system": "https://signa.example/fhir/NamingSystem/tenant", "value": "rehearsal"});
     assert_eq!(asked["owner"], json!({"type": "Organization", "identifier": tenant}));
+}
+
+// What a stop says is pointless is not asked for any more: also a Task that was asked for, unless somebody is at it.
+#[test]
+fn a_stop_takes_back_what_nobody_is_at() {
+    let mut call = step("call", "refill-call", Some(("found", "after-start", 1, "d")));
+    call["condition"] = json!([{"kind": "stop", "expression": {"language": "text/fhirpath",
+        "expression": "%observations.where(code.coding.code = '85354-9').exists() and %diagnoses.exists()"}}]);
+    let action = json!({"id": "found", "trigger": added("Condition", "code", "http://hl7.org/fhir/sid/icd-10-cm", "I10"), "action": [call]});
+    let rules = with(&[plan("pressure", &action)]);
+    let measured = || {
+        json!({"resourceType": "Observation", "id": "o", "status": "final", "subject": {"reference": "Patient/p"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]}})
+    };
+    // Long after it was due, as well.
+    for (taken, days, expected) in [(false, 1, "cancelled"), (true, 1, "accepted"), (false, 30, "cancelled")] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(condition("c", "I10", "active"));
+        house.advance(at("2026-01-02T15:00:00Z"));
+        if taken {
+            house.hear(task(&house, "accepted"));
+        }
+        house.advance(house.now + days * 86_400_000);
+        house.hear(measured());
+        let stored = house.resources().find(|one| one.kind == "Task").unwrap();
+        assert_eq!(stored.value["status"], expected, "{taken} {days}");
+        if !taken {
+            assert_eq!(stored.value["statusReason"]["coding"][0]["code"], "pointless");
+            assert!(house.dues.is_empty(), "{:?}", house.dues);
+        }
+    }
 }
