@@ -13,6 +13,7 @@ use super::index::Index;
 use super::json::text;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
 use super::products::{self, Products};
+use super::supply::EVENT;
 use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
@@ -294,6 +295,7 @@ impl Rules {
             }
         }
         for (_, action) in self.about(subject) {
+            want_place(action, wants);
             wants.kinds.extend(action.kinds().map(str::to_owned));
             if kind == "Condition" {
                 wants.kinds.push(String::from("Condition"));
@@ -321,6 +323,7 @@ impl Rules {
 
     fn want_step(&self, action: &Action, step: &Step, wants: &mut Wants) {
         self.want_gates(wants);
+        want_place(action, wants);
         let hanging = action.steps.iter().filter(|one| matches!(one.anchor, Anchor::Step(..)));
         let conditions = action.conditions.iter().chain(&action.stops).chain(step.asks());
         let conditions = conditions.chain(hanging.flat_map(|one| &one.conditions));
@@ -368,6 +371,13 @@ impl Rules {
         let versions = self.urls.get(url)?;
         let same = versions.iter().rev().filter_map(|at| self.plans.get(*at)).find(|plan| plan.version == version);
         same.or_else(|| self.plans.get(*versions.last()?))
+    }
+}
+
+/// In which store an event happened that names none, the dispenses tell.
+fn want_place(action: &Action, wants: &mut Wants) {
+    if action.triggers.iter().any(|trigger| trigger.kind == EVENT) {
+        wants.kinds.push(String::from("MedicationDispense"));
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) const PARTIAL: &str = "https://signa.example/fhir/ValueSet/partial-fi
 /// The ValueSet of kinds of dispense by which nothing was handed over.
 pub(crate) const NOT_HANDED: &str = "https://signa.example/fhir/ValueSet/not-handed-over";
 
+/// The type of an event that somebody tells of by its name.
+pub(crate) const EVENT: &str = "Basic";
+
 /// Why a dispense supplies nothing we can count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nothing {
@@ -118,17 +121,35 @@ fn quantity(quantity: &Value) -> String {
     if value.is_empty() { value } else { format!("{value}|{unit}") }
 }
 
-/// The store a resource belongs to: the Organization that handed a dispense over, else the first one of the story.
+/// The store a resource belongs to: the Organization that handed a dispense over, else the first one of the story. An event that
+/// somebody named is told by the store where something waits for the person.
 pub(crate) fn store(story: &Story, value: &Value) -> Store {
     let default = story.stores.first().cloned().unwrap_or_else(|| Store::unknown(&TimeZone::UTC));
-    // Who performs a report or records a diagnosis is no store.
-    if text(value, "resourceType") != Some("MedicationDispense") {
-        return default;
-    }
+    let value = match text(value, "resourceType") {
+        Some("MedicationDispense") => value,
+        Some(EVENT) => match newest_dispense(story) {
+            Some(dispense) => dispense,
+            None => return default,
+        },
+        // Who performs a report or records a diagnosis is no store.
+        _ => return default,
+    };
     let mut actors = each(value, "performer").iter().filter_map(|performer| local(reference(performer, "actor")?));
     let Some(id) = actors.find_map(|actor| actor.strip_prefix("Organization/").map(str::to_owned)) else { return default };
     let known = story.stores.iter().find(|store| store.organization == id).cloned();
     known.unwrap_or(Store { organization: id, zone: default.zone })
+}
+
+/// What waits for the person, of several the newest; where nothing waits, what was there last.
+fn newest_dispense(story: &Story) -> Option<&Value> {
+    let when = |value: &Value| {
+        let written = ["whenHandedOver", "whenPrepared"].into_iter().filter_map(|name| text(value, name));
+        written.max().map(str::to_owned)
+    };
+    let waits = |value: &Value| matches!(text(value, "status"), Some("preparation" | "in-progress" | "on-hold"));
+    let standing = story.current("MedicationDispense").filter(|one| text(&one.value, "status") != Some("entered-in-error"));
+    let newest = standing.max_by_key(|one| (waits(&one.value), when(&one.value), one.learned, &one.id));
+    newest.map(|one| one.value.as_ref())
 }
 
 /// `2026-01-30`, of a day's number.

@@ -193,3 +193,23 @@ fn a_stop_takes_back_what_nobody_is_at() {
         }
     }
 }
+
+// An event names no store: what it asks for is asked of the store where something waits for the person.
+#[test]
+fn an_event_is_a_matter_of_the_store_where_something_waits() {
+    let rules = super::super::Rules::read(&super::super::shipped()).0;
+    let mut house = house(&rules, "2026-06-01T15:00:00Z");
+    let mut fetched = dispense("a", "2026-05-20", 90);
+    fetched["performer"] = json!([{"actor": {"reference": "Organization/elsewhere"}}]);
+    let mut waits = fetched.clone();
+    waits["performer"] = json!([{"actor": {"reference": "Organization/corner"}}]);
+    (waits["id"], waits["status"], waits["whenPrepared"]) = (json!("w"), json!("in-progress"), json!("2026-05-01"));
+    waits.as_object_mut().unwrap().shift_remove("whenHandedOver");
+    house.hear(fetched);
+    house.hear(waits);
+    house.hear(json!({"resourceType": "Basic", "id": "b", "subject": {"reference": "Patient/p"}, "code": {"coding": [
+        {"system": "https://signa.example/fhir/CodeSystem/event", "code": "pickup-missed"}]}}));
+    let asked: Vec<&Value> = house.outputs("Task").filter(|task| task["focus"]["reference"] == "Basic/b").collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0]["owner"], json!({"reference": "Organization/corner"}));
+}
