@@ -29,6 +29,8 @@ pub(crate) mod because {
     pub(crate) const TAKEN: &str = "taken";
     /// The window of a planned step was over before it was planned.
     pub(crate) const TIMELY: &str = "timely";
+    /// The fact does not say the day from which the step is counted.
+    pub(crate) const UNDATED: &str = "undated";
     /// What makes it pointless has happened.
     pub(crate) const POINTLESS: &str = "pointless";
     /// The lot left the person out.

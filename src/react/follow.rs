@@ -100,6 +100,16 @@ pub(super) fn is_dated(value: &Value) -> bool {
     edges(value) != (None, None)
 }
 
+/// Whether a resource tells when what it is about ended.
+pub(super) fn has_end(value: &Value) -> bool {
+    edges(value).1.is_some()
+}
+
+/// The reason why nothing follows from the end of such a fact.
+pub(super) fn undated(fact: &Resource) -> String {
+    format!("The {} does not say the day on which it ended.", fact.kind)
+}
+
 /// A day, or a moment where more is written; a month or a year alone is neither.
 fn moment(written: &str) -> Option<Base> {
     let moment = Moment::parse(written)?;

@@ -14,7 +14,7 @@ use super::gates::diagnosis::{Standing, standing};
 use super::gates::reversed::is_meant;
 use super::json::text;
 use super::offset::Base;
-use super::plan::{Action, Plan, Subject};
+use super::plan::{Action, Anchor, Plan, Subject};
 use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, overdue, refill, supply};
 use crate::ledger::{Decision, Due, Line, Outcome};
@@ -122,10 +122,22 @@ fn begin<'a>(
             if standing == Some(Standing::Over) && !is_removal && comes != Comes::AtOnce {
                 continue;
             }
+            if comes == Comes::Later && matches!(step.anchor, Anchor::End(_)) {
+                undated(turn, &candidate, &event.resource);
+                continue;
+            }
             now.extend(later(turn, candidate, comes));
         }
     }
     now
+}
+
+/// A step hangs on the end of a fact that does not say when that was: it says so, unless it was planned or came before.
+fn undated(turn: &mut Turn, candidate: &Candidate, fact: &Resource) {
+    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
+    if !settled && !turn.dues.has(&candidate.output) {
+        stop(turn, candidate, Outcome::Stopped, because::UNDATED, &follow::undated(fact));
+    }
 }
 
 /// What waits of an earlier episode of a fact is taken back when the fact begins a new one: it would be said twice.
@@ -332,6 +344,12 @@ pub(super) fn drop_pointless(turn: &mut Turn, kinds: &BTreeSet<&str>) {
             stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
         }
     }
+    for asked in asked {
+        let Some(candidate) = turn.candidate_of(&asked) else { continue };
+        if let Some(why) = pointless(turn, &candidate) {
+            withdraw_task(turn, &asked, because::POINTLESS, &why);
+        }
+    }
 }
 
 /// The person has died: nothing more is said or done.
@@ -344,11 +362,5 @@ pub(super) fn end_all(turn: &mut Turn) {
     let fired = turn.fired_where(|_| true);
     for decision in fired {
         cancel_task(turn, &decision, "alive", why);
-    for asked in asked {
-        let Some(candidate) = turn.candidate_of(&asked) else { continue };
-        if let Some(why) = pointless(turn, &candidate) {
-            withdraw_task(turn, &asked, because::POINTLESS, &why);
-        }
-    }
     }
 }
