@@ -40,12 +40,25 @@ fn codes(purpose: Purpose) -> &'static [&'static str] {
 
 /// The answer that counts now: that of the newest Consent that speaks of the purpose; of two that may be of one time, the refusal.
 pub(crate) fn answer(story: &Story, purpose: Purpose) -> Answer {
+    counting(story, purpose).map_or(Answer::Unasked, |(_, answer)| answer)
+}
+
+/// Whether what counts as a refusal is a consent whose time is over: nobody refused.
+pub(crate) fn has_lapsed(story: &Story, purpose: Purpose) -> bool {
+    let Some((consent, Answer::Refused)) = counting(story, purpose) else { return false };
+    let is_over = |provision: &Value| kind(provision) == Some(Answer::Given) && term(provision, story.now) == Ordering::Greater;
+    text(&consent.value, "status") == Some("active") && consent.value.get("provision").is_some_and(is_over)
+}
+
+/// The Consent that counts now, with its answer.
+fn counting(story: &Story, purpose: Purpose) -> Option<(&Resource, Answer)> {
     let zone = supply::store(story, &Value::Null).zone;
     let answers = story.current("Consent").filter_map(|consent| {
         let answer = stated(&consent.value, purpose, story.now)?;
-        Some((given_at(consent, answer, &zone), answer))
+        Some((given_at(consent, answer, &zone), consent, answer))
     });
-    answers.max_by_key(|(at, answer)| (*at, *answer == Answer::Refused)).map_or(Answer::Unasked, |(_, answer)| answer)
+    let last = answers.max_by_key(|(at, _, answer)| (*at, *answer == Answer::Refused));
+    last.map(|(_, consent, answer)| (consent, answer))
 }
 
 /// When an answer was given: a refusal at the last moment that its date may mean, a consent at the first, and never after it was learned.
@@ -188,7 +201,34 @@ mod tests {
                 let mut story = Story::bare(&"t".into(), Person(1), at("2026-07-01T00:00:00Z"), Store::unknown(&shanghai));
                 story.resources = resources;
                 assert_eq!(answer(&story, Purpose::Treatment), expected, "{permit:?} {deny:?}");
+                assert!(!has_lapsed(&story, Purpose::Treatment));
             }
+        }
+    }
+
+    #[test]
+    fn a_consent_whose_time_is_over_was_no_refusal() {
+        let now = "2026-07-01T00:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        for (value, expected) in [
+            (json!({"status": "active", "provision": {"type": "permit", "period": {"end": "2026-06-01"}}}), true),
+            (json!({"status": "inactive", "provision": {"type": "permit", "period": {"end": "2026-06-01"}}}), false),
+            (json!({"status": "active", "provision": {"type": "deny"}}), false),
+            (json!({"status": "active", "provision": {"type": "permit"}}), false),
+        ] {
+            let mut story = Story::bare(&"t".into(), Person(1), now, Store::unknown(&TimeZone::UTC));
+            story.resources.push(Resource {
+                kind: String::from("Consent"),
+                id: String::from("c"),
+                version: 1,
+                fact: 1,
+                source: String::from("s"),
+                how: How::Live,
+                learned: 0,
+                person: Person(1),
+                deleted: false,
+                value: Arc::new(value.clone()),
+            });
+            assert_eq!(has_lapsed(&story, Purpose::Treatment), expected, "{value}");
         }
     }
 

@@ -9,7 +9,7 @@ use super::facts::Ask;
 use super::gates::{self, Verdict};
 use super::plan::{Action, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::why_not::{Against, before, mends, out_of_time, wanted};
+use super::why_not::{Against, all_wanted, before, mends, out_of_time};
 use super::{Resource, doses, person, supply};
 
 /// When the calendar calls next.
@@ -25,8 +25,7 @@ pub(super) fn next(turn: &Turn, plan: &Plan, caller: &Caller) -> Option<i64> {
 pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, caller: &Caller) -> Against {
     let next = next(turn, plan, caller);
     let Some(subject) = subject(turn, action, step) else {
-        let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
-        let wanted = wanted.join(", or ");
+        let wanted = all_wanted(action);
         let reason = format!("Nothing is recorded that it is called for; it looks for {wanted}.");
         return Against {
             gate: before::TRIGGER.to_owned(),

@@ -6,16 +6,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::activity::Act;
 use super::decide::because;
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::facts::Ask;
+use super::follow;
 use super::gates::{self, GATES, Verdict};
-use super::plan::{Action, Plan, Step, Subject};
+use super::plan::{Action, Anchor, Edge, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
 use super::why::{facts, parts, planned_parts};
 use super::{Resource, Rules, Story, Wants, products, supply, why_called};
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Due, How, Outcome};
+
+/// The most that is told of one step.
+const OPEN_MAX: usize = 20;
 
 /// The gates that name what stood against a rule before anything was decided.
 pub(super) mod before {
@@ -29,18 +34,20 @@ pub(super) mod before {
     pub(in crate::react) const EVENT: &str = "event";
     /// Nothing stands against it, only its day has not come.
     pub(in crate::react) const CALENDAR: &str = "calendar";
+    /// Nothing stands against it, only the step that it comes after has not come.
+    pub(in crate::react) const STEP: &str = "step";
 }
 
 /// What must be loaded to be asked why not.
 #[must_use]
 pub fn wants(rules: &Rules, plan: Option<&str>) -> Wants {
     let mut wants = Wants { supplies: true, ..Wants::default() };
-    wants.kinds.extend(["Patient", "RelatedPerson", "Consent", "AllergyIntolerance"].map(str::to_owned));
+    let gated = ["Patient", "RelatedPerson", "Consent", "AllergyIntolerance", "MedicationRequest", "MedicationDispense"];
+    wants.kinds.extend(gated.map(str::to_owned));
     for plan in rules.plans.iter().filter(|known| is_asked(known, plan)) {
         for action in &plan.actions {
             wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
-            let conditions = action.conditions.iter().chain(action.steps.iter().flat_map(|step| &step.conditions));
-            wants.kinds.extend(conditions.flat_map(|condition| condition.kinds().map(str::to_owned)));
+            wants.kinds.extend(action.kinds().map(str::to_owned));
         }
     }
     wants.kinds.sort();
@@ -108,28 +115,40 @@ fn is_called(own: &str, own_version: &str, asked: &str) -> bool {
     is_url && (version.is_empty() || own_version == version)
 }
 
-/// One parameter for each step of a rule.
+/// One parameter for each step of a rule, or for each that is open of it.
 fn of_plan(turn: &Turn, plan: &Plan) -> Vec<Value> {
     let steps = plan.actions.iter().flat_map(|action| action.steps.iter().map(move |step| (action, step)));
-    steps.map(|(action, step)| json!({"name": "rule", "part": of_step(turn, plan, action, step)})).collect()
+    let told = steps.flat_map(|(action, step)| of_step(turn, plan, action, step));
+    told.map(|part| json!({"name": "rule", "part": part})).collect()
 }
 
-fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Value> {
-    let due = turn.dues_where(|due| due.step == step.id && turn.is_of(&due.rule, plan)).into_iter().next();
-    let decided = turn.decisions.values().filter(|decision| decision.step == step.id && turn.is_of(&decision.rule, plan));
-    let last = decided.max_by_key(|decision| (decision.at, decision.outcome == Outcome::Fired));
-    match (last, due) {
-        // What waits for its day says more than what came of the one before.
-        (Some(last), Some(due)) if last.output == due.output => of_decision(last, Some(&due)),
-        (_, Some(due)) => of_due(&due),
-        (Some(last), None) => {
-            let mut told = of_decision(last, None);
-            let next = action.call.as_ref().and_then(|caller| why_called::next(turn, plan, caller));
-            told.extend(next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
-            told
-        }
-        (None, None) => of_nothing(turn, plan, action, step),
+/// What is open of a step; where nothing is, what came of it last, or what stands against it.
+fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Vec<Value>> {
+    // What waits says more than what came of the ones before.
+    let open = turn.dues_where(|due| due.step == step.id && turn.is_of(&due.rule, plan));
+    if !open.is_empty() {
+        return open.iter().take(OPEN_MAX).map(|due| of_open(turn, due)).collect();
     }
+    let Some(last) = last_of(turn, plan, step) else { return vec![of_nothing(turn, plan, action, step)] };
+    let mut told = of_decision(last, None);
+    let next = action.call.as_ref().and_then(|caller| why_called::next(turn, plan, caller));
+    told.extend(next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
+    vec![told]
+}
+
+/// What was decided last of a step; of several fills that were heard of together, that of the last.
+fn last_of<'t>(turn: &'t Turn, plan: &Plan, step: &Step) -> Option<&'t Decision> {
+    fn order(decision: &Decision) -> (i64, bool, Option<&str>) {
+        (decision.at, decision.outcome == Outcome::Fired, decision.episode.rsplit('|').next())
+    }
+    let decided = turn.decisions.values().filter(|decision| decision.step == step.id && turn.is_of(&decision.rule, plan));
+    decided.max_by(|one, other| order(one).cmp(&order(other)))
+}
+
+/// What holds what is open, else when its day is: what was decided before it was planned anew is over.
+fn of_open(turn: &Turn, due: &Planned) -> Vec<Value> {
+    let last = turn.decisions.get(&due.output).filter(|last| last.outcome == Outcome::Held && due.detail().held);
+    last.map_or_else(|| of_due(due, turn.story.now), |last| of_decision(last, Some(due)))
 }
 
 fn of_decision(decision: &Decision, due: Option<&Due>) -> Vec<Value> {
@@ -141,11 +160,16 @@ fn of_decision(decision: &Decision, due: Option<&Due>) -> Vec<Value> {
     all
 }
 
-fn of_due(due: &Due) -> Vec<Value> {
-    let sentence = format!("Planned for {}: step {} of rule {} has its day later.", instant(due.due), due.step, due.rule);
+fn of_due(due: &Due, now: i64) -> Vec<Value> {
+    let (when, reason) = if due.due > now {
+        ("has its day later", "Its day has not come.")
+    } else {
+        ("is looked at now", "Its time has just come.")
+    };
+    let sentence = format!("Planned for {}: step {} of rule {} {when}.", instant(due.due), due.step, due.rule);
     let mut all = vec![json!({"name": "outcome", "valueCode": "planned"})];
     all.extend(planned_parts(due));
-    all.push(json!({"name": "reason", "valueString": "Its day has not come."}));
+    all.push(json!({"name": "reason", "valueString": reason}));
     all.push(json!({"name": "change", "valueString": "Time: it is looked at then."}));
     all.push(json!({"name": "sentence", "valueString": sentence}));
     all
@@ -196,16 +220,8 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
         facts: vec![newest.versioned()],
         next: None,
     };
-    if newest.how == How::Import {
-        let change = "The same fact sent by its source as it happens, or an import that is asked to react.";
-        return found(
-            before::IMPORT,
-            String::from("What would set it off was imported, and nothing is said of what was imported."),
-            change.to_owned(),
-        );
-    }
-    if let Some((reason, change)) = out_of_time(plan, turn) {
-        return found(before::PERIOD, reason, change);
+    if let Some((gate, reason, change)) = unheeded(turn, plan, action, newest) {
+        return found(gate, reason, change);
     }
     let mut fill = None;
     let mut product = String::new();
@@ -215,7 +231,10 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
                 fill = turn.fills(&row.product).iter().find(|fill| fill.tellers().any(|id| id == newest.id)).cloned();
                 product = row.product;
             }
-            Err(why) => return found(because::SUPPLY, why.reason().to_owned(), mends(because::SUPPLY)),
+            Err(why) => {
+                let gate = if why == supply::Nothing::Reversed { because::REVERSED } else { because::SUPPLY };
+                return found(gate, why.reason().to_owned(), mends(gate));
+            }
         }
     }
     let ask = Ask { story: turn.story, resource: &newest.value, fill: fill.as_ref(), supplies: &turn.supplies, rules };
@@ -223,6 +242,9 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     if let Some(broken) = conditions.find(|condition| !condition.holds(&ask)) {
         let reason = format!("A condition of the rule does not hold: {}", broken.text());
         return found(because::CONDITION, reason, mends(because::CONDITION));
+    }
+    if let Some((gate, reason, change)) = untimed(turn, plan, action, step, newest) {
+        return found(gate, reason, change);
     }
     let detail = Detail {
         trigger: newest.reference(),
@@ -250,6 +272,42 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
     }
 }
 
+/// Why a rule does not heed a fact, whatever that says.
+fn unheeded(turn: &Turn, plan: &Plan, action: &Action, fact: &Resource) -> Option<(&'static str, String, String)> {
+    if fact.how == How::Import {
+        let reason = "What would set it off was imported, and nothing is said of what was imported.";
+        let change = "The same fact sent by its source as it happens, or an import that is asked to react.";
+        return Some((before::IMPORT, reason.to_owned(), change.to_owned()));
+    }
+    if let Some((reason, change)) = out_of_time(plan, turn) {
+        return Some((before::PERIOD, reason, change));
+    }
+    let reason = "It listens to what is removed, and nothing of the kind was.";
+    let change = "A removal of such a fact.";
+    action.is_of_removals(&fact.kind).then(|| (before::EVENT, reason.to_owned(), change.to_owned()))
+}
+
+/// Why a step has no time though nothing stands against it: what it comes after has not come, or nobody said when that was.
+fn untimed(turn: &Turn, plan: &Plan, action: &Action, step: &Step, fact: &Resource) -> Option<(&'static str, String, String)> {
+    let (at, edge) = match step.anchor {
+        Anchor::Step(at, edge, _) => (at, edge),
+        Anchor::End(_) if !action.is_of_fills() && !follow::has_end(&fact.value) => {
+            return Some((because::UNDATED, follow::undated(fact), mends(because::UNDATED)));
+        }
+        Anchor::AtOnce | Anchor::Start(_) | Anchor::End(_) => return None,
+    };
+    let before = action.steps.get(at)?;
+    let how = match last_of(turn, plan, before) {
+        None => String::from("which has not come"),
+        Some(last) if last.outcome != Outcome::Fired => format!("which was {}: {}", last.outcome.word(), last.reason),
+        Some(_) if edge == Edge::End && before.activity.act == Act::Work => String::from("which was asked for and is not done"),
+        Some(_) => return None,
+    };
+    let reason = format!("It comes after step {}, {how}", before.id);
+    let reason = if reason.ends_with('.') { reason } else { format!("{reason}.") };
+    Some((before::STEP, reason, format!("What lets step {} come.", before.id)))
+}
+
 /// Why a rule begins nothing now, and what would change that, where it has a time of its own.
 pub(super) fn out_of_time(plan: &Plan, turn: &Turn) -> Option<(String, String)> {
     let zone = supply::store(turn.story, &Value::Null).zone;
@@ -262,8 +320,7 @@ pub(super) fn out_of_time(plan: &Plan, turn: &Turn) -> Option<(String, String)> 
 
 /// Nothing of what the rule listens to is recorded.
 fn unheard(action: &Action) -> Against {
-    let wanted: Vec<String> = action.triggers.iter().map(wanted).collect();
-    let wanted = wanted.join(", or ");
+    let wanted = all_wanted(action);
     Against {
         gate: before::TRIGGER.to_owned(),
         reason: format!("Nothing is recorded that sets it off; it listens to {wanted}."),
@@ -273,8 +330,19 @@ fn unheard(action: &Action) -> Against {
     }
 }
 
+/// What an action listens to, in words; what may happen to the same is said once.
+pub(super) fn all_wanted(action: &Action) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for wanted in action.triggers.iter().map(wanted) {
+        if !all.contains(&wanted) {
+            all.push(wanted);
+        }
+    }
+    all.join(", or ")
+}
+
 /// What a trigger listens to, in words.
-pub(super) fn wanted(trigger: &super::plan::Trigger) -> String {
+fn wanted(trigger: &super::plan::Trigger) -> String {
     let filters = trigger.filters.iter().map(|filter| match (&filter.group, filter.codes.first()) {
         (Some(group), _) => format!("{} in {group}", filter.path),
         (None, Some((system, code))) => format!("{} {system}|{code}", filter.path),
@@ -297,6 +365,7 @@ pub(super) fn mends(gate: &str) -> String {
         because::SUPPLY => {
             "A day handed over and days of supply that can be known: daysSupply, the order's duration, or quantity and dose."
         }
+        because::UNDATED => "The same fact with the day on which it ended.",
         because::POINTLESS => "Facts for which what makes it pointless does not hold.",
         because::HELD_OUT => "A plan-holdout of 0, or another plan-holdout-salt, in a new version of the rule.",
         because::TWICE => "Nothing: the same was asked for already.",

@@ -20,6 +20,7 @@ mod renewed;
 mod taken_back;
 mod tasks;
 mod versions;
+mod why_not;
 mod world;
 
 use jiff::Timestamp;
