@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::json::{each, extension, text};
+use super::pharmacist;
 use super::read::known::ACTIVITY;
 
 /// The extension that holds a text in one language, and perhaps an offer to add to it.
@@ -78,6 +79,10 @@ impl Activity {
         let extensions = each(value, "extension").iter().filter(|extension| text(extension, "url") == Some(MESSAGE));
         let messages = extensions.map(message).collect::<Option<Vec<Message>>>();
         let messages = messages.ok_or("a message extension needs a language and a text")?;
+        let said = messages.iter().flat_map(|message| [Some(&message.text), message.offer.as_ref()]).flatten();
+        if let Some(unknown) = said.flat_map(|said| placeholders(said)).find(|word| *word != pharmacist::PLACE) {
+            return Err(format!("{unknown} stands for nothing: a text may name {} alone", pharmacist::PLACE));
+        }
         let relays = act == Act::Speak && extension(value, RELAY).and_then(Value::as_bool) == Some(true);
         if messages.is_empty() && !relays {
             return Err(String::from("it has no message extension with a language and a text"));
@@ -105,6 +110,11 @@ impl Activity {
         });
         spoken.or_else(|| written("en")).or_else(|| self.messages.first())
     }
+}
+
+/// What stands in braces in a text, with them.
+fn placeholders(said: &str) -> impl Iterator<Item = &str> {
+    said.match_indices('{').filter_map(|(from, _)| Some(&said[from..=from + said[from..].find('}')?]))
 }
 
 fn message(value: &Value) -> Option<Message> {
@@ -161,6 +171,10 @@ mod tests {
             ("extension", json!({"url": INWARD, "valueString": "true"})),
             ("extension", json!({"url": format!("{INWARD}s"), "valueBoolean": true})),
             ("extension", json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": "zh"}]})),
+            (
+                "extension",
+                json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": "de"}, {"url": "text", "valueString": "Ask {pharmasist}."}]}),
+            ),
         ] {
             assert!(with(name, value.clone()).is_err(), "{name} {value}");
         }

@@ -12,7 +12,7 @@ use super::{Resource, Story};
 const ROLES: &[&str] = &["46255001", "183500000X", "pharmacist"];
 
 /// What stands in a text for the pharmacist.
-const PLACE: &str = "{pharmacist}";
+pub(super) const PLACE: &str = "{pharmacist}";
 
 /// What is said in its place when nobody is known by name.
 const UNNAMED: &[(&str, &str)] = &[("en", "your pharmacist"), ("zh", "您的药师")];
@@ -96,5 +96,43 @@ pub(crate) fn named(said: &str, language: &str, story: &Story) -> String {
     let name = of(story).and_then(|pharmacist| pharmacist.name);
     let stem = language.split(['-', '_']).next().unwrap_or(language);
     let unnamed = UNNAMED.iter().find(|(known, _)| *known == stem).or_else(|| UNNAMED.first()).map_or("", |(_, words)| *words);
-    said.replace(PLACE, name.as_deref().unwrap_or(unnamed))
+    let mut made = String::new();
+    for (at, part) in said.split(PLACE).enumerate() {
+        if at > 0 {
+            match &name {
+                Some(name) => made.push_str(name),
+                None => made.push_str(&at_its_place(unnamed, &made)),
+            }
+        }
+        made.push_str(part);
+    }
+    made
+}
+
+/// A word as it is written after this: a sentence begins with a capital.
+fn at_its_place(word: &str, after: &str) -> String {
+    let after = after.trim_end();
+    let mut letters = word.chars();
+    match letters.next().filter(|_| after.is_empty() || after.ends_with(['.', '!', '?'])) {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital() {
+        for (after, expected) in [
+            ("", "Your pharmacist"),
+            ("Welcome. ", "Your pharmacist"),
+            ("Ask ", "your pharmacist"),
+            ("Well, ", "your pharmacist"),
+        ] {
+            assert_eq!(at_its_place("your pharmacist", after), expected, "{after}");
+        }
+        assert_eq!(at_its_place("您的药师", ""), "您的药师");
+    }
 }

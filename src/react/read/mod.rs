@@ -91,11 +91,13 @@ fn versions_of(rules: &mut Rules, versions: &[(&str, &Artefact)], activities: &H
             continue;
         }
         let (plan, faults) = plan(&artefact.value, &rules.concepts, activities, &BTreeSet::new());
-        if !faults.iter().any(Issue::refuses) {
+        // What an older version began is finished, also in newer words.
+        let is_newest = until == i64::MAX;
+        if !faults.iter().any(|fault| fault.refuses() && (is_newest || fault.key != PINNED)) {
             places.push(rules.plans.len());
             rules.plans.push(Plan { since: artefact.since, until, ..plan });
         }
-        if until == i64::MAX {
+        if is_newest {
             issues.extend(faults);
         }
     }
@@ -128,6 +130,9 @@ pub(super) fn is_ours(value: &Value) -> bool {
     let profiles = value.get("meta").map(|meta| each(meta, "profile")).unwrap_or_default();
     profiles.iter().filter_map(Value::as_str).any(|profile| unversioned(profile) == PROFILE)
 }
+
+/// The key of a fault: a step names another version of what it does than the one that is known.
+const PINNED: &str = "activity-version";
 
 struct Reader<'a> {
     url: &'a str,

@@ -32,6 +32,10 @@ impl Reader<'_> {
         if text(activity, "status") == Some("retired") {
             self.fault("bad-activity", &place, &format!("{canonical} is retired"));
         }
+        let own = text(activity, "version").unwrap_or_default();
+        if let Some((_, version)) = canonical.split_once('|').filter(|(_, version)| *version != own) {
+            self.fault(super::PINNED, &place, &format!("of {canonical} the version {own:?} is known, and not {version:?}"));
+        }
         match Activity::read(activity) {
             Ok(activity) => Some(Step {
                 id,

@@ -18,7 +18,7 @@ fn faults(change: impl Fn(&mut Value)) -> (Vec<&'static str>, bool) {
 #[test]
 fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 22] = [
+    let changes: [(&str, Change); 23] = [
         ("trigger-without-name", |plan| plan["action"][0]["trigger"][0] = json!({"type": "named-event"})),
         ("plan-without-priority", |plan| plan["extension"] = json!([])),
         ("plan-without-version", |plan| drop(plan.as_object_mut().unwrap().shift_remove("version"))),
@@ -36,6 +36,10 @@ fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
         ("unknown-anchor", |plan| plan["action"][0]["action"][0]["relatedAction"][0]["actionId"] = json!("birth")),
         ("bad-offset", |plan| plan["action"][0]["action"][0]["relatedAction"][0]["offsetDuration"]["code"] = json!("mg")),
         ("unknown-activity", |plan| plan["action"][0]["action"][0]["definitionCanonical"] = json!("urn:x")),
+        ("activity-version", |plan| {
+            plan["action"][0]["action"][0]["definitionCanonical"] =
+                json!("https://signa.example/fhir/ActivityDefinition/refill-advice|9");
+        }),
         ("step-twice", |plan| plan["action"][0]["action"][1]["id"] = json!("advice")),
         ("unknown-anchor", |plan| {
             let related = &mut plan["action"][0]["action"][0]["relatedAction"][0];
