@@ -48,6 +48,9 @@ const STOP: &[&str] = &[
     "SAIR",
 ];
 
+/// What may stand before or after a word, in capitals.
+const PLEASE: &[&str] = &["PLEASE ", "PLEASE, ", " PLEASE", "PLS ", " PLS", "请", "請"];
+
 const START: &[&str] = &[
     "START",
     "UNSTOP",
@@ -87,15 +90,26 @@ pub fn is_stop(resource: &Value) -> bool {
 /// is related to them; STOP binds unless it is known to come from others.
 pub(crate) fn wish(communication: &Value) -> Option<Wish> {
     let said = each(communication, "payload").iter().find_map(|payload| text(payload, "contentString"))?;
-    let plain: String =
-        said.trim().trim_matches(|letter: char| letter.is_ascii_punctuation() || "。！，“”".contains(letter)).to_uppercase();
+    let plain = bare(&said.to_uppercase()).to_owned();
     let kind = kind_of_sender(communication);
-    if STOP.contains(&plain.as_str()) && !kind.as_deref().is_some_and(|kind| OTHERS.contains(&kind)) {
+    if STOP.contains(&unasked(&plain)) && !kind.as_deref().is_some_and(|kind| OTHERS.contains(&kind)) {
         return Some(Wish::Stop);
     }
     let typed = communication.get("sender").and_then(|sender| text(sender, "type"));
     let is_theirs = sender(communication).is_some() || matches!(typed, Some("Patient" | "RelatedPerson"));
     (START.contains(&plain.as_str()) && is_theirs).then_some(Wish::Start)
+}
+
+/// Words without what stands around them.
+fn bare(said: &str) -> &str {
+    said.trim_matches(|letter: char| letter.is_whitespace() || letter.is_ascii_punctuation() || "。！，“”".contains(letter))
+}
+
+/// A word without the courtesy: who says please means it no less.
+fn unasked(plain: &str) -> &str {
+    let before = PLEASE.iter().find_map(|word| plain.strip_prefix(word));
+    let after = PLEASE.iter().find_map(|word| plain.strip_suffix(word));
+    bare(before.or(after).unwrap_or(plain))
 }
 
 /// What the sender is, by the reference, what is contained, or the type that is stated.
@@ -136,6 +150,12 @@ mod tests {
             (" stop. ", Some(Wish::Stop)),
             ("退订", Some(Wish::Stop)),
             ("停止！", Some(Wish::Stop)),
+            ("Stop please", Some(Wish::Stop)),
+            ("Please, stop!", Some(Wish::Stop)),
+            ("stop, pls.", Some(Wish::Stop)),
+            ("请停止", Some(Wish::Stop)),
+            ("please", None),
+            ("Please tell me when to stop", None),
             ("Start", Some(Wish::Start)),
             ("恢复", Some(Wish::Start)),
             ("When does my supply end?", None),
