@@ -74,12 +74,14 @@ impl Beat {
         let count = events_of(wanted.iter().map(|(_, claimed)| claimed));
         self.waiting(|waiting| {
             waiting.taken = count;
-            others.into_iter().for_each(|((tenant, _), claimed)| waiting.put_back(&tenant, claimed));
+            for ((tenant, _), claimed) in others {
+                waiting.put_back(&tenant, claimed);
+            }
         });
         let mut waits = 0;
-        let all_left = self.decide_people(wanted).await?;
+        let all_left = self.decide_people(wanted).await;
         self.waiting(|waiting| waiting.taken = 0);
-        for left in all_left {
+        for left in all_left? {
             waits += self.take_back(left).await?;
         }
         self.waiting(Waiting::unbind);

@@ -80,8 +80,9 @@ impl Network {
         Self { first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits }
     }
 
-    const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], bits: u8) -> Self {
-        Self { first: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), bits }
+    const fn v6(parts: [u16; 8], bits: u8) -> Self {
+        let [one, two, three, four, five, six, seven, eight] = parts;
+        Self { first: IpAddr::V6(Ipv6Addr::new(one, two, three, four, five, six, seven, eight)), bits }
     }
 
     /// Whether the address lies in it.

@@ -98,7 +98,9 @@ mod tests {
 
     fn behind(letters: &[Letter]) -> Behind {
         let mut behind = Behind::default();
-        letters.iter().for_each(|letter| behind.put(letter));
+        for letter in letters {
+            behind.put(letter);
+        }
         behind
     }
 

@@ -128,8 +128,8 @@ impl Rule {
             Step::Member(name) => {
                 let child = self.children.iter().find(|child| child.name == *name)?;
                 // What a list of its own must hold says what its values are, too: a blood pressure is sliced by what its codes are.
-                let needed = child.slices.iter().filter(|slice| slice.min > 0);
-                child.at(rest).or_else(|| needed.flat_map(|slice| slice.at(rest)).next())
+                let mut needed = child.slices.iter().filter(|slice| slice.min > 0);
+                child.at(rest).or_else(|| needed.find_map(|slice| slice.at(rest)))
             }
             Step::Extension(url) => {
                 let all = self.children.iter().filter(|child| child.name == "extension");

@@ -249,7 +249,7 @@ mod tests {
         let serving = tokio::spawn(async move {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut asked = [0; 1_024];
-            client.read(&mut asked).await.unwrap();
+            let _start_up = client.read(&mut asked).await.unwrap();
             client.write_all(WELCOME).await.unwrap();
             while client.read(&mut asked).await.unwrap() > 0 {}
         });
