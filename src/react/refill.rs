@@ -252,10 +252,8 @@ impl<'a> Arranging<'a, '_> {
             Role::Silent => return None,
         };
         let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
-        let needed = match loaded {
-            Some(dispense) if needed.is_empty() => products::needed(&dispense.value),
-            _ => needed,
-        };
+        // Of several that made the fill another may have been the first, with an order of its own, before it was taken back.
+        let needed = loaded.map_or(needed, |dispense| products::needed(&dispense.value));
         let (facts, episode) = (OnceCell::new(), episode::of_fill(self.product, fill.first));
         Some(Begun { at, fill, fresh, loaded, trigger, needed, facts, episode })
     }

@@ -10,6 +10,7 @@ use super::detail::{Detail, Planned};
 use super::dispensed::Dispensed;
 use super::facts::Ask;
 use super::plan::{Plan, Subject};
+use super::products;
 use super::refill::{Arranging, News, acts};
 use super::turn::{Turn, fired};
 use crate::ledger::{Decision, Due, Supply};
@@ -119,7 +120,12 @@ fn inherit(turn: &mut Turn, gone: &Supply, (heir, version): &(String, String), d
     let with = |facts: &[String]| -> Arc<[String]> { facts.iter().cloned().chain([version.clone()]).collect() };
     for due in turn.dues_where(|due| due.detail().trigger == trigger && due.detail().product == gone.product) {
         let known = due.detail();
-        let detail = Detail { trigger: heir.clone(), facts: with(&known.facts), ..known.clone() };
+        // Its order is the heir's own, which all orders of the person tell at its time; the product is the same.
+        let needed = turn.story.find(heir).map_or_else(
+            || known.needed.iter().filter(|one| !one.starts_with("MedicationRequest/")).cloned().collect(),
+            |heir| products::needed(&heir.value),
+        );
+        let detail = Detail { trigger: heir.clone(), needed, facts: with(&known.facts), ..known.clone() };
         turn.plan(Planned::of(Due { detail: detail.write(), ..Due::clone(&due) }, detail));
     }
     let rests = |decision: &Decision| {

@@ -267,6 +267,13 @@ fn what_the_other_record_gave_up_stays_said_to_the_first() {
     assert!(told.is_ok(), "{told:?}");
 }
 
+// A history in which two dispenses made a fill, and the one with an order was taken back: the order was still named among the facts.
+#[test]
+fn an_order_goes_with_the_dispense_that_named_it() {
+    let told = history(&RULES, 17_600_910_696_425_649_689);
+    assert!(told.is_ok(), "{told:?}");
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.
