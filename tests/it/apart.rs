@@ -2,13 +2,12 @@
 //! Follows <https://hl7.org/fhir/R4/subscription.html>.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::builders::{With, bundle, hypertension, patient, subscription};
 use crate::database::Database;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::receiver::Receiver;
 
 const CRITERIA: &str = "Condition?code=http://snomed.info/sct|38341003";
@@ -26,20 +25,6 @@ async fn subscribed(database: Database, asked: &[(&str, &str)]) -> (House, Recei
     }
     house.beat().await;
     (house, receiver)
-}
-
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
-}
-
-async fn seconds(house: &House, count: u64) {
-    for _ in 0..count {
-        house.clock.advance(Duration::from_secs(1));
-        house.beat().await;
-    }
 }
 
 async fn put_all(house: &House, all: &[Value]) {
@@ -100,7 +85,7 @@ async fn a_crowd_behind_one_notice_stops_nobody_and_loses_nothing() {
         put_all(&house, &told).await;
         house.put(&hypertension("c100", "eve")).await.is(200);
         house.beat().await;
-        seconds(&house, 10).await;
+        house.seconds(10).await;
         house.put(&hypertension("second", "bo")).await.is(201);
         house.beat().await;
         let of = |name: &str| by_patient(&receiver).remove(&format!("Patient/{name}")).unwrap_or_default();
@@ -109,7 +94,7 @@ async fn a_crowd_behind_one_notice_stops_nobody_and_loses_nothing() {
         house.beat().await;
         house.put(&hypertension("third", "cy")).await.is(201);
         house.beat().await;
-        seconds(&house, 60).await;
+        house.seconds(60).await;
         assert_eq!((of("cy"), of("ada").len(), of("eve").len()), (vec![String::from("third")], 0, 0));
 
         receiver.answers_to("\"poison\"", 200);
@@ -144,6 +129,6 @@ async fn crowds_of_others_at_its_endpoint_do_not_stop_a_subscription() {
     house.put(&hypertension("mine", "bo")).await.is(201);
     house.beat().await;
     assert_eq!(receiver.arrived(), ["mine"]);
-    seconds(&house, 20).await;
+    house.seconds(20).await;
     assert_eq!(receiver.arrived().len(), 1 + MANY * names.len());
 }

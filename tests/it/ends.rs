@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::builders::{With, hypertension, patient, subscription};
 use crate::database::Database;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::receiver::Receiver;
 
 const CRITERIA: &str = "Condition?code=http://snomed.info/sct|38341003";
@@ -27,13 +27,6 @@ async fn subscribed(database: Database) -> (House, Receiver) {
 
 async fn status(house: &House) -> Value {
     house.get("Subscription/s").await.is(200).at("/status")
-}
-
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
 }
 
 // The endpoint is down over the end. What waits for it goes when it is back; then the subscription is off.

@@ -8,7 +8,7 @@ use crate::builders::{
 };
 use crate::database::Database;
 use crate::diary::texts;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::merges::replaced;
 use crate::receiver::Receiver;
 use crate::rules::{gout, message, rule};
@@ -58,13 +58,6 @@ async fn known(database: Database, names: &[&str]) -> House {
     }
     house.beat().await;
     house
-}
-
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
 }
 
 /// The ids of the resources that arrived, in the order of their names; each must have come once.

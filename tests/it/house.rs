@@ -104,6 +104,14 @@ impl House {
         }
     }
 
+    /// Lets so many seconds pass, with a beat in each.
+    pub(crate) async fn seconds(&self, count: u64) {
+        for _ in 0..count {
+            self.clock.advance(Duration::from_secs(1));
+            self.beat().await;
+        }
+    }
+
     /// Begins a request. `path` is relative to the base, or absolute as in a link.
     pub(crate) fn ask(&self, method: &str, path: &str) -> Ask {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}/{path}", self.base()) };
@@ -158,6 +166,14 @@ impl House {
     /// The text with the port, which differs from run to run, taken out.
     pub(crate) fn stable(&self, text: &str) -> String {
         text.replace(&self.base(), "http://signa.test/fhir")
+    }
+}
+
+/// Tells a story on one database after the other.
+pub(crate) async fn both(story: impl AsyncFn(Database) -> House) {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let House { database, .. } = story(database).await;
+        database.drop().await;
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::builders::{With, hypertension, patient, subscription};
 use crate::database::Database;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::receiver::Receiver;
 
 const CRITERIA: &str = "Condition?code=http://snomed.info/sct|38341003";
@@ -31,21 +31,6 @@ async fn status(house: &House) -> Value {
     house.get("Subscription/s").await.is(200).at("/status")
 }
 
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
-}
-
-/// Lets so many seconds pass, with a beat in each.
-async fn seconds(house: &House, count: u64) {
-    for _ in 0..count {
-        house.clock.advance(Duration::from_secs(1));
-        house.beat().await;
-    }
-}
-
 // The receiver fails at one patient's resource. The others are told, soon and for days, and the subscription stays active.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_that_breaks_its_receiver_stops_no_other() {
@@ -56,10 +41,10 @@ async fn a_notice_that_breaks_its_receiver_stops_no_other() {
         house.put(&hypertension("behind", "ada")).await.is(201);
         house.put(&hypertension("c1", "bo")).await.is(201);
         house.beat().await;
-        seconds(&house, 10).await;
+        house.seconds(10).await;
         assert_eq!(receiver.arrived(), ["c1"]);
         house.put(&hypertension("c2", "cy")).await.is(201);
-        seconds(&house, 10).await;
+        house.seconds(10).await;
         assert_eq!(receiver.arrived(), ["c1", "c2"]);
         house.days(1).await;
         house.put(&hypertension("c3", "bo")).await.is(201);
@@ -149,7 +134,7 @@ async fn restarts_do_not_spend_the_tries_of_a_refused_notice() {
         house.beat().await;
         for _ in 0..3 {
             house.restart().await;
-            seconds(&house, 5).await;
+            house.seconds(5).await;
         }
         receiver.answers(200);
         house.days(1).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::builders::{With, hypertension, patient, subscription};
 use crate::database::Database;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::merges::replaced;
 use crate::receiver::Receiver;
 
@@ -22,13 +22,6 @@ async fn subscribed(database: Database) -> (House, Receiver) {
     house.put(&subscription("Condition", &receiver.url()).with("id", "s")).await.is(201);
     house.beat().await;
     (house, receiver)
-}
-
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
 }
 
 /// What arrived: id and version.

@@ -7,17 +7,10 @@ use crate::builders::{With, bundle, dispense, patient, reply};
 use crate::costs::statements;
 use crate::database::Database;
 use crate::diary::texts;
-use crate::house::House;
+use crate::house::{House, both};
 use crate::merges::replaced;
 use crate::partings::{known, times};
 use crate::rules::{gout, message, rule};
-
-async fn both(story: impl AsyncFn(Database) -> House) {
-    for database in [Database::sqlite(), Database::postgres().await] {
-        let House { database, .. } = story(database).await;
-        database.drop().await;
-    }
-}
 
 /// Lets records go their own ways at one moment.
 async fn part(house: &House, names: &[&str]) {

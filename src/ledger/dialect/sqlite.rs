@@ -274,7 +274,13 @@ impl Folder {
                 let mut last = 0;
                 while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(FOLD_EVERY) {
                     let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Ok(log) = fold_down(&connection, &database) else { continue };
+                    let log = match fold_down(&connection, &database) {
+                        Ok(log) => log,
+                        Err(error) => {
+                            tracing::warn!(%error, "the log could not be folded back beside the writer");
+                            continue;
+                        }
+                    };
                     published.store(log, Ordering::Relaxed);
                     if log == last && file.metadata().is_ok_and(|file| file.len() > LOG_BYTES_AT_REST) {
                         cut(&connection);
