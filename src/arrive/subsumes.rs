@@ -47,7 +47,7 @@ async fn subsumes(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     };
     let (first, second) = (concept(&one)?, concept(&other)?);
     let outcome = match () {
-        () if one == other => "equivalent",
+        () if first.code == second.code => "equivalent",
         () if known.is_below(second, &one) => "subsumes",
         () if known.is_below(first, &other) => "subsumed-by",
         () => "not-subsumed",

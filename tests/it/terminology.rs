@@ -148,6 +148,8 @@ async fn a_code_is_looked_up_and_compared() {
         part(&house.get("CodeSystem/$subsumes?system=urn:own&codeA=A&codeB=B").await.is(200), "outcome"),
         json!("subsumes")
     );
+    let same = house.get("CodeSystem/$subsumes?system=urn:own&codeA=A&codeB=a").await.is(200);
+    assert_eq!(part(&same, "outcome"), json!("equivalent"));
 }
 
 // What a system leaves out is not said as an empty text, and what lies above a code is a code.
