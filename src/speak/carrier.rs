@@ -28,6 +28,8 @@ const PAUSE: i64 = 1_000;
 
 /// How long a lane that broke off rests before it begins again (real time).
 const BEGIN_AGAIN: Duration = Duration::from_millis(100);
+/// How long a stop waits for the answers of attempts under way (real time).
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs until nobody is carried for any more, or the office stops. What breaks off begins again from the ledger: of a lane on which
 /// nobody works nothing would be carried until the next start.
@@ -149,8 +151,24 @@ impl Carrier {
                 () = clock.leaves(self.looked_at, wakes_at.unwrap_or(i64::MAX)), if wakes_at.is_some() => {}
             }
         }
-        self.attempts.shutdown().await;
+        self.hear_out().await;
         self.office.close(&self.scope, &self.endpoint, &self.inbox, true);
+    }
+
+    /// Takes note of how the attempts under way end, so that what was taken is not sent again after the next start. Those that are
+    /// not answered soon are given up.
+    async fn hear_out(&mut self) {
+        let clock = self.office.clock.clone();
+        let answers = async {
+            while let Some(ended) = self.attempts.join_next_with_id().await {
+                self.take_note(ended).await;
+            }
+        };
+        tokio::select! {
+            () = answers => {}
+            () = clock.passes(LAST_ANSWERS) => {}
+        }
+        self.attempts.shutdown().await;
     }
 
     fn heed(&mut self, mail: Mail) {

@@ -85,7 +85,7 @@ impl Deliverer {
         self.office.rest().await;
     }
 
-    /// Stops carrying. Attempts under way are given up; they are made again after the next start.
+    /// Stops carrying. Attempts under way have two seconds to be answered; those that are not are made again after the next start.
     pub async fn stop(&self) {
         self.office.stop().await;
     }

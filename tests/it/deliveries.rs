@@ -272,6 +272,22 @@ async fn a_refused_notice_goes_to_the_dead_letters() {
     assert_eq!(ids(&receiver.notices()), ["c2", "c3"]);
 }
 
+// What is under way when the house is closed has time to be answered, and what was taken is not sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_at_a_stop_is_heard_out() {
+    let (mut post, receiver) = (Post::new().await, Receiver::start().await);
+    post.subscribe("s", &receiver.url(), json!({})).await;
+    receiver.holds(true);
+    post.notice("s", "c1", "ada").await;
+    receiver.has(2).await;
+    tokio::join!(post.deliverer.stop(), async { receiver.holds(false) });
+    assert!(post.waiting("s").await.is_empty());
+    post.restart().await;
+    post.notice("s", "c2", "ada").await;
+    post.deliverer.rest().await;
+    assert_eq!(ids(&receiver.notices()), ["c1", "c2"]);
+}
+
 // What waits, and how the lane stands, outlive a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_its_schedule_survive_a_restart() {

@@ -57,7 +57,7 @@ impl House {
         Self { clock, database, engine: Some(engine), change, client }
     }
 
-    /// Stops the gateway and starts another on the same database, as after a crash: nothing is told to prepare for it.
+    /// Stops the gateway and starts another on the same database: nothing is handed over but what is in the ledger.
     pub(crate) async fn restart(&mut self) {
         if let Some(engine) = self.engine.take() {
             engine.stop().await;
