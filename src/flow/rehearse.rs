@@ -13,7 +13,7 @@ use super::Teller;
 use super::story::resource;
 use crate::clock::Clock;
 use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Told, Turn};
-use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Trial, referred};
+use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Timetable, Trial, referred};
 use crate::react::{self, Resource, Rules, Settings, Store};
 
 /// The most entries of one person that are told; who has more is passed over, and counted.
@@ -74,6 +74,8 @@ pub struct Rehearser {
     pub decided_in: Duration,
     /// What may still be spent.
     steps_left: usize,
+    /// When the calendar calls.
+    timetable: Arc<Timetable>,
     /// What others said of being spoken to, as they are known.
     said: HashMap<Person, Vec<Said>>,
     /// Resources that stories refer to, of nobody or of others, all their versions.
@@ -93,6 +95,7 @@ impl Rehearser {
             zone: teller.zone.clone(),
             clock: teller.clock.clone(),
             decided_in: Duration::ZERO,
+            timetable: Arc::default(),
             said: HashMap::new(),
             elsewhere: Elsewhere::new(),
         }
@@ -130,12 +133,14 @@ impl Rehearser {
             return Ok(Some(Trial::default()));
         }
         let mut trial = Trial { persons: told.persons.clone(), entries: told.entries, ..Trial::default() };
-        let (stage, nobody) = (Arc::clone(&self.stage), Refusals::default());
-        let Some(mut rehearsal) = self.play(&stage, &told, &nobody)? else { return Ok(Some(Trial { faults: 1, ..trial })) };
+        let (stage, table, nobody) = (Arc::clone(&self.stage), Arc::clone(&self.timetable), Refusals::default());
+        let played = self.play(&stage, &table, &told, &nobody)?;
+        let Some(mut rehearsal) = played else { return Ok(Some(Trial { faults: 1, ..trial })) };
         // STOP binds all who share an address. Where somebody else ever said it for one of these, all is told again, with that in mind.
         let refusals = self.refusals(rehearsal.asked(), &told.persons).await?;
         if !refusals.is_empty() {
-            let Some(again) = self.play(&stage, &told, &refusals)? else { return Ok(Some(Trial { faults: 1, ..trial })) };
+            let again = self.play(&stage, &table, &told, &refusals)?;
+            let Some(again) = again else { return Ok(Some(Trial { faults: 1, ..trial })) };
             rehearsal = again;
         }
         trial.decisions = std::mem::take(&mut rehearsal.journal);
@@ -160,9 +165,9 @@ impl Rehearser {
         let mut said = Vec::new();
         for other in others.into_iter().filter(|other| !own.contains(other)) {
             if !self.said.contains_key(&other) {
-                let (stage, nobody) = (Arc::clone(&self.stage), Refusals::default());
+                let (stage, table, nobody) = (Arc::clone(&self.stage), Arc::clone(&self.timetable), Refusals::default());
                 let theirs = match self.told(other).await? {
-                    Some(told) => self.play(&stage, &told, &nobody)?.map(|rehearsal| rehearsal.said().to_vec()),
+                    Some(told) => self.play(&stage, &table, &told, &nobody)?.map(|rehearsal| rehearsal.said().to_vec()),
                     None => None,
                 };
                 self.said.insert(other, theirs.unwrap_or_default());
@@ -179,13 +184,20 @@ impl Rehearser {
     }
 
     /// Plays what was told; `None` where a rule panicked, which must not stop the others.
-    fn play<'a>(&mut self, stage: &'a Stage, told: &Account, refusals: &'a Refusals) -> Result<Option<Rehearsal<'a>>, Error> {
+    fn play<'a>(
+        &mut self,
+        stage: &'a Stage,
+        timetable: &'a Timetable,
+        told: &Account,
+        refusals: &'a Refusals,
+    ) -> Result<Option<Rehearsal<'a>>, Error> {
         let play = || {
             let later = stage.later.iter().map(|(since, rules)| (*since, rules.as_ref())).collect();
             let store = Store::unknown(&self.zone);
             let mut rehearsal = Rehearsal::new(&stage.rules, self.settings, store, i64::MIN)
                 .of(&self.scope.tenant, later)
                 .among(told.elsewhere.clone(), refusals)
+                .sharing(timetable)
                 .within(self.steps_left);
             if stage.order == Order::Happened {
                 rehearsal = rehearsal.called_from(stage.from.saturating_sub(CALLED_BEFORE_MS));

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::Rehearsal;
+use super::timetable::Called;
 use crate::ledger::{Due, Line, Person};
 use crate::react::{Next, Occasion, Planned, Resource, sweep};
 
@@ -52,24 +55,42 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn sweep(&mut self, row: &Due) {
-        let (rules, zone, tenant) = (self.rules(), self.store.zone.clone(), Arc::clone(&self.tenant));
-        let event = sweep::event_of(row).and_then(|(kind, id)| self.known.own(&format!("{kind}/{id}")).cloned());
-        let mark = match sweep::sweep(rules, row, self.now, &zone, event.filter(|event| !event.deleted)) {
-            Next::Moved(mark) => mark,
-            Next::Look(sweep) => {
-                let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
-                let found = self.known.of_kind(&sweep.kind);
-                self.steps += found.len();
-                for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
-                    people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
-                }
-                for (person, subjects) in people {
-                    self.turn(person, &Occasion::Called(sweep.call_for(subjects).into()), 0);
-                }
-                sweep::swept(rules, row, None, self.now, &zone)
+    fn sweep(&mut self, row: &Planned) {
+        let (zone, tenant) = (self.store.zone.clone(), Arc::clone(&self.tenant));
+        let called = self.called(row, &zone);
+        if let Some(sweep) = &called.sweep {
+            let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+            let (rules, found) = (self.rules(), self.known.of_kind(&sweep.kind));
+            self.steps += found.len();
+            for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
+                people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
             }
+            for (person, subjects) in people {
+                self.turn(person, &Occasion::Called(sweep.call_for(subjects).into()), 0);
+            }
+        }
+        match &called.then {
+            Some(next) => self.sweeps.insert(row.output.clone(), next.clone()),
+            None => self.sweeps.remove(&row.output),
         };
-        self.mark(mark);
+    }
+
+    /// What a row comes to now. What is called in time, and not for what arrived, comes to the same for everybody.
+    fn called(&self, row: &Planned, zone: &TimeZone) -> Arc<Called> {
+        let place = self.later.iter().filter(|(since, _)| *since <= self.now).count();
+        let table = self.timetable.filter(|_| row.due == self.now);
+        if let Some(known) = table.and_then(|table| table.known(place, row)) {
+            return known;
+        }
+        let (rules, arrival) = (self.rules(), sweep::event_of(row));
+        let event = arrival.as_ref().and_then(|(kind, id)| self.known.own(&format!("{kind}/{id}")).cloned());
+        let called = Arc::new(match sweep::sweep(rules, row, self.now, zone, event.filter(|event| !event.deleted)) {
+            Next::Moved(mark) => Called::new(row, None, mark),
+            Next::Look(sweep) => Called::new(row, Some(sweep), sweep::swept(rules, row, None, self.now, zone)),
+        });
+        if let Some(table) = table.filter(|_| arrival.is_none()) {
+            table.learn(place, row, &called);
+        }
+        called
     }
 }

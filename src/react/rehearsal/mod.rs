@@ -13,6 +13,7 @@ mod record;
 mod refusals;
 mod retrace;
 mod tally;
+mod timetable;
 mod told;
 mod unions;
 
@@ -21,6 +22,7 @@ pub use known::{Elsewhere, referred};
 pub use refusals::{Refusals, Said};
 pub use retrace::{Entered, Traced};
 pub use tally::{Asked, Counts, Tally, Trial, person};
+pub use timetable::Timetable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -115,6 +117,8 @@ pub struct Rehearsal<'r> {
     sweeps: BTreeMap<String, Planned>,
     /// Before this it does not call.
     calls_from: i64,
+    /// What others found out about its calls.
+    timetable: Option<&'r Timetable>,
     /// The rules that it was made for.
     planned_for: Option<&'r Rules>,
     /// By dispense and whose it is.
@@ -160,6 +164,7 @@ impl<'r> Rehearsal<'r> {
             known: Known::default(),
             sweeps: BTreeMap::new(),
             calls_from: i64::MIN,
+            timetable: None,
             planned_for: None,
             supplies: BTreeMap::new(),
             dues: BTreeMap::new(),
@@ -198,6 +203,12 @@ impl<'r> Rehearsal<'r> {
     #[must_use]
     pub fn called_from(self, calls_from: i64) -> Self {
         Self { calls_from, ..self }
+    }
+
+    /// The same, which shares what is found out about the calls of the calendar.
+    #[must_use]
+    pub fn sharing(self, timetable: &'r Timetable) -> Self {
+        Self { timetable: Some(timetable), ..self }
     }
 
     /// The same, which ends when it has cost so much.

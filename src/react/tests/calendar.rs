@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{at, patient, store};
 use crate::fhir::search::query::Cursor;
 use crate::ledger::{Due, Mark, Person};
-use crate::react::rehearsal::Rehearsal;
+use crate::react::rehearsal::{Rehearsal, Timetable};
 use crate::react::{Artefact, Next, Rules, Settings, calendar, shipped, sweep, swept, swept_again};
 
 const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
@@ -177,4 +177,31 @@ fn the_calendar_of_a_rehearsal_calls_from_a_time_on() {
     };
     assert_eq!(years(i64::MIN), ["2021", "2022", "2023", "2024"]);
     assert_eq!(years(at("2022-06-01T00:00:00Z")), ["2023", "2024"]);
+}
+
+// What one person's rehearsal found out about the calendar serves the next, whenever they begin and whatever rules take over.
+#[test]
+fn who_share_a_timetable_are_called_as_each_alone() {
+    let (season, birthday) = (rules(SEASON, "", |_| {}), rules(BIRTHDAY, "", |_| {}));
+    let at_ten = rules(BIRTHDAY, "", |plan| {
+        plan["action"][0]["trigger"][0]["timingTiming"]["repeat"]["timeOfDay"] = json!(["10:00:00"]);
+    });
+    let table = Timetable::default();
+    let told = |from: &str, table: Option<&Timetable>| {
+        let later = vec![(at("2022-06-01T00:00:00Z"), &birthday), (at("2022-08-01T12:00:00Z"), &at_ten)];
+        let house = Rehearsal::new(&season, Settings::default(), store(), at(from)).of(&"t".into(), later);
+        let mut house = match table {
+            Some(table) => house.sharing(table),
+            None => house,
+        };
+        house.hear(patient());
+        house.advance(at("2024-01-02T15:00:00Z"));
+        assert_eq!(house.faults, 0);
+        format!("{:?}", house.journal)
+    };
+    let alone = ["2020-01-01T15:00:00Z", "2021-11-05T03:00:00Z", "2020-02-01T15:00:00Z"].map(|from| (from, told(from, None)));
+    assert!(alone.iter().all(|(_, journal)| journal.contains("birthday")), "{alone:?}");
+    for (from, journal) in &alone {
+        assert_eq!(told(from, Some(&table)), *journal);
+    }
 }

@@ -1,0 +1,48 @@
+//! The timetable of the calendar: whom each of its calls may be about, and when it calls next. It is the same for all to whom the same
+//! rules are told, and found out once for all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ledger::{Due, Mark};
+use crate::react::{Planned, Sweep};
+
+/// What is known of calls already. Rehearsals that share one are of one tenant, in one zone, and under the same rules at the same times.
+#[derive(Debug, Default)]
+pub struct Timetable(Mutex<HashMap<Name, Arc<Called>>>);
+
+/// Under how many rules before those of the moment a call comes, of which output, and when.
+type Name = (usize, String, i64);
+
+/// What a row of the calendar comes to when its time has come.
+#[derive(Debug)]
+pub(super) struct Called {
+    row: Planned,
+    /// Whom to look at.
+    pub(super) sweep: Option<Sweep>,
+    /// The row that takes its place, if it does not end.
+    pub(super) then: Option<Planned>,
+}
+
+impl Called {
+    pub(super) fn new(row: &Planned, sweep: Option<Sweep>, mark: Mark) -> Self {
+        let then = if let Mark::Due(due) = mark { Some(due.into()) } else { None };
+        Self { row: row.clone(), sweep, then }
+    }
+}
+
+impl Timetable {
+    /// What this row comes to, as far as it is known.
+    pub(super) fn known(&self, rules: usize, row: &Due) -> Option<Arc<Called>> {
+        let called = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name(rules, row)).cloned();
+        called.filter(|called| *called.row == *row)
+    }
+
+    pub(super) fn learn(&self, rules: usize, row: &Due, called: &Arc<Called>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name(rules, row), Arc::clone(called));
+    }
+}
+
+fn name(rules: usize, row: &Due) -> Name {
+    (rules, row.output.clone(), row.due)
+}
