@@ -35,6 +35,8 @@ fn what_was_once_missed_is_decided_well() {
         10_455_382_351_708_108_367,
         17_048_576_033_065_694_365,
         305_376_170_919_978_301,
+        14_075_859_053_446_622_149,
+        2_789_604_247_983_660_471,
     ] {
         let told = tell(World::of_doubles(&RULES, seed));
         assert!(told.is_ok(), "seed {seed}: {}", told.unwrap_err());

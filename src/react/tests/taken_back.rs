@@ -4,7 +4,7 @@
 //! while a record was one with others may be asked for again after each parting, once; and what was taken back as a double must be: it is
 //! due, or there is a decision why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::ledger::{Decision, Outcome, Person};
@@ -25,11 +25,22 @@ pub(super) type Fired = BTreeSet<(String, String, String, usize)>;
 /// What was asked for, and what was taken back of it.
 #[derive(Debug, Default)]
 pub(super) struct Doubles {
-    /// Tasks that were not done yet, and the place of the record.
-    open: Vec<(Asked, usize, String)>,
-    /// What was done while records were one, and the places of these.
-    done: BTreeSet<(Asked, usize)>,
+    /// Tasks that were not done yet.
+    open: Vec<Open>,
+    /// What was done while records were one, and the places of these; whether it was asked of both, too.
+    done: BTreeMap<(Asked, usize), bool>,
     taken_back: Vec<TakenBack>,
+}
+
+/// A Task that was not done yet.
+#[derive(Debug)]
+struct Open {
+    asked: Asked,
+    /// The place of the record.
+    of: usize,
+    task: String,
+    /// The places of those who were one with it when it was asked for, and have been since.
+    both: BTreeSet<usize>,
 }
 
 /// A call that was taken back while its record was one with others.
@@ -57,6 +68,11 @@ impl Doubles {
     pub(super) fn part(&mut self, world: &World, first: &[usize], fired: &mut Fired) {
         let is_one = |of: &[usize], one: usize, other: usize| of[one] == of[other];
         let is_parted = |of: usize| (0..first.len()).any(|other| is_one(first, of, other) && !is_one(&world.first, of, other));
+        // What was asked of one of them alone counts for both as long as they are one: what is due of each later is their own.
+        self.done.retain(|(_, of), is_of_both| *is_of_both || !is_parted(*of));
+        for open in &mut self.open {
+            open.both.retain(|other| is_one(&world.first, open.of, *other));
+        }
         for back in &mut self.taken_back {
             if is_parted(back.of) {
                 back.is_parted = true;
@@ -75,11 +91,12 @@ impl Doubles {
         }
         if decision.outcome == Outcome::Fired && decision.gate.is_empty() {
             self.taken_back.retain(|back| !(back.is_parted && back.of == of && back.asked == asked(decision)));
-            self.open.push((asked(decision), of, decision.recorded.clone()));
+            let both = world.one(of).map(|(at, _)| at).collect();
+            self.open.push(Open { asked: asked(decision), of, task: decision.recorded.clone(), both });
         } else if is_over && !OWN.contains(&decision.gate.as_str()) && world.one(of).count() > 1 {
             let is_double = decision.gate == because::TWICE;
             // What was done for both already does not come back.
-            if is_double && self.done.contains(&(asked(decision), of)) {
+            if is_double && self.done.contains_key(&(asked(decision), of)) {
                 let (url, step, episode) = asked(decision);
                 fired.insert((url, step, episode, of));
                 return;
@@ -94,15 +111,16 @@ impl Doubles {
     /// What was done counts for whoever was one with them; what counts for nobody any more must have come back.
     pub(super) fn look(&mut self, world: &World, fired: &mut Fired) -> Result<(), String> {
         let is_done = |task: &str| world.house.resource(task).is_some_and(|task| task.value["status"] == "completed");
-        let (done, open) = std::mem::take(&mut self.open).into_iter().partition(|(.., task)| is_done(task));
+        let (done, open) = std::mem::take(&mut self.open).into_iter().partition(|open| is_done(&open.task));
         self.open = open;
-        for (asked, of, _) in done {
+        for Open { asked, of, both, .. } in done {
             let counts = |back: &TakenBack| back.asked == asked && world.first[back.of] == world.first[of];
             let records = self.taken_back.iter().filter(|back| counts(back)).map(|back| back.of);
             fired.extend(records.map(|record| (asked.0.clone(), asked.1.clone(), asked.2.clone(), record)));
             self.taken_back.retain(|back| !counts(back));
-            let one = world.one(of).filter(|(at, _)| *at != of).map(|(at, _)| (asked.clone(), at));
-            self.done.extend(one);
+            for (at, _) in world.one(of).filter(|(at, _)| *at != of) {
+                *self.done.entry((asked.clone(), at)).or_default() |= both.contains(&at);
+            }
         }
         for back in self.taken_back.iter().filter(|back| back.is_double && back.is_parted) {
             let (url, step, episode) = back.asked.clone();
