@@ -30,6 +30,9 @@ pub(crate) enum Answer {
     Unasked,
 }
 
+/// Codes of consentaction that name what a message needs: that data are used.
+const USES: &[&str] = &["use", "access", "disclose"];
+
 /// Codes of v3-ActReason that name a purpose.
 fn codes(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
@@ -75,7 +78,9 @@ fn stated(consent: &Value, purpose: Purpose, now: i64) -> Option<Answer> {
         return None;
     }
     match text(consent, "status") {
-        Some("active") => provisions(consent, purpose, now),
+        // What is said beside, and changes what it means, may take a consent back.
+        Some("active") => provisions(consent, purpose, now)
+            .filter(|answer| *answer == Answer::Refused || consent.get("modifierExtension").is_none()),
         // What was asked for and rejected, or given and withdrawn, is a refusal: to have never been asked is another thing.
         Some("inactive" | "rejected") => concerns(consent, purpose).then_some(Answer::Refused),
         _ => None,
@@ -141,10 +146,13 @@ fn kind(provision: &Value) -> Option<Answer> {
     }
 }
 
-/// Whether a provision speaks only of some who act or of some data: what it permits them it does not permit us.
+/// Whether a provision speaks only of some who act, of some data, or of other actions than what we do with them, or says something that
+/// changes its meaning and that we do not understand: what it permits there it does not permit us.
 fn is_limited(provision: &Value) -> bool {
-    let limits = ["actor", "securityLabel", "class", "code", "dataPeriod", "data"];
-    limits.iter().any(|limit| provision.get(limit).is_some())
+    let limits = ["actor", "securityLabel", "class", "code", "dataPeriod", "data", "modifierExtension"];
+    let actions = each(provision, "action");
+    let is_ours = |action: &Value| USES.iter().any(|code| coded(Some(action), code));
+    limits.iter().any(|limit| provision.get(limit).is_some()) || (!actions.is_empty() && !actions.iter().any(is_ours))
 }
 
 fn names(provision: &Value, purpose: Purpose) -> bool {

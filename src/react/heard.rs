@@ -127,9 +127,10 @@ fn in_order<'a>(turn: &mut Turn<'a>, mut now: Vec<Candidate<'a>>) {
 }
 
 /// A STOP binds however it becomes known. A START is one only when it is said: an old one that is corrected, deleted, filed under
-/// another person or imported must not end a STOP that was said after it.
+/// another person or imported must not end a STOP that was said after it, and one that is not done was not said.
 fn counts(event: &Heard, wish: Wish) -> bool {
-    wish == Wish::Stop || (event.line == Line::Created && event.resource.version == 1 && refill::acts(event))
+    let is_first = event.line == Line::Created && event.resource.version == 1;
+    wish == Wish::Stop || (is_first && words::was_said(&event.resource) && refill::acts(event))
 }
 
 /// Somebody said STOP or START. Whether something must be looked at again.

@@ -134,7 +134,7 @@ fn refuse(turn: &mut Turn) {
         match words::wish_of(said) {
             Some(Wish::Stop) => refused.extend(bound(story, said).into_iter().map(|address| (address, said.person))),
             // Of one that was corrected it is not known when it was said: it takes nothing back.
-            Some(Wish::Start) if said.version == 1 && said.how == How::Live => {
+            Some(Wish::Start) if said.version == 1 && said.how == How::Live && words::was_said(said) => {
                 let (addresses, persons) = freed(story, said);
                 refused.retain(|(address, person)| !addresses.contains(address) || !persons.contains(person));
             }

@@ -82,7 +82,7 @@ pub(crate) fn recipient(story: &Story) -> Option<Recipient<'_>> {
     let guardians = story.current("RelatedPerson").filter(|related| is_guardian(&related.value, story.now));
     let guardians = guardians.map(|resource| Recipient { resource, patient });
     // One who can be reached before one who cannot.
-    guardians.min_by_key(|guardian| (!guardian.is_reachable(), &guardian.resource.id))
+    guardians.min_by_key(|guardian| (!guardian.is_reachable(story.now), &guardian.resource.id))
 }
 
 /// Whether a RelatedPerson is somebody's guardian now.
@@ -120,9 +120,9 @@ impl Recipient<'_> {
         }
     }
 
-    /// Whether anything could carry a message to the recipient.
-    pub(crate) fn is_reachable(&self) -> bool {
-        telecoms(&self.resource.value).next().is_some()
+    /// Whether anything could carry a message to the recipient now. What is theirs no more, or not yet, may be somebody else's.
+    pub(crate) fn is_reachable(&self, now: i64) -> bool {
+        telecoms(&self.resource.value).any(|telecom| term(telecom, now) == Ordering::Equal)
     }
 
     /// Normalized addresses of the recipient, and what stands for all of them.

@@ -80,6 +80,11 @@ pub(crate) fn wish_of(said: &Resource) -> Option<Wish> {
     is_word.then(|| wish(&said.value)).flatten()
 }
 
+/// Whether a word was said: one that is not done yet, or was entered in error, takes no STOP back.
+pub(crate) fn was_said(said: &Resource) -> bool {
+    matches!(text(&said.value, "status"), Some("completed" | "in-progress"))
+}
+
 /// Whether a resource says STOP.
 #[must_use]
 pub fn is_stop(resource: &Value) -> bool {

@@ -200,6 +200,7 @@ impl Lane {
             }
             self.queues.put_off(key, at);
         } else {
+            self.shut.remove(&key);
             self.queues.pop(&key);
         }
         refusal(letter, attempts, again.is_none(), last)

@@ -212,10 +212,10 @@ impl Office {
 
     /// Has a mark recorded soon, together with others.
     pub(super) async fn mark(&self, scope: &Scope, mark: Mark) {
+        // Counted when there is room for it: who gives up waiting for that leaves nothing to be waited for.
+        let Ok(room) = self.marks.reserve().await else { return };
         self.unsettled.fetch_add(1, Ordering::SeqCst);
-        if self.marks.send((scope.clone(), mark)).await.is_err() {
-            self.settled(1);
-        }
+        room.send((scope.clone(), mark));
     }
 
     /// So many marks are recorded (or given up).

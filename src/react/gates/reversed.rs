@@ -36,5 +36,9 @@ fn ask(asked: &Asked) -> Verdict {
     if action.is_some_and(|action| action.is_of_removals(&trigger.kind)) {
         return stop("What was removed is there again.");
     }
+    if trigger.value.get("modifierExtension").is_some() {
+        return asked
+            .wait("What it rests on says something that may change its meaning (modifierExtension) and is not understood.");
+    }
     if supply::is_open(trigger) { asked.wait("What it rests on is not final, or not done yet.") } else { Verdict::Pass }
 }

@@ -5,6 +5,7 @@ mod allowed;
 mod any_order;
 mod calendar;
 mod certain;
+mod closed;
 mod copies;
 mod corrected;
 mod diagnosis;
