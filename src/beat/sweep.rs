@@ -66,7 +66,7 @@ impl Beat {
     async fn keep_calendar(&self, tenant: Arc<str>, rules: Arc<Rules>) -> Result<(), Error> {
         let scope = Scope { tenant: Arc::clone(&tenant) };
         let kept = self.kept(&scope).await?;
-        let marks = react::calendar(&rules, &tenant, &kept, self.clock().now(), &self.settings.zone);
+        let marks = react::calendar(&rules, &tenant, &kept, (i64::MIN, self.clock().now()), &self.settings.zone);
         for marks in marks.chunks(MARKS_MAX) {
             self.keep(&scope, marks.to_vec()).await?;
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Teller;
 use super::story::resource;
 use crate::clock::Clock;
+use crate::fhir::time::Moment;
 use crate::ledger::{Asked, Error, How, Ledger, Line, Person, Scope, Told, Turn};
 use crate::react::rehearsal::{Elsewhere, Entered, Fact, Learned, Refusals, Rehearsal, Said, Timetable, Trial, referred};
 use crate::react::{self, Resource, Rules, Settings, Store};
@@ -232,6 +233,31 @@ struct Account {
     elsewhere: Elsewhere,
 }
 
+/// Whether an entry tells when it happened. What does not is filed under the time at which it was learned.
+fn has_time(told: &Told) -> bool {
+    !told.entry.line.is_of_persons() && told.entry.happened != told.entry.learned
+}
+
+/// A Patient who is told from the beginning, and of whom it is known when they died, as they were before that. From then on they are
+/// told as dead.
+fn alive_before(line: &mut Entered) -> Option<Entered> {
+    let Learned::Fact(fact) = &line.learned else { return None };
+    let died = fact.resource.value.get("deceasedDateTime").and_then(Value::as_str).and_then(Moment::parse)?;
+    let died = died.span(&TimeZone::UTC).low;
+    if fact.resource.kind != "Patient" || died <= line.at {
+        return None;
+    }
+    let mut before = line.clone();
+    if let (Learned::Fact(was), Learned::Fact(is)) = (&mut before.learned, &mut line.learned) {
+        let mut value = Value::clone(&was.resource.value);
+        value.as_object_mut()?.shift_remove("deceasedDateTime");
+        was.resource.value = Arc::new(value);
+        (is.line, is.resource.learned) = (Line::Updated, died);
+    }
+    line.at = died;
+    Some(before)
+}
+
 /// A resource that went over to somebody else.
 #[derive(Default)]
 struct Gone {
@@ -249,8 +275,16 @@ impl Rehearser {
         self.spend(entries, false)?;
         let own: HashSet<String> = told.iter().map(|one| format!("{}/{}", one.entry.kind, one.entry.id)).collect();
         let left = self.left(&told, &persons).await?;
-        let mut lines: Vec<Entered> = told.into_iter().filter_map(|one| self.line(one)).collect();
+        let dawn = told.iter().filter(|one| has_time(one)).map(|one| one.entry.happened).min();
+        let mut lines: Vec<Entered> = Vec::with_capacity(told.len());
+        for mut line in told.into_iter().filter_map(|one| self.line(one, dawn)) {
+            if self.stage.order == Order::Happened {
+                lines.extend(alive_before(&mut line));
+            }
+            lines.push(line);
+        }
         lines.extend(left);
+        lines.retain(|line| line.at <= self.stage.until);
         // What has one time keeps its order.
         lines.sort_by_key(|line| line.at);
         let turns = if self.stage.order == Order::Asked { self.turns(&persons).await? } else { Vec::new() };
@@ -277,7 +311,7 @@ impl Rehearser {
                 }
             }
         }
-        told.retain(|one| self.at(one) <= self.stage.until);
+        told.retain(|one| self.stage.order == Order::Happened || one.entry.learned <= self.stage.until);
         told.sort_by_key(|one| (one.entry.learned, one.entry.person, one.entry.ordinal));
         Ok(Some(told))
     }
@@ -298,18 +332,24 @@ impl Rehearser {
         Ok(turns.into_iter().map(|(_, turn)| turn).collect())
     }
 
-    fn at(&self, told: &Told) -> i64 {
+    /// When an entry is told, where the first thing that has a time of its own happened at `dawn`.
+    fn at(&self, told: &Told, dawn: Option<i64>) -> i64 {
+        let entry = &told.entry;
         match self.stage.order {
-            Order::Learned | Order::Asked => told.entry.learned,
+            Order::Learned | Order::Asked => entry.learned,
             // Who is who was so before we learned it.
-            Order::Happened if told.entry.line.is_of_persons() => i64::MIN,
-            Order::Happened => told.entry.happened,
+            Order::Happened if entry.line.is_of_persons() => i64::MIN,
+            // So was what says no time: a person was known when all of theirs happened.
+            Order::Happened if entry.line == Line::Created && !has_time(told) => {
+                dawn.map_or(entry.learned, |dawn| entry.learned.min(dawn - 1))
+            }
+            Order::Happened => entry.happened,
         }
     }
 
     /// An entry as it is told; nothing for what no decision hangs on.
-    fn line(&self, told: Told) -> Option<Entered> {
-        let at = self.at(&told);
+    fn line(&self, told: Told, dawn: Option<i64>) -> Option<Entered> {
+        let at = self.at(&told, dawn);
         let Told { entry, mut stored, .. } = told;
         let (person, ordinal) = (entry.person, entry.ordinal);
         if entry.line.is_of_persons() {

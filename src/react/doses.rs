@@ -82,7 +82,7 @@ pub(crate) fn today(story: &Story, rules: &Rules) -> Date {
 pub(crate) fn zone(story: &Story, rules: &Rules) -> TimeZone {
     let usual = supply::store(story, &Value::Null).zone;
     let recipient = person::recipient(story);
-    recipient.and_then(|recipient| recipient.zones(rules, &usual).into_iter().next()).unwrap_or(usual)
+    recipient.and_then(|recipient| recipient.zones(rules, &usual, story.now).into_iter().next()).unwrap_or(usual)
 }
 
 fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {

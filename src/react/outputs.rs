@@ -298,7 +298,7 @@ fn history(turn: &Turn, candidate: &Candidate) -> Option<Value> {
 pub(crate) fn opening(turn: &Turn, candidate_speaks: bool, day: i64, store: &Store) -> i64 {
     let morning = zones::morning(zones::date(day), &store.zone).unwrap_or(turn.story.now);
     let recipient = person::recipient(turn.story).filter(|_| candidate_speaks);
-    let zones = recipient.map(|recipient| recipient.zones(turn.rules, &store.zone)).unwrap_or_default();
+    let zones = recipient.map(|recipient| recipient.zones(turn.rules, &store.zone, turn.story.now)).unwrap_or_default();
     // The gate of quiet hours says again, at the time, whether it is day.
     zones::open(morning, &zones).unwrap_or(morning)
 }

@@ -109,9 +109,9 @@ impl Recipient<'_> {
     }
 
     /// The zones the recipient may be in: by an address, else the store's where no country is known.
-    pub(crate) fn zones(&self, rules: &Rules, store: &TimeZone) -> Vec<TimeZone> {
+    pub(crate) fn zones(&self, rules: &Rules, store: &TimeZone, now: i64) -> Vec<TimeZone> {
         let own = each(&self.resource.value, "address").iter().chain(each(&self.patient.value, "address"));
-        let current = own.filter(|address| text(address, "use") != Some("old"));
+        let current = own.filter(|address| text(address, "use") != Some("old") && term(address, now) == Ordering::Equal);
         let stated: Vec<&Value> = current.filter(|address| text(address, "country").is_some()).collect();
         match stated.first() {
             // A country that we do not know leaves nothing, and nothing holds.

@@ -96,9 +96,10 @@ impl Row {
 }
 
 /// The rows of the calendar, as they must be for the rules that run: what is kept already stays where it is, unless the rule says
-/// another time now. A rule that is new begins with the first call after its activation.
+/// another time now. A rule that is new begins with the first call after its activation, and not before `first`; one that came with the
+/// program, with the first after `now`.
 #[must_use]
-pub fn calendar(rules: &Rules, tenant: &str, kept: &[Due], now: i64, zone: &TimeZone) -> Vec<Mark> {
+pub fn calendar(rules: &Rules, tenant: &str, kept: &[Due], (first, now): (i64, i64), zone: &TimeZone) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut wanted: Vec<String> = Vec::new();
     for (plan, action, caller) in rules.callers() {
@@ -108,9 +109,9 @@ pub fn calendar(rules: &Rules, tenant: &str, kept: &[Due], now: i64, zone: &Time
         if kept.iter().any(|due| due.output == output && Row::read(&due.detail).written == period.written) {
             continue;
         }
-        let since = if plan.since > 0 { plan.since } else { now };
-        if let Some(first) = period.next(since - 1, zone) {
-            marks.push(Mark::Due(row(plan, action, output, period, &first)));
+        let since = if plan.since > 0 { plan.since.max(first) } else { now };
+        if let Some(next) = period.next(since - 1, zone) {
+            marks.push(Mark::Due(row(plan, action, output, period, &next)));
         }
     }
     let is_over = |due: &&Due| !Row::read(&due.detail).written.is_empty() && !wanted.contains(&due.output);

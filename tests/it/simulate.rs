@@ -237,3 +237,30 @@ async fn a_trial_knows_who_refused_and_until_when() {
     let told = house.ask("POST", "PlanDefinition/$simulate").json(&asked(&[])).await.is(200).json();
     assert_eq!(step(&told, "word"), ["fired 1", "stopped stop 1"], "{told:#}");
 }
+
+// A ledger that came as an archive is tried as it happened: those who are known only since then were there, and who died, until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_past_that_was_imported_is_tried_with_its_patients() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    let gout = json!({"coding": [{"system": ICD, "code": "M10.9"}]});
+    for (name, died) in [("ada", None), ("bob", Some("2025-03-20")), ("cy", Some("2025-02-01"))] {
+        let person = patient(name);
+        let person = died.map_or_else(|| person.clone(), |died| person.clone().with("deceasedDateTime", died));
+        house.put(&person).await.is(201);
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment]).with("dateTime", "2024-01-01")).await.is(201);
+        let of = |id: &str, at: &str| condition(&format!("{id}-{name}"), name, &gout).with("onsetDateTime", at);
+        house.put(&of("early", "2025-03-10")).await.is(201);
+    }
+    house.beat().await;
+    let mut asked = asked(&[]);
+    let parameters = asked["parameter"].as_array_mut().unwrap();
+    parameters.retain(|one| one["name"] != "start" && one["name"] != "end");
+    parameters.extend([
+        json!({"name": "start", "valueDate": "2025-03-01"}),
+        json!({"name": "end", "valueDate": "2025-03-31"}),
+        json!({"name": "order", "valueCode": "happened"}),
+    ]);
+    let told = house.ask("POST", "PlanDefinition/$simulate").json(&asked).await.is(200).json();
+    assert_eq!(step(&told, "word"), ["fired 2", "stopped alive 1"], "{told:#}");
+}

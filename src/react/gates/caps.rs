@@ -21,7 +21,7 @@ const WEEK_MS: i64 = 7 * 86_400_000;
 fn ask(asked: &Asked) -> Verdict {
     let Some(recipient) = asked.recipient.filter(|_| asked.speaks()) else { return Verdict::Pass };
     let now = asked.turn.story.now;
-    let zones = recipient.zones(asked.turn.rules, &asked.store.zone);
+    let zones = recipient.zones(asked.turn.rules, &asked.store.zone, asked.turn.story.now);
     let zone = zones.first().cloned().unwrap_or(TimeZone::UTC);
     let said = asked.turn.decisions.all().filter(|decision| decision.spoken && decision.outcome == Outcome::Fired);
     let mut recent: Vec<i64> = said.map(|decision| decision.at).filter(|at| *at > now - WEEK_MS && *at <= now).collect();

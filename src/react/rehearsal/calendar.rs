@@ -23,9 +23,10 @@ impl Rehearsal<'_> {
         if self.now == i64::MIN || self.planned_for.is_some_and(|known| std::ptr::eq(known, rules)) {
             return;
         }
-        self.planned_for = Some(rules);
+        // Who becomes known later than a call was not called then.
+        let first = if self.planned_for.replace(rules).is_none() { self.now } else { i64::MIN };
         let kept: Vec<Due> = self.sweeps.values().map(|row| Due::clone(row)).collect();
-        for mark in sweep::calendar(rules, &self.tenant, &kept, self.now.max(self.calls_from), &self.store.zone) {
+        for mark in sweep::calendar(rules, &self.tenant, &kept, (first, self.now.max(self.calls_from)), &self.store.zone) {
             self.mark(mark);
         }
     }

@@ -31,7 +31,7 @@ fn rules(plan: &str, since: &str, change: impl Fn(&mut Value)) -> Rules {
 }
 
 fn planned(rules: &Rules, kept: &[Due], now: &str) -> Vec<Mark> {
-    calendar(rules, "t", kept, at(now), &TimeZone::UTC)
+    calendar(rules, "t", kept, (i64::MIN, at(now)), &TimeZone::UTC)
 }
 
 fn only(marks: &[Mark]) -> Due {
@@ -203,5 +203,23 @@ fn who_share_a_timetable_are_called_as_each_alone() {
     assert!(alone.iter().all(|(_, journal)| journal.contains("birthday")), "{alone:?}");
     for (from, journal) in &alone {
         assert_eq!(told(from, Some(&table)), *journal);
+    }
+}
+
+// Who becomes known after a call was not called then: a trial says so too.
+#[test]
+fn who_becomes_known_later_was_not_called_before() {
+    let since = rules(BIRTHDAY, "2025-12-01T00:00:00Z", |_| {});
+    let came_from = rules(BIRTHDAY, "", |_| {});
+    for (rules, begin, days) in [
+        (&since, "2026-01-01T15:00:00Z", 0),
+        (&came_from, "2026-01-01T15:00:00Z", 0),
+        (&since, "2025-12-31T15:00:00Z", 1),
+        (&came_from, "2025-12-31T15:00:00Z", 1),
+    ] {
+        let mut house = Rehearsal::new(rules, Settings::default(), store(), at(begin));
+        house.hear(patient());
+        house.advance(at("2026-01-02T15:00:00Z"));
+        assert_eq!(house.journal.len(), days, "{begin}: {:?}", house.journal);
     }
 }
