@@ -261,7 +261,7 @@ impl Flow {
         let mut issues = Vec::new();
         for wish in wishes {
             let Some(resource) = &wish.resource else { continue };
-            for (place, text) in identify::references::conditional(resource) {
+            for (place, text) in identify::references::conditional(resource, &self.base) {
                 if plan.links.conditional.contains_key(&text) {
                     continue;
                 }

@@ -37,11 +37,12 @@ impl Links {
     }
 }
 
-/// All conditional references of a resource, each with its place after the resource: `.subject.reference`.
+/// All conditional references of a resource, each with its place after the resource: `.subject.reference`. `base` is our own address;
+/// where it stands before one, it is taken off.
 #[must_use]
-pub fn conditional(resource: &Value) -> Vec<(String, String)> {
+pub fn conditional(resource: &Value, base: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    collect(resource, "", &mut found);
+    collect(resource, "", base, &mut found);
     found
 }
 
@@ -66,19 +67,25 @@ pub fn criteria(reference: &str) -> Option<(&str, &str)> {
     definitions::is_resource(kind).then_some((kind, criteria))
 }
 
+/// The reference without our own address, if it stands before it and is known.
+fn without<'a>(reference: &'a str, base: &str) -> &'a str {
+    let ours = reference.strip_prefix(base).filter(|_| !base.is_empty());
+    ours.and_then(|ours| ours.strip_prefix('/')).unwrap_or(reference)
+}
+
 /// Whether this is a Bundle that is kept as a resource. What is in it refers to what is in it, and is left as it was sent.
 fn is_kept_bundle(key: &str, members: &Map<String, Value>) -> bool {
     // A resource stands nowhere else, so few objects are asked.
     matches!(key, "" | "resource" | "contained") && members.get("resourceType").is_some_and(|kind| kind == "Bundle")
 }
 
-fn collect(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
+fn collect(value: &Value, key: &str, base: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) if is_kept_bundle(key, members) => {}
         Value::Object(members) => {
             for (key, value) in members {
                 let before = found.len();
-                collect(value, key, found);
+                collect(value, key, base, found);
                 for (place, _) in &mut found[before..] {
                     place.insert_str(0, &format!(".{key}"));
                 }
@@ -87,13 +94,18 @@ fn collect(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let before = found.len();
-                collect(item, key, found);
+                collect(item, key, base, found);
                 for (place, _) in &mut found[before..] {
                     place.insert_str(0, &format!("[{index}]"));
                 }
             }
         }
-        Value::String(text) if key == "reference" && criteria(text).is_some() => found.push((String::new(), text.clone())),
+        Value::String(text) if key == "reference" => {
+            let ours = without(text, base);
+            if criteria(ours).is_some() {
+                found.push((String::new(), ours.to_owned()));
+            }
+        }
         _ => {}
     }
 }
@@ -164,7 +176,7 @@ impl Turning<'_> {
     }
 
     fn reference(&self, text: &str) -> Turned {
-        let conditional = || self.links.conditional.get(text).cloned();
+        let conditional = || self.links.conditional.get(without(text, &self.links.base)).cloned();
         if let Some(ours) = self.entry(text).or_else(conditional).or_else(|| self.own(text)) {
             return Turned::Into(ours);
         }
@@ -193,10 +205,7 @@ impl Turning<'_> {
 
     /// An absolute reference to ourselves without our address.
     fn own(&self, text: &str) -> Option<String> {
-        if self.links.base.is_empty() {
-            return None;
-        }
-        let ours = text.strip_prefix(&self.links.base)?.strip_prefix('/')?;
+        let ours = Some(without(text, &self.links.base)).filter(|ours| ours.len() < text.len())?;
         Address::of(ours.split('#').next()?).map(|_| ours.to_owned())
     }
 
@@ -324,7 +333,8 @@ mod tests {
             ("urn:uuid:9", "http://other.example/fhir/Observation/7", "Observation/b"),
             ("", "https://here.example/fhir/Observation/7", "Observation/7"),
             ("", "https://here.example/fhir/Observation/7/_history/2#part", "Observation/7/_history/2#part"),
-            ("", "https://here.example/fhir/Patient?identifier=s|v", "https://here.example/fhir/Patient?identifier=s|v"),
+            ("", "https://here.example/fhir/Patient?identifier=s|v", "Patient/c"),
+            ("", "https://there.example/fhir/Patient?identifier=s|v", "https://there.example/fhir/Patient?identifier=s|v"),
             ("", "https://here.example/fhirs/Observation/7", "https://here.example/fhirs/Observation/7"),
         ] {
             assert_eq!(turned(full_url, reference), expected, "{reference} in {full_url}");
@@ -381,7 +391,7 @@ mod tests {
             json!({"resourceType": "Basic", "contained": [bundle]}),
         ] {
             let mut resource = sent.clone();
-            assert_eq!((rewrite(&mut resource, "", &links(), ""), conditional(&sent)), (vec![], vec![]));
+            assert_eq!((rewrite(&mut resource, "", &links(), ""), conditional(&sent, "")), (vec![], vec![]));
             assert_eq!(resource, sent);
         }
         let mut resource = json!({"resourceType": "Basic", "contained": [bundle, {"resourceType": "Basic", "subject": ours}]});
@@ -430,8 +440,15 @@ mod tests {
             "note": [{"reference": "what? is this"}],
         });
         let expected = [(".subject.reference", "Patient?identifier=s|v"), (".performer[1].reference", "Organization?name=x")];
-        assert_eq!(conditional(&resource), expected.map(|(place, text)| (place.to_owned(), text.to_owned())));
+        assert_eq!(conditional(&resource, ""), expected.map(|(place, text)| (place.to_owned(), text.to_owned())));
         assert_eq!(criteria("Patient?identifier=s|v"), Some(("Patient", "identifier=s|v")));
         assert_eq!(criteria("http://x/Patient?identifier=1"), None);
+        let told = |reference: &str, base: &str| conditional(&json!({"subject": {"reference": reference}}), base);
+        let one = (".subject.reference".to_owned(), "Patient?a=1".to_owned());
+        assert_eq!(told("http://x/Patient?a=1", "http://x"), [one]);
+        assert_eq!(told("http://x/Patient?a=1", ""), []);
+        for other in ["http://x/Banana?a=1", "http://xx/Patient?a=1", "http://x?a=1", "http://x/Patient/1", "/Patient?a=1"] {
+            assert_eq!(told(other, "http://x"), [], "{other}");
+        }
     }
 }

@@ -136,6 +136,8 @@ mod reading;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod refill;
 #[cfg(test)]
 mod refusals;
