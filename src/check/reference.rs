@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 
 use super::contained::Scope;
 use super::findings::Findings;
-use super::place::Place;
+use super::place::{Place, shown};
+use super::suggestion::nearest;
 use crate::fhir::definitions::{self, Element};
 use crate::fhir::outcome::Issue;
+use crate::fhir::search::is_id;
 
 /// Looks at a Reference that stands in this element.
 pub(super) fn check<'v>(
@@ -50,7 +52,31 @@ fn target<'v>(literal: &'v str, place: &Place<'_>, scope: &mut Scope<'v>, findin
         return kind.and_then(definitions::node).map(|node| node.name);
     }
     let first = literal.split(['/', '?']).next().filter(|first| first.len() < literal.len())?;
-    definitions::node(first).map(|node| node.name).filter(|name| definitions::is_resource(name))
+    let known = definitions::node(first).map(|node| node.name).filter(|name| definitions::is_resource(name));
+    if known.is_none() && is_ours(first, &literal[first.len()..]) {
+        unknown(first, place, findings);
+    }
+    known
+}
+
+fn unknown(kind: &str, place: &Place<'_>, findings: &mut Findings) {
+    if findings.is_full() {
+        return findings.leave_out();
+    }
+    let hint = nearest(kind, definitions::resource_names()).map_or_else(String::new, |name| format!(" Did you mean '{name}'?"));
+    let words = format!("FHIR R4 has no resource type {}, so this leads to nothing.{hint}", shown(kind));
+    findings.push(Issue::error("value", "unknown-resource-type", place.element("reference").to_string(), words));
+}
+
+/// Whether a reference that begins with this word means something that is kept here: by its id, or by criteria. The word looks like a
+/// type, with a capital or but for one; what else is no address of a resource may be a name that others know, as test scripts name their
+/// files (`fixtures/patient.json`).
+fn is_ours(word: &str, rest: &str) -> bool {
+    let is_type = || definitions::resource_names().any(|name| name.eq_ignore_ascii_case(word));
+    let is_word = word.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && (word.starts_with(|first: char| first.is_ascii_uppercase()) || is_type());
+    let id = || rest.strip_prefix('/').map(|rest| rest.split_once("/_history/").map_or(rest, |(id, _)| id));
+    is_word && (rest.starts_with('?') || id().and_then(|id| id.split('#').next()).is_some_and(is_id))
 }
 
 fn must_fit(element: &'static Element, kind: &str, place: Place<'_>, findings: &mut Findings) {

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::builders::{MEMBERS, With, bundle, hypertension, patient};
 use crate::house::House;
 
+const PLACE: &str = "Condition.subject.reference";
+
 fn about(id: &str, reference: &str) -> Value {
     hypertension(id, "x").with("subject", json!({"reference": reference}))
 }
@@ -48,4 +50,37 @@ async fn a_conditional_reference_may_name_us() {
     let foreign = format!("{theirs}/{}", by("ada"));
     house.put(&about("foreign", &foreign)).await.is(201);
     assert_eq!(house.get("Condition/foreign").await.at("/subject/reference"), foreign.as_str());
+}
+
+// A relative reference to what is no type of R4 leads to nothing, wherever it stands: a type was misspelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_names_a_type_of_r4() {
+    let house = House::new().await;
+    for reference in ["Foo/1", "patient/ada", "Patients/ada", "Foo?x=1", "Foo/1/_history/2", "Foo/1#part", "Resource/1"] {
+        let told = house.put(&about("put", reference)).await.is(400);
+        assert_eq!(told.expressions(), [PLACE]);
+        assert!(told.text.contains("unknown-resource-type"), "{}", told.text);
+        let statuses = in_every_way(&house, reference).await;
+        assert!(statuses.iter().all(|status| [400, 422].contains(status)), "{reference}: {statuses:?}");
+        let inside = json!({"resourceType": "Basic", "id": "b", "code": {"text": "x"}, "contained": [about("c", reference)],
+            "subject": {"reference": "#c"}, "extension": [{"url": "urn:x", "valueReference": {"reference": reference}}]});
+        let places = house.put(&inside).await.is(400).expressions();
+        assert_eq!(places.len(), 2, "{reference}: {places:?}");
+    }
+    assert_eq!(subjects(&house).await, ["Patient/other"]);
+    for reference in [
+        "https://other.example/fhir/Foo/1",
+        "https://other.example/Foo?x=1",
+        "urn:uuid:0a1b2c3d-0000-4000-8000-000000000001",
+        "urn:oid:1.2.3",
+        "Patient/ada",
+        "Patient/ada/_history/1",
+        "Foo",
+        "some/where/else",
+        "fixtures/patient.json",
+        "./1",
+    ] {
+        let told = house.put(&about("taken", reference)).await;
+        assert!(told.status < 300, "{reference}: {}", told.text);
+    }
 }
