@@ -2,7 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/http.html#transaction>.
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
@@ -119,8 +119,11 @@ impl Inside<'_> {
         }
         let mut headers = self.call.headers.clone();
         // These tell of the Bundle as it came in.
-        for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT] {
+        for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, IF_MATCH] {
             headers.remove(name);
+        }
+        if let Some(version) = wanted.if_match.and_then(|version| HeaderValue::try_from(format!("W/\"{version}\"")).ok()) {
+            headers.insert(IF_MATCH, version);
         }
         let sent = wanted.resource.filter(|_| method == Method::POST);
         if sent.is_some() {

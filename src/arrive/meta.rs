@@ -98,8 +98,12 @@ async fn change(call: &Call<'_>, asked: Asked<'_>, act: fn(&mut Vec<Value>, &[Va
     let (kind, id) = (asked.kind.unwrap_or_default(), asked.id.unwrap_or_default());
     let given = Given::asked(call, asked.method, asked.body).await?;
     let wanted = given.whole("meta").ok_or_else(|| wrong("meta", "must be a Meta, in Parameters"))?;
+    let named = call.if_match()?;
     for _ in 0..TRIES_MAX {
         let stored = current(call, kind, id).await?;
+        if named.is_some_and(|version| version != stored.version) {
+            return Err(Refused::VersionConflict { current: Some(stored.version) }.into());
+        }
         let mut value = stored.value();
         let mut own = meta(&stored);
         for list in LISTS {
@@ -120,7 +124,7 @@ async fn change(call: &Call<'_>, asked: Asked<'_>, act: fn(&mut Vec<Value>, &[Va
                 let new = done.stored.as_ref().map_or_else(|| value["meta"].clone(), meta);
                 return Ok(told(&new));
             }
-            Err(Refused::VersionConflict { .. }) => {}
+            Err(Refused::VersionConflict { .. }) if named.is_none() => {}
             Err(refused) => return Err(refused.into()),
         }
     }

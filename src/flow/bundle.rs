@@ -56,6 +56,8 @@ pub struct Wanted<'a> {
     pub resource: Option<&'a Value>,
     /// Whether it is part of a transaction: then it is asked twice, and may change nothing.
     pub whole: bool,
+    /// The version in `request.ifMatch`, for an operation that changes something.
+    pub if_match: Option<i64>,
     /// `request.ifNoneMatch`
     pub if_none_match: Option<&'a str>,
     /// `request.ifModifiedSince`
@@ -380,6 +382,7 @@ impl Line {
             url: &request.url,
             resource: self.resource.as_ref(),
             whole,
+            if_match: request.if_match,
             if_none_match: self.if_none_match.as_deref(),
             if_modified_since: self.if_modified_since.as_deref(),
         };

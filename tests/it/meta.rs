@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::builders::{With, patient, task};
+use crate::builders::{With, bundle, patient, task};
 use crate::house::House;
 
 async fn changed(house: &House, operation: &str, meta: &Value) -> Answer {
@@ -67,4 +67,35 @@ async fn labels_in_use_are_told() {
     house.delete("Task/t").await.is(204);
     assert_eq!(house.get("$meta").await.is(200).at("/parameter/0/valueMeta/security"), Value::Null);
     house.get("Nothing/$meta").await.is(404);
+}
+
+// A version that is named must be the current one, as with every write: also where nothing would change, and it is not tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_version_is_obeyed() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    house.put(&patient("ada").with("gender", "other")).await.is(200);
+    let sent = json!({"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "vip"}]}}]});
+    let ask = async |operation: &str, version: &str| {
+        house.ask("POST", &format!("Patient/ada/${operation}")).header("If-Match", version).json(&sent).await
+    };
+    for operation in ["meta-add", "meta-delete"] {
+        for stale in ["W/\"1\"", "W/\"9\""] {
+            assert_eq!(ask(operation, stale).await.is(412).codes(), ["conflict"]);
+        }
+        ask(operation, "W/\"x\"").await.is(400);
+    }
+    assert_eq!(house.get("Patient/ada").await.version(), "2");
+    ask("meta-add", "W/\"2\"").await.is(200);
+    ask("meta-add", "W/\"2\"").await.is(412);
+    ask("meta-add", "W/\"3\"").await.is(200);
+    assert_eq!(house.get("Patient/ada").await.version(), "3");
+    ask("meta-delete", "W/\"3\"").await.is(200);
+    assert_eq!(house.get("Patient/ada").await.version(), "4");
+    // In a batch the entry names it.
+    let mut batch = bundle("batch", &[("POST", "Patient/ada/$meta-add", sent.clone())]);
+    for (version, status) in [("W/\"3\"", "412"), ("W/\"4\"", "200")] {
+        batch["entry"][0]["request"]["ifMatch"] = json!(version);
+        assert_eq!(house.bundle(&batch).await.is(200).statuses(), [status]);
+    }
 }
