@@ -33,7 +33,11 @@ fn no_search(call: &Call<'_>) -> Result<(), Refusal> {
 
 /// The criteria of `If-None-Exist`, without the type and question mark that some clients put before them.
 fn if_none_exist<'a>(call: &Call<'a>) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = call.headers.get("if-none-exist") else { return Ok(None) };
+    let mut values = call.headers.get_all("if-none-exist").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::bad("invalid-if-none-exist", "If-None-Exist must be sent once."));
+    }
     let criteria = value.to_str().unwrap_or_default().trim();
     let criteria = criteria.split_once('?').map_or(criteria, |(_, criteria)| criteria);
     if criteria.is_empty() {

@@ -17,6 +17,9 @@ use crate::fhir::outcome::Issue;
 use crate::fhir::search::pairs;
 use crate::fhir::time::{Moment, Precision, Span};
 
+/// What is said of a parameter of which two are given: neither is passed over in silence.
+pub(super) const ONCE: &str = "must be given once";
+
 /// What was given, in its order; parameters without a value count as not given.
 pub(super) struct Given {
     pairs: Vec<(String, String)>,
@@ -73,9 +76,13 @@ impl Given {
         }
     }
 
-    /// A resource, or a value with parts, of this name.
-    pub(super) fn whole(&self, name: &str) -> Option<&Value> {
-        self.others.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    /// The one resource, or value with parts, of this name.
+    pub(super) fn whole(&self, name: &str) -> Result<Option<&Value>, Refusal> {
+        let mut values = self.others.iter().filter(|(own, _)| own == name).map(|(_, value)| value);
+        match (values.next(), values.next()) {
+            (Some(_), Some(_)) => Err(wrong(name, ONCE)),
+            (value, _) => Ok(value),
+        }
     }
 
     /// All resources, or values with parts, of this name.
@@ -88,11 +95,11 @@ impl Given {
         self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// The one value of this name: of two, none is passed over in silence.
+    /// The one value of this name.
     pub(super) fn only(&self, name: &str) -> Result<Option<&str>, Refusal> {
         let mut values = self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
-            (Some(_), Some(_)) => Err(wrong(name, "must be given once")),
+            (Some(_), Some(_)) => Err(wrong(name, ONCE)),
             (value, _) => Ok(value),
         }
     }

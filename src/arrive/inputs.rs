@@ -1,16 +1,23 @@
 //! What an operation is given: parameters of the address, of a Parameters body, or both.
 //! Follows <https://hl7.org/fhir/R4/operations.html#executing>.
 
+use std::collections::HashSet;
+
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::body;
 use super::call::Call;
+use super::given::{ONCE, wrong};
 use super::operations::Asked;
 use super::outcome::Refusal;
 use crate::check;
 use crate::fhir::search::pairs;
+
+/// What the definitions of these operations let repeat; of everything else one is given.
+const REPEATABLE: [&str; 7] =
+    ["property", "dependency", "designation", "exclude-system", "system-version", "check-system-version", "force-system-version"];
 
 /// The parameters of an operation, in the order in which they were given.
 #[derive(Debug, Default)]
@@ -32,6 +39,22 @@ pub(super) struct Coded {
 impl Inputs {
     /// Reads them. A bare resource in the body is the parameter `resource_name`, where the operation has one.
     pub(super) async fn read(call: &Call<'_>, asked: Asked<'_>, resource_name: Option<&str>) -> Result<Self, Refusal> {
+        let inputs = Self::all(call, asked, resource_name).await?;
+        match inputs.repeated() {
+            Some(name) => Err(wrong(name, ONCE)),
+            None => Ok(inputs),
+        }
+    }
+
+    /// The first parameter that is given again and may not be. What every request may have (`_format`) is none of the operation's.
+    fn repeated(&self) -> Option<&str> {
+        let mut seen = HashSet::new();
+        let single =
+            self.all.iter().map(|(name, _)| name.as_str()).filter(|name| !name.starts_with('_') && !REPEATABLE.contains(name));
+        single.into_iter().find(|name| !seen.insert(*name))
+    }
+
+    async fn all(call: &Call<'_>, asked: Asked<'_>, resource_name: Option<&str>) -> Result<Self, Refusal> {
         let mut all = Vec::new();
         for (name, value) in pairs(call.query.unwrap_or_default()).map_err(|issue| vec![issue])? {
             all.push((name, Value::String(value)));

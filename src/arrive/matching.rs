@@ -42,7 +42,7 @@ const COUNT_MAX: i64 = 200;
 
 async fn matching(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
     let given = Given::asked(call, asked.method, asked.body).await?;
-    let patient = given.whole("resource").filter(|resource| resource["resourceType"] == "Patient");
+    let patient = given.whole("resource")?.filter(|resource| resource["resourceType"] == "Patient");
     let patient = patient.ok_or_else(|| wrong("resource", "must be a Patient, in Parameters or alone in the body"))?;
     let patient = &comparable(patient);
     let only_certain = given.flag("onlyCertainMatches")?;

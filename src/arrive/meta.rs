@@ -97,7 +97,7 @@ fn too_many() -> Refusal {
 async fn change(call: &Call<'_>, asked: Asked<'_>, act: fn(&mut Vec<Value>, &[Value])) -> Result<Response, Refusal> {
     let (kind, id) = (asked.kind.unwrap_or_default(), asked.id.unwrap_or_default());
     let given = Given::asked(call, asked.method, asked.body).await?;
-    let wanted = given.whole("meta").ok_or_else(|| wrong("meta", "must be a Meta, in Parameters"))?;
+    let wanted = given.whole("meta")?.ok_or_else(|| wrong("meta", "must be a Meta, in Parameters"))?;
     let named = call.if_match()?;
     for _ in 0..TRIES_MAX {
         let stored = current(call, kind, id).await?;

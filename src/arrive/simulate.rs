@@ -95,9 +95,10 @@ async fn aside(call: &Call<'_>, trial: Trial) -> Result<Vec<Value>, Refusal> {
 /// The rule that is tried: the one that is kept under this id, or the one that was sent, with what was sent beside it.
 async fn drafts(call: &Call<'_>, given: &Given, id: Option<&str>) -> Result<Vec<Value>, Refusal> {
     let mut drafts: Vec<Value> = given.wholes("artefact").cloned().collect();
+    let (named, bare) = (given.whole("plan")?, given.whole("resource")?);
     let plan = match id {
         Some(id) => current(call, "PlanDefinition", id).await?.value(),
-        None => given.whole("plan").or_else(|| given.whole("resource")).cloned().ok_or_else(|| {
+        None => named.or(bare).cloned().ok_or_else(|| {
             let words = "The parameter plan is needed: the PlanDefinition that is tried.";
             Refusal {
                 status: StatusCode::BAD_REQUEST,

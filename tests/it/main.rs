@@ -148,6 +148,8 @@ mod remembered;
 #[cfg(test)]
 mod renewed;
 #[cfg(test)]
+mod repeated;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod rules;
