@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(24, "0024_hearing"),
     migration!(25, "0025_writers"),
     migration!(26, "0026_writer_rows"),
+    migration!(27, "0027_letters"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

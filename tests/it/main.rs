@@ -88,6 +88,8 @@ mod kept;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod matching;
