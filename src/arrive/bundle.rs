@@ -14,7 +14,7 @@ use super::operations::{Asked, Methods, Operation};
 use super::outcome::Refusal;
 use super::route::Route;
 use super::search::Place;
-use super::{body, changes, history, plain_path, read, search};
+use super::{body, changes, history, no_path, plain_path, read, search};
 use crate::fhir::search::Shape;
 use crate::fhir::time::instant;
 use crate::flow::{Answer, Reader, Refused, Telling, Wanted};
@@ -75,7 +75,7 @@ impl Inside<'_> {
     async fn find(&self, wanted: Wanted<'_>) -> Result<Answer, Refusal> {
         let url = wanted.url.strip_prefix(self.base.as_str()).unwrap_or(wanted.url).trim_start_matches('/');
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let path = plain_path(path).ok_or_else(|| Refusal::bad("invalid-escape", "The address must be UTF-8."))?;
+        let path = plain_path(path).ok_or_else(no_path)?;
         let path = format!("/fhir/{path}");
         let route = Route::of(&path);
         if route.subject().0.is_some_and(|kind| !is_kept(kind)) {

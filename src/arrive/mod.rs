@@ -181,7 +181,7 @@ impl Door {
     async fn handle(&self, client: Option<IpAddr>, id: &str, acceptable: bool, request: Request) -> Handled<'_> {
         let (parts, body) = request.into_parts();
         let Some(path) = plain_path(parts.uri.path()) else {
-            return Handled::refused(Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded."));
+            return Handled::refused(no_path());
         };
         let route = Route::of(&path);
         // Who asks how the gateway fares is answered however full it is.
@@ -229,6 +229,11 @@ impl Door {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
     }
+}
+
+/// A path that [`plain_path`] cannot take.
+fn no_path() -> Refusal {
+    Refusal::bad("invalid-escape", "The path must be UTF-8, percent-encoded, and no name in it has a slash (%2F).")
 }
 
 /// The path without percent escapes; an escaped slash is no part of any name here.

@@ -361,7 +361,9 @@ impl Line {
                     status if status.starts_with(['2', '3']) => return Ok(()),
                     _ => {
                         let place = format!("Bundle.entry[{}].request.url", self.index);
-                        let words = "This read cannot be answered, and a transaction is answered as a whole or not at all.";
+                        let why = answer.outcome.as_ref().and_then(|told| told["issue"][0]["diagnostics"].as_str());
+                        let words = "This entry cannot be answered, and a transaction is answered as a whole or not at all.";
+                        let words = [words, why.unwrap_or_default()].join(" ");
                         refuse(Issue::error("invalid", "entry-request", place, words))
                     }
                 }

@@ -176,7 +176,9 @@ async fn operations_are_posted_inside_a_bundle() {
 
     let with =
         |url: &str, sent: &Value| bundle("transaction", &[("PUT", "Patient/bob", patient("bob")), ("POST", url, sent.clone())]);
-    house.bundle(&with("Patient/ada/$meta-delete", &label)).await.is(400);
+    // The refusal says why.
+    let told = house.bundle(&with("Patient/ada/$meta-delete", &label)).await.is(400);
+    assert!(told.text.contains("changes something") && !told.text.contains("read"), "{}", told.text);
     house.bundle(&with("CodeSystem/$lookup", &json!({"resourceType": "Parameters"}))).await.is(400);
     house.get("Patient/bob").await.is(404);
     assert_eq!(house.get("Patient/ada").await.at("/meta/tag/0/code"), "seen");

@@ -190,6 +190,7 @@ async fn a_create_ignores_what_is_ours_to_say() {
         let answer = house.get(&format!("Patient/{id}")).await;
         assert!([400, 404, 414, 431].contains(&answer.status), "{id}: {}", answer.status);
     }
+    assert!(house.get("Patient/a%2Fb").await.is(400).text.contains("slash"));
 }
 
 // A resource is deleted also while others refer to it, as they may refer to what never was; and nobody speaks to a person who
