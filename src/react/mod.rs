@@ -36,6 +36,7 @@ mod certain;
 mod concepts;
 mod condition;
 mod consent;
+mod copies;
 mod cover;
 mod days;
 mod decide;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::activity::Act;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{LEFT, WAITING, because, cancel_task, is_settled, mark_said, stop, withdraw, withdraw_task};
+use super::decide::{LEFT, WAITING, because, cancel_task, is_settled, mark_said, pointless, stop, withdraw, withdraw_task};
 use super::decided::{Resting, dispenses};
 use super::detail::Detail;
 use super::dispensed::Dispensed;
@@ -24,7 +24,7 @@ use super::refills::{self, Dispenses};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
-use super::{Heard, Resource, episode, products};
+use super::{Heard, Resource, copies, episode, products};
 use crate::ledger::{Decision, How, Line, Mark, Outcome, Supply};
 
 /// What one event says of one dispense.
@@ -216,7 +216,7 @@ impl<'a> Arranging<'a, '_> {
                 }
                 if let Some((gate, why)) = hindrance(turn, step, one) {
                     let output = turn.output(self.plan, &step.id, &one.episode);
-                    if turn.dues.has(&output) || one.fresh.is_some() {
+                    if turn.dues.has(&output) || (one.fresh.is_some() && !self.stays_stopped(turn, step, one)) {
                         settle_stopped(turn, &self.candidate(turn, step, one), gate, &why);
                     }
                     continue;
@@ -225,7 +225,9 @@ impl<'a> Arranging<'a, '_> {
                     Comes::From(base, offset) if self.may_plan(turn, step, one) => {
                         plan(turn, self.candidate(turn, step, one), base, offset);
                     }
-                    Comes::AtOnce if one.fresh.is_some() => now.push(self.candidate(turn, step, one)),
+                    Comes::AtOnce if one.fresh.is_some() && !self.stays_stopped(turn, step, one) => {
+                        now.push(self.candidate(turn, step, one));
+                    }
                     Comes::From(..) | Comes::AtOnce | Comes::Later => {}
                 }
             }
@@ -262,8 +264,7 @@ impl<'a> Arranging<'a, '_> {
     fn facts<'o>(&self, turn: &Turn, one: &'o Begun) -> &'o Arc<[String]> {
         one.facts.get_or_init(|| {
             let versions = turn.supplies.rows_of(self.product).filter(|row| self.dispensed.is_of(&row.dispense, one.at));
-            let mut facts: Vec<String> =
-                versions.map(|row| format!("MedicationDispense/{}/_history/{}", row.dispense, row.version)).collect();
+            let mut facts: Vec<String> = versions.map(copies::version).collect();
             facts.extend(one.needed.iter().filter_map(|reference| turn.story.find(reference)).map(Resource::versioned));
             facts.sort();
             facts.into()
@@ -294,14 +295,17 @@ impl<'a> Arranging<'a, '_> {
             return false;
         }
         if let Some(known) = turn.decided(self.plan, &step.id, &one.episode) {
-            // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts: heard just now, or
-            // heard while the fill began on another day.
+            // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts, heard just now or
+            // while the fill began on another day.
             let stays = is_settled(known) || known.outcome == Outcome::Held;
-            let is_news = || one.fresh.is_some() || !is_same_fill(self.facts(turn, one), known);
             let is_renewed = || {
                 therapy::has_stopped(known) && refills::goes_on(turn.rules, turn.story, self.product, &Dispenses::default(), "")
             };
-            if stays || (known.outcome == Outcome::Stopped && !is_news() && !is_renewed()) {
+            let is_pointless = known.outcome == Outcome::Withdrawn && known.gate == because::POINTLESS;
+            if stays
+                || (self.stays_stopped(turn, step, one) && !is_renewed())
+                || (is_pointless && self.stays_pointless(turn, step, one))
+            {
                 return false;
             }
         }
@@ -311,6 +315,23 @@ impl<'a> Arranging<'a, '_> {
             is_step && !self.goes_back(turn, step, one, decision)
         };
         turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_none()
+    }
+
+    /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was
+    /// heard just now may be what it asks for.
+    fn stays_stopped(&self, turn: &Turn<'a>, step: &Step, one: &Begun) -> bool {
+        turn.decided(self.plan, &step.id, &one.episode).is_some_and(|known| {
+            let may_hold = one.fresh.is_some() && known.gate == because::CONDITION;
+            known.outcome == Outcome::Stopped && !may_hold && copies::is_same_fill(turn, self.product, one.fill, known)
+        })
+    }
+
+    /// Whether what was pointless still is: asked, where what set it off is loaded; else only what was taken back may have changed that.
+    fn stays_pointless(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
+        if one.loaded.is_some() {
+            return pointless(turn, &self.candidate(turn, step, one)).is_some();
+        }
+        self.news.iter().all(|news| news.gone.is_empty() && news.event.line == Line::Created)
     }
 
     /// Whether what was asked for, and nobody has taken on, is asked for later, since the fill is counted from another day now.
@@ -430,12 +451,4 @@ fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offse
     }
     let due = turn.due(&candidate, candidate.detail.planned);
     turn.plan(due);
-}
-
-/// Whether a decision rests on these versions of these dispenses, and on no others.
-fn is_same_fill(facts: &[String], known: &Decision) -> bool {
-    fn of(facts: &[String]) -> BTreeSet<&String> {
-        facts.iter().filter(|fact| fact.starts_with("MedicationDispense/")).collect()
-    }
-    of(facts) == of(&known.facts)
 }

@@ -10,9 +10,9 @@ use super::detail::{Detail, Planned};
 use super::dispensed::Dispensed;
 use super::facts::Ask;
 use super::plan::{Plan, Subject};
-use super::products;
 use super::refill::{Arranging, News, acts};
 use super::turn::{Turn, fired};
+use super::{copies, products};
 use crate::ledger::{Decision, Due, Supply};
 
 /// What a fill is to the rule.
@@ -106,10 +106,9 @@ pub(super) fn hand_over(turn: &mut Turn, gone: &[&Supply], fills: &[Fill], dispe
         let of_fill = same.or_else(same_day).and_then(|row| dispensed.fills_of(&row.dispense).first());
         let Some(fill) = of_fill.and_then(|(_, at)| fills.get(*at)) else { continue };
         let Some(heir) = rows.iter().find(|row| fill.dispenses.contains(&row.dispense)) else { continue };
-        let heir = (
-            format!("MedicationDispense/{}", heir.dispense),
-            format!("MedicationDispense/{}/_history/{}", heir.dispense, heir.version),
-        );
+        let heir = Supply::clone(heir);
+        copies::carry_on(turn, gone, &heir, fill);
+        let heir = (format!("MedicationDispense/{}", heir.dispense), copies::version(&heir));
         inherit(turn, gone, &heir, dispensed);
     }
 }
