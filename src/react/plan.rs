@@ -263,6 +263,11 @@ impl Action {
         self.triggers.iter().any(|trigger| trigger.kind == kind && trigger.line == Some(Line::Deleted))
     }
 
+    /// Whether it is set off again by what is corrected.
+    pub(crate) fn hears_corrections(&self) -> bool {
+        self.triggers.iter().any(|trigger| trigger.line == Some(Line::Updated))
+    }
+
     /// Whether it is about resources of this type only when they were removed.
     pub(crate) fn is_of_removals(&self, kind: &str) -> bool {
         let mut lines = self.triggers.iter().filter(|trigger| trigger.kind == kind).map(|trigger| trigger.line);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::activity::Act;
-use super::decide::because;
+use super::decide::{because, is_settled};
 use super::detail::{Detail, Planned};
 use super::facts::Ask;
 use super::follow;
@@ -93,7 +93,7 @@ fn of_gone(turn: &Turn, asked: &str) -> Option<Value> {
         count => format!("{count} steps"),
     };
     let sentence = format!("The rule runs no longer; this was decided of {steps}.");
-    let told = last.into_values().map(|decision| json!({"name": "rule", "part": of_decision(decision, None)}));
+    let told = last.into_values().map(|decision| json!({"name": "rule", "part": of_decision(decision, None, None)}));
     let parameter: Vec<Value> = [json!({"name": "sentence", "valueString": sentence})].into_iter().chain(told).collect();
     Some(json!({"resourceType": "Parameters", "parameter": parameter}))
 }
@@ -130,7 +130,7 @@ fn of_step(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Vec<Vec<Va
         return open.iter().take(OPEN_MAX).map(|due| of_open(turn, due)).collect();
     }
     let Some(last) = last_of(turn, plan, step) else { return vec![of_nothing(turn, plan, action, step)] };
-    let mut told = of_decision(last, None);
+    let mut told = of_decision(last, Some(action), None);
     let next = action.call.as_ref().and_then(|caller| why_called::next(turn, plan, caller));
     told.extend(next.map(|next| json!({"name": "next", "valueInstant": instant(next)})));
     vec![told]
@@ -148,13 +148,14 @@ fn last_of<'t>(turn: &'t Turn, plan: &Plan, step: &Step) -> Option<&'t Decision>
 /// What holds what is open, else when its day is: what was decided before it was planned anew is over.
 fn of_open(turn: &Turn, due: &Planned) -> Vec<Value> {
     let last = turn.decisions.get(&due.output).filter(|last| last.outcome == Outcome::Held && due.detail().held);
-    last.map_or_else(|| of_due(due, turn.story.now), |last| of_decision(last, Some(due)))
+    last.map_or_else(|| of_due(due, turn.story.now), |last| of_decision(last, None, Some(due)))
 }
 
-fn of_decision(decision: &Decision, due: Option<&Due>) -> Vec<Value> {
+/// What was decided; with the action of which it is a step, where that runs.
+fn of_decision(decision: &Decision, action: Option<&Action>, due: Option<&Due>) -> Vec<Value> {
     let mut all = parts(decision);
     if decision.outcome != Outcome::Fired {
-        all.push(json!({"name": "change", "valueString": mends(&decision.gate)}));
+        all.push(json!({"name": "change", "valueString": changes(decision, action)}));
     }
     all.extend(due.map(|due| json!({"name": "next", "valueInstant": instant(due.due)})));
     all
@@ -351,6 +352,30 @@ fn wanted(trigger: &super::plan::Trigger) -> String {
     let filters: Vec<String> = filters.collect();
     if filters.is_empty() { trigger.kind.clone() } else { format!("{} with {}", trigger.kind, filters.join(" and ")) }
 }
+
+/// What would change a decision. What is held is asked again as soon as its gate gets what it wants; what was stopped for something
+/// about the person is over for this time, unless what set it off is corrected; and what was recorded and ended is over in any case.
+fn changes(decision: &Decision, action: Option<&Action>) -> String {
+    let mends = mends(&decision.gate);
+    if decision.outcome == Outcome::Held || mends.starts_with("Nothing") {
+        return mends;
+    }
+    if is_settled(decision) {
+        return format!("Nothing for this time, which is ended. For the next time: {mends}");
+    }
+    if !OF_PERSON.contains(&decision.gate.as_str()) {
+        return mends;
+    }
+    if action.is_some_and(Action::hears_corrections) {
+        return format!(
+            "What set it off, corrected while there is time for it, is asked about again. Then, and for the next time: {mends}"
+        );
+    }
+    format!("Nothing for this time. For the next time: {mends}")
+}
+
+/// Gates that ask something of the person, and nothing of what set a rule off.
+const OF_PERSON: [&str; 6] = ["alive", "identity", "stop", "consent", "allergy", "reachable"];
 
 /// What would change what a gate says.
 pub(super) fn mends(gate: &str) -> String {

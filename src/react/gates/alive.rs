@@ -5,6 +5,6 @@ use crate::react::person;
 
 pub(super) const GATE: Gate = Gate {
     name: "alive",
-    mends: "Nothing: who has died is not written to. If the record is wrong, correct Patient.deceased.",
+    mends: "A corrected Patient.deceased, if the record is wrong; who has died is not written to.",
     ask: |asked| if person::has_died(asked.turn.story) { stop("The person has died.") } else { Verdict::Pass },
 };

@@ -3,15 +3,25 @@
 use serde_json::{Value, json};
 
 use super::engine::{added, plan, step, with};
-use super::{at, condition, dispense, house};
+use super::{at, condition, dispense, house, patient};
 use crate::ledger::Person;
 use crate::react::rehearsal::Rehearsal;
-use crate::react::{Handed, Latest, Rules, Story, why_not};
+use crate::react::{Handed, Latest, Rules, Settings, Story, why_not};
 
 const ICD: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 
 /// What is told of each step of a rule: step, outcome, gate and reason.
 fn told(rules: &Rules, house: &Rehearsal, rule: &str) -> Vec<String> {
+    asked(rules, house, rule).iter().map(line).collect()
+}
+
+/// What would change each step of a rule.
+fn changes(rules: &Rules, house: &Rehearsal, rule: &str) -> Vec<String> {
+    let of = |rule: &Value| format!("{}: {}", part(rule, "step", "valueString"), part(rule, "change", "valueString"));
+    asked(rules, house, rule).iter().map(of).collect()
+}
+
+fn asked(rules: &Rules, house: &Rehearsal, rule: &str) -> Vec<Value> {
     let wants = crate::react::wants(rules, Some(rule));
     let story = Story {
         united: vec![Person(1)],
@@ -22,15 +32,16 @@ fn told(rules: &Rules, house: &Rehearsal, rule: &str) -> Vec<String> {
         ..Story::bare(&"t".into(), Person(1), house.now, super::store())
     };
     let told = why_not(rules, &story, Some(rule)).unwrap();
-    let rules = told["parameter"].as_array().unwrap().iter().filter(|one| one["name"] == "rule");
-    rules.map(line).collect()
+    told["parameter"].as_array().unwrap().iter().filter(|one| one["name"] == "rule").cloned().collect()
+}
+
+fn part(rule: &Value, name: &str, kind: &str) -> String {
+    let found = rule["part"].as_array().unwrap().iter().find(|part| part["name"] == name);
+    found.and_then(|part| part[kind].as_str()).unwrap_or_default().to_owned()
 }
 
 fn line(rule: &Value) -> String {
-    let part = |name: &str, kind: &str| {
-        let found = rule["part"].as_array().unwrap().iter().find(|part| part["name"] == name);
-        found.and_then(|part| part[kind].as_str()).unwrap_or_default().to_owned()
-    };
+    let part = |name: &str, kind: &str| part(rule, name, kind);
     let (step, outcome, gate) = (part("step", "valueString"), part("outcome", "valueCode"), part("gate", "valueCode"));
     format!("{step} {outcome} {gate}: {}", part("reason", "valueString"))
 }
@@ -149,4 +160,58 @@ fn what_stands_and_what_was_an_error_are_told_apart() {
     mistake["status"] = json!("entered-in-error");
     house.hear(mistake);
     assert!(told(&rules, &house, "refill").iter().all(|line| line.ends_with(" none reversed: The dispense was reversed.")));
+}
+
+// What is held goes on when its gate gets what it wants. What was stopped does not: only what set it off, corrected, is asked about
+// again; and what was recorded and ended is over.
+#[test]
+fn what_would_change_it_is_what_really_would() {
+    let rules = super::rules();
+    let mut unreachable = patient();
+    unreachable.as_object_mut().unwrap().remove("telecom");
+    let mut house = house(&rules, "2026-01-27T15:00:00Z");
+    house.hear(unreachable);
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(house.now + 1_000);
+    let wanted = "A telephone number or an e-mail address in Patient.telecom, not of use old.";
+    let again =
+        "reminder: What set it off, corrected while there is time for it, is asked about again. Then, and for the next time: ";
+    let change = |house: &Rehearsal| changes(&rules, house, "refill")[1].clone();
+    assert_eq!(change(&house), format!("{again}{wanted}"));
+    house.hear(patient());
+    house.advance(house.now + 1_000);
+    assert_eq!(house.spoken(), 0, "{:?}", super::told(&house));
+    let mut noted = dispense("a", "2026-01-01", 30);
+    noted["note"] = json!([{"text": "x"}]);
+    house.hear(noted);
+    house.advance(house.now + 1_000);
+    assert_eq!(house.spoken(), 1, "{:?}", super::told(&house));
+
+    // Held first, and ended while it waited.
+    let mut house = Rehearsal::new(&rules, Settings::default(), super::store(), at("2026-01-27T15:00:00Z"));
+    house.hear(patient());
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(house.now + 1_000);
+    let consent = "A Consent that permits this purpose (TREAT for treatment, HMARKT for offers).";
+    assert_eq!(change(&house), format!("reminder: {consent}"));
+    let mut dead = patient();
+    dead["deceasedBoolean"] = json!(true);
+    house.hear(dead);
+    house.advance(house.now + 1_000);
+    assert_eq!(
+        change(&house),
+        "reminder: Nothing for this time, which is ended. For the next time: A corrected Patient.deceased, if the record is wrong; \
+         who has died is not written to."
+    );
+
+    // A rule that hears nothing of corrections has no second word.
+    let action = json!({"id": "found", "trigger": added("Condition", "code", ICD, "X1"), "action": [
+        step("say", "chemotherapy-nausea-nudge", None)]});
+    let rules = with(&[plan("once", &action)]);
+    let mut house = super::house(&rules, "2026-01-27T15:00:00Z");
+    let mut unreachable = patient();
+    unreachable.as_object_mut().unwrap().remove("telecom");
+    house.hear(unreachable);
+    house.hear(condition("c", "X1", "active"));
+    assert_eq!(changes(&rules, &house, "once"), [format!("say: Nothing for this time. For the next time: {wanted}")]);
 }
