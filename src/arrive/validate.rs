@@ -72,6 +72,8 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
         wish.issues.extend(of_address(resource, kind, id.filter(|_| mode == "update"), mode));
     }
     if let Some(resource) = wish.resource.take() {
+        let own = id.or_else(|| resource["id"].as_str()).unwrap_or_default();
+        wish.issues.extend(call.door.flow.rule_faults(call.scope(), own, &resource).await?);
         let (canon, profile) = (call.door.flow.canon(call.scope()).await?, wish.profile.take());
         // Who tries a write hears as an error only what the write would be refused for.
         let is_trial = matches!(mode, "create" | "update");

@@ -10,6 +10,7 @@ use super::aim::{Aim, Plan};
 use super::interaction::Interaction;
 use super::{Derived, Flow, Output, Refused, Sender, broken, criteria};
 use crate::fhir::kinds::ARTEFACTS;
+use crate::fhir::outcome::Issue;
 use crate::ledger::{self, Basis, How, Person, Precondition, Scope, Stored};
 use crate::react::{Artefact, Faulty, Intended, Kept};
 
@@ -175,23 +176,36 @@ impl Flow {
         if sender.how == How::Import || !wishes.iter().any(|wish| is_artefact(&wish.kind)) {
             return Ok(());
         }
-        let tenant = &sender.scope.tenant;
         let mut beside: Vec<Value> =
             wishes.iter().filter(|wish| is_artefact(&wish.kind)).filter_map(|wish| wish.resource.clone()).collect();
         for (wish, aim) in wishes.iter().zip(&plan.aims).filter(|(wish, _)| is_artefact(&wish.kind)) {
             let Aim::Write { id, .. } = aim else { continue };
-            for (kind, url) in wish.resource.iter().flat_map(|value| self.rules.unknown(tenant, value)) {
-                let found = self.by_url(&sender.scope, kind, &url).await.map_err(broken)?;
-                beside.extend(found.map(|stored| stored.value()));
-            }
-            let beside: Vec<&Value> = beside.iter().collect();
             let intended = Intended { kind: &wish.kind, id, value: wish.resource.as_ref() };
-            let faults = self.rules.faults(tenant, intended, &beside, self.clock.now());
+            let faults = self.faults(&sender.scope, intended, &mut beside).await?;
             if !faults.is_empty() {
                 return Err(wish.refused(Refused::Rule(faults)));
             }
         }
         Ok(())
+    }
+
+    /// What a resource would be refused for as a rule, or as a part of one, if it were sent alone and live under this id.
+    pub async fn rule_faults(&self, scope: &Scope, id: &str, value: &Value) -> Result<Vec<Issue>, Refused> {
+        let kind = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+        if !is_artefact(kind) {
+            return Ok(Vec::new());
+        }
+        self.faults(scope, Intended { kind, id, value: Some(value) }, &mut vec![value.clone()]).await
+    }
+
+    /// The faults of a rule; what it names and is kept already stands beside it from then on.
+    async fn faults(&self, scope: &Scope, intended: Intended<'_>, beside: &mut Vec<Value>) -> Result<Vec<Issue>, Refused> {
+        for (kind, url) in intended.value.iter().flat_map(|value| self.rules.unknown(&scope.tenant, value)) {
+            let found = self.by_url(scope, kind, &url).await.map_err(broken)?;
+            beside.extend(found.map(|stored| stored.value()));
+        }
+        let beside: Vec<&Value> = beside.iter().collect();
+        Ok(self.rules.faults(&scope.tenant, intended, &beside, self.clock.now()))
     }
 }
 

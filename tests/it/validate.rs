@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::builders::{With, patient};
 use crate::house::House;
+use crate::rules::{clinic, keys, message, rule};
 
 async fn validate(house: &House, path: &str, body: &Value) -> Answer {
     house.ask("POST", &format!("{path}/$validate")).json(body).await
@@ -85,4 +86,38 @@ async fn what_is_asked_wrongly_is_refused() {
     let refused = house.get("Patient/$validate").await.is(405);
     assert_eq!(refused.header("allow"), "POST, OPTIONS");
     house.get("Patient/$nothing").await.is(404);
+}
+
+// A rule is looked at as it would be when it is sent: the same faults at the same places, and what names it is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_told_what_it_would_be_refused_for() {
+    let house = clinic().await;
+    house.put(&message("drink", "Drink.")).await.is(201);
+    let (mut bad, good) = (rule("gout", "1", "nowhere").with("reviewer", Value::Null), rule("gout", "1", "drink"));
+    bad["action"][0]["trigger"][0]["data"][0]["codeFilter"][0] =
+        json!({"path": "code", "valueSet": "https://clinic.example/set"});
+    let refused = |told: &Answer| {
+        let issues = told.at("/issue").as_array().cloned().unwrap_or_default();
+        issues.into_iter().filter(|issue| issue["severity"] == "error").collect::<Vec<_>>()
+    };
+    for (sent, path) in [
+        (bad.clone(), "PlanDefinition"),
+        (asking(&bad, &[("mode", "valueCode", "create")]), "PlanDefinition"),
+        (asking(&bad, &[("mode", "valueCode", "update")]), "PlanDefinition/gout"),
+    ] {
+        let told = validate(&house, path, &sent).await.is(200);
+        assert_eq!(refused(&told), refused(&house.put(&bad).await.is(422)), "{path}");
+        assert_eq!(refused(&told).len(), 2, "{path}: {}", told.text);
+    }
+    assert_eq!(refused(&validate(&house, "PlanDefinition", &good).await.is(200)), [] as [Value; 0]);
+    house.get("PlanDefinition/gout").await.is(404);
+    house.put(&good).await.is(201);
+    house.beat().await;
+    assert_eq!(refused(&house.get("PlanDefinition/gout/$validate").await.is(200)), [] as [Value; 0]);
+    for (other, key) in [(rule("other", "9", "drink"), "plan-url-taken"), (rule("gout", "1", "nowhere"), "unknown-activity")] {
+        let told = validate(&house, "PlanDefinition", &other).await.is(200);
+        assert!(keys(&told).contains(&key.to_owned()), "{}", told.text);
+    }
+    let told = validate(&house, "ActivityDefinition/drink", &message("drink", "x").with("kind", "Appointment")).await.is(200);
+    assert!(keys(&told).contains(&"bad-activity".to_owned()), "{}", told.text);
 }
