@@ -75,27 +75,53 @@ pub fn why_not(rules: &Rules, story: &Story, plan: Option<&str>) -> Option<Value
     Some(json!({"resourceType": "Parameters", "parameter": parameter}))
 }
 
-/// What was decided last of each step of a rule that runs no longer.
+/// What is still planned of a rule that runs no longer, and what was decided last of its other steps.
 fn of_gone(turn: &Turn, asked: &str) -> Option<Value> {
+    let is_its = |rule: &str| rule.split_once('|').is_some_and(|(url, version)| is_called(url, version, asked));
+    let open = turn.dues_where(|due| is_its(&due.rule));
     let mut last: BTreeMap<&str, &Decision> = BTreeMap::new();
     let order = |decision: &Decision| (decision.at, decision.outcome == Outcome::Fired);
-    let is_its =
-        |decision: &&Decision| decision.rule.split_once('|').is_some_and(|(url, version)| is_called(url, version, asked));
-    for decision in turn.decisions.values().filter(is_its) {
+    let is_open = |decision: &Decision| open.iter().any(|due| due.step == decision.step);
+    for decision in turn.decisions.values().filter(|decision| is_its(&decision.rule) && !is_open(decision)) {
         let known = last.entry(&decision.step).or_insert(decision);
         if order(decision) > order(known) {
             *known = decision;
         }
     }
-    let steps = match last.len() {
-        0 => return None,
-        1 => String::from("one step"),
-        count => format!("{count} steps"),
-    };
-    let sentence = format!("The rule runs no longer; this was decided of {steps}.");
-    let told = last.into_values().map(|decision| json!({"name": "rule", "part": of_decision(decision, None, None)}));
+    let mut told = Vec::new();
+    if !open.is_empty() {
+        told.push(format!("{} still planned, and taken back when the time comes", steps(open.len(), "is", "are")));
+    }
+    if !last.is_empty() {
+        told.push(format!("this was decided of {}", steps(last.len(), "", "")));
+    }
+    if told.is_empty() {
+        return None;
+    }
+    let sentence = format!("The rule runs no longer; {}.", told.join("; "));
+    let open = open.iter().take(OPEN_MAX).map(of_left);
+    let told = open.chain(last.into_values().map(|decision| of_decision(decision, None, None)));
+    let told = told.map(|part| json!({"name": "rule", "part": part}));
     let parameter: Vec<Value> = [json!({"name": "sentence", "valueString": sentence})].into_iter().chain(told).collect();
     Some(json!({"resourceType": "Parameters", "parameter": parameter}))
+}
+
+/// So many steps, and what they do.
+fn steps(count: usize, one: &str, several: &str) -> String {
+    if count == 1 { format!("one step {one}") } else { format!("{count} steps {several}") }.trim_end().to_owned()
+}
+
+/// What is open of a rule that runs no longer: it is taken back at its time, whatever held it.
+fn of_left(due: &Planned) -> Vec<Value> {
+    let reason = "The rule runs no longer: the step is taken back when its time comes.";
+    let sentence = format!("Planned for {}: step {} of rule {}, which runs no longer.", instant(due.due), due.step, due.rule);
+    let mut all = vec![json!({"name": "outcome", "valueCode": "planned"})];
+    all.extend(planned_parts(due));
+    all.push(json!({"name": "gate", "valueCode": because::RULE}));
+    all.push(json!({"name": "reason", "valueString": reason}));
+    all.push(json!({"name": "change", "valueString": mends(because::RULE)}));
+    all.push(json!({"name": "sentence", "valueString": sentence}));
+    all
 }
 
 /// Whether a rule is asked about: without a name all that run, of one that is named its newest version unless it names another.

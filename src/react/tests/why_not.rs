@@ -215,3 +215,22 @@ fn what_would_change_it_is_what_really_would() {
     house.hear(condition("c", "X1", "active"));
     assert_eq!(changes(&rules, &house, "once"), [format!("say: Nothing for this time. For the next time: {wanted}")]);
 }
+
+// A rule that was retired is answered for as long as something of it is planned, or was decided.
+#[test]
+fn a_retired_rule_is_answered_for_while_something_of_it_is_there() {
+    let action = json!({"id": "found", "trigger": added("Condition", "code", ICD, "X1"), "action": [
+        step("say", "chemotherapy-nausea-nudge", None),
+        step("later", "refill-call", Some(("found", "after-start", 20, "d")))]});
+    let (rules, without) = (with(&[plan("gone", &action)]), super::rules());
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    house.hear(condition("c", "X1", "active"));
+    assert_eq!(
+        told(&without, &house, "gone"),
+        [
+            "later planned rule: The rule runs no longer: the step is taken back when its time comes.",
+            "say fired : Every gate was open."
+        ]
+    );
+    assert_eq!(changes(&without, &house, "gone")[0], "later: A rule that runs again.");
+}
