@@ -428,7 +428,8 @@ impl Rehearser {
         }
         names.extend(turns.iter().filter_map(arrived));
         let mut found = Elsewhere::new();
-        for name in names {
+        let mut names: Vec<String> = names.into_iter().collect();
+        while let Some(name) = names.pop() {
             let known = match self.elsewhere.get(&name) {
                 Some(known) => Arc::clone(known),
                 None => {
@@ -440,6 +441,10 @@ impl Rehearser {
                     versions
                 }
             };
+            // A role is named by who stands behind it.
+            let roles = known.iter().filter(|version| version.kind == "PractitionerRole");
+            let more = roles.flat_map(referred).filter(|more| !own.contains(more) && !found.contains_key(more));
+            names.extend(more.collect::<HashSet<String>>());
             found.insert(name, known);
         }
         Ok(found)

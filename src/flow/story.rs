@@ -89,17 +89,11 @@ impl Teller {
             Some(told) => self.parted(scope, &partings, told).await?,
             None => Parted::default(),
         };
-        for reference in
-            wants.references.iter().cloned().chain(named).chain(react::told_again(&parted, &resources, &decisions, now))
-        {
-            let Some((kind, id)) = reference.split_once('/') else { continue };
-            if resources.iter().any(|known| known.kind == kind && known.id == id) {
-                continue;
-            }
-            if let Some(stored) = ledger.read(scope, kind, id).await? {
-                resources.push(resource(&stored, stored.deleted));
-            }
-        }
+        let named = wants.references.iter().cloned().chain(named).chain(react::told_again(&parted, &resources, &decisions, now));
+        let named: Vec<String> = named.collect();
+        self.look_up(scope, named, &mut resources).await?;
+        let behind = react::behind(&resources);
+        self.look_up(scope, behind, &mut resources).await?;
         react::leave(&mut resources, &united, heard);
         let stopped = ledger.stopped(scope, &react::stoppable(person, &united, &resources)).await?;
         let stores = self.stores(scope, heard, &resources).await?;
@@ -122,6 +116,20 @@ impl Teller {
             parted,
         };
         Ok((story, seen))
+    }
+
+    /// Adds what is named so, unless it is there.
+    async fn look_up(&self, scope: &Scope, named: Vec<String>, resources: &mut Vec<react::Resource>) -> Result<(), Error> {
+        for reference in named {
+            let Some((kind, id)) = reference.split_once('/') else { continue };
+            if resources.iter().any(|known| known.kind == kind && known.id == id) {
+                continue;
+            }
+            if let Some(stored) = self.ledger.read(scope, kind, id).await? {
+                resources.push(resource(&stored, stored.deleted));
+            }
+        }
+        Ok(())
     }
 
     /// Those who were parted from a person at a time or later.

@@ -105,7 +105,7 @@ pub use live::{Faulty, Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};
 pub use person::{ADDRESSED, stoppable};
-pub use pharmacist::members;
+pub use pharmacist::{behind, members};
 pub use plan::PROFILE;
 pub use provenance::{Made, provenance, provenance_id, provenance_target};
 pub use radius::{Radius, answer, question};

@@ -17,6 +17,9 @@ pub(super) const PLACE: &str = "{pharmacist}";
 /// What is said in its place when nobody is known by name.
 const UNNAMED: &[(&str, &str)] = &[("en", "your pharmacist"), ("zh", "您的药师")];
 
+/// By whom a role is named: who has it, else where.
+const BEHIND: [&str; 2] = ["practitioner", "organization"];
+
 /// A pharmacist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pharmacist {
@@ -44,7 +47,7 @@ pub(crate) fn of(story: &Story) -> Option<Pharmacist> {
     let member = members.next()?;
     let reference = local(text(member, "reference")?)?;
     let stored = story.find(&reference).filter(|stored| !stored.deleted);
-    let name = text(member, "display").map(str::to_owned).or_else(|| stored.and_then(|stored| name(&stored.value)));
+    let name = text(member, "display").map(str::to_owned).or_else(|| name(story, &stored?.value));
     Some(Pharmacist { reference, name })
 }
 
@@ -53,6 +56,14 @@ pub(crate) fn of(story: &Story) -> Option<Pharmacist> {
 pub fn members(resources: &[Resource]) -> Vec<String> {
     let teams = resources.iter().filter(|resource| resource.kind == "CareTeam" && !resource.deleted);
     teams.flat_map(|team| pharmacists(&team.value, i64::MIN)).filter_map(|member| local(text(member, "reference")?)).collect()
+}
+
+/// `Type/id` of who stands behind these roles, and for whom they work, so that their names can be loaded, too.
+#[must_use]
+pub fn behind(resources: &[Resource]) -> Vec<String> {
+    let roles = resources.iter().filter(|resource| resource.kind == "PractitionerRole" && !resource.deleted);
+    let named = roles.flat_map(|role| BEHIND.iter().filter_map(|place| role.value.get(*place)));
+    named.filter_map(|one| local(text(one, "reference")?)).collect()
 }
 
 /// Members in the role of a pharmacist whose time is not over.
@@ -75,11 +86,23 @@ fn is_in(value: &Value, now: i64) -> bool {
     now == i64::MIN || term(value, now) == Ordering::Equal
 }
 
-fn name(value: &Value) -> Option<String> {
-    if let Some(practitioner) = value.get("practitioner") {
-        return text(practitioner, "display").map(str::to_owned);
+/// The name of a Practitioner, or of who stands behind a PractitionerRole.
+fn name(story: &Story, value: &Value) -> Option<String> {
+    if text(value, "resourceType") != Some("PractitionerRole") {
+        return called(value);
     }
-    let name = each(value, "name").first()?;
+    let stored = |one: &Value| story.find(&local(text(one, "reference")?)?).filter(|stored| !stored.deleted);
+    let named = |one: &Value| text(one, "display").map(str::to_owned).or_else(|| called(&stored(one)?.value));
+    BEHIND.iter().find_map(|place| value.get(*place).and_then(named))
+}
+
+/// What somebody, or an Organization, is called.
+fn called(value: &Value) -> Option<String> {
+    let name = value.get("name")?;
+    if let Some(whole) = name.as_str() {
+        return Some(whole.to_owned());
+    }
+    let name = name.get(0)?;
     if let Some(whole) = text(name, "text") {
         return Some(whole.to_owned());
     }

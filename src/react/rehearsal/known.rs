@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Fact;
 use crate::fhir::kinds;
 use crate::ledger::{Line, Person};
-use crate::react::{KIND_MAX, Resource, members, organizations, overdue, products, words};
+use crate::react::{KIND_MAX, Resource, behind, members, organizations, overdue, products, words};
 
 /// Resources of others that a story refers to, all their versions by `Type/id`, the oldest first.
 pub type Elsewhere = HashMap<String, Arc<[Resource]>>;
@@ -45,6 +45,15 @@ impl Known {
             return self.read(at).cloned();
         }
         self.elsewhere.get(reference)?.iter().rev().find(|version| version.learned <= now).cloned()
+    }
+
+    /// Adds what is named so, unless it is there.
+    pub(super) fn add(&mut self, named: &[String], now: i64, into: &mut Vec<Resource>) {
+        for reference in named {
+            if !into.iter().any(|known| known.is(reference)) {
+                into.extend(self.find(reference, now));
+            }
+        }
     }
 
     /// The resource as it stands, if somebody asked for it or it was told as a value.
@@ -176,6 +185,7 @@ pub fn referred(resource: &Resource) -> Vec<String> {
         "Task" => overdue::facts(value).collect(),
         "Communication" => words::sender(value).into_iter().collect(),
         "CareTeam" => members(std::slice::from_ref(resource)),
+        "PractitionerRole" => behind(std::slice::from_ref(resource)),
         _ => Vec::new(),
     };
     found.extend(organizations(std::iter::once(resource)).into_iter().map(|id| format!("Organization/{id}")));

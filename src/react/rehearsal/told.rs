@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Rehearsal;
 use crate::ledger::{Decision, Line, Person, Supply};
 use crate::react::{
-    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, leave, members, organizations, pending,
-    stoppable, told_again,
+    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, behind, leave, members, organizations,
+    pending, stoppable, told_again,
 };
 
 /// What was decided of a person and handed over to them, by whom they are known as.
@@ -56,11 +56,11 @@ impl Rehearsal<'_> {
             }
         }
         let named = members(&resources).into_iter().chain(told_again(&parted, &resources, &decisions, self.now));
-        for reference in wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named) {
-            if !resources.iter().any(|known| known.is(&reference)) {
-                resources.extend(self.known.find(&reference, self.now));
-            }
-        }
+        let named = wants.references.iter().cloned().chain(pending(&dues, &decisions, self.now)).chain(named);
+        let named: Vec<String> = named.collect();
+        self.known.add(&named, self.now, &mut resources);
+        let behind = behind(&resources);
+        self.known.add(&behind, self.now, &mut resources);
         let supplies = if wants.supplies { supplies } else { Arc::default() };
         let united = unions.united(person);
         leave(&mut resources, &united, heard);

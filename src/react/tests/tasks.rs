@@ -150,6 +150,35 @@ fn the_responsible_pharmacist_is_asked_and_named() {
     }
 }
 
+// A role is called by who has it, as far as that is known, else by where they work.
+#[test]
+fn a_role_is_called_by_who_has_it() {
+    let rules = super::super::Rules::read(&super::super::shipped()).0;
+    let kim = json!({"resourceType": "Practitioner", "id": "kim", "name": [{"text": "Kim Lee"}]});
+    let corner = json!({"resourceType": "Organization", "id": "corner", "name": "Corner Pharmacy"});
+    let (to_kim, to_corner) = (json!({"reference": "Practitioner/kim"}), json!({"reference": "Organization/corner"}));
+    for (practitioner, organization, named) in [
+        (to_kim, to_corner.clone(), "Kim Lee"),
+        (json!({"reference": "Practitioner/kim", "display": "K. Lee"}), to_corner.clone(), "K. Lee"),
+        (json!({"reference": "Practitioner/gone"}), to_corner.clone(), "Corner Pharmacy"),
+        (json!({"reference": "Practitioner/gone"}), json!({"reference": "Organization/gone", "display": "Elm"}), "Elm"),
+        (json!({"reference": "Practitioner/gone"}), json!({"reference": "Organization/gone"}), "your pharmacist"),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(kim.clone());
+        house.hear(corner.clone());
+        house.hear(
+            json!({"resourceType": "PractitionerRole", "id": "r", "practitioner": practitioner, "organization": organization}),
+        );
+        house.hear(json!({"resourceType": "CareTeam", "id": "t", "status": "active", "subject": {"reference": "Patient/p"}, "participant": [
+            {"role": [{"coding": [{"code": "pharmacist"}]}], "member": {"reference": "PractitionerRole/r"}}]}));
+        house.hear(super::condition("c", "J45.20", "active"));
+        house.advance(at("2026-01-16T00:00:00Z"));
+        let said = house.outputs("Communication").next().unwrap()["payload"][0]["contentString"].to_string();
+        assert!(said.to_lowercase().contains(&named.to_lowercase()), "{named}: {said}");
+    }
+}
+
 // Where no store is known and nobody answers for the person, the Task is the tenant's: a Task of nobody is found by nobody.
 #[test]
 fn a_task_is_always_somebodys() {
