@@ -134,11 +134,13 @@ pub(super) fn rules(artefacts: &[serde_json::Value]) -> Result<Live> {
     if faults.is_empty() { Ok(rules) } else { bail!("the rules have faults:\n{}", faults.join("\n")) }
 }
 
-/// A folder's artefacts; the cases of rules are none.
+/// A folder's artefacts; the cases of rules are none. A fault of form in any of them stops the start, as one in a rule does.
 fn read_folder(folder: &Path, artefacts: &mut Vec<serde_json::Value>) -> Result<()> {
-    for path in plan::files(folder)?.iter().filter(|path| !plan::is_cases(path)) {
-        let text = std::fs::read(path).with_context(|| format!("the file {}", path.display()))?;
-        artefacts.push(serde_json::from_slice(&text).with_context(|| format!("the file {}", path.display()))?);
+    let mut faults = Vec::new();
+    for path in plan::files(folder)?.into_iter().filter(|path| !plan::is_cases(path)) {
+        let sheet = plan::Sheet::read(path)?;
+        faults.extend(sheet.faults);
+        artefacts.push(sheet.value);
     }
-    Ok(())
+    if faults.is_empty() { Ok(()) } else { bail!("the mappings have faults:\n{}", faults.join("\n")) }
 }

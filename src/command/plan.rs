@@ -8,12 +8,27 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::Plan;
+use crate::check::{self, guard::BODY_BYTES_MAX};
 use crate::react::{self, Rules, cases};
 
-/// A file with what it holds.
-struct Sheet {
+/// A file with what it holds, and every fault of its form.
+pub(super) struct Sheet {
     path: PathBuf,
-    value: Value,
+    pub(super) value: Value,
+    pub(super) faults: Vec<String>,
+}
+
+impl Sheet {
+    /// Reads a file. What is no JSON at all is an error; whatever else is wrong with it is told with its place.
+    pub(super) fn read(path: PathBuf) -> Result<Self> {
+        let text = std::fs::read(&path).with_context(|| format!("the file {}", path.display()))?;
+        let value: Value = serde_json::from_slice(&text).with_context(|| format!("the file {}", path.display()))?;
+        let (_, issues) = if is_cases(&path) { (None, Vec::new()) } else { check::examined(&text, BODY_BYTES_MAX) };
+        let faults = issues.iter().filter(|issue| issue.refuses());
+        let name = path.display();
+        let faults = faults.map(|issue| format!("{name}: {}: {} ({})", issue.expression, issue.diagnostics, issue.key)).collect();
+        Ok(Self { path, value, faults })
+    }
 }
 
 /// Does what was asked.
@@ -57,9 +72,7 @@ fn sheets(path: &Path) -> Result<(Vec<Sheet>, Vec<Sheet>)> {
     // A rule named alone is read with what lies beside it: its messages, its value sets, its cases.
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     for file in files(folder)? {
-        let text = std::fs::read(&file).with_context(|| format!("the file {}", file.display()))?;
-        let value = serde_json::from_slice(&text).with_context(|| format!("the file {}", file.display()))?;
-        let sheet = Sheet { path: file, value };
+        let sheet = Sheet::read(file)?;
         if is_cases(&sheet.path) { cases.push(sheet) } else { artefacts.push(sheet) }
     }
     if artefacts.is_empty() && cases.is_empty() {
@@ -92,16 +105,9 @@ fn lint(out: &mut impl Write, path: &Path) -> Result<bool> {
     let (artefacts, _) = sheets(path)?;
     let (_, mut faults) = laid_over(&artefacts);
     for sheet in artefacts.iter().filter(|sheet| is_meant(path, sheet)) {
-        let of_shape = crate::check::value(&sheet.value, None, "");
-        let name = sheet.path.display();
-        faults.extend(
-            of_shape
-                .iter()
-                .filter(|issue| issue.refuses())
-                .map(|issue| format!("{name}: {}: {} ({})", issue.expression, issue.diagnostics, issue.key)),
-        );
+        faults.extend(sheet.faults.iter().cloned());
         if sheet.value.get("url").is_none() {
-            faults.push(format!("{name}: it has no url, and nothing can name it"));
+            faults.push(format!("{}: it has no url, and nothing can name it", sheet.path.display()));
         }
     }
     for fault in &faults {
@@ -235,6 +241,40 @@ mod tests {
         let (ok, words) = told(|out| lint(out, bad.path()));
         assert!(!ok && words.contains("PlanDefinition.action[0].trigger[0]") && words.contains("unknown-trigger"), "{words}");
         assert!(lint(&mut Vec::new(), &good.path().join("nowhere")).is_err());
+    }
+
+    // The form of every file is looked at, as it is of what is sent: what is misspelled, of another type, or named twice; and so is
+    // what its conditions ask for.
+    #[test]
+    fn every_fault_of_a_file_is_told_with_its_place() {
+        let bad = folder(|plan| {
+            plan["triggger"] = json!([]);
+            plan["experimental"] = json!("no");
+            plan["action"][0]["condition"][0]["expression"]["expression"] = json!("stauts = 'completed'");
+        });
+        let text = r#"{"resourceType":"ValueSet","url":"urn:x","status":"active","status":"active","kompose":{}}"#;
+        std::fs::write(bad.path().join("set.json"), text).unwrap();
+        let (ok, words) = told(|out| lint(out, bad.path()));
+        assert!(!ok, "{words}");
+        for (place, key) in [
+            ("PlanDefinition.triggger", "unknown-element"),
+            ("PlanDefinition.experimental", "wrong-json-type"),
+            ("PlanDefinition.action[0].condition[0].expression", "bad-expression"),
+            ("ValueSet.status", "duplicate-key"),
+            ("ValueSet.kompose", "unknown-element"),
+        ] {
+            let is_told = |line: &str| line.contains(&format!("{place}: ")) && line.ends_with(&format!("({key})"));
+            assert!(words.lines().any(is_told), "{place} {key}: {words}");
+        }
+        // Nor does a gateway start with it.
+        let refused = super::super::gateway::artefacts(Some(bad.path())).unwrap_err().to_string();
+        assert!(refused.contains("ValueSet.kompose: ") && refused.contains("PlanDefinition.triggger: "), "{refused}");
+    }
+
+    #[test]
+    fn what_is_shipped_has_no_fault() {
+        let (ok, words) = told(|out| lint(out, &Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings")));
+        assert!(ok, "{words}");
     }
 
     #[test]

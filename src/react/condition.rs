@@ -6,8 +6,8 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use super::facts::{Ask, FACTS, Fact};
-use crate::fhir::path::{Collection, Context, Expression, Item, Names, Node};
+use super::facts::{Ask, FACTS, Fact, Tells};
+use crate::fhir::path::{Collection, Context, Expression, Form, Forms, Item, Names, Node};
 
 /// Facts that are told by the resource alone.
 const OWN: &[&str] = &["resource", "conclusions"];
@@ -40,6 +40,25 @@ impl Condition {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let expression = Expression::parse(text).map_err(|error| error.to_string())?;
         Ok(Self { expression, facts: named(text)?, own: own(text) })
+    }
+
+    /// What of it can never be, where it is asked of a resource of one of these types; each is a sentence.
+    pub(super) fn misfits(&self, kinds: &[&str]) -> Vec<String> {
+        let root = || -> Forms { (!kinds.is_empty()).then(|| kinds.iter().map(|kind| Form::of(kind)).collect()) };
+        let names = |name: &str| {
+            let fact = self.facts.iter().find(|fact| fact.name == name)?;
+            match fact.tells {
+                Tells::Trigger => root(),
+                Tells::Resource(kind) => Some(vec![Form::of(kind)]),
+                Tells::Parts(parts) => Some(vec![Form::Parts(fact.name, parts)]),
+            }
+        };
+        self.expression.misfits(root(), &names)
+    }
+
+    /// Whether it asks for the fact of this name.
+    pub(super) fn names(&self, fact: &str) -> bool {
+        self.facts.iter().any(|known| known.name == fact)
     }
 
     /// Kinds of resource that must be loaded for it.

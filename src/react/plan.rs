@@ -239,6 +239,14 @@ impl Plan {
     }
 }
 
+impl Trigger {
+    /// Whether it hears of what was handed over.
+    pub(crate) fn is_fill(&self) -> bool {
+        let open = |filter: &Filter| filter.path == "status" && filter.codes.iter().all(|(_, code)| code != "completed");
+        self.line.is_some() && self.kind == "MedicationDispense" && !self.filters.iter().any(open)
+    }
+}
+
 impl Action {
     /// Whether an event sets it off, conditions aside.
     pub(crate) fn listens(&self, concepts: &Concepts, products: &Products, line: Line, subject: Subject) -> bool {
@@ -248,9 +256,7 @@ impl Action {
     /// Whether its steps hang on fills. One that asks for another status than completed is about the dispense itself, which is
     /// not handed over yet.
     pub(crate) fn is_of_fills(&self) -> bool {
-        let open = |filter: &Filter| filter.path == "status" && filter.codes.iter().all(|(_, code)| code != "completed");
-        let is_fill = |one: &Trigger| one.kind == "MedicationDispense" && !one.filters.iter().any(open);
-        self.call.is_none() && self.triggers.iter().any(is_fill)
+        self.call.is_none() && self.triggers.iter().any(Trigger::is_fill)
     }
 
     /// Whether it is about such a resource at all, whatever happened to it.

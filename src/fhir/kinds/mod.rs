@@ -23,6 +23,7 @@ mod task;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::definitions;
 use super::time::Moment;
 
 /// Elements of one resource type that have a meaning for the ledger. A path is element names joined by dots; lists are
@@ -102,6 +103,17 @@ const GENERIC: Kind = Kind {
 
 /// The types that rules are made of. An imported one rests until it is sent again.
 pub const ARTEFACTS: &[&str] = &["PlanDefinition", "ActivityDefinition", "ValueSet", "ConceptMap"];
+
+/// Whether a resource of this type may be about a person.
+#[must_use]
+pub fn is_of_persons(name: &str) -> bool {
+    let leads = |path: &&&str| {
+        let mut at = Some(name);
+        path.split('.').for_each(|key| at = at.and_then(|parent| definitions::child(parent, key)).map(|child| child.kind));
+        at == Some("Reference")
+    };
+    name == "Patient" || of(name).subject.iter().any(|path| leads(&path))
+}
 
 /// What is known of this type.
 #[must_use]

@@ -30,6 +30,7 @@ mod tests;
 mod texts;
 mod token;
 mod tree;
+mod typed;
 mod unit;
 
 pub use budget::{Budget, STEPS_MAX, TEXT_BYTES_MAX};
@@ -40,6 +41,7 @@ pub use node::Node;
 pub use parse::{DEPTH_MAX, LENGTH_MAX, PATTERNS_MAX};
 pub use route::Route;
 pub use temporal::{Grain, Sort, Temporal};
+pub use typed::{Form, Forms};
 
 /// Why an expression could not be read or answered. No variant says anything of the resource's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +96,12 @@ impl Expression {
     #[must_use]
     pub fn routes(&self, kind: &str) -> Option<Vec<Route>> {
         route::routes(&self.tree, kind)
+    }
+
+    /// What of it can never be, by the types alone, where it stands on one of these; `names` tells what a `%name` is. Each is a sentence.
+    #[must_use]
+    pub fn misfits(&self, root: Forms, names: &dyn Fn(&str) -> Forms) -> Vec<String> {
+        typed::misfits(&self.tree, root, names)
     }
 
     /// What the expression gives on this resource or element.

@@ -7,15 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Ask, Fact, ingredients};
+use super::{Ask, Fact, Tells, ingredients};
+use crate::fhir::path::Form;
 use crate::react::adherence::{Window, covered_by_any, is_counted};
 use crate::react::cover::Fill;
 
 /// How far back adherence is looked at.
 const WINDOW_DAYS: i64 = 180;
 
-pub(super) const FACT: Fact =
-    Fact { name: "adherence", kinds: &[], value: |ask| ask.supplies.adherence.on(ask.today(), || told(ask)) };
+pub(super) const FACT: Fact = Fact {
+    name: "adherence",
+    kinds: &[],
+    tells: Tells::Parts(&[
+        ("product", Form::Text),
+        ("ingredient", Form::Text),
+        ("group", Form::Text),
+        ("class", Form::Text),
+        ("days", Form::Number),
+        ("covered", Form::Number),
+        ("pdc", Form::Number),
+    ]),
+    value: |ask| ask.supplies.adherence.on(ask.today(), || told(ask)),
+};
 
 fn told(ask: &Ask) -> Vec<Value> {
     let mut found = Vec::new();

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use jiff::ToSpan;
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::fhir::time::{Moment, Precision};
 use crate::react::json::text;
 use crate::react::{person, zones};
@@ -14,6 +15,7 @@ use crate::react::{person, zones};
 pub(super) const FACT: Fact = Fact {
     name: "age",
     kinds: &["Patient"],
+    tells: Tells::Parts(&[("years", Form::Number), ("birthday", Form::Boolean)]),
     value: |ask| {
         let born = person::patient(ask.story).and_then(|patient| text(&patient.value, "birthDate")).and_then(Moment::parse);
         let Some(born) = born.filter(|born| born.precision >= Precision::Day).map(|born| born.day()) else { return Vec::new() };

@@ -1,7 +1,11 @@
 //! `%allergies`: what the person is recorded to be allergic to.
 //! Follows <https://hl7.org/fhir/R4/allergyintolerance.html>.
 
-use super::{Fact, all};
+use super::{Fact, Tells, all};
 
-pub(super) const FACT: Fact =
-    Fact { name: "allergies", kinds: &["AllergyIntolerance"], value: |ask| all(ask, "AllergyIntolerance") };
+pub(super) const FACT: Fact = Fact {
+    name: "allergies",
+    kinds: &["AllergyIntolerance"],
+    tells: Tells::Resource("AllergyIntolerance"),
+    value: |ask| all(ask, "AllergyIntolerance"),
+};

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::react::gates::diagnosis::{Standing, standing};
 
 pub(super) const FACT: Fact = Fact {
     name: "diagnoses",
     kinds: &["Condition"],
+    tells: Tells::Parts(&[("id", Form::Text), ("group", Form::Text)]),
     value: |ask| {
         let current = ask.story.current("Condition").filter(|one| standing(&one.value) == Standing::Current);
         let of = |one: &crate::react::Resource| {

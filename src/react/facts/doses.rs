@@ -6,12 +6,14 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::react::doses;
 
 pub(super) const FACT: Fact = Fact {
     name: "doses",
     kinds: &["MedicationRequest"],
+    tells: Tells::Parts(&[("time", Form::Text)]),
     value: |ask| {
         let times = doses::of_day(ask.story, ask.resource, doses::today(ask.story, ask.rules));
         times.into_iter().map(|time| Cow::Owned(json!({"time": time.strftime("%H:%M").to_string()}))).collect()

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::fhir::time::{Moment, Precision};
 use crate::react::json::text;
 
 pub(super) const FACT: Fact = Fact {
     name: "immunizations",
     kinds: &["Immunization"],
+    tells: Tells::Parts(&[("group", Form::Text), ("day", Form::Text)]),
     value: |ask| {
         let done = ask.story.current("Immunization").filter(|one| text(&one.value, "status") == Some("completed"));
         let of = |one: &crate::react::Resource| {

@@ -26,6 +26,7 @@ use serde_json::Value;
 use super::cover::Fill;
 use super::handed::Handed;
 use super::{Rules, Story, zones};
+use crate::fhir::path::Form;
 use crate::react::supply as rows;
 
 /// A fact that rules may ask for by name.
@@ -34,8 +35,20 @@ pub(crate) struct Fact {
     pub(crate) name: &'static str,
     /// Kinds of resource of the person that must be loaded for it.
     pub(crate) kinds: &'static [&'static str],
+    /// What it tells, so that a rule which asks for something else is faulted.
+    pub(crate) tells: Tells,
     /// What it is for this candidate.
     pub(crate) value: for<'a> fn(&Ask<'a>) -> Vec<Cow<'a, Value>>,
+}
+
+/// What a fact tells.
+pub(crate) enum Tells {
+    /// What set the rule off.
+    Trigger,
+    /// Resources of this type.
+    Resource(&'static str),
+    /// These parts, each by its name.
+    Parts(&'static [(&'static str, Form)]),
 }
 
 /// For whom and what a fact is asked.
@@ -86,7 +99,7 @@ impl std::fmt::Debug for Fact {
 /// All facts.
 ///
 /// To add one: write `facts/<fact>.rs` with a `pub(super) const FACT: Fact`, name it in a `mod` line above, and put it here.
-/// Name the kinds it reads, so that they are loaded for the rules that ask for it and for no others.
+/// Name the kinds it reads, so that they are loaded for the rules that ask for it and for no others, and all that it tells.
 pub(crate) const FACTS: &[Fact] = &[
     resource::FACT,
     patient::FACT,

@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::Fact;
+use super::{Fact, Tells};
 use crate::react::products;
 
 pub(super) const FACT: Fact = Fact {
     name: "order",
     kinds: &[],
+    tells: Tells::Resource("MedicationRequest"),
     value: |ask| products::order(ask.resource, ask.story).map(Cow::Borrowed).into_iter().collect(),
 };

@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::Fact;
+use super::{Fact, Tells};
 use crate::react::person;
 
 pub(super) const FACT: Fact = Fact {
     name: "patient",
     kinds: &["Patient"],
+    tells: Tells::Resource("Patient"),
     value: |ask| person::patient(ask.story).map(|patient| Cow::Borrowed(patient.value.as_ref())).into_iter().collect(),
 };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Fact;
+use super::{Fact, Tells};
 
-pub(super) const FACT: Fact = Fact { name: "resource", kinds: &[], value: |ask| vec![Cow::Borrowed(ask.resource)] };
+pub(super) const FACT: Fact =
+    Fact { name: "resource", kinds: &[], tells: Tells::Trigger, value: |ask| vec![Cow::Borrowed(ask.resource)] };

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::ledger::Outcome;
 use crate::react::json::unversioned;
 
@@ -14,6 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 pub(super) const FACT: Fact = Fact {
     name: "said",
     kinds: &[],
+    tells: Tells::Parts(&[("plan", Form::Text), ("step", Form::Text), ("days", Form::Number)]),
     value: |ask| {
         let fired = ask.story.decisions.iter().filter(|decision| decision.outcome == Outcome::Fired);
         let of = |decision: &crate::ledger::Decision| {

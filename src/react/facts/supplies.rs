@@ -3,12 +3,22 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Fact, ingredients};
+use super::{Ask, Fact, Tells, ingredients};
+use crate::fhir::path::Form;
 use crate::react::supply::written;
 
 pub(super) const FACT: Fact = Fact {
     name: "supplies",
     kinds: &[],
+    tells: Tells::Parts(&[
+        ("product", Form::Text),
+        ("ingredient", Form::Text),
+        ("group", Form::Text),
+        ("first", Form::Text),
+        ("last", Form::Text),
+        ("fills", Form::Number),
+        ("until", Form::Text),
+    ]),
     // The day of the question changes nothing in it.
     value: |ask| ask.supplies.supplies.on(0, || told(ask)),
 };

@@ -5,12 +5,22 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Fact;
+use super::{Fact, Tells};
+use crate::fhir::path::Form;
 use crate::react::supply::written;
 
 pub(super) const FACT: Fact = Fact {
     name: "supply",
     kinds: &[],
+    tells: Tells::Parts(&[
+        ("handed", Form::Text),
+        ("first", Form::Text),
+        ("last", Form::Text),
+        ("days", Form::Number),
+        ("step", Form::Text),
+        ("product", Form::Text),
+        ("number", Form::Number),
+    ]),
     value: |ask| {
         let Some(fill) = ask.fill else { return Vec::new() };
         let mut value = json!({"handed": written(fill.handed), "first": written(fill.first), "step": fill.step});

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{EXTENSIONS, Reader, known};
-use crate::fhir::definitions;
+use crate::fhir::{definitions, kinds};
 use crate::ledger::Line;
 use crate::react::condition::Condition;
 use crate::react::json::{each, extension, text, unversioned};
@@ -64,7 +64,7 @@ impl Reader<'_> {
             let why = "an input goes with what the calendar calls; what a trigger listens to is its data";
             self.fault("not-understood", &format!("{place}.input"), why);
         }
-        let conditions = self.conditions(value, place);
+        let conditions = self.conditions(value, &triggers, place);
         if !conditions.start.is_empty() {
             self.fault("unknown-condition", place, "a condition of kind start belongs to a step, which has a time of its own");
         }
@@ -163,6 +163,9 @@ impl Reader<'_> {
         self.known(&known::DATA, value, place);
         if !definitions::is_resource(kind) {
             self.fault("unknown-type", &format!("{place}.type"), &format!("{kind} is no type of resource"));
+        } else if !kinds::is_of_persons(kind) {
+            let why = format!("no {kind} is about a person, to whom something could be said");
+            self.fault("unknown-type", &format!("{place}.type"), &why);
         }
         each(value, "codeFilter").iter().map(|filter| self.filter(filter, kind, place)).collect()
     }
@@ -210,7 +213,7 @@ impl Reader<'_> {
         Filter { path: path.to_owned(), group, codes }
     }
 
-    pub(super) fn conditions(&mut self, value: &Value, place: &str) -> Conditions {
+    pub(super) fn conditions(&mut self, value: &Value, triggers: &[Trigger], place: &str) -> Conditions {
         let mut conditions = Conditions::default();
         for (at, condition) in each(value, "condition").iter().enumerate() {
             let place = format!("{place}.condition[{at}]");
@@ -232,12 +235,27 @@ impl Reader<'_> {
                 continue;
             }
             match Condition::read(expression.and_then(|expression| text(expression, "expression")).unwrap_or_default()) {
-                Ok(condition) => list.push(condition),
+                Ok(condition) => {
+                    for why in misfits(&condition, triggers) {
+                        self.fault("bad-expression", &format!("{place}.expression"), &why);
+                    }
+                    list.push(condition);
+                }
                 Err(why) => self.fault("bad-expression", &format!("{place}.expression"), &why),
             }
         }
         conditions
     }
+}
+
+/// What of a condition can never be, asked of what sets the action off.
+fn misfits(condition: &Condition, triggers: &[Trigger]) -> Vec<String> {
+    let kinds: Vec<&str> = triggers.iter().map(|trigger| trigger.kind.as_str()).collect();
+    let mut found = condition.misfits(&kinds);
+    if condition.names("supply") && !triggers.is_empty() && !triggers.iter().any(Trigger::is_fill) {
+        found.push(String::from("%supply is known of a completed MedicationDispense alone, and this action hears of none"));
+    }
+    found
 }
 
 /// The type of an element, whichever was chosen for it, where its codes can be looked up.

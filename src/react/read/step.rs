@@ -21,7 +21,7 @@ impl Reader<'_> {
         self.known(&known::STEP, value, place);
         let anchor = self.anchor(value, action, ids, triggers, place);
         let window = self.window(value, "step-window", HOUR_MS, place);
-        let conditions = self.conditions(value, place);
+        let conditions = self.conditions(value, triggers, place);
         let canonical = text(value, "definitionCanonical").unwrap_or_default();
         let found = self.activities.get(unversioned(canonical));
         let place = format!("{place}.definition");

@@ -130,7 +130,7 @@ fn a_rule_about_what_did_not_happen_speaks_of_it() {
 fn a_status_that_is_shut_out_is_not_meant() {
     for text in [
         "(status != 'not-done' and %patient.exists())",
-        "%patient.exists() and (status = 'completed' or %patient.where(status = 'not-done').empty())",
+        "%patient.exists() and (status = 'completed' or %orders.where(status = 'not-done').empty())",
     ] {
         let rules = on("data-added", "Procedure", &Value::Null, &[text], &said(Some(LATER)));
         let mut house = house(&rules, "2026-01-01T15:00:00Z");

@@ -62,6 +62,54 @@ fn each_fault_has_its_key_and_keeps_the_rule_from_running() {
     }
 }
 
+// What is misspelled, of another type or not known where it is asked can never hold: the author hears of it, and where it stands.
+#[test]
+fn what_can_never_hold_is_a_fault() {
+    const OWN: &str = "PlanDefinition.action[0].condition[0].expression";
+    const STEP_OWN: &str = "PlanDefinition.action[0].action[1].condition[0].expression";
+    for (text, step, why) in [
+        ("stauts = 'completed'", false, "MedicationDispense has no element stauts"),
+        ("medication.ofType(CodeableConcept) = '860975'", false, "CodeableConcept is compared with a text, which never holds"),
+        ("category.coding.code", false, "it gives code, which is neither true nor false; say exists() if it shall be there"),
+        ("%supply.dayz > 7", true, "%supply has no part dayz, but handed, first, last, days, step, product, number"),
+        (
+            "%supplies.where(groop = 'x').exists()",
+            true,
+            "%supplies has no part groop, but product, ingredient, group, first, last, fills, until",
+        ),
+        ("%patient.nmae.exists()", true, "Patient has no element nmae"),
+        ("false", true, "it never holds"),
+    ] {
+        let condition = json!([{"kind": "applicability", "expression": {"language": "text/fhirpath", "expression": text}}]);
+        let mut artefacts = shipped();
+        let plan = artefacts.iter_mut().find(|artefact| artefact["url"] == PLAN).unwrap();
+        let at = if step { &mut plan["action"][0]["action"][1] } else { &mut plan["action"][0] };
+        at["condition"] = condition;
+        let (rules, issues) = Rules::read(&artefacts);
+        let told: Vec<_> = issues.iter().map(|issue| (issue.key, issue.expression.as_str(), &*issue.diagnostics)).collect();
+        let why = format!("{PLAN}: {why}");
+        assert_eq!(told, [("bad-expression", if step { STEP_OWN } else { OWN }, why.as_str())], "{text}");
+        assert!(rules.plan(PLAN).is_none());
+    }
+}
+
+// What is about no person sets nothing off that could be said to one, and only a fill has a supply.
+#[test]
+fn what_is_about_nobody_and_has_no_supply_is_a_fault() {
+    let (keys, runs) = faults(|plan| {
+        let data = &mut plan["action"][0]["trigger"][0]["data"][0];
+        (data["type"], data["codeFilter"]) = (json!("Organization"), json!([]));
+    });
+    assert!(keys.contains(&"unknown-type") && !runs, "{keys:?}");
+    let mut artefacts = shipped();
+    let report = "https://signa.example/fhir/PlanDefinition/osteoporosis-report";
+    let plan = artefacts.iter_mut().find(|artefact| artefact["url"] == report).unwrap();
+    plan["action"][0]["condition"][0]["expression"]["expression"] = json!("%supply.days > 7");
+    let (_, issues) = Rules::read(&artefacts);
+    let why = "%supply is known of a completed MedicationDispense alone, and this action hears of none";
+    assert_eq!(issues.iter().map(|issue| &*issue.diagnostics).collect::<Vec<_>>(), [format!("{report}: {why}")]);
+}
+
 /// Each fault of the shipped refill rule after this change, as its key and its place.
 fn placed(change: impl Fn(&mut Value)) -> Vec<(&'static str, String)> {
     let mut artefacts = shipped();
@@ -230,9 +278,11 @@ fn a_filter_names_a_coded_element_of_its_type() {
         let found = placed(|plan| {
             *at(plan, DATA) = json!({"type": kind, "codeFilter": [filter]});
             plan["action"][0]["trigger"].as_array_mut().unwrap().truncate(1);
-            // Not all of these have an end.
+            // Not all of these have an end, nor what is asked of a fill.
+            plan["action"][0]["condition"] = json!([]);
             for step in plan["action"][0]["action"].as_array_mut().unwrap() {
                 step["relatedAction"][0]["relationship"] = json!("after-start");
+                step.as_object_mut().unwrap().shift_remove("condition");
             }
         });
         let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
@@ -262,6 +312,7 @@ fn a_rule_that_listens_to_what_it_says_is_refused() {
     for (trigger, key) in [(own, "plan-cycle"), (echo, "plan-echo")] {
         let (keys, runs) = faults(|plan| {
             plan["action"][0]["trigger"] = trigger.clone();
+            plan["action"][0]["condition"] = json!([]);
             plan["action"][0]["action"].as_array_mut().unwrap().truncate(1);
         });
         assert_eq!((keys.as_slice(), runs), (&[key][..], false));
