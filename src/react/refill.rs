@@ -449,6 +449,10 @@ fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offse
     if candidate.detail.until < turn.story.now {
         return stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
     }
+    // What makes it pointless may have been heard of before it, or with it.
+    if let Some(why) = pointless(turn, &candidate) {
+        return stop(turn, &candidate, Outcome::Withdrawn, because::POINTLESS, &why);
+    }
     let due = turn.due(&candidate, candidate.detail.planned);
     turn.plan(due);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{at, condition, dispense, dues, hour, house, outcome, patient, rules, status, store, told};
 use crate::ledger::{How, Outcome, Person};
 use crate::react::rehearsal::Rehearsal;
-use crate::react::{Settings, Unasked};
+use crate::react::{Rules, Settings, Unasked};
 
 /// What follows from thirty days of supply until the day after the call.
 const SAID: [&str; 3] = ["advice fired 2026-01-04T13", "reminder fired 2026-01-26T13", "call fired 2026-01-31T13"];
@@ -283,7 +283,14 @@ fn what_tells_more_is_looked_at_again() {
 #[test]
 fn what_was_pointless_stays_so_when_a_fill_is_told_again() {
     let rules = super::super::Rules::read(&super::super::shipped()).0;
-    let mut house = house(&rules, "2026-01-27T15:00:00Z");
+    // Whether it was known of first, or last.
+    for is_first in [true, false] {
+        stays_pointless(&rules, is_first);
+    }
+}
+
+fn stays_pointless(rules: &Rules, is_first: bool) {
+    let mut house = house(rules, "2026-01-27T15:00:00Z");
     let (early, late) = (dispense("x", "2026-01-01", 30), dispense("x", "2026-01-20", 30));
     let mut other = dispense("x", "2026-01-26", 30);
     other["medicationCodeableConcept"]["coding"][0]["code"] = json!("314076");
@@ -295,7 +302,11 @@ fn what_was_pointless_stays_so_when_a_fill_is_told_again() {
     let all = |suffix: &str| {
         [(&early, "1"), (&late, "2"), (&other, "3")].map(|(of, number)| numbered(&format!("{suffix}{number}"), of, number))
     };
-    for fill in all("m") {
+    let mut behind = all("m");
+    if is_first {
+        behind.rotate_right(1);
+    }
+    for fill in behind {
         house.hear_from(fill, How::Live, "pharmacy");
     }
     house.advance(house.now + 1_000);
