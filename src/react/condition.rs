@@ -53,7 +53,7 @@ impl Condition {
                 Tells::Parts(parts) => Some(vec![Form::Parts(fact.name, parts)]),
             }
         };
-        self.expression.misfits(root(), &names)
+        self.expression.misfits(&root(), &names)
     }
 
     /// Whether it asks for the fact of this name.

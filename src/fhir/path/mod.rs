@@ -100,7 +100,7 @@ impl Expression {
 
     /// What of it can never be, by the types alone, where it stands on one of these; `names` tells what a `%name` is. Each is a sentence.
     #[must_use]
-    pub fn misfits(&self, root: Forms, names: &dyn Fn(&str) -> Forms) -> Vec<String> {
+    pub fn misfits(&self, root: &Forms, names: &dyn Fn(&str) -> Forms) -> Vec<String> {
         typed::misfits(&self.tree, root, names)
     }
 

@@ -51,7 +51,6 @@ impl Form {
             Self::Boolean => Some(Class::Boolean),
             Self::Number => Some(Class::Number),
             Self::Text => Some(Class::Text),
-            Self::Parts(..) => Some(Class::Structure),
             Self::Other => None,
             Self::Typed(node) if node.flavour == Flavour::Primitive => match node.name {
                 "boolean" => Some(Class::Boolean),
@@ -61,7 +60,7 @@ impl Form {
             },
             // A quantity may have a number's worth.
             Self::Typed(node) if kinds::is_a(node.name, "Quantity") || node.flavour == Flavour::Abstract => None,
-            Self::Typed(_) => Some(Class::Structure),
+            Self::Typed(_) | Self::Parts(..) => Some(Class::Structure),
         }
     }
 
@@ -96,9 +95,9 @@ pub(super) struct Typing<'n> {
 }
 
 /// Everything that can never be, where the expression stands on one of these; `names` tells what a `%name` is.
-pub(super) fn misfits(tree: &Tree, root: Forms, names: &dyn Fn(&str) -> Forms) -> Vec<String> {
+pub(super) fn misfits(tree: &Tree, root: &Forms, names: &dyn Fn(&str) -> Forms) -> Vec<String> {
     let mut typing = Typing { root: root.clone(), names, found: Vec::new() };
-    let told = typing.forms(tree, &root);
+    let told = typing.forms(tree, root);
     if matches!(tree, Tree::Boolean(false)) {
         typing.found.push(String::from("it never holds"));
     }
@@ -227,31 +226,42 @@ impl Typing<'_> {
         };
         let told: Vec<Forms> = arguments.iter().map(|argument| self.forms(argument, &inner)).collect();
         match function {
-            F::Where | F::First | F::Last | F::Tail | F::Skip | F::Take | F::Single | F::Distinct | F::Sort | F::Trace => {
-                input.clone()
-            }
-            F::Exclude | F::Intersect => input.clone(),
             F::Select => told.into_iter().next().flatten(),
             F::OfType | F::As => match arguments.first() {
                 Some(Tree::Kind(kind)) => narrowed(input.clone(), kind),
                 _ => None,
             },
             F::Extension => Some(vec![Form::of("Extension")]),
-            F::Count | F::Length | F::IndexOf | F::ToInteger | F::ToDecimal => Some(vec![Form::Number]),
-            F::ToString | F::Upper | F::Lower | F::Trim | F::Substring | F::Replace | F::ReplaceMatches | F::Join => {
-                Some(vec![Form::Text])
-            }
-            F::All | F::AllTrue | F::AllFalse | F::AnyTrue | F::AnyFalse | F::Contains | F::Empty | F::EndsWith | F::Exists => {
-                Some(vec![Form::Boolean])
-            }
-            F::HasValue | F::Is | F::IsDistinct | F::Matches | F::MatchesFull | F::Not | F::StartsWith | F::SubsetOf => {
-                Some(vec![Form::Boolean])
-            }
-            F::Now | F::Today | F::TimeOfDay | F::ToDate | F::ToDateTime => Some(vec![Form::Other]),
-            _ => None,
+            _ if SOME_OF_IT.contains(&function) => input.clone(),
+            _ => GIVEN.iter().find(|(_, functions)| functions.contains(&function)).map(|(form, _)| vec![*form]),
         }
     }
 }
+
+/// Functions that give some of what they are asked of.
+const SOME_OF_IT: &[F] = &[
+    F::Where,
+    F::First,
+    F::Last,
+    F::Tail,
+    F::Skip,
+    F::Take,
+    F::Single,
+    F::Distinct,
+    F::Sort,
+    F::Trace,
+    F::Exclude,
+    F::Intersect,
+];
+
+/// What functions give, whatever they are asked of; nothing is known of those that do not stand here.
+const GIVEN: &[(Form, &[F])] = &[
+    (Form::Number, &[F::Count, F::Length, F::IndexOf, F::ToInteger, F::ToDecimal]),
+    (Form::Text, &[F::ToString, F::Upper, F::Lower, F::Trim, F::Substring, F::Replace, F::ReplaceMatches, F::Join]),
+    (Form::Boolean, &[F::All, F::AllTrue, F::AllFalse, F::AnyTrue, F::AnyFalse, F::Empty, F::Exists, F::Not, F::Is, F::HasValue]),
+    (Form::Boolean, &[F::Contains, F::StartsWith, F::EndsWith, F::Matches, F::MatchesFull, F::IsDistinct, F::SubsetOf]),
+    (Form::Other, &[F::Now, F::Today, F::TimeOfDay, F::ToDate, F::ToDateTime]),
+];
 
 fn is_comparing(operator: Operator) -> bool {
     use Operator as O;
@@ -301,7 +311,7 @@ mod tests {
 
     fn misfits(kind: &str, text: &str) -> Vec<String> {
         let names = |name: &str| (name == "supply").then(|| vec![Form::Parts("supply", PARTS)]);
-        Expression::parse(text).unwrap().misfits(Some(vec![Form::of(kind)]), &names)
+        Expression::parse(text).unwrap().misfits(&Some(vec![Form::of(kind)]), &names)
     }
 
     #[test]
