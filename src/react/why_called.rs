@@ -66,9 +66,11 @@ pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, ca
     let candidate = Candidate { plan, step, episode, output, trigger: Some(subject), fill: None, detail };
     match gates::ask(turn, &candidate) {
         (gate, Verdict::Stop(why)) => found(gate, why.into_owned(), mends(gate)),
-        // What a gate holds now may be open when it is called.
-        (gate, Verdict::Hold(until, why)) => Against { next: next.or(Some(until)), ..found(gate, why.into_owned(), mends(gate)) },
-        (_, Verdict::Pass) => {
+        // What a gate holds now may be open when it is called; where time alone opens it by then, it is not what keeps it.
+        (gate, Verdict::Hold(until, why)) if !(is_of_time(gate) && next.is_some_and(|next| until <= next)) => {
+            Against { next: next.or(Some(until)), ..found(gate, why.into_owned(), mends(gate)) }
+        }
+        (_, Verdict::Hold(..) | Verdict::Pass) => {
             let (reason, change) = match caller {
                 Caller::Calendar(_) => {
                     ("Nothing stands against it; its day has not come since the rule runs.", "Time: it is called then.")
@@ -81,6 +83,11 @@ pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, ca
             found(before::CALENDAR, reason.to_owned(), change.to_owned())
         }
     }
+}
+
+/// Whether nothing but time opens a gate.
+fn is_of_time(gate: &str) -> bool {
+    matches!(gate, "quiet" | "caps")
 }
 
 /// What it would be called for: of several the one against which the least stands, else the newest.

@@ -29,6 +29,7 @@ fn asked(rules: &Rules, house: &Rehearsal, rule: &str) -> Vec<Value> {
         supplies: Handed::of(house.supplies.values().cloned()).into(),
         dues: house.dues.values().cloned().collect(),
         decisions: Latest::of(house.latest().cloned().map(Into::into)).into(),
+        settings: house.settings,
         ..Story::bare(&"t".into(), Person(1), house.now, super::store())
     };
     let told = why_not(rules, &story, Some(rule)).unwrap();
@@ -233,4 +234,22 @@ fn a_retired_rule_is_answered_for_while_something_of_it_is_there() {
         ]
     );
     assert_eq!(changes(&without, &house, "gone")[0], "later: A rule that runs again.");
+}
+
+// What is called in some days is not kept by the message of today.
+#[test]
+fn what_is_called_later_waits_for_its_day_and_not_for_a_cap() {
+    let called =
+        json!([{"type": "periodic", "timingTiming": {"repeat": {"period": 1, "periodUnit": "wk", "dayOfWeek": ["tue"]}}}]);
+    let weekly = json!({"id": "week", "trigger": called, "action": [step("say", "refill-advice", None)]});
+    let found = json!({"id": "found", "trigger": added("Condition", "code", ICD, "X1"), "action": [
+        step("now", "chemotherapy-nausea-nudge", None)]});
+    let rules = with(&[plan("weekly", &weekly), plan("found", &found)]);
+    for (hour, said) in [("15", 1), ("05", 0)] {
+        let mut house = house(&rules, &format!("2026-01-01T{hour}:00:00Z"));
+        house.hear(condition("c", "X1", "active"));
+        assert_eq!(house.spoken(), said);
+        let reason = "Nothing stands against it; its day has not come since the rule runs.";
+        assert_eq!(told(&rules, &house, "weekly"), [format!("say none calendar: {reason}")], "{hour}");
+    }
 }
