@@ -60,7 +60,7 @@ impl Beat {
         mut read: Option<(Story, Seen)>,
     ) -> Result<bool, Error> {
         let occasion = &question.occasion;
-        let (mut halts, mut stopped, mut tries) = (Vec::new(), BTreeSet::new(), 0);
+        let (mut halts, mut stopped, mut taken, mut tries) = (Vec::new(), BTreeSet::new(), BTreeSet::new(), 0);
         while tries < RETRIES_MAX {
             let (mut story, seen) = match read.take() {
                 Some(told) => told,
@@ -71,8 +71,10 @@ impl Beat {
                 return Err(Error::Refused(Refusal::Stale));
             }
             story.halts.clone_from(&halts);
+            story.taken.clone_from(&taken);
             let Some(mut reaction) = self.reaction(&story, occasion) else { return Ok(false) };
             reaction.marks.extend(asked::turn(question, &story, seen.clone(), &reaction));
+            let made: Vec<(&'static str, String)> = reaction.made().map(|output| (output.kind, output.id.clone())).collect();
             let basis = Basis { seen, kinds: react::BINDING, heard: self.heard() };
             match self.flow.record_derived(derived(scope, person, question, basis, reaction)).await {
                 Ok(recorded) => {
@@ -82,8 +84,11 @@ impl Beat {
                 Err(Refused::Busy) if tries + 1 >= RETRIES_MAX || self.is_deaf(&scope.tenant) => {
                     return Err(Error::Refused(Refusal::Stale));
                 }
-                Err(Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy) => {
+                Err(refused @ (Refused::Exists | Refused::VersionConflict { .. } | Refused::Busy)) => {
                     tries += 1;
+                    if matches!(refused, Refused::Exists) {
+                        taken.extend(self.standing(scope, made).await?);
+                    }
                     // A person may have said meanwhile what becomes of a rule.
                     if !halts.is_empty() {
                         halts = self.ledger().halts(scope).await?;
@@ -110,6 +115,17 @@ impl Beat {
         }
         tracing::error!("a story changed each time it was decided on");
         Ok(false)
+    }
+
+    /// The ids of these under which something stands already.
+    async fn standing(&self, scope: &Scope, made: Vec<(&'static str, String)>) -> Result<Vec<String>, Error> {
+        let mut standing = Vec::new();
+        for (kind, id) in made {
+            if self.ledger().read(scope, kind, &id).await?.is_some() {
+                standing.push(id);
+            }
+        }
+        Ok(standing)
     }
 
     /// Whether all of these are one person in the story. A story tells of so many who are one, and the others are asked after.

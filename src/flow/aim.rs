@@ -184,7 +184,11 @@ impl Flow {
         let Some(resource) = wish.resource.as_mut().filter(|_| moves::binds(&wish.kind) && moves::is_ours(was)) else {
             return Ok(());
         };
+        // Who writes our own address before a reference names what stands here.
+        let links = Links { base: self.base.to_string(), ..Links::default() };
+        let dangling = identify::references::rewrite(resource, "", &links, &place);
         let mut faults = moves::faults(was, resource, &place);
+        faults.extend(dangling);
         if let Some((role, store)) = moves::claim(was, resource) {
             let kept = self.ledger.read(&sender.scope, "PractitionerRole", &role).await.map_err(super::broken)?;
             // A role that is not kept here is taken at its word.

@@ -1,5 +1,6 @@
 //! Loads what the rules need to know of one person: for the beat, which decides, and for the door, which explains.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -110,6 +111,7 @@ impl Teller {
             decisions,
             stopped,
             halts: Vec::new(),
+            taken: BTreeSet::new(),
             parted_at: partings
                 .last()
                 .map(|last| (last.until, partings.iter().filter(|parting| parting.until == last.until).count())),

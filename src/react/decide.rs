@@ -71,7 +71,9 @@ pub(crate) fn is_settled(decision: &Decision) -> bool {
 }
 
 /// Decides a candidate whose time has come.
-pub(crate) fn decide(turn: &mut Turn, candidate: &Candidate) {
+pub(crate) fn decide<'a>(turn: &mut Turn<'a>, candidate: &Candidate<'a>) {
+    let freed = turn.freed(candidate);
+    let candidate = freed.as_ref();
     // What was said stays said, whatever became of it for another record of the person.
     if turn.decisions.get(&candidate.output).is_some_and(|known| !is_void(known) && is_settled(known)) {
         return turn.drop_due(&candidate.output);

@@ -121,6 +121,7 @@ pub use zones::day;
 
 use turn::Turn;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -234,6 +235,9 @@ pub struct Story {
     pub stopped: Vec<String>,
     /// Rules that fired too often, and what became of them; loaded where one was found to.
     pub halts: Vec<Halt>,
+    /// Ids under which something stands that was made elsewhere, as what another gateway said and an archive brought; known where
+    /// one was met.
+    pub taken: BTreeSet<String>,
     /// When somebody who was taken for one with the person was last parted from them, UTC milliseconds, and how many were so
     /// at that time.
     pub parted_at: Option<(i64, usize)>,
@@ -330,6 +334,13 @@ pub struct Output {
     pub value: Value,
 }
 
+impl Reaction {
+    /// What must not be there yet.
+    pub fn made(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter(|output| output.when == Precondition::Absent)
+    }
+}
+
 impl Story {
     /// A story of which nothing is told but whose it is, and where; what the tenant has chosen is the default.
     pub(crate) fn bare(tenant: &Arc<str>, person: Person, now: i64, store: Store) -> Self {
@@ -346,6 +357,7 @@ impl Story {
             decisions: Arc::default(),
             stopped: Vec::new(),
             halts: Vec::new(),
+            taken: BTreeSet::new(),
             parted_at: None,
             parted: Parted::default(),
         }

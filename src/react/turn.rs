@@ -1,5 +1,6 @@
 //! One reaction in the making: the story with what was decided since, and what will be recorded.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -230,11 +231,28 @@ impl<'a> Turn<'a> {
         };
         loop {
             let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
-            if self.decisions.get(&id).is_none_or(|known| !is_void(known) && self.is_ours(known)) {
+            if !self.is_taken(&id) && self.decisions.get(&id).is_none_or(|known| !is_void(known) && self.is_ours(known)) {
                 return id;
             }
             of.push_str("|again");
         }
+    }
+
+    /// Whether something that was made elsewhere stands under an id, of which nothing was decided here: the persons of another ledger
+    /// have numbers of their own.
+    fn is_taken(&self, id: &str) -> bool {
+        let taken = &self.story.taken;
+        let stands = || taken.contains(id) || taken.contains(&episode::companion(id, "request"));
+        !taken.is_empty() && self.decisions.get(id).is_none() && stands()
+    }
+
+    /// The same candidate under an id that nothing else has.
+    pub(crate) fn freed<'c>(&mut self, candidate: &'c Candidate<'a>) -> Cow<'c, Candidate<'a>> {
+        if !self.is_taken(&candidate.output) {
+            return Cow::Borrowed(candidate);
+        }
+        self.drop_due(&candidate.output);
+        Cow::Owned(Candidate { output: self.fresh(candidate.plan, &candidate.step.id, &candidate.episode), ..candidate.clone() })
     }
 
     /// Whether an id still belongs to this person: one under which nothing was recorded before two were parted may have gone over to

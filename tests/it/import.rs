@@ -212,3 +212,29 @@ async fn an_imported_rule_rests_until_it_is_sent() {
     house.days(2).await;
     assert!(texts(&house, "bob").await.contains(&String::from("Drink.")));
 }
+
+// What another gateway said comes with an archive, under the ids that ours would give: what is said next has others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_gateway_said_keeps_nothing_from_being_said() {
+    let tell = async |house: &House| {
+        house.put(&store("store-1")).await.is(201);
+        house.put(&patient("ada")).await.is(201);
+        house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
+        house.put(&dispense("d", "ada", "2026-06-01")).await.is(201);
+        house.days(31).await;
+    };
+    let other = House::new().await;
+    tell(&other).await;
+    let said = other.all("Communication").await.into_iter().chain(other.all("Task").await);
+    let said: Vec<Value> = said.chain(other.all("CommunicationRequest").await).collect();
+    let archive: Vec<String> = said.iter().map(Value::to_string).collect();
+    let mut house = House::new().await;
+    house.stop().await;
+    // Their patient is another's number here, or nobody's.
+    assert!(import(&house, "said.ndjson", &archive.join("\n")).status.success());
+    house.restart().await;
+    tell(&house).await;
+    let theirs = diary(&other, "ada").await;
+    let both: Vec<String> = theirs.iter().flat_map(|line| [line.clone(), line.clone()]).collect();
+    assert_eq!((diary(&house, "ada").await, theirs.len()), (both, 3));
+}

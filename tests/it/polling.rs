@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::builders::{With, patient, store, task};
+use crate::builders::{With, dispense, patient, store, task};
+use crate::database::Database;
 use crate::house::House;
+use crate::partings::known;
 
 /// One poll from this horizon on: the Tasks seen and the next horizon.
 async fn poll(house: &House, since: &str) -> (Vec<Value>, String) {
@@ -55,4 +57,27 @@ async fn a_claimed_task_leaves_the_list_and_keeps_its_output() {
     let told = house.get("Patient/ada/$ledger").await.is(200);
     let lines = told.resources().iter().filter(|line| line["resourceType"] == "Task").count();
     assert!(lines >= 1, "{}", told.text);
+}
+
+// A pharmacy's software may write whole addresses: they name the same, and what is stored is as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_claimed_with_our_own_address_before_what_it_names() {
+    let house = known(Database::sqlite(), &["one"]).await;
+    house.put(&dispense("d", "one", "2026-05-02")).await.is(201);
+    house.beat().await;
+    let asked = house.get("Task?status=requested").await.is(200).resources().remove(0);
+    let mut claimed = asked.clone().with("status", "accepted");
+    for name in ["for", "focus", "requester", "owner"] {
+        if let Some(reference) = asked[name]["reference"].as_str() {
+            claimed[name]["reference"] = json!(format!("{}/{reference}", house.base()));
+        }
+    }
+    assert_ne!(claimed["for"], asked["for"]);
+    let kept = house.put(&claimed).await.is(200);
+    assert_eq!(
+        (kept.at("/for"), kept.at("/owner"), kept.at("/status")),
+        (asked["for"].clone(), asked["owner"].clone(), json!("accepted"))
+    );
+    let other = claimed.with("for", json!({"reference": format!("{}/Patient/two", house.base())}));
+    house.put(&other).await.is(422);
 }

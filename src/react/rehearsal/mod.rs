@@ -478,9 +478,13 @@ impl<'r> Rehearsal<'r> {
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
         let wants = rules.wants(occasion, &dues);
         let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
-        let story = self.story(person, &wants, heard, dues);
+        let mut story = self.story(person, &wants, heard, dues);
         self.steps += 1 + story.resources.len();
-        let reaction = react(rules, &story, occasion);
+        let mut reaction = react(rules, &story, occasion);
+        story.taken = self.standing(&reaction);
+        if !story.taken.is_empty() {
+            reaction = react(rules, &story, occasion);
+        }
         // What it shares is changed in place.
         drop(story);
         self.record(person, reaction, depth + 1);

@@ -1,5 +1,6 @@
 //! What was decided becomes true in a rehearsal: rows and resources, all of it or nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -43,6 +44,12 @@ impl Rehearsal<'_> {
     fn named(&self, output: &Value) -> Option<Person> {
         let named = reference(output, "subject").or_else(|| reference(output, "for")).and_then(local)?;
         named.starts_with("Patient/").then(|| self.known.own(&named).map(|patient| patient.person))?
+    }
+
+    /// The ids of what a reaction makes under which something stands already.
+    pub(super) fn standing(&self, reaction: &Reaction) -> BTreeSet<String> {
+        let stands = |output: &&Output| self.known.own(&format!("{}/{}", output.kind, output.id)).is_some();
+        reaction.made().filter(stands).map(|output| output.id.clone()).collect()
     }
 
     fn may_be_recorded(&self, output: &Output) -> bool {

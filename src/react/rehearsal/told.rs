@@ -1,7 +1,7 @@
 //! The story of a person as it stands in a rehearsal. What does not change from turn to turn is not told anew: rows are shared, and what
 //! was found out about them is kept until one of them changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Rehearsal;
@@ -83,6 +83,7 @@ impl Rehearsal<'_> {
             decisions,
             stopped,
             halts,
+            taken: BTreeSet::new(),
             parted_at,
             parted,
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Rules, shipped};
-use super::{at, condition, dispense, dues, house, outcome, told};
+use super::{at, condition, dispense, dues, house, outcome, rules, told};
 use crate::ledger::Outcome;
 
 const ROOT: &str = "https://signa.example/fhir";
@@ -283,4 +283,32 @@ fn a_code_is_found_however_its_element_holds_it() {
         house.hear(condition("c", "M10.9", "active"));
         assert_eq!(told(&house).len(), usize::from(is_found), "{path} {system}|{code}: {:?}", told(&house));
     }
+}
+
+// Another gateway counted its persons from one, too: what it said and an archive brought has the id that ours would have.
+#[test]
+fn an_id_that_something_from_elsewhere_has_is_left_to_it() {
+    let rules = rules();
+    let mut elsewhere = house(&rules, "2026-01-01T15:00:00Z");
+    elsewhere.hear(condition("old", "Z51.11", "active"));
+    elsewhere.hear(dispense("a", "2026-01-01", 30));
+    elsewhere.advance(at("2026-02-01T15:00:00Z"));
+    let said: Vec<Value> = ["Communication", "CommunicationRequest", "Task"]
+        .iter()
+        .flat_map(|kind| elsewhere.outputs(kind).cloned().collect::<Vec<_>>())
+        .collect();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    for one in &said {
+        house.hear_from(one.clone(), crate::ledger::How::Import, "archive");
+    }
+    house.hear(condition("new", "Z51.11", "active"));
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-02-01T15:00:00Z"));
+    let fired = |house: &crate::react::rehearsal::Rehearsal| {
+        let fired = house.journal.iter().filter(|decision| decision.outcome == Outcome::Fired);
+        fired.map(|decision| (decision.step.clone(), decision.at)).collect::<Vec<_>>()
+    };
+    assert_eq!((fired(&house), house.faults), (fired(&elsewhere), 0));
+    let ids: Vec<&str> = said.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(house.journal.iter().all(|decision| !ids.contains(&decision.output.as_str())));
 }
