@@ -9,10 +9,11 @@ use super::body;
 use super::call::Call;
 use super::outcome::Refusal;
 use crate::fhir::search::pairs;
+use crate::identify;
 
 /// `POST [type]`
 pub(super) async fn create(call: &Call<'_>, kind: &str, sent: Body) -> Result<Response, Refusal> {
-    let criteria = if_none_exist(call)?;
+    let criteria = if_none_exist(call, kind)?;
     no_search(call)?;
     let bytes = body::json(call, sent, call.door.settings.resource_bytes_max).await?;
     let done = call.flow().create(call.sender(), kind, &bytes, criteria).await?;
@@ -32,14 +33,15 @@ fn no_search(call: &Call<'_>) -> Result<(), Refusal> {
 }
 
 /// The criteria of `If-None-Exist`, without the type and question mark that some clients put before them.
-fn if_none_exist<'a>(call: &Call<'a>) -> Result<Option<&'a str>, Refusal> {
+fn if_none_exist<'a>(call: &Call<'a>, kind: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = call.headers.get_all("if-none-exist").iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Refusal::bad("invalid-if-none-exist", "If-None-Exist must be sent once."));
     }
     let criteria = value.to_str().unwrap_or_default().trim();
-    let criteria = criteria.split_once('?').map_or(criteria, |(_, criteria)| criteria);
+    let criteria = identify::bundle::if_none_exist(criteria, kind, &call.base());
+    let criteria = criteria.map_err(|words| Refusal::bad("invalid-if-none-exist", words))?;
     if criteria.is_empty() {
         return Err(Refusal::bad("invalid-if-none-exist", "If-None-Exist must hold the parameters of a search."));
     }

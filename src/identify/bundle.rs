@@ -99,13 +99,12 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         // To pass over a condition would write what its sender wanted to prevent.
         return Err(fault(&format!("request.{name}"), "This condition does not belong to the method; leave it out."));
     }
-    let if_none_exist = part("ifNoneExist").map(|text| text.rsplit_once('?').map_or(text, |(_, query)| query).to_owned());
     let mut read = Request {
         method,
         kind: String::new(),
         id: None,
         criteria: None,
-        if_none_exist,
+        if_none_exist: None,
         if_match,
         verb,
         url: relative(url, base).to_owned(),
@@ -114,10 +113,25 @@ pub fn request(entry: &Value, resource: Option<&Value>, place: &str, base: &str)
         return Ok(read);
     }
     address(relative(url, base), &mut read).map_err(|words| fault("request.url", words))?;
+    let criteria = part("ifNoneExist").map(|text| if_none_exist(text, &read.kind, base)).transpose();
+    read.if_none_exist = criteria.map_err(|words| fault("request.ifNoneExist", words))?.map(str::to_owned);
     if matches!(method, Method::Create | Method::Update) {
         must_carry(resource, &read.kind, place)?;
     }
     Ok(read)
+}
+
+/// The criteria of a conditional create of this type, without what some clients put before them: a question mark, and before it
+/// the type, perhaps with our own address. A question mark further behind is part of a value.
+pub fn if_none_exist<'a>(text: &'a str, kind: &str, base: &str) -> Result<&'a str, &'static str> {
+    let Some((before, criteria)) = text.split_once('?').filter(|(before, _)| !before.contains('=')) else { return Ok(text) };
+    if before.is_empty() || relative(before, base).trim_end_matches('/') == kind {
+        return Ok(criteria);
+    }
+    // To search what is created here instead could find another resource, and the one that was sent would be lost.
+    Err(
+        "The criteria of a conditional create search the type that is created, here: send them alone, or behind this type and '?'.",
+    )
 }
 
 /// Whether an address is that of an operation: `Patient/$match`.
@@ -230,6 +244,25 @@ mod tests {
         assert_eq!(conditional.if_none_exist.as_deref(), Some("identifier=1"));
         let guarded = json!({"method": "DELETE", "url": "Patient/1", "ifMatch": "W/\"12\""});
         assert_eq!(read(&json!({"request": guarded})).unwrap().if_match, Some(12));
+    }
+
+    #[test]
+    fn criteria_keep_their_question_marks_and_name_no_other_place() {
+        let read = |text: &'static str| if_none_exist(text, "Patient", "http://here/fhir").ok();
+        for text in ["identifier=s|v", "identifier=http://x/ids?code=mrn|1", "identifier=s?x", ""] {
+            assert_eq!(read(text), Some(text));
+        }
+        for (text, expected) in [
+            ("?identifier=s|v", "identifier=s|v"),
+            ("Patient?identifier=http://x/ids?code=mrn|1", "identifier=http://x/ids?code=mrn|1"),
+            ("/Patient?identifier=s|v", "identifier=s|v"),
+            ("http://here/fhir/Patient?identifier=s|v", "identifier=s|v"),
+        ] {
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+        for text in ["Observation?a=1", "patient?a=1", "http://there/fhir/Patient?a=1", "http://here/fhir?a=1", "Patient/1?a=1"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::builders::{MEMBERS, Purpose, With, consent, dispense, hypertension, patient, store, task};
+use crate::builders::{MEMBERS, Purpose, With, bundle, consent, dispense, hypertension, patient, store, task};
 use crate::database::Database;
 use crate::house::House;
 
@@ -55,6 +55,37 @@ async fn a_conditional_create_has_three_ends() {
     for blank in ["", " ", "?", "shoe=9", "identifier=", "_count=1", "_sort=_id"] {
         let refused = create(blank.to_owned()).await;
         assert!([400, 412].contains(&refused.status), "{blank}: {}", refused.text);
+    }
+    assert_eq!(house.count("Patient").await, 2);
+}
+
+// A question mark in a value of the criteria is part of it, whether the type stands before them or not, alone and in a transaction;
+// what names another type or another server is refused, for here the type that is created is searched.
+#[tokio::test(flavor = "multi_thread")]
+async fn criteria_of_a_create_may_hold_a_question_mark() {
+    const NUMBERS: &str = "http://clinic.example/ids?code=mrn";
+    let house = House::new().await;
+    house.put(&patient("mrn").with("identifier", json!([{"system": "urn:x", "value": "mrn"}]))).await.is(201);
+    let sent = unnamed("ada").with("identifier", json!([{"system": NUMBERS, "value": "1"}]));
+    let create = async |criteria: &str| house.ask("POST", "Patient").header("If-None-Exist", criteria).json(&sent).await;
+    let within = async |criteria: &str| {
+        let mut entries = bundle("transaction", &[("POST", "Patient", sent.clone())]);
+        entries["entry"][0]["request"]["ifNoneExist"] = json!(criteria);
+        house.bundle(&entries).await
+    };
+    let (plain, base) = (format!("identifier={NUMBERS}|1"), house.base());
+    let made = create(&plain).await.is(201).id();
+    for criteria in [plain.clone(), format!("?{plain}"), format!("Patient?{plain}"), format!("{base}/Patient?{plain}")] {
+        assert_eq!(create(&criteria).await.is(200).id(), made, "{criteria}");
+        assert_eq!(within(&criteria).await.is(200).statuses(), ["200"], "{criteria}");
+    }
+    // What stands behind the mark would find another one, if it were the whole.
+    let other = "identifier=http://clinic.example/ids?identifier=mrn";
+    let other = create(other).await.is(201).id();
+    house.delete(&format!("Patient/{other}")).await;
+    for criteria in [format!("Condition?{plain}"), format!("http://other.example/fhir/Patient?{plain}")] {
+        assert!(create(&criteria).await.is(400).text.contains("invalid-if-none-exist"), "{criteria}");
+        assert_eq!(within(&criteria).await.is(400).expressions(), ["Bundle.entry[0].request.ifNoneExist"], "{criteria}");
     }
     assert_eq!(house.count("Patient").await, 2);
 }
