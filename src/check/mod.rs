@@ -89,6 +89,15 @@ pub fn value(value: &Value, expected: Option<&str>, prefix: &str) -> Vec<Issue> 
     findings.into_issues()
 }
 
+/// Looks at what the references of a resource lead to, and at nothing else: for one that was checked before they were turned into ours.
+/// Places begin with `prefix`.
+#[must_use]
+pub fn references(value: &Value, prefix: &str) -> Vec<Issue> {
+    let mut findings = Findings::default();
+    reference::all(value, &Place::Root(prefix), &mut findings);
+    findings.into_issues()
+}
+
 fn walk(value: &Value, expected: Option<&str>, place: &Place<'_>, findings: &mut Findings) {
     Walker { findings, skips_entries: false }.resource(value, expected, place);
 }

@@ -7,7 +7,7 @@ use super::contained::Scope;
 use super::findings::Findings;
 use super::place::{Place, shown};
 use super::suggestion::nearest;
-use crate::fhir::definitions::{self, Element};
+use crate::fhir::definitions::{self, Element, Key, Node};
 use crate::fhir::outcome::Issue;
 use crate::fhir::search::is_id;
 
@@ -36,6 +36,60 @@ pub(super) fn check<'v>(
     if literal.is_some_and(|literal| literal != said) {
         let words = "Reference.type names another type than the reference itself.";
         findings.push(Issue::error("value", "reference-type", place.element("type").to_string(), words));
+    }
+}
+
+/// Looks at all References of a resource. What a Bundle holds is left as it was sent, and was looked at then.
+pub(super) fn all(resource: &Value, place: &Place<'_>, findings: &mut Findings) {
+    let Some((node, map)) = resource_node(resource) else { return };
+    within(node, map, place, &mut Scope::of(resource), findings);
+}
+
+fn resource_node(value: &Value) -> Option<(&'static Node, &Map<String, Value>)> {
+    let map = value.as_object()?;
+    let node = definitions::node(map.get("resourceType")?.as_str()?)?;
+    (node.name != "Bundle").then_some((node, map))
+}
+
+fn within<'v>(
+    node: &'static Node,
+    map: &'v Map<String, Value>,
+    place: &Place<'_>,
+    scope: &mut Scope<'v>,
+    findings: &mut Findings,
+) {
+    for (name, value) in map {
+        let Some(key) = node.key(name).filter(|key| key.node().primitive.is_none()) else { continue };
+        let (element, inner) = (node.element_of(key), place.element(node.element_of(key).name));
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    one(key, element, item, &inner.item(index), scope, findings);
+                }
+            }
+            value => one(key, element, value, &inner, scope, findings),
+        }
+    }
+}
+
+fn one<'v>(
+    key: &'static Key,
+    element: &'static Element,
+    value: &'v Value,
+    place: &Place<'_>,
+    scope: &mut Scope<'v>,
+    findings: &mut Findings,
+) {
+    if key.kind == "Resource" && element.name != "contained" {
+        return all(value, place, findings);
+    }
+    let Some(map) = value.as_object() else { return };
+    if key.kind == "Reference" {
+        check(element, map, place, scope, findings);
+    }
+    let node = if key.kind == "Resource" { resource_node(value).map(|(node, _)| node) } else { Some(key.node()) };
+    if let Some(node) = node {
+        within(node, map, place, scope, findings);
     }
 }
 

@@ -20,8 +20,11 @@ impl Flow {
             let checked = check::resource(text, None).map_err(Refused::Issues)?;
             let mut resource = checked.value;
             let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if links.names_any() {
-                identify::references::rewrite(&mut resource, full_url, links, &kind);
+            if links.names_any() && identify::references::rewrite(&mut resource, full_url, links, &kind).changed {
+                let misled = check::references(&resource, &kind);
+                if !misled.is_empty() {
+                    return Err(Refused::Issues(misled));
+                }
             }
             let id = own_id(&resource, "").unwrap_or_else(|| id_of_text(text));
             let wish = Interaction::new(Act::Update, &kind);

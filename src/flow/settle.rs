@@ -11,6 +11,7 @@ use super::aim::{Aim, Plan};
 use super::interaction::{Act, Interaction};
 use super::profiles::teaches;
 use super::{Done, Flow, REBUILDS_MAX, Refused, Sender};
+use crate::check;
 use crate::fhir::outcome::Issue;
 use crate::identify;
 use crate::ledger::{self, Basis, Change, Draft, How, Mark, Person, Receipt, Refusal, Stored, Unit};
@@ -123,7 +124,8 @@ impl Flow {
     }
 }
 
-/// References to entries, conditional ones and our own absolute ones become `Type/id`.
+/// References to entries, conditional ones and our own absolute ones become `Type/id`. What they lead to is known only then, and held
+/// to what may stand there, as that of any other was when it came in.
 fn turn_references(wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refused> {
     let mut issues = Vec::new();
     for wish in wishes {
@@ -131,7 +133,14 @@ fn turn_references(wishes: &mut [Interaction], plan: &Plan) -> Result<(), Refuse
         if let Some(resource) = &mut wish.resource {
             // What a patch made is ours already: relative references in it mean what is here.
             let full_url = wish.entry.as_ref().and_then(|(_, full_url)| full_url.as_deref()).filter(|_| wish.act != Act::Patch);
-            issues.extend(identify::references::rewrite(resource, full_url.unwrap_or_default(), &plan.links, &place));
+            let rewritten = identify::references::rewrite(resource, full_url.unwrap_or_default(), &plan.links, &place);
+            issues.extend(rewritten.issues);
+            let misled = if rewritten.changed { check::references(resource, &place) } else { Vec::new() };
+            // The patch itself was understood, as with all that is wrong with what it makes.
+            if wish.act == Act::Patch && !misled.is_empty() {
+                return Err(wish.refused(Refused::Rule(misled)));
+            }
+            issues.extend(misled);
         }
     }
     if issues.is_empty() { Ok(()) } else { Err(Refused::Issues(issues)) }

@@ -46,13 +46,23 @@ pub fn conditional(resource: &Value, base: &str) -> Vec<(String, String)> {
     found
 }
 
+/// What became of the references of a resource.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// Whether one of them is another than it was.
+    pub changed: bool,
+    /// The issues of those that lead nowhere.
+    pub issues: Vec<Issue>,
+}
+
 /// Turns the references of a resource into ours; relative ones are meant relative to the `full_url` of the entry that holds it,
-/// if that is a RESTful address. Gives the issues of those that lead nowhere; their places begin with `prefix`.
-pub fn rewrite(resource: &mut Value, full_url: &str, links: &Links, prefix: &str) -> Vec<Issue> {
+/// if that is a RESTful address. The places of issues begin with `prefix`.
+pub fn rewrite(resource: &mut Value, full_url: &str, links: &Links, prefix: &str) -> Rewritten {
     let root = Address::of(full_url).map(|address| address.root).filter(|root| !root.is_empty());
-    let mut dangling = Vec::new();
-    Turning { links, root }.turn(resource, "", None, &mut dangling);
-    dangling.into_iter().map(|place| unknown_entry(&format!("{prefix}{place}"))).collect()
+    let (mut dangling, mut turning) = (Vec::new(), Turning { links, root, changed: false });
+    turning.turn(resource, "", None, &mut dangling);
+    let issues = dangling.into_iter().map(|place| unknown_entry(&format!("{prefix}{place}"))).collect();
+    Rewritten { changed: turning.changed, issues }
 }
 
 fn unknown_entry(place: &str) -> Issue {
@@ -121,12 +131,13 @@ struct Turning<'a> {
     links: &'a Links,
     /// What relative references in it are relative to, with its slash; `None` where they mean what is here.
     root: Option<&'a str>,
+    changed: bool,
 }
 
 impl Turning<'_> {
     /// Walks down; the places of dangling references grow at their front on the way back. The types are only looked up where
     /// entries have names that may stand in a uri.
-    fn turn(&self, value: &mut Value, key: &str, node: Option<&'static Node>, dangling: &mut Vec<String>) {
+    fn turn(&mut self, value: &mut Value, key: &str, node: Option<&'static Node>, dangling: &mut Vec<String>) {
         match value {
             Value::Object(members) if is_kept_bundle(key, members) => {}
             Value::Object(members) => {
@@ -151,7 +162,10 @@ impl Turning<'_> {
             }
             Value::String(text) => match self.turned(key, node, text) {
                 Turned::Same => {}
-                Turned::Into(other) => *text = other,
+                Turned::Into(other) => {
+                    *text = other;
+                    self.changed = true;
+                }
                 Turned::Nowhere => dangling.push(String::new()),
             },
             _ => {}
@@ -285,7 +299,7 @@ mod tests {
             "result": [{"reference": "http://other.example/fhir/Observation/7"}, {"reference": "Patient?identifier=s|v"}],
             "basedOn": [{"reference": "https://here.example/fhir/ServiceRequest/1/_history/2"}],
         });
-        assert_eq!(rewrite(&mut resource, "urn:uuid:9", &links(), "DiagnosticReport"), []);
+        assert_eq!(turn(&mut resource, "urn:uuid:9", &links(), "DiagnosticReport"), []);
         let expected = json!({
             "resourceType": "DiagnosticReport",
             "text": {"div": "<div><a href=\"Patient/a\">x</a> urn:uuid:1 <img src='Observation/b'/></div>"},
@@ -306,10 +320,18 @@ mod tests {
         assert_eq!(resource, expected);
     }
 
+    /// Turns the references of a resource, and gives the issues.
+    fn turn(resource: &mut Value, full_url: &str, links: &Links, prefix: &str) -> Vec<Issue> {
+        let was = resource.clone();
+        let rewritten = rewrite(resource, full_url, links, prefix);
+        assert_eq!(rewritten.changed, *resource != was);
+        rewritten.issues
+    }
+
     /// What becomes of a reference in an entry with this fullUrl.
     fn turned(full_url: &str, reference: &str) -> String {
         let mut resource = json!({"resourceType": "Basic", "subject": {"reference": reference}});
-        assert_eq!(rewrite(&mut resource, full_url, &links(), ""), []);
+        assert_eq!(turn(&mut resource, full_url, &links(), ""), []);
         resource["subject"]["reference"].as_str().unwrap().to_owned()
     }
 
@@ -353,7 +375,7 @@ mod tests {
         );
         let updated = Links { new: HashSet::new(), ..links() };
         let mut resource = json!({"subject": {"reference": "http://other.example/fhir/Observation/7/_history/3"}});
-        rewrite(&mut resource, "", &updated, "");
+        turn(&mut resource, "", &updated, "");
         assert_eq!(resource["subject"]["reference"], "Observation/b");
     }
 
@@ -370,11 +392,11 @@ mod tests {
             ],
         });
         let mut resource = named.clone();
-        assert_eq!(rewrite(&mut resource, "", &links(), ""), []);
+        assert_eq!(turn(&mut resource, "", &links(), ""), []);
         assert_eq!(resource, named);
         // A url is an address: what it leads to is called otherwise here.
         let mut resource = json!({"resourceType": "Media", "content": {"url": address}});
-        rewrite(&mut resource, "", &links(), "");
+        turn(&mut resource, "", &links(), "");
         assert_eq!(resource["content"]["url"], "Observation/b");
     }
 
@@ -391,11 +413,11 @@ mod tests {
             json!({"resourceType": "Basic", "contained": [bundle]}),
         ] {
             let mut resource = sent.clone();
-            assert_eq!((rewrite(&mut resource, "", &links(), ""), conditional(&sent, "")), (vec![], vec![]));
+            assert_eq!((turn(&mut resource, "", &links(), ""), conditional(&sent, "")), (vec![], vec![]));
             assert_eq!(resource, sent);
         }
         let mut resource = json!({"resourceType": "Basic", "contained": [bundle, {"resourceType": "Basic", "subject": ours}]});
-        rewrite(&mut resource, "", &links(), "");
+        turn(&mut resource, "", &links(), "");
         assert_eq!(
             (&resource["contained"][0], &resource["contained"][1]["subject"]["reference"]),
             (&bundle, &json!("Patient/a"))
@@ -415,7 +437,7 @@ mod tests {
             ("<a href = 'urn:uuid:1", "<a href = 'urn:uuid:1"),
         ] {
             let mut resource = json!({"resourceType": "Patient", "text": {"div": div}});
-            assert_eq!(rewrite(&mut resource, "", &links(), ""), []);
+            assert_eq!(turn(&mut resource, "", &links(), ""), []);
             assert_eq!(resource["text"]["div"], expected);
         }
     }
@@ -423,13 +445,13 @@ mod tests {
     #[test]
     fn a_reference_to_no_entry_is_refused_with_its_place() {
         let mut resource = json!({"result": [{"reference": "urn:uuid:1"}, {"reference": "urn:uuid:2"}]});
-        let issues = rewrite(&mut resource, "urn:uuid:9", &links(), "Bundle.entry[3].resource");
+        let issues = turn(&mut resource, "urn:uuid:9", &links(), "Bundle.entry[3].resource");
         assert_eq!(
             issues.iter().map(|issue| issue.expression.as_str()).collect::<Vec<_>>(),
             ["Bundle.entry[3].resource.result[1].reference"]
         );
         let open = Links { closed: false, ..links() };
-        assert_eq!(rewrite(&mut resource, "", &open, ""), []);
+        assert_eq!(turn(&mut resource, "", &open, ""), []);
     }
 
     #[test]

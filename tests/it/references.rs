@@ -84,3 +84,57 @@ async fn a_reference_names_a_type_of_r4() {
         assert!(told.status < 300, "{reference}: {}", told.text);
     }
 }
+
+// What a reference leads to is looked at when it was turned into ours, too: a diagnosis is about no medication, whether that is named
+// by our own address, by what it is searched by, or by the entry that it comes with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_is_of_a_type_that_may_stand_there_however_it_is_named() {
+    const URN: &str = "urn:uuid:0a1b2c3d-0000-4000-8000-000000000001";
+    let house = House::new().await;
+    let base = house.base();
+    let code = |value: &str| json!({"coding": [{"system": "urn:m", "code": value}]});
+    house.put(&json!({"resourceType": "Medication", "id": "m", "code": code("m")})).await.is(201);
+    let plain = in_every_way(&house, "Medication/m").await;
+    assert_eq!(plain, [400, 400, 400, 422, 400, 400]);
+    for reference in [
+        format!("{base}/Medication/m"),
+        format!("{base}/Medication/m/_history/1"),
+        String::from("Medication?code=urn:m|m"),
+        format!("{base}/Medication?code=urn:m|m"),
+    ] {
+        let told = house.put(&about("put", &reference)).await.is(400);
+        assert_eq!(
+            (told.expressions(), told.text.contains("wrong-reference-target")),
+            (vec![PLACE.to_owned()], true),
+            "{reference}"
+        );
+        assert_eq!(in_every_way(&house, &reference).await, plain, "{reference}");
+    }
+    let with = |target: Value| {
+        let mut sent = bundle(
+            "transaction",
+            &[("POST", "Condition", about("x", URN).with("id", Value::Null)), ("POST", "x", target.clone())],
+        );
+        sent["entry"][1]["fullUrl"] = json!(URN);
+        sent["entry"][1]["request"]["url"] = target["resourceType"].clone();
+        sent
+    };
+    let refused = house.bundle(&with(json!({"resourceType": "Medication", "code": code("new")}))).await.is(400);
+    assert_eq!(refused.expressions(), ["Bundle.entry[0].resource.subject.reference"]);
+    assert_eq!(house.count("Medication").await, 1);
+    let named = |reference: &str| about("x", "Patient/ada").with("subject", json!({"reference": reference, "type": "Group"}));
+    let told = house.put(&named(&format!("{base}/Patient/ada"))).await.is(400);
+    assert_eq!(told.expressions(), ["Condition.subject.type"]);
+    // In what is contained, too, where '#' means what stands beside it.
+    let inside = |reference: &str| {
+        let other = json!({"resourceType": "Patient", "id": "p"});
+        let evidence = json!([{"detail": [{"reference": reference}, {"reference": "#p"}]}]);
+        let contained = json!([about("c", reference).with("evidence", evidence), other]);
+        json!({"resourceType": "Basic", "id": "b", "code": {"text": "x"}, "subject": {"reference": "#c"}, "contained": contained})
+    };
+    let told = house.put(&inside(&format!("{base}/Medication/m"))).await.is(400);
+    assert_eq!(told.expressions(), ["Basic.contained[0].subject.reference"]);
+    house.put(&inside(&format!("{base}/Patient/ada"))).await.is(201);
+    house.bundle(&with(json!({"resourceType": "Patient", "active": true}))).await.is(200);
+    assert_eq!(house.count("Condition").await, 2);
+}
