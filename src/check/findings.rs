@@ -52,6 +52,14 @@ impl Findings {
         }
     }
 
+    /// Adds an issue, unless the same was said in the same words, be it of another place: what cannot be done is said once.
+    pub(super) fn push_words(&mut self, issue: Issue) {
+        let is_known = self.issues.iter().any(|known| known.key == issue.key && known.diagnostics == issue.diagnostics);
+        if !is_known {
+            self.push_each(issue);
+        }
+    }
+
     /// Whether one of them refuses.
     pub(super) fn refuse(&self) -> bool {
         self.refused_beyond || self.issues.iter().any(Issue::refuses)

@@ -108,6 +108,45 @@ async fn validate_holds_to_the_profile_that_is_asked_for() {
     assert_eq!(house.count("Patient").await, 0);
 }
 
+// What of a profile cannot be held is said, each thing once with a place, and refuses nobody: an invariant that cannot be read or has
+// no answer here, and codes of a required set that is not on board.
+#[tokio::test(flavor = "multi_thread")]
+async fn validate_says_what_was_not_held() {
+    let house = House::new().await;
+    let constraint =
+        |key: &str, expression: &str| json!({"key": key, "severity": "error", "human": "No.", "expression": expression});
+    let unread = ["(((", "nosuchfunction()", "family.matches('(')", "family.memberOf('urn:x')"];
+    let all: Vec<Value> = unread.iter().enumerate().map(|(at, text)| constraint(&format!("u-{at}"), text)).collect();
+    let mut profile = outpatient("outpatient");
+    let elements = profile["snapshot"]["element"].as_array_mut().unwrap();
+    elements.push(element("Patient.name", 0, "*", &json!({"constraint": all})));
+    elements.push(element("Patient.telecom", 0, "*", &json!({"constraint": [constraint("held", "value.exists()")]})));
+    house.put(&profile).await.is(201);
+    let names = json!([{"family": "a"}, {"family": "b"}]);
+    let sent =
+        claiming("a", "urn:clinic", "green").with("name", names).with("telecom", json!([{"system": "phone", "value": "1"}]));
+    let told = house.ask("POST", "Patient/$validate").json(&sent).await.is(200);
+    let issues = told.at("/issue").as_array().cloned().unwrap();
+    assert!(
+        issues.iter().all(|issue| ["warning", "information"].contains(&issue["severity"].as_str().unwrap())),
+        "{}",
+        told.text
+    );
+    let unheld = [vec!["Patient.maritalStatus"], vec!["Patient.name[0]"; unread.len()]].concat();
+    let mut places = told.expressions();
+    places.sort();
+    assert_eq!(places, unheld, "{}", told.text);
+    for word in ["u-0", "u-1", "u-2", "u-3", COLOURS, PROFILE] {
+        assert!(told.text.contains(word), "{word}: {}", told.text);
+    }
+    house.put(&sent).await.is(201);
+    for part in colours() {
+        house.put(&part).await.is(201);
+    }
+    let known = house.ask("POST", "Patient/$validate").json(&claiming("a", "urn:clinic", "red").with("name", Value::Null)).await;
+    assert_eq!((known.at("/issue/0/severity"), known.at("/issue/1")), (json!("information"), Value::Null), "{}", known.text);
+}
+
 // A vital sign that says so is held to R4's own profile, which nobody had to store.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_profiles_of_the_standard_are_on_board() {

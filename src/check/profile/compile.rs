@@ -214,7 +214,7 @@ fn constraint(one: &Value) -> Option<Constraint> {
         return None;
     }
     // What the engine cannot read cannot be decided, and what cannot be decided refuses nobody.
-    let expression = Expression::parse(word("expression")).ok()?;
+    let expression = Expression::parse(word("expression")).ok();
     let (key, human) = (key.to_owned(), word("human").to_owned());
     Some(Constraint { key, human, refuses: word("severity") == "error", expression })
 }

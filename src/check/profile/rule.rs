@@ -65,7 +65,8 @@ pub(super) struct Constraint {
     pub(super) key: String,
     pub(super) human: String,
     pub(super) refuses: bool,
-    pub(super) expression: Expression,
+    /// `None` if the engine cannot read it: then it is held against nobody.
+    pub(super) expression: Option<Expression>,
 }
 
 /// How the values of a list are told apart.

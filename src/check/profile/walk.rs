@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+use serde_json::Value;
+
 use super::compare::{at_least, at_most, is_pattern_of, is_same};
 use super::rule::{Constraint, Profile, Rule};
 use super::surroundings::Surroundings;
@@ -220,7 +222,13 @@ impl<'c, 'v> Inspector<'c, 'v> {
     fn codes(&self, set: &str, is_required: bool, node: Node<'v>, place: &Place<'_>, findings: &mut Findings) {
         // Where a better code may be missing, words alone may stand.
         let is_wordy = !is_required && node.value().is_some_and(|value| value.is_object() && value.get("coding").is_none());
-        if self.canon.terms.bound(set, node) != Member::No || (is_wordy && node.kind_name() == "CodeableConcept") {
+        let member = self.canon.terms.bound(set, node);
+        if is_required && member == Member::Unknown && node.value().is_some_and(has_code) {
+            let words =
+                format!("A code was not held against the value set {set}: it is not known here, or not all that it includes.");
+            return findings.push_words(Issue::warning("incomplete", "profile-code-unheld", place.to_string(), words));
+        }
+        if member != Member::No || (is_wordy && node.kind_name() == "CodeableConcept") {
             return;
         }
         let words = format!("The code is not in the value set {set}.");
@@ -236,19 +244,23 @@ impl<'c, 'v> Inspector<'c, 'v> {
         if self.around.work.is_spent() {
             return;
         }
+        let Some(expression) = &constraint.expression else {
+            return self.unheld(constraint, place, findings);
+        };
         let context = Context::new()
             .with_resource("resource", self.around.resource)
             .with_resource("rootResource", self.around.root)
             .with_resolver(self.around)
             .guessing_targets();
-        let is_broken = match constraint.expression.allows_within(&context, node, self.around.work) {
+        let is_broken = match expression.allows_within(&context, node, self.around.work) {
             Ok(allowed) => !allowed,
             // That all work is done is said once, where the profile is claimed.
             Err(Error::Bound(_)) if !self.around.work.is_spent() => {
                 let words = format!("{} was not held here: a text of it is too long.", constraint.key);
                 return findings.push_each(Issue::warning("too-costly", "profile-invariant-unheld", place.to_string(), words));
             }
-            Err(_) => false,
+            Err(Error::Bound(_)) => false,
+            Err(_) => return self.unheld(constraint, place, findings),
         };
         if !is_broken {
             return;
@@ -260,4 +272,18 @@ impl<'c, 'v> Inspector<'c, 'v> {
         let words = format!("{words} The profile {} asks for it.", self.profile.url);
         findings.push_each(Issue::warning("invariant", "profile-invariant", place.to_string(), words));
     }
+
+    /// Says that a constraint was held against nobody, at the first place where it would have been.
+    fn unheld(&self, constraint: &Constraint, place: &Place<'_>, findings: &mut Findings) {
+        let key = &constraint.key;
+        let words =
+            format!("{key} was not held: its expression has no answer here. The profile {} asks for it.", self.profile.url);
+        findings.push_words(Issue::warning("incomplete", "profile-invariant-unheld", place.to_string(), words));
+    }
+}
+
+/// Whether something stands there that a value set could have.
+fn has_code(value: &Value) -> bool {
+    let codings = value.get("coding").and_then(Value::as_array).into_iter().flatten();
+    value.is_string() || value.get("code").is_some() || codings.into_iter().any(|coding| coding.get("code").is_some())
 }
