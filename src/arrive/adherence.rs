@@ -7,22 +7,22 @@ use axum::response::Response;
 use super::call::{Call, json};
 use super::drain::drained;
 use super::given::{Given, wrong};
-use super::operations::{Level, Methods, Operation};
+use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
 use crate::flow;
 use crate::ledger::Person;
 use crate::react::{self, Question, Story, Wants};
 
-/// `GET Patient/[id]/$adherence?start=&end=`
+/// `GET` or `POST Patient/[id]/$adherence?start=&end=`
 pub(super) const OPERATION: Operation = Operation {
     name: "adherence",
-    at: &[(Level::Instance, Methods::Get)],
+    at: &[(Level::Instance, Methods::Both)],
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/adherence",
     documentation: "Proportion of days covered and medication possession ratio in a window, a group for each product.",
     changes: false,
-    answer: |call, asked| Box::pin(adherence(call, asked.id.unwrap_or_default())),
+    answer: |call, asked| Box::pin(adherence(call, asked)),
 };
 
 /// Days of a window at most.
@@ -30,8 +30,9 @@ const WINDOW_DAYS_MAX: i32 = 36_525;
 /// Resources of one type that are looked at, the latest.
 const HELD: i64 = 1_000;
 
-async fn adherence(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
-    let question = question(&Given::of(call.query)?)?;
+async fn adherence(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let id = asked.id.unwrap_or_default();
+    let question = question(&Given::plain(call, asked).await?)?;
     let patient = current(call, "Patient", id).await?;
     drained(call, patient.person).await?;
     let story = story(call, patient.person).await?;

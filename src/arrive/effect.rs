@@ -7,20 +7,20 @@ use jiff::tz::TimeZone;
 
 use super::call::{Call, json};
 use super::given::Given;
-use super::operations::{Level, Methods, Operation};
+use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use crate::ledger::Person;
 use crate::react::{Effect, Trial, day};
 
-/// `GET PlanDefinition/[id]/$effect?start=&end=`
+/// `GET` or `POST PlanDefinition/[id]/$effect?start=&end=`
 pub(super) const OPERATION: Operation = Operation {
     name: "effect",
-    at: &[(Level::Type, Methods::Get), (Level::Instance, Methods::Get)],
+    at: &[(Level::Type, Methods::Both), (Level::Instance, Methods::Both)],
     types: &["PlanDefinition"],
     definition: "https://signa.example/fhir/OperationDefinition/effect",
     documentation: "Refill rate and days covered of those whom a rule contacted, against those it held out by lot.",
     changes: false,
-    answer: |call, asked| Box::pin(effect(call, asked.id)),
+    answer: |call, asked| Box::pin(effect(call, asked)),
 };
 
 /// Days of a window at most.
@@ -31,8 +31,8 @@ const FOLLOWED_DAYS_MAX: i64 = 365;
 /// Persons that one report is made of at most.
 const PEOPLE_MAX: usize = 1_000_000;
 
-async fn effect(call: &Call<'_>, id: Option<&str>) -> Result<Response, Refusal> {
-    let given = Given::of(call.query)?;
+async fn effect(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let (id, given) = (asked.id, Given::plain(call, asked).await?);
     let (ledger, scope) = (&call.door.flow.ledger, call.scope());
     let named = match id {
         Some(id) => id,

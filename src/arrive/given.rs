@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::body;
 use super::call::Call;
+use super::operations::Asked;
 use super::outcome::Refusal;
 use crate::check;
 use crate::fhir::outcome::Issue;
@@ -51,6 +52,15 @@ impl Given {
         let Some(value) = value.filter(|_| faults.is_empty()) else { return Err(faults.into()) };
         given.take(value);
         Ok(given)
+    }
+
+    /// The same for an operation that takes plain values alone.
+    pub(super) async fn plain(call: &Call<'_>, asked: Asked<'_>) -> Result<Self, Refusal> {
+        let given = Self::asked(call, asked.method, asked.body).await?;
+        match given.others.first() {
+            Some((name, _)) => Err(wrong(name, "is none that is taken here: send Parameters with plain values")),
+            None => Ok(given),
+        }
     }
 
     fn take(&mut self, mut sent: Value) {

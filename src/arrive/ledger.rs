@@ -8,11 +8,11 @@ use axum::response::Response;
 
 use super::call::{Call, json};
 use super::drain::drained;
+use super::given::Given;
 use super::links;
-use super::operations::{Level, Methods, Operation};
+use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::searchset::push_entry;
-use crate::fhir::search::pairs;
 use crate::fhir::search::parse::COUNT_MAX;
 use crate::fhir::time::instant;
 use crate::ledger::{Entry, Line, Stored};
@@ -22,19 +22,20 @@ const LEDGER_ENTRY: &str = "https://signa.example/fhir/StructureDefinition/ledge
 /// Entries on a page when nothing was asked.
 const COUNT_DEFAULT: i64 = 100;
 
-/// `GET Patient/[id]/$ledger`
+/// `GET` or `POST Patient/[id]/$ledger`
 pub(super) const OPERATION: Operation = Operation {
     name: "ledger",
-    at: &[(Level::Instance, Methods::Get)],
+    at: &[(Level::Instance, Methods::Both)],
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/ledger",
     documentation: "All entries of the patient's ledger in the order of happening.",
     changes: false,
-    answer: |call, asked| Box::pin(ledger(call, asked.id.unwrap_or_default())),
+    answer: |call, asked| Box::pin(ledger(call, asked)),
 };
 
-async fn ledger(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
-    let (count, skip) = wanted(call.query.unwrap_or_default())?;
+async fn ledger(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let id = asked.id.unwrap_or_default();
+    let (count, skip) = wanted(&Given::plain(call, asked).await?)?;
     let ledger = &call.door.flow.ledger;
     let patient = ledger.read(call.scope(), "Patient", id).await?;
     let patient = patient.ok_or_else(|| Refusal::not_found("There is no such patient."))?;
@@ -69,23 +70,16 @@ async fn ledger(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     Ok(json(StatusCode::OK, text))
 }
 
-fn wanted(query: &str) -> Result<(i64, i64), Refusal> {
-    let (mut count, mut skip) = (COUNT_DEFAULT, 0);
-    for (name, value) in pairs(query).map_err(|issue| vec![issue])? {
-        let number = || value.parse::<i64>().ok().filter(|number| *number >= 0);
-        match name.as_str() {
-            _ if value.is_empty() => {}
-            "_count" => {
-                let asked = number().ok_or_else(|| Refusal::bad("invalid-count", "_count must be a whole number."))?;
-                count = asked.clamp(1, i64::from(COUNT_MAX));
-            }
-            links::PAGE => {
-                skip = number().ok_or_else(|| Refusal::bad("invalid-page", "This page link is not one of ours."))?;
-            }
-            _ => {}
-        }
-    }
-    Ok((count, skip))
+fn wanted(given: &Given) -> Result<(i64, i64), Refusal> {
+    let number =
+        |name: &str| Ok::<_, Refusal>(given.only(name)?.map(|text| text.parse::<i64>().ok().filter(|number| *number >= 0)));
+    let count = match number("_count")? {
+        None => COUNT_DEFAULT,
+        Some(count) => count.ok_or_else(|| Refusal::bad("invalid-count", "_count must be a whole number."))?,
+    };
+    let skip = number(links::PAGE)?.unwrap_or(Some(0));
+    let skip = skip.ok_or_else(|| Refusal::bad("invalid-page", "This page link is not one of ours."))?;
+    Ok((count.clamp(1, i64::from(COUNT_MAX)), skip))
 }
 
 /// An entry with its resource as it was then; where none is left to show, a sentence says why.

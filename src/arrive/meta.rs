@@ -16,10 +16,10 @@ use crate::fhir::search::parameter;
 use crate::flow::Refused;
 use crate::ledger::Stored;
 
-/// `GET [type]/[id]/$meta`, `GET [type]/$meta` and `GET $meta`
+/// `GET` or `POST [type]/[id]/$meta`, `[type]/$meta` and `$meta`
 pub(super) const READ: Operation = Operation {
     name: "meta",
-    at: &[(Level::System, Methods::Get), (Level::Type, Methods::Get), (Level::Instance, Methods::Both)],
+    at: &[(Level::System, Methods::Both), (Level::Type, Methods::Both), (Level::Instance, Methods::Both)],
     types: &[],
     definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
     documentation: "Profiles, tags and security labels of the resource, or all that are in use.",

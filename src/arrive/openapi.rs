@@ -127,9 +127,7 @@ fn add_operation(
     if methods != Methods::Post {
         set(paths, address, "get", act(kind, &name, operation.documentation, parameters.clone()));
     }
-    if methods != Methods::Get {
-        set(paths, address, "post", with_body(act(kind, &format!("{name}-post"), operation.documentation, parameters)));
-    }
+    set(paths, address, "post", with_body(act(kind, &format!("{name}-post"), operation.documentation, parameters)));
 }
 
 fn words<'a>(value: &'a Value, list: &str, name: &'a str) -> impl Iterator<Item = &'a str> {

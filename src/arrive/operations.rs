@@ -87,11 +87,9 @@ pub(super) enum Level {
     Instance,
 }
 
-/// How an operation is asked; one that changes something, or needs a resource, only by POST.
+/// How an operation is asked: all by POST, and those that change nothing and need no resource by GET as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Methods {
-    /// Only read.
-    Get,
     /// Only sent.
     Post,
     /// Either way.
@@ -129,7 +127,7 @@ impl Methods {
     pub(super) fn allow_method(self, method: &Method) -> bool {
         match *method {
             Method::GET | Method::HEAD => self != Self::Post,
-            Method::POST => self != Self::Get,
+            Method::POST => true,
             _ => false,
         }
     }
@@ -137,7 +135,6 @@ impl Methods {
     /// The methods as `Allow` states them.
     pub(super) fn allow(self) -> &'static str {
         match self {
-            Self::Get => "GET, HEAD, OPTIONS",
             Self::Post => "POST, OPTIONS",
             Self::Both => "GET, HEAD, POST, OPTIONS",
         }

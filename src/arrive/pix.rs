@@ -12,10 +12,10 @@ use super::outcome::Refusal;
 use crate::fhir::kinds;
 use crate::ledger::Stored;
 
-/// `GET Patient/$ihe-pix?sourceIdentifier=`
+/// `GET` or `POST Patient/$ihe-pix?sourceIdentifier=`
 pub(super) const OPERATION: Operation = Operation {
     name: "ihe-pix",
-    at: &[(Level::Type, Methods::Get)],
+    at: &[(Level::Type, Methods::Both)],
     types: &["Patient"],
     definition: "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
     documentation: "The identifiers and Patient resources of the person whom an identifier names.",
@@ -26,8 +26,8 @@ pub(super) const OPERATION: Operation = Operation {
 /// Patient resources of one person at most.
 const PATIENTS_MAX: i64 = 1_000;
 
-async fn pix(call: &Call<'_>, _: Asked<'_>) -> Result<Response, Refusal> {
-    let given = Given::of(call.query)?;
+async fn pix(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let given = Given::plain(call, asked).await?;
     let source = given.needed("sourceIdentifier", "the identifier of the patient, as system|value")?;
     let (system, value) = source
         .split_once('|')

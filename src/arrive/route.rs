@@ -152,7 +152,7 @@ mod tests {
             ("/fhir/Patient/1/_history", Route::History("Patient", "1")),
             ("/fhir/Patient/1/_history/2", Route::Version("Patient", "1", "2")),
             ("/fhir/Patient/1/_history/2/3", Route::Nowhere),
-            ("/fhir/Patient/1/$ledger", Route::Operation(&ledger::OPERATION, Methods::Get, Some("Patient"), Some("1"))),
+            ("/fhir/Patient/1/$ledger", Route::Operation(&ledger::OPERATION, Methods::Both, Some("Patient"), Some("1"))),
             ("/fhir/Task/1/$ledger", Route::Nowhere),
             ("/fhir/Task/$validate/", Route::Operation(&validate::OPERATION, Methods::Post, Some("Task"), None)),
             ("/fhir/Task/1/$validate", Route::Operation(&validate::OPERATION, Methods::Both, Some("Task"), Some("1"))),

@@ -7,36 +7,36 @@ use axum::response::Response;
 use super::call::{Call, json};
 use super::drain::drained;
 use super::given::Given;
-use super::operations::{Level, Methods, Operation};
+use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
 use crate::fhir::search::is_id;
 use crate::react;
 
-/// `GET Patient/[id]/$why?output=`
+/// `GET` or `POST Patient/[id]/$why?output=`
 pub(super) const WHY: Operation = Operation {
     name: "why",
-    at: &[(Level::Instance, Methods::Get)],
+    at: &[(Level::Instance, Methods::Both)],
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/why",
     documentation: "Why a Communication or Task was made, or is held: what was decided of it, by which rule, from which facts.",
     changes: false,
-    answer: |call, asked| Box::pin(why(call, asked.id.unwrap_or_default())),
+    answer: |call, asked| Box::pin(why(call, asked)),
 };
 
-/// `GET Patient/[id]/$why-not[?plan=]`
+/// `GET` or `POST Patient/[id]/$why-not[?plan=]`
 pub(super) const WHY_NOT: Operation = Operation {
     name: "why-not",
-    at: &[(Level::Instance, Methods::Get)],
+    at: &[(Level::Instance, Methods::Both)],
     types: &["Patient"],
     definition: "https://signa.example/fhir/OperationDefinition/why-not",
     documentation: "Why rules did not speak: what stood against each, what would change it, and when it is looked at next.",
     changes: false,
-    answer: |call, asked| Box::pin(why_not(call, asked.id.unwrap_or_default())),
+    answer: |call, asked| Box::pin(why_not(call, asked)),
 };
 
-async fn why(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
-    let given = Given::of(call.query)?;
+async fn why(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let (id, given) = (asked.id.unwrap_or_default(), Given::plain(call, asked).await?);
     let output = given.needed("output", "the id of a Communication, CommunicationRequest or Task that Signa made")?;
     let patient = current(call, "Patient", id).await?;
     drained(call, patient.person).await?;
@@ -48,8 +48,8 @@ async fn why(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
     Ok(json(StatusCode::OK, told.to_string()))
 }
 
-async fn why_not(call: &Call<'_>, id: &str) -> Result<Response, Refusal> {
-    let given = Given::of(call.query)?;
+async fn why_not(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    let (id, given) = (asked.id.unwrap_or_default(), Given::plain(call, asked).await?);
     let plan = given.only("plan")?;
     let patient = current(call, "Patient", id).await?;
     drained(call, patient.person).await?;

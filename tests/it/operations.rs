@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::builders::patient;
+use crate::builders::{With, bundle, patient};
 use crate::house::House;
 
 /// What an operation wants to be asked, beyond its address.
@@ -53,6 +53,50 @@ async fn what_is_advertised_answers() {
     }
     assert!(asked >= 12, "{asked}");
     house.get("Patient/ada/$nothing").await.is(404);
+}
+
+// What is read by GET is read by POST as well, with the parameters of the address in the body, all of them or some; a parameter that is
+// no plain value is refused. Inside a batch it is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_can_be_sent_for() {
+    let house = House::new().await;
+    house.put(&patient("ada").with("meta", json!({"tag": [{"system": "urn:t", "code": "x"}]}))).await.is(201);
+    house.beat().await;
+    let members = "https://pharmacy.example/members|ada";
+    let window = json!([{"name": "start", "valueDate": "2026-01-01"}, {"name": "end", "valueDate": "2026-03-31"}]);
+    for (path, parameter, query) in [
+        ("Patient/ada/$ledger", json!([{"name": "_count", "valueInteger": 1}]), "?_count=1"),
+        ("Patient/ada/$adherence", window.clone(), "?start=2026-01-01&end=2026-03-31"),
+        ("Patient/ada/$why", json!([{"name": "output", "valueString": "none"}]), "?output=none"),
+        ("Patient/ada/$why-not", json!([{"name": "plan", "valueString": "refill"}]), "?plan=refill"),
+        (
+            "Patient/$ihe-pix",
+            json!([{"name": "sourceIdentifier", "valueString": members}]),
+            "?sourceIdentifier=https://pharmacy.example/members%7Cada",
+        ),
+        ("PlanDefinition/refill/$effect", window, "?start=2026-01-01&end=2026-03-31"),
+        ("PlanDefinition/$effect", json!([{"name": "plan", "valueString": "refill"}]), "?plan=refill"),
+        ("Patient/$meta", json!([]), ""),
+        ("$meta", json!([]), ""),
+    ] {
+        let (get, mut sent) = (house.get(&format!("{path}{query}")).await, json!({"resourceType": "Parameters"}));
+        if parameter != json!([]) {
+            sent["parameter"] = parameter;
+        }
+        let whole = house.ask("POST", path).json(&sent).await.is(get.status);
+        let parted = house.ask("POST", &format!("{path}{query}")).send().await.is(get.status);
+        let batch = house.bundle(&bundle("batch", &[("POST", path, sent)])).await.is(200);
+        assert_eq!(batch.statuses()[0][..3], get.status.to_string(), "{path}: {}", batch.text);
+        for answer in [&whole, &parted] {
+            assert_eq!((answer.codes(), answer.at("/parameter")), (get.codes(), get.at("/parameter")), "{path}");
+            assert_eq!((answer.ids(), answer.at("/group")), (get.ids(), get.at("/group")), "{path}");
+        }
+        house.ask("PUT", path).send().await.is(405);
+    }
+    let whole = json!({"resourceType": "Parameters", "parameter": [{"name": "plan", "valueIdentifier": {"value": "refill"}}]});
+    for body in [whole, patient("ada")] {
+        house.ask("POST", "Patient/ada/$why-not").json(&body).await.is(400);
+    }
 }
 
 // The CapabilityStatement and the OpenAPI document name the same; a definition of ours can be read where it is said to be.
