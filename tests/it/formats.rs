@@ -94,6 +94,24 @@ async fn every_kind_of_answer_is_said_in_xml() {
     assert_eq!(answer["entry"][1]["resource"]["id"], "ada");
 }
 
+// Nulls with which a sender pads what stands beside a list are no values: in XML there is nothing in their place, and what is said
+// there can be sent back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_padded_with_nulls_is_said_in_xml() {
+    let house = House::new().await;
+    let height = json!({"extension": [{"url": "https://example.org/nick", "valueBoolean": true}]});
+    for (id, name) in [
+        ("a", json!({"given": ["a"], "_given": [null, null]})),
+        ("b", json!({"given": ["a", null, "b"], "_given": [null, height, null, null, null]})),
+    ] {
+        let sent = json!({"resourceType": "Patient", "id": id, "name": [name]});
+        house.put(&sent).await.is(201);
+        let shown = house.get(&format!("Patient/{id}?_format=xml")).await.is(200);
+        assert_eq!(said(&shown)["name"][0]["given"], sent["name"][0]["given"]);
+        house.ask("PUT", &format!("Patient/{id}")).body(FHIR_XML, shown.text.clone()).await.is(200);
+    }
+}
+
 // A refusal is said in the format that is wanted, from whatever depth of the house it comes, and names the place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_said_in_the_format_that_is_wanted() {

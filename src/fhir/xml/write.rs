@@ -57,7 +57,9 @@ impl Writing {
                 let nothing = Vec::new();
                 let (values, extras) = (value.as_array().unwrap_or(&nothing), extra.as_array().unwrap_or(&nothing));
                 let item = |index: usize| (values.get(index).unwrap_or(&Value::Null), extras.get(index).unwrap_or(&Value::Null));
-                let count = values.len().max(extras.len());
+                // Nulls at the end, with which some senders pad, are nothing: an element would say that there is something.
+                let is_there = |index: &usize| item(*index) != (&Value::Null, &Value::Null);
+                let count = (0..values.len().max(extras.len())).rfind(is_there).map_or(0, |last| last + 1);
                 Held::Sequence((0..count).map(|index| self.one(key, item(index))).collect::<Option<Vec<_>>>()?)
             } else {
                 Held::Element(self.one(key, (value, extra))?)
