@@ -28,7 +28,7 @@ async fn furnished() -> House {
 }
 
 /// A search and the ids it must find, in any order.
-const SEARCHES: [(&str, &[&str]); 24] = [
+const SEARCHES: [(&str, &[&str]); 31] = [
     ("Patient?_id=ada", &["ada"]),
     ("Patient?_id=ada,bob", &["ada", "bob"]),
     ("Patient?identifier=https://pharmacy.example/members|ada", &["ada"]),
@@ -53,6 +53,13 @@ const SEARCHES: [(&str, &[&str]); 24] = [
     ("Task?owner=Organization/store-1&status=requested", &["t1"]),
     ("Task?patient=bob", &["t2"]),
     ("Task?_lastUpdated=ge2026-06-02", &[]),
+    ("Task?_id:missing=false", &["t1", "t2"]),
+    ("Task?_id:missing=true", &[]),
+    ("Task?_lastUpdated:missing=false&patient=bob", &["t2"]),
+    ("Task?_lastUpdated:missing=true", &[]),
+    ("Task?_id:missing=true&_sort=-_lastUpdated", &[]),
+    ("Condition?subject:Patient._id:missing=false", &["c1", "c2"]),
+    ("Condition?subject:Patient._id:missing=true", &[]),
 ];
 
 // Each parameter finds what it should and nothing else; what was just written is found.
@@ -86,7 +93,7 @@ async fn an_old_value_is_found_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_value_is_refused() {
     let house = furnished().await;
-    for search in ["Patient?birthdate=notadate", "Patient?_count=abc", "Patient?birthdate=2023-02-30"] {
+    for search in ["Patient?birthdate=notadate", "Patient?_count=abc", "Patient?birthdate=2023-02-30", "Patient?_id:missing=x"] {
         house.get(search).await.is(400);
     }
     let answer = house.get("Patient?shoe=9").await.is(200);

@@ -49,6 +49,11 @@ fn read_at(kind: &str, name: &str, text: &str, hops: usize) -> Result<Option<Vec
         Some((code, modifier)) => (code, Some(modifier)),
         None => (name, None),
     };
+    if modifier == Some("missing") && matches!(code, "_id" | "_lastUpdated") {
+        // Every resource has both.
+        let none = value::flag(text)?;
+        return Ok(Some(vec![Criterion::Updated(value::dates(if none { "lt0001" } else { "ge0001" })?)]));
+    }
     match code {
         "_id" => {
             let ids = value::ids(modifier, text)?;
