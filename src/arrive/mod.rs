@@ -314,8 +314,8 @@ async fn dispatch(call: &Call<'_>, method: &Method, route: Route<'_>, body: Body
         Route::Live if get => (I::Other, Ok(health::live())),
         Route::Ready if get => (I::Other, Ok(Box::pin(health::ready(call)).await)),
         Route::Metrics if get => (I::Other, Ok(health::metrics(call))),
-        route if method == Method::OPTIONS => (I::Other, Ok(options(route.allow()))),
-        route => (I::Other, Err(Refusal::not_allowed(route.allow()))),
+        route if method == Method::OPTIONS => (I::Other, Ok(options(route.allow(conditional)))),
+        route => (I::Other, Err(Refusal::not_allowed(route.allow(conditional)))),
     }
 }
 

@@ -100,9 +100,16 @@ async fn methods_and_slashes_are_understood() {
         let refused = house.ask(method, path).send().await.is(405);
         assert_eq!(refused.codes(), ["not-supported"], "{method} {path}");
         let allow: Vec<&str> = refused.header("allow").split(", ").collect();
-        // Without criteria a PUT at the type is refused; with them it is offered.
-        let is_plain = !allow.contains(&method) || (method, path) == ("PUT", "Patient");
-        assert!(allow.contains(&"OPTIONS") && is_plain, "{method} {path}: {allow:?}");
+        assert!(allow.contains(&"OPTIONS") && !allow.contains(&method), "{method} {path}: {allow:?}");
+    }
+    // At a type these are offered with criteria, and not without.
+    for method in ["PUT", "PATCH", "DELETE"] {
+        assert_eq!(house.ask(method, "Patient").send().await.is(405).header("allow"), "GET, HEAD, POST, OPTIONS");
+    }
+    for (path, allow) in
+        [("Patient", "GET, HEAD, POST, OPTIONS"), ("Patient?_id=x", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]
+    {
+        assert_eq!(house.ask("OPTIONS", path).send().await.is(204).header("allow"), allow);
     }
     for path in ["Patient/ada/", "Patient/?_id=ada", "Patient/ada/_history/", "metadata/"] {
         house.get(path).await.is(200);
