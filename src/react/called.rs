@@ -150,12 +150,7 @@ fn candidate<'a>(
     needed.extend(doses::orders(&resource.value));
     let mut detail =
         Detail { trigger: resource.reference(), needed, facts, planned: at, until, heard: call.at, ..Detail::default() };
-    // What waits keeps its own window: being called again does not make it younger.
-    if let Some(known) = turn.dues.get(&output) {
-        let known = known.detail();
-        (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
-        detail.uncertain = known.uncertain;
-    }
+    turn.keep_window(&output, &mut detail);
     Some(Candidate { plan, step, episode: episode.to_owned(), output, trigger: Some(resource), fill: None, detail })
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::activity::Act;
 use super::cover::Fill;
 use super::decide::{because, is_settled, stop};
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::episode::done_before;
 use super::json::text;
 use super::offset::{Base, Offset, When};
 use super::plan::{Action, Anchor, Edge, Plan, Step};
 use super::refill::uncounted;
 use super::turn::{Candidate, Turn};
-use super::{Resource, outputs};
+use super::{Resource, outputs, zones};
 use crate::fhir::time::Moment;
 use crate::ledger::{Decision, Outcome};
 
@@ -115,7 +115,7 @@ fn moment(written: &str) -> Option<Base> {
     let moment = Moment::parse(written)?;
     match moment.offset {
         Some(offset) => Some(Base::Moment(offset.to_timestamp(moment.civil).ok()?.as_millisecond())),
-        None if moment.precision >= crate::fhir::time::Precision::Day => Some(Base::Day(super::zones::number(moment.day()))),
+        None if moment.precision >= crate::fhir::time::Precision::Day => Some(Base::Day(zones::number(moment.day()))),
         None => None,
     }
 }
@@ -130,6 +130,19 @@ pub(super) fn schedule(turn: &Turn, candidate: &mut Candidate, base: Base, offse
     };
     candidate.detail.until = candidate.detail.planned + candidate.step.window();
     true
+}
+
+/// Whether what a gate holds comes at another time by now, since what it rests on was corrected: later, or on another day. What was
+/// planned anew since it was held waits for its time like any other.
+pub(super) fn has_moved(turn: &Turn, candidate: &Candidate, base: Base, offset: Offset) -> bool {
+    let Some(known) = turn.dues.get(&candidate.output).map(Planned::detail) else { return false };
+    let mut anew = candidate.clone();
+    if !known.held || !schedule(turn, &mut anew, base, offset) {
+        return !known.held;
+    }
+    let zone = outputs::store(turn, candidate).zone;
+    let (before, now) = (known.planned, anew.detail.planned);
+    now != before && (now > turn.story.now || zones::day(now, &zone) != zones::day(before, &zone))
 }
 
 /// A step came: the steps that hang on it are planned.

@@ -394,7 +394,8 @@ pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
     let mut references = Vec::new();
     for due in dues {
         let detail = due.detail();
-        if detail.held {
+        // What was held once may have been planned anew since.
+        if detail.held || decisions.get(&due.output).is_some_and(|known| !known.recorded.is_empty()) {
             references.push(format!("Communication/{}", due.output));
             references.push(format!("CommunicationRequest/{}", episode::companion(&due.output, "request")));
             references.push(detail.trigger.clone());

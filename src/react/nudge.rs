@@ -109,12 +109,7 @@ fn begin<'a>(
             heard: turn.story.now,
             ..Detail::default()
         };
-        // What waits keeps its own window: being told again does not make it younger.
-        if let Some(known) = turn.dues.get(&output) {
-            let known = known.detail();
-            (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
-            detail.uncertain = known.uncertain;
-        }
+        turn.keep_window(&output, &mut detail);
         let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
         if holds(turn, &event.resource, &step.conditions) {
             let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
@@ -161,12 +156,18 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
         Comes::From(base, offset) => (base, offset),
     };
     let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
-    let stays = known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held);
+    let is_held = known.is_some_and(|known| known.outcome == Outcome::Held);
     let was_planned = turn.dues.has(&candidate.output);
     let heard = candidate.trigger.map_or(turn.story.now, |fact| turn.heard_at(fact));
-    if stays || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
+    if known.is_some_and(is_settled) || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
         return None;
     }
+    // What is held waits for its gate, unless its fact says another day now.
+    let has_moved = |fact: &Resource| follow::is_dated(&fact.value) && follow::has_moved(turn, &candidate, base, offset);
+    if is_held && !candidate.trigger.is_some_and(has_moved) {
+        return None;
+    }
+    (candidate.detail.held, candidate.detail.uncertain) = (false, false);
     if !follow::schedule(turn, &mut candidate, base, offset) {
         return None;
     }

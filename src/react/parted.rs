@@ -100,11 +100,13 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     for double in given_up.iter().filter(|one| one.gate == because::TWICE) {
         call_again(turn, double);
     }
-    for due in turn.dues_where(|due| due.detail().held) {
+    for due in turn.dues_where(|due| due.detail().held || turn.recorded(&due.output) != "") {
         if let Some(candidate) = turn.candidate(&due) {
             readdress(turn, &candidate);
         }
-        turn.plan(Due { due: due.due.min(now), ..Due::clone(&due) });
+        if due.detail().held {
+            turn.plan(Due { due: due.due.min(now), ..Due::clone(&due) });
+        }
     }
 }
 

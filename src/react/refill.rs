@@ -222,11 +222,13 @@ impl<'a> Arranging<'a, '_> {
                     continue;
                 }
                 match follow::of_fill(turn, self.plan, self.action, step, one.fill, &one.episode) {
-                    Comes::From(base, offset) if self.may_plan(turn, step, one) => {
+                    Comes::From(base, offset) if self.may_plan(turn, step, one, (base, offset)) => {
                         plan(turn, self.candidate(turn, step, one), base, offset);
                     }
                     Comes::AtOnce if one.fresh.is_some() && !self.stays_stopped(turn, step, one) => {
-                        now.push(self.candidate(turn, step, one));
+                        let mut candidate = self.candidate(turn, step, one);
+                        turn.keep_window(&candidate.output, &mut candidate.detail);
+                        now.push(candidate);
                     }
                     Comes::From(..) | Comes::AtOnce | Comes::Later => {}
                 }
@@ -290,14 +292,15 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Whether a step is to be planned, or was decided already.
-    fn may_plan(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
+    fn may_plan(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>, (base, offset): (Base, Offset)) -> bool {
         if turn.decided(self.plan, CLOSED, &one.episode).is_some() {
             return false;
         }
         if let Some(known) = turn.decided(self.plan, &step.id, &one.episode) {
-            // What was held goes on waiting for its gate; what was stopped is looked at again only for new facts, heard just now or
-            // while the fill began on another day.
-            let stays = is_settled(known) || known.outcome == Outcome::Held;
+            // What was held goes on waiting for its gate, unless it comes on another day now; what was stopped is looked at again only
+            // for new facts, heard just now or while the fill began on another day.
+            let waits = || !follow::has_moved(turn, &self.candidate(turn, step, one), base, offset);
+            let stays = is_settled(known) || (known.outcome == Outcome::Held && waits());
             let is_renewed = || {
                 therapy::has_stopped(known) && refills::goes_on(turn.rules, turn.story, self.product, &Dispenses::default(), "")
             };

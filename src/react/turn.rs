@@ -195,6 +195,14 @@ impl<'a> Turn<'a> {
         self.decisions.get(output).map(|decision| decision.recorded.clone()).unwrap_or_default()
     }
 
+    /// What waits keeps its own window: being told again does not make it younger.
+    pub(crate) fn keep_window(&self, output: &str, detail: &mut Detail) {
+        if let Some(known) = self.dues.get(output).map(Planned::detail) {
+            (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
+            detail.uncertain = known.uncertain;
+        }
+    }
+
     /// The due of a candidate.
     pub(crate) fn due(&self, candidate: &Candidate, at: i64) -> Planned {
         let due = Due {

@@ -11,6 +11,7 @@ mod corrected;
 mod diagnosis;
 mod doubles;
 mod engine;
+mod held;
 mod in_time;
 mod interlock;
 mod left;
