@@ -467,13 +467,13 @@ impl Beat {
         }
     }
 
-    /// Whether something is due of a person, or was said and may be taken back.
+    /// Whether something is due of a person, or was decided that may be taken back or come back.
     async fn is_pending(&self, scope: &Scope, person: Person) -> Result<bool, Error> {
         if !self.ledger().dues(scope, person).await?.is_empty() {
             return Ok(true);
         }
         let now = self.clock().now();
-        Ok(self.ledger().decisions(scope, person).await?.iter().any(|decision| react::may_be_open(decision, now)))
+        Ok(self.ledger().decisions(scope, person).await?.iter().any(|decision| react::is_pending(decision, now)))
     }
 
     pub(super) fn tell(&self, scope: &Scope, recorded: Recorded) {

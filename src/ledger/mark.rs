@@ -146,7 +146,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The gate that held or stopped it; empty when fired.
     pub gate: String,
-    /// When a held one is looked at again, or until when one counts for somebody who was taken for the same person; 0 otherwise.
+    /// When a held one is looked at again, until when one that was dropped because of other facts is worth doing, or until when one
+    /// counts for somebody who was taken for the same person; 0 otherwise.
     pub until: i64,
     /// `url|version` of the rule.
     pub rule: String,

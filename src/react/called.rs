@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
-use super::decide::is_settled;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
@@ -160,7 +159,7 @@ fn place<'a>(turn: &mut Turn<'a>, candidate: Candidate<'a>, at: i64) -> Option<C
         Anchor::AtOnce if at <= turn.story.now => Some(candidate),
         Anchor::AtOnce => {
             let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
-            if !known.is_some_and(|known| is_settled(known) || known.outcome == Outcome::Held) {
+            if !turn.has_done(&candidate) && known.is_none_or(|known| known.outcome != Outcome::Held) {
                 let due = turn.due(&candidate, at);
                 turn.plan(due);
             }

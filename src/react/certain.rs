@@ -29,7 +29,7 @@ pub(super) fn timed<'c, 'a>(turn: &Turn, candidate: &'c Candidate<'a>) -> Cow<'c
 }
 
 /// Whether what set it off is told of as not certain yet, and the rule is not about just that.
-fn is_uncertain(turn: &Turn, candidate: &Candidate) -> bool {
+pub(super) fn is_uncertain(turn: &Turn, candidate: &Candidate) -> bool {
     let Some(fact) = candidate.trigger.filter(|_| candidate.fill.is_none()) else { return false };
     let is_open =
         supply::is_open(fact) || (fact.kind == "Condition" && diagnosis::standing(&fact.value) == diagnosis::Standing::Open);

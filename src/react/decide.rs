@@ -10,7 +10,7 @@ use super::gates::{self, Verdict};
 use super::json::text;
 use super::plan::{Action, Edge, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Resource, certain, holdout, merged, outputs, overdue};
+use super::{Resource, back, certain, holdout, merged, outputs, overdue};
 use crate::ledger::{Decision, Mark, Outcome};
 
 /// The gate named where rule or facts, and no safety gate, ended a candidate.
@@ -227,7 +227,8 @@ pub(crate) fn prepare(turn: &mut Turn, candidate: &Candidate) {
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
 pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
     end_recorded(turn, &candidate.output, WAITING, gate, why);
-    let decision = turn.decision(candidate, outcome, gate, why);
+    let mut decision = turn.decision(candidate, outcome, gate, why);
+    decision.until = back::worth_until(gate, candidate.detail.until);
     let known = turn.decisions.get(&candidate.output);
     let known = known.or_else(|| turn.decided(candidate.plan, &candidate.step.id, &candidate.episode));
     let same = known.is_some_and(|known| known.outcome == outcome && known.gate == gate && known.facts == decision.facts);
@@ -274,6 +275,7 @@ pub(crate) fn withdraw_task(turn: &mut Turn, decision: &Decision, gate: &str, wh
             at: turn.story.now,
             outcome: Outcome::Withdrawn,
             gate: gate.to_owned(),
+            until: until(turn, decision, gate),
             reason: why.to_owned(),
             ..decision.clone()
         };
@@ -288,11 +290,17 @@ pub(crate) fn cancel_task(turn: &mut Turn, decision: &Decision, gate: &str, why:
             at: turn.story.now,
             outcome: Outcome::Withdrawn,
             gate: gate.to_owned(),
+            until: until(turn, decision, gate),
             reason: why.to_owned(),
             ..decision.clone()
         };
         turn.decide(cancelled);
     }
+}
+
+/// Until when a Task that is taken back would have been worth doing.
+fn until(turn: &Turn, decision: &Decision, gate: &str) -> i64 {
+    back::worth_until(gate, turn.story.find(&decision.recorded).and_then(back::end_of).unwrap_or_default())
 }
 
 /// Marks what was said before the facts it rests on were taken back.

@@ -46,11 +46,21 @@ fn shown(day: Date, time: Time, zone: &TimeZone) -> Option<(i64, DateTime)> {
     Some((at.as_millisecond(), zone.to_datetime(at)))
 }
 
+/// When the dose is taken that an episode names.
+pub(crate) fn moment(story: &Story, rules: &Rules, episode: &str) -> Option<i64> {
+    let zoned = zone(story, rules).to_zoned(named(episode)?).ok()?;
+    Some(zoned.timestamp().as_millisecond())
+}
+
+/// The time that an episode names.
+fn named(episode: &str) -> Option<DateTime> {
+    episode.split('|').next().filter(|named| named.contains('T'))?.parse().ok()
+}
+
 /// Whether a dose is still taken at the time that its episode names: the order may have been stopped, or moved to other hours. An
 /// episode that names no time is about no single dose.
 pub(crate) fn is_still_taken(story: &Story, rules: &Rules, resource: &Value, episode: &str) -> bool {
-    let named = episode.split('|').next().filter(|named| named.contains('T'));
-    let Some(named) = named.and_then(|named| named.parse::<DateTime>().ok()) else { return true };
+    let Some(named) = named(episode) else { return true };
     let zone = zone(story, rules);
     let minute = |local: DateTime| (local.date(), local.hour(), local.minute());
     let times = of_day(story, resource, named.date());

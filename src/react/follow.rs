@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::activity::Act;
 use super::cover::Fill;
-use super::decide::{because, is_settled, stop};
+use super::decide::{because, stop};
 use super::detail::{Detail, Planned};
 use super::episode::done_before;
 use super::json::text;
@@ -155,12 +155,11 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
             continue;
         }
         let output = turn.output(candidate.plan, &step.id, &candidate.episode);
-        let settled = turn.decided(candidate.plan, &step.id, &candidate.episode).is_some_and(is_settled);
-        if settled || turn.dues.has(&output) {
-            continue;
-        }
         let detail = Detail { held: false, ..candidate.detail.clone() };
         let mut next = Candidate { step, output, detail, ..candidate.clone() };
+        if turn.has_done(&next) || turn.dues.has(&next.output) {
+            continue;
+        }
         if let Some((gate, why)) = hindrance(turn, &next) {
             stop(turn, &next, Outcome::Stopped, gate, &why);
             continue;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::decide::{because, decide, withdraw};
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Planned, Resource, Story, called, merged, nudge, overdue, parted, person, refill, renewal};
+use super::{Call, Heard, Planned, Resource, Story, back, called, merged, nudge, overdue, parted, person, refill, renewal};
 use crate::ledger::{Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -65,6 +65,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
         if !person::has_died(turn.story) {
             merged::move_tasks(turn);
         }
+    }
+    if !is_parted {
+        back::hear(turn, &events);
     }
     let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
     nudge::drop_pointless(turn, &kinds);

@@ -30,6 +30,7 @@
 
 mod activity;
 mod adherence;
+mod back;
 mod called;
 pub mod cases;
 mod certain;
@@ -119,6 +120,7 @@ pub use why_not::{wants, why_not};
 pub use words::is_stop;
 pub use zones::day;
 
+use back::may_come_back;
 use turn::Turn;
 
 use std::collections::BTreeSet;
@@ -402,6 +404,11 @@ pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
             references.extend(detail.needed.iter().cloned());
         }
     }
+    // What ended may come back because of what is heard.
+    for decision in decisions.iter().filter(|decision| may_come_back(decision, now)) {
+        let (trigger, needed) = episode::trigger(decision);
+        references.extend(needed.into_iter().chain([trigger]));
+    }
     // Whether a Task has become pointless is asked of what set it off.
     for decision in decisions.iter().filter(|decision| may_be_open(decision, now)) {
         references.extend([decision.recorded.clone(), episode::trigger(decision).0]);
@@ -416,6 +423,12 @@ pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
 #[must_use]
 pub fn may_be_open(decision: &Decision, now: i64) -> bool {
     decision.outcome == Outcome::Fired && decision.at > now - PENDING_MS && decision.recorded.starts_with("Task/")
+}
+
+/// Whether what was decided may be taken back, or come back, because of what is heard.
+#[must_use]
+pub fn is_pending(decision: &Decision, now: i64) -> bool {
+    may_be_open(decision, now) || may_come_back(decision, now)
 }
 
 /// How long a Task that we asked for may still be taken back.

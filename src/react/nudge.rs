@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::decide::{
-    LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, is_settled, mark_said, pointless, stop, withdraw,
-    withdraw_task,
+    LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, mark_said, pointless, stop, withdraw, withdraw_task,
 };
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED, done_before};
@@ -113,8 +112,10 @@ fn begin<'a>(
         let candidate = Candidate { plan, step, episode: episode.clone(), output, trigger: Some(newest), fill: None, detail };
         if holds(turn, &event.resource, &step.conditions) {
             let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
-            // Nothing is planned for a diagnosis that is over.
-            if standing == Some(Standing::Over) && !is_removal && comes != Comes::AtOnce {
+            // Nothing is planned for a diagnosis that is over, and what was taken back with it is so.
+            let known = || turn.decided(plan, &step.id, &episode);
+            let is_spent = || known().is_some_and(|known| turn.is_spent(plan, known));
+            if standing == Some(Standing::Over) && !is_removal && (comes != Comes::AtOnce || is_spent()) {
                 continue;
             }
             if comes == Comes::Later && matches!(step.anchor, Anchor::End(_)) {
@@ -129,8 +130,7 @@ fn begin<'a>(
 
 /// A step hangs on the end of a fact that does not say when that was: it says so, unless it was planned or came before.
 fn undated(turn: &mut Turn, candidate: &Candidate, fact: &Resource) {
-    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
-    if !settled && !turn.dues.has(&candidate.output) {
+    if !turn.has_done(candidate) && !turn.dues.has(&candidate.output) {
         stop(turn, candidate, Outcome::Stopped, because::UNDATED, &follow::undated(fact));
     }
 }
@@ -159,7 +159,7 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     let is_held = known.is_some_and(|known| known.outcome == Outcome::Held);
     let was_planned = turn.dues.has(&candidate.output);
     let heard = candidate.trigger.map_or(turn.story.now, |fact| turn.heard_at(fact));
-    if known.is_some_and(is_settled) || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
+    if turn.has_done(&candidate) || (was_planned && matches!(base, Base::Moment(at) if at == heard)) {
         return None;
     }
     // What is held waits for its gate, unless its fact says another day now.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::decide::{LEFT, because, cancel_task, is_settled, prepare, stands};
+use super::decide::{LEFT, because, cancel_task, prepare, stands};
 use super::detail::Detail;
 use super::heard::{bound, freed};
 use super::json::{local, reference, text};
@@ -257,8 +257,7 @@ fn readdress(turn: &mut Turn, candidate: &Candidate) {
 
 /// What a fact would set off at once is due now, while it is worth doing since the fact was learned.
 pub(super) fn look_again(turn: &mut Turn, mut candidate: Candidate) {
-    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
-    let Some(learned) = candidate.trigger.map(|trigger| trigger.learned).filter(|_| !settled) else { return };
+    let Some(learned) = candidate.trigger.map(|trigger| trigger.learned).filter(|_| !turn.has_done(&candidate)) else { return };
     candidate.detail.until = candidate.detail.until.min(learned + candidate.step.window());
     if candidate.detail.until >= turn.story.now {
         let due = turn.due(&candidate, turn.story.now);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::activity::Act;
+use super::back::{self, may_come_back};
 use super::cover::{Fill, MEDIAN};
 use super::decide::{LEFT, WAITING, because, cancel_task, is_settled, mark_said, pointless, stop, withdraw, withdraw_task};
 use super::decided::{Resting, dispenses};
@@ -16,11 +17,9 @@ use super::dispensed::Dispensed;
 use super::episode::CLOSED;
 use super::facts::Ask;
 use super::follow::{self, Comes};
-use super::gates::therapy;
 use super::json::text;
 use super::offset::{Base, Offset};
 use super::plan::{Action, Plan, Step, Subject};
-use super::refills::{self, Dispenses};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
@@ -230,7 +229,15 @@ impl<'a> Arranging<'a, '_> {
                         turn.keep_window(&candidate.output, &mut candidate.detail);
                         now.push(candidate);
                     }
-                    Comes::From(..) | Comes::AtOnce | Comes::Later => {}
+                    Comes::AtOnce => {
+                        if let Some(until) = self.comes_back(turn, step, one) {
+                            let mut candidate = self.candidate(turn, step, one);
+                            (candidate.detail.planned, candidate.detail.until) = (until - step.window(), until);
+                            let due = turn.due(&candidate, turn.story.now);
+                            turn.plan(due);
+                        }
+                    }
+                    Comes::From(..) | Comes::Later => {}
                 }
             }
         }
@@ -300,24 +307,36 @@ impl<'a> Arranging<'a, '_> {
             // What was held goes on waiting for its gate, unless it comes on another day now; what was stopped is looked at again only
             // for new facts, heard just now or while the fill began on another day.
             let waits = || !follow::has_moved(turn, &self.candidate(turn, step, one), base, offset);
-            let stays = is_settled(known) || (known.outcome == Outcome::Held && waits());
-            let is_renewed = || {
-                therapy::has_stopped(known) && refills::goes_on(turn.rules, turn.story, self.product, &Dispenses::default(), "")
+            let has_returned = || back::has_returned(turn, &self.candidate(turn, step, one), known);
+            let stays = match known.outcome {
+                Outcome::Fired => true,
+                Outcome::Held => waits(),
+                _ if is_settled(known) => !turn.is_spent(self.plan, known) || !has_returned(),
+                Outcome::Stopped => self.stays_stopped(turn, step, one) && !has_returned(),
+                Outcome::Withdrawn => known.gate == because::POINTLESS && self.stays_pointless(turn, step, one),
             };
-            let is_pointless = known.outcome == Outcome::Withdrawn && known.gate == because::POINTLESS;
-            if stays
-                || (self.stays_stopped(turn, step, one) && !is_renewed())
-                || (is_pointless && self.stays_pointless(turn, step, one))
-            {
+            if stays {
                 return false;
             }
         }
-        // It may have been said for one of the fill's dispenses before its first day moved.
+        !self.was_said(turn, step, one)
+    }
+
+    /// Whether a step comes at once that ended for a reason which is gone; until when it is worth doing.
+    fn comes_back(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Option<i64> {
+        let known = turn.decided(self.plan, &step.id, &one.episode).filter(|known| may_come_back(known, turn.story.now))?;
+        let is_closed = turn.decided(self.plan, CLOSED, &one.episode).is_some() || self.was_said(turn, step, one);
+        let is_back = !is_closed && back::has_returned(turn, &self.candidate(turn, step, one), known);
+        is_back.then_some(known.until)
+    }
+
+    /// Whether a step was said or asked for: it may have been for one of the fill's dispenses before its first day moved.
+    fn was_said(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
         let was_fired = |decision: &Decision| {
             let is_step = decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan);
             is_step && !self.goes_back(turn, step, one, decision)
         };
-        turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_none()
+        turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_some()
     }
 
     /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was
@@ -438,8 +457,7 @@ const RECOUNTED: &str = "The days it covers were counted anew; the step moves wi
 
 /// A step that cannot be planned: it says so once, and nothing of it stays due.
 fn settle_stopped(turn: &mut Turn, candidate: &Candidate, gate: &str, why: &str) {
-    let settled = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode).is_some_and(is_settled);
-    if !settled {
+    if !turn.has_done(candidate) {
         stop(turn, candidate, Outcome::Stopped, gate, why);
     }
 }
@@ -450,7 +468,12 @@ fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offse
         return;
     }
     if candidate.detail.until < turn.story.now {
-        return stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
+        // Of what had ended before nothing more need be said.
+        let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
+        if !known.is_some_and(|known| turn.is_spent(candidate.plan, known)) || turn.dues.has(&candidate.output) {
+            stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
+        }
+        return;
     }
     // What makes it pointless may have been heard of before it, or with it.
     if let Some(why) = pointless(turn, &candidate) {

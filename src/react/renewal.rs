@@ -1,12 +1,14 @@
 //! Orders: what asks for the next fill ends with its order, unless another order of the product goes on, and comes again with one.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
 
+use std::collections::BTreeSet;
+
 use super::decide::{cancel_task, withdraw};
 use super::gates::therapy;
 use super::refills::{self, Dispenses};
 use super::turn::Turn;
 use super::{Heard, episode, refill};
-use crate::ledger::{Line, Outcome};
+use crate::ledger::{Decision, Line, Outcome};
 
 /// Takes in what was heard of an order.
 pub(super) fn hear(turn: &mut Turn, event: &Heard) {
@@ -44,10 +46,17 @@ fn end(turn: &mut Turn, event: &Heard) {
     }
 }
 
-/// An order goes on: what was not said since there was none is looked at again.
+/// An order goes on: what was not said since there was none is looked at again, and what was taken back with it.
 fn renew(turn: &mut Turn, event: &Heard) {
-    let Some(product) = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story) else { return };
-    if turn.decisions.of_product(&product).any(therapy::has_stopped) {
+    let product = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story);
+    let version = format!("{}/_history/", event.resource.reference());
+    let is_meant = |known: &&Decision| {
+        let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(&known.episode, product));
+        is_of_product || known.facts.iter().any(|fact| fact.starts_with(&version))
+    };
+    let stopped = turn.decisions.all().filter(|known| therapy::has_stopped(known)).filter(is_meant);
+    let products: BTreeSet<String> = stopped.filter_map(|known| Some(known.episode.rsplit_once('|')?.0.to_owned())).collect();
+    for product in products {
         refill::look_again(turn, &product);
     }
 }

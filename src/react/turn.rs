@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::cover::Fill;
-use super::decide::{is_settled, is_void};
+use super::decide::is_void;
 use super::decided::Decided;
 use super::detail::{Detail, Planned};
 use super::dues::Dues;
@@ -82,13 +82,14 @@ impl<'a> Turn<'a> {
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
-        self.decisions.of_episode(episode).filter(same).max_by_key(|decision| (decision.outcome == Outcome::Fired, decision.at))
+        let key = |decision: &&Decision| (decision.outcome == Outcome::Fired, !self.is_spent(plan, decision), decision.at);
+        self.decisions.of_episode(episode).filter(same).max_by_key(key)
     }
 
     /// What ended this step in this episode, for whichever record of the person: nothing more may be decided of it.
     pub(crate) fn settled(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
-        let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| is_settled(decision));
+        let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| self.is_done(plan, decision));
         // What was said or asked for stands for its doubles, not one of these for another.
         ended.min_by_key(|decision| decision.outcome != Outcome::Fired)
     }
@@ -220,7 +221,8 @@ impl<'a> Turn<'a> {
 
     /// The id of the output of a step in an episode; what a united person was given keeps its id.
     pub(crate) fn output(&self, plan: &Plan, step: &str, of: &str) -> String {
-        let known = self.decided(plan, step, of).filter(|known| self.is_ours(known)).map(|decision| decision.output.clone());
+        let is_open = |known: &&Decision| self.is_ours(known) && !self.is_spent(plan, known);
+        let known = self.decided(plan, step, of).filter(is_open).map(|decision| decision.output.clone());
         let due = || {
             let mut dues = self.dues.values();
             dues.find(|due| due.step == step && due.episode == of && self.is_of(&due.rule, plan)).map(|due| due.output.clone())
@@ -229,8 +231,8 @@ impl<'a> Turn<'a> {
     }
 
     /// The id of what was never planned for this person. What was planned while they were taken for one with others keeps its id,
-    /// whosever it is now; several may be parted at one time, one after the other. An id that was given up, or left to the other, is
-    /// not taken again.
+    /// whosever it is now; several may be parted at one time, one after the other. An id that was given up, left to the other, or under
+    /// which something was recorded and taken back, is not taken again.
     fn fresh(&self, plan: &Plan, step: &str, of: &str) -> String {
         let mut of = match self.story.parted_at {
             None => of.to_owned(),
@@ -239,7 +241,8 @@ impl<'a> Turn<'a> {
         };
         loop {
             let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
-            if !self.is_taken(&id) && self.decisions.get(&id).is_none_or(|known| !is_void(known) && self.is_ours(known)) {
+            let is_free = |known: &Decision| !is_void(known) && self.is_ours(known) && !self.is_spent(plan, known);
+            if !self.is_taken(&id) && self.decisions.get(&id).is_none_or(is_free) {
                 return id;
             }
             of.push_str("|again");

@@ -3,7 +3,7 @@
 use super::{Gate, Verdict, stop};
 use crate::react::person;
 
-pub(super) const GATE: Gate = Gate {
+pub(crate) const GATE: Gate = Gate {
     name: "alive",
     mends: "A corrected Patient.deceased, if the record is wrong; who has died is not written to.",
     ask: |asked| if person::has_died(asked.turn.story) { stop("The person has died.") } else { Verdict::Pass },

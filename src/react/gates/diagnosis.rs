@@ -7,7 +7,7 @@ use super::reversed::is_meant;
 use super::{Asked, Gate, Verdict, stop};
 use crate::react::json::{each, text};
 
-pub(super) const GATE: Gate =
+pub(crate) const GATE: Gate =
     Gate { name: "diagnosis", mends: "A Condition that is active, recurrence or relapse, and confirmed.", ask };
 
 /// How a diagnosis stands.

@@ -1,7 +1,7 @@
 //! The safety interlock: every gate must let a candidate pass, when it is decided and again when it is sent.
 //! A gate that cannot tell holds or stops; it never lets pass.
 
-mod alive;
+pub(crate) mod alive;
 mod allergy;
 mod caps;
 mod consent;

@@ -19,9 +19,9 @@ pub(crate) fn has_ended(order: &Value) -> bool {
     matches!(text(order, "status"), Some("stopped" | "cancelled" | "entered-in-error"))
 }
 
-/// Whether nothing was said, nor prepared, since the therapy did not go on.
+/// Whether something ended since the therapy did not go on.
 pub(crate) fn has_stopped(decision: &Decision) -> bool {
-    decision.outcome == Outcome::Stopped && decision.gate == GATE.name && decision.recorded.is_empty()
+    matches!(decision.outcome, Outcome::Stopped | Outcome::Withdrawn) && decision.gate == GATE.name
 }
 
 /// The reason why a dose is not reminded of that was planned.

@@ -31,7 +31,7 @@ use serde_json::Value;
 
 use super::json::text;
 use super::words::{self, Wish};
-use super::{Concern, Heard, Occasion, Planned, Resource, Rules, Settings, Store, may_be_open, react};
+use super::{Concern, Heard, Occasion, Planned, Resource, Rules, Settings, Store, is_pending, react};
 use crate::ledger::{Decision, How, Line, Outcome, Person, Supply};
 use known::Known;
 use refusals::Stops;
@@ -452,9 +452,9 @@ impl<'r> Rehearsal<'r> {
         let mut known: BTreeMap<Person, Vec<Heard>> = BTreeMap::new();
         for (person, claimed) in people {
             let is_one = |other: Person| self.unions.known_as(other) == self.unions.known_as(person);
-            let is_open = |decision: &Decision| is_one(decision.person) && may_be_open(decision, self.now);
-            let is_pending = || self.dues.values().any(|due| is_one(due.person)) || self.latest().any(is_open);
-            if claimed.iter().any(|one| one.concern == Concern::Rules) || is_pending() {
+            let may_change = |decision: &Decision| is_one(decision.person) && is_pending(decision, self.now);
+            let waits = || self.dues.values().any(|due| is_one(due.person)) || self.latest().any(may_change);
+            if claimed.iter().any(|one| one.concern == Concern::Rules) || waits() {
                 known.entry(self.unions.known_as(person)).or_default().extend(claimed.into_iter().map(|one| one.heard));
             }
         }

@@ -3,6 +3,7 @@
 mod again;
 mod allowed;
 mod any_order;
+mod back;
 mod calendar;
 mod certain;
 mod closed;

@@ -81,10 +81,14 @@ fn judge(world: &World, said: &mut Said, decision: &Decision) -> Result<(), Stri
         return Err(String::from("a decision without explanation"));
     }
     said.doubles.hear(world, decision, &mut said.fired);
+    let of = usize::try_from(decision.person.0 - 1).unwrap();
+    if is_taken_back(world, decision) {
+        let url = decision.rule.split('|').next().unwrap_or_default();
+        said.fired.remove(&(url.into(), decision.step.clone(), decision.episode.clone(), of));
+    }
     if !is_said {
         return Ok(());
     }
-    let of = usize::try_from(decision.person.0 - 1).unwrap();
     if world.one(of).any(|(_, record)| record.is_dead) {
         return Err(String::from("something about the dead"));
     }
@@ -101,6 +105,13 @@ fn judge(world: &World, said: &mut Said, decision: &Decision) -> Result<(), Stri
         return Err(String::from("the same twice"));
     }
     if decision.spoken { message(world, said, decision, of) } else { Ok(()) }
+}
+
+/// Whether a Task was taken back for a reason that may be gone one day: then nobody is asked for it, and it may be asked for again.
+fn is_taken_back(world: &World, decision: &Decision) -> bool {
+    let may_be_gone = ["moved", "reversed", "pointless", "therapy", "alive", "diagnosis"].contains(&decision.gate.as_str());
+    let task = world.house.resource(&decision.recorded).filter(|one| one.kind == "Task");
+    decision.outcome == Outcome::Withdrawn && may_be_gone && task.is_some_and(|task| task.value["status"] == "cancelled")
 }
 
 /// What must be true of a message.
