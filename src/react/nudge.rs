@@ -9,7 +9,7 @@ use super::decide::{
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED, done_before};
 use super::follow::{self, Comes};
-use super::gates::diagnosis::{Standing, standing};
+use super::gates::diagnosis::{Standing, has_ended, standing};
 use super::gates::reversed::is_meant;
 use super::json::text;
 use super::offset::Base;
@@ -201,7 +201,8 @@ fn hand_over(turn: &mut Turn, plan: &Plan, action: &Action, fact: &Resource) {
     }
 }
 
-/// A diagnosis is over: what waits for it is taken back, and when it comes back it is a new episode.
+/// A diagnosis is over: what waits for it is taken back. When one that ended comes back it is a new episode; one that was refuted,
+/// entered in error or deleted never was, and is the one it was when it is right after all.
 fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     let still = same_diagnosis(turn, action, &event.resource).is_some();
     let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
@@ -216,6 +217,9 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     }
     for decision in decided.iter().filter(|decision| decision.outcome == Outcome::Fired) {
         cancel_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
+    }
+    if event.resource.deleted || !has_ended(&event.resource.value) {
+        return;
     }
     let closing = Decision {
         person: turn.one_of_us(Some(event.resource.person)),

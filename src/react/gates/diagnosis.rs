@@ -23,14 +23,25 @@ pub(crate) enum Standing {
 
 /// How a Condition stands.
 pub(crate) fn standing(condition: &Value) -> Standing {
-    let code =
-        |name: &str| condition.get(name).and_then(|status| each(status, "coding").iter().find_map(|coding| text(coding, "code")));
-    let (clinical, verification) = (code("clinicalStatus"), code("verificationStatus"));
-    match (clinical, verification) {
+    match said(condition) {
         (_, Some("refuted" | "entered-in-error")) | (Some("inactive" | "remission" | "resolved"), _) => Standing::Over,
         (Some("active" | "recurrence" | "relapse"), Some("confirmed")) => Standing::Current,
         _ => Standing::Open,
     }
+}
+
+/// Whether a Condition says that what it tells of was so and is over.
+pub(crate) fn has_ended(condition: &Value) -> bool {
+    let (clinical, verification) = said(condition);
+    let never_was = matches!(verification, Some("refuted" | "entered-in-error"));
+    !never_was && matches!(clinical, Some("inactive" | "remission" | "resolved"))
+}
+
+/// Its clinical and its verification status.
+fn said(condition: &Value) -> (Option<&str>, Option<&str>) {
+    let code =
+        |name: &str| condition.get(name).and_then(|status| each(status, "coding").iter().find_map(|coding| text(coding, "code")));
+    (code("clinicalStatus"), code("verificationStatus"))
 }
 
 fn ask(asked: &Asked) -> Verdict {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::engine::{plan, step, with};
 use super::{at, condition, house, outcome, rules, status};
 use crate::ledger::Outcome;
 
@@ -81,6 +82,75 @@ fn what_waits_for_a_diagnosis_is_taken_back_when_it_ends() {
     assert_eq!(status(&house, "CommunicationRequest"), ["revoked"]);
     assert!(house.dues.is_empty());
     assert_eq!(house.outputs("Communication").next().unwrap()["statusReason"]["coding"][0]["code"], json!("diagnosis"));
+}
+
+/// A diagnosis as it stands: of this status, and said with this certainty.
+fn diagnosis(clinical: &str, verification: &str) -> Value {
+    let mut condition = condition("c", "Z51.11", clinical);
+    condition["verificationStatus"]["coding"][0]["code"] = json!(verification);
+    condition
+}
+
+// A diagnosis that was spoken of is refuted, entered in error or deleted by mistake and right again: it is the one it was. One that
+// ended and comes back is another.
+#[test]
+fn a_diagnosis_that_is_right_again_is_not_spoken_of_again() {
+    let rules = rules();
+    for (wrong, said) in [
+        (Some(diagnosis("active", "refuted")), 1),
+        (Some(diagnosis("active", "entered-in-error")), 1),
+        (Some(diagnosis("resolved", "entered-in-error")), 1),
+        (Some(diagnosis("active", "provisional")), 1),
+        (None, 1),
+        (Some(diagnosis("resolved", "confirmed")), 2),
+        (Some(diagnosis("remission", "confirmed")), 2),
+        (Some(diagnosis("inactive", "confirmed")), 2),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        house.hear(diagnosis("active", "confirmed"));
+        for count in 1..3 {
+            house.advance(house.now + 2 * 86_400_000);
+            match &wrong {
+                Some(wrong) => house.hear(wrong.clone()),
+                None => house.delete("Condition/c"),
+            }
+            house.advance(house.now + 3_600_000);
+            house.hear(diagnosis("active", "confirmed"));
+            house.advance(house.now + 3_600_000);
+            let said = if said == 1 { 1 } else { count + 1 };
+            assert_eq!((house.spoken(), house.faults), (said, 0), "{wrong:?}: {:?}", super::told(&house));
+        }
+    }
+}
+
+// What waited when a diagnosis was refuted by mistake is said when it is right again, and a Task is asked for again; each once.
+#[test]
+fn what_waited_for_a_diagnosis_comes_when_it_is_right_again() {
+    let code = json!({"path": "code", "code": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "Z51.11"}]});
+    let of = |line: &str| json!({"type": line, "data": [{"type": "Condition", "codeFilter": [code]}]});
+    let action = json!({"id": "a", "trigger": [of("data-added"), of("data-modified")], "action": [
+        step("word", "osteoporosis-word", None), step("work", "refill-call", None)]});
+    let rules = with(&[plan("own", &action)]);
+    for wrong in [Some(diagnosis("active", "refuted")), Some(diagnosis("active", "entered-in-error")), None] {
+        let mut house = house(&rules, "2026-01-01T05:00:00Z");
+        house.hear(diagnosis("active", "confirmed"));
+        for count in 1..3 {
+            house.advance(house.now + 60_000);
+            match &wrong {
+                Some(wrong) => house.hear(wrong.clone()),
+                None => house.delete("Condition/c"),
+            }
+            assert_eq!(status(&house, "Task"), vec!["cancelled"; count], "{wrong:?}: {:?}", super::told(&house));
+            house.advance(house.now + 60_000);
+            house.hear(diagnosis("active", "confirmed"));
+            let mut tasks = status(&house, "Task");
+            tasks.sort_unstable();
+            assert_eq!((tasks.len(), tasks.last()), (count + 1, Some(&"requested")), "{wrong:?}: {:?}", super::told(&house));
+        }
+        house.advance(at("2026-01-05T15:00:00Z"));
+        let words = super::told(&house).iter().filter(|line| line.starts_with("word fired")).count();
+        assert_eq!((words, house.faults), (1, 0), "{wrong:?}: {:?}", super::told(&house));
+    }
 }
 
 fn report(status: &str, more: &Value) -> Value {
