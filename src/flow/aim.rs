@@ -188,7 +188,7 @@ impl Flow {
         let links = Links { base: self.base.to_string(), ..Links::default() };
         let dangling = identify::references::rewrite(resource, "", &links, &place);
         let mut faults = moves::faults(was, resource, &place);
-        faults.extend(dangling);
+        faults.extend(dangling.issues);
         if let Some((role, store)) = moves::claim(was, resource) {
             let kept = self.ledger.read(&sender.scope, "PractitionerRole", &role).await.map_err(super::broken)?;
             // A role that is not kept here is taken at its word.
