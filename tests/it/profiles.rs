@@ -57,9 +57,10 @@ async fn a_profile_holds_from_when_it_is_stored_until_it_is_deleted() {
     assert_eq!(unknown.is(201).at("/issue/0/severity"), "warning");
     house.put(&outpatient("outpatient")).await.is(201);
     let refused = house.put(&claiming("b", "urn:other", "red")).await.is(422);
-    assert_eq!(refused.expressions(), ["Patient.identifier"]);
     assert!(refused.text.contains(PROFILE), "{}", refused.text);
-    // The value set is not known yet, so its codes cannot be held against anybody.
+    // The value set is not known yet, so its codes cannot be held against anybody, which is said and is no reason.
+    assert_eq!(refused.expressions(), ["Patient.identifier", "Patient.maritalStatus"]);
+    assert_eq!((refused.at("/issue/0/severity"), refused.at("/issue/1/severity")), (json!("error"), json!("warning")));
     house.put(&claiming("c", "urn:clinic", "green")).await.is(201);
     for part in colours() {
         house.put(&part).await.is(201);
