@@ -111,10 +111,9 @@ impl<'a> Route<'a> {
     /// The methods that are offered there, with a query or without one, as `Allow` states them.
     pub(super) fn allow(&self, has_query: bool) -> &'static str {
         match self {
-            Self::Base => "GET, HEAD, POST, OPTIONS",
             Self::Search(_) | Self::SystemSearch | Self::CompartmentSearch(..) => "POST, OPTIONS",
             Self::Kind(_) if has_query => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-            Self::Kind(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Base | Self::Kind(_) => "GET, HEAD, POST, OPTIONS",
             Self::Instance(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
             Self::Operation(_, methods, ..) => methods.allow(),
             _ => "GET, HEAD, OPTIONS",
