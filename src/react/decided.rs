@@ -65,7 +65,7 @@ impl Latest {
         self.all.get(at).map(Arc::as_ref)
     }
 
-    pub(crate) fn get(&self, output: &str) -> Option<&Decision> {
+    fn get(&self, output: &str) -> Option<&Decision> {
         self.at(*self.outputs.get(output)?)
     }
 

@@ -65,11 +65,14 @@ pub(crate) struct Detail {
     pub(crate) facts: Arc<[String]>,
     /// Whether gates held it: then it is looked at again as soon as something changes.
     pub(crate) held: bool,
+    /// Whether a message of it was prepared while gates held it, before it was planned anew.
+    #[serde(skip_serializing_if = "is_not")]
+    pub(crate) prepared: bool,
     /// When what set it off was heard and its conditions held, UTC milliseconds; 0 where that is not known.
     #[serde(skip_serializing_if = "is_unknown")]
     pub(crate) heard: i64,
     /// Whether it waits for its fact to become certain.
-    #[serde(skip_serializing_if = "is_certain")]
+    #[serde(skip_serializing_if = "is_not")]
     pub(crate) uncertain: bool,
 }
 
@@ -79,8 +82,8 @@ fn is_unknown(time: &i64) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "so it is asked by serde")]
-fn is_certain(uncertain: &bool) -> bool {
-    !uncertain
+fn is_not(so: &bool) -> bool {
+    !so
 }
 
 /// A shared list is kept like any other.
@@ -130,6 +133,7 @@ mod tests {
             until: 2,
             facts: [String::from("MedicationDispense/1/_history/1")].into(),
             held: true,
+            prepared: true,
             heard: 3,
             uncertain: true,
         };

@@ -129,6 +129,8 @@ pub(super) fn schedule(turn: &Turn, candidate: &mut Candidate, base: Base, offse
         When::Moment(at) => at,
     };
     candidate.detail.until = candidate.detail.planned + candidate.step.window();
+    let was_held = |known: &Planned| known.detail().held || known.detail().prepared;
+    candidate.detail.prepared = turn.dues.get(&candidate.output).is_some_and(was_held);
     true
 }
 
@@ -155,7 +157,7 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
             continue;
         }
         let output = turn.output(candidate.plan, &step.id, &candidate.episode);
-        let detail = Detail { held: false, ..candidate.detail.clone() };
+        let detail = Detail { held: false, prepared: false, ..candidate.detail.clone() };
         let mut next = Candidate { step, output, detail, ..candidate.clone() };
         if turn.has_done(&next) || turn.dues.has(&next.output) {
             continue;

@@ -396,8 +396,7 @@ pub fn pending(dues: &[Planned], decisions: &Latest, now: i64) -> Vec<String> {
     let mut references = Vec::new();
     for due in dues {
         let detail = due.detail();
-        // What was held once may have been planned anew since.
-        if detail.held || decisions.get(&due.output).is_some_and(|known| !known.recorded.is_empty()) {
+        if detail.held || detail.prepared {
             references.push(format!("Communication/{}", due.output));
             references.push(format!("CommunicationRequest/{}", episode::companion(&due.output, "request")));
             references.push(detail.trigger.clone());

@@ -37,7 +37,7 @@ pub(crate) fn facts(task: &Value) -> impl Iterator<Item = String> {
 /// The due under which a Task that was just asked for is looked at when its time is over.
 pub(super) fn watch(turn: &mut Turn, candidate: &Candidate, end: i64) {
     let task = format!("Task/{}", candidate.output);
-    let detail = Detail { needed: vec![task], ..candidate.detail.clone() };
+    let detail = Detail { needed: vec![task], prepared: false, ..candidate.detail.clone() };
     let due = Due {
         output: companion(&candidate.output, OVERDUE),
         step: format!("{OVERDUE}{}", candidate.step.id),

@@ -100,7 +100,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     for double in given_up.iter().filter(|one| one.gate == because::TWICE) {
         call_again(turn, double);
     }
-    for due in turn.dues_where(|due| due.detail().held || turn.recorded(&due.output) != "") {
+    for due in turn.dues_where(|due| due.detail().held || due.detail().prepared) {
         if let Some(candidate) = turn.candidate(&due) {
             readdress(turn, &candidate);
         }

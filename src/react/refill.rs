@@ -290,6 +290,7 @@ impl<'a> Arranging<'a, '_> {
             until: turn.story.now + step.window(),
             facts: Arc::clone(self.facts(turn, one)),
             held: false,
+            prepared: false,
             heard: 0,
             uncertain: false,
         };

@@ -200,7 +200,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn keep_window(&self, output: &str, detail: &mut Detail) {
         if let Some(known) = self.dues.get(output).map(Planned::detail) {
             (detail.planned, detail.until, detail.held) = (known.planned, known.until, known.held);
-            detail.uncertain = known.uncertain;
+            (detail.prepared, detail.uncertain) = (known.prepared, known.uncertain);
         }
     }
 

@@ -283,6 +283,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
         facts: [newest.versioned()].into(),
         held: false,
         heard: 0,
+        prepared: false,
         uncertain: false,
     };
     let output = turn.output(plan, &step.id, &newest.reference());

@@ -37,6 +37,8 @@ fn what_was_once_missed_is_decided_well() {
         305_376_170_919_978_301,
         14_075_859_053_446_622_149,
         2_789_604_247_983_660_471,
+        391_174_722_113_373_489,
+        3_470_288_951_260_335_125,
     ] {
         let told = tell(World::of_doubles(&RULES, seed));
         assert!(told.is_ok(), "seed {seed}: {}", told.unwrap_err());
