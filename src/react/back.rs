@@ -46,27 +46,27 @@ fn is_over(decision: &Decision) -> bool {
     matches!(decision.outcome, Outcome::Stopped | Outcome::Withdrawn)
 }
 
-impl<'a> Turn<'a> {
-    /// Whether what was recorded of a step has ended for a reason that may be gone: nothing more comes of it, but the step may be done
-    /// anew. What is counted by fills is derived from them; a diagnosis may be right again in the same episode.
-    pub(super) fn is_spent(&self, plan: &Plan, decision: &Decision) -> bool {
-        let of_fills = || plan.step(&decision.step).is_some_and(|(action, _)| action.is_of_fills());
-        let may_be_gone = || match decision.gate.as_str() {
-            because::MOVED | because::REVERSED => of_fills(),
-            gate => OUTSIDE.contains(&gate) || [therapy::GATE.name, diagnosis::GATE.name].contains(&gate),
-        };
-        is_over(decision) && !decision.recorded.is_empty() && may_be_gone()
-    }
+/// Whether what was recorded of a step has ended for a reason that may be gone: nothing more comes of it, but the step may be done anew.
+/// What is counted by fills is derived from them; a diagnosis may be right again in the same episode.
+pub(super) fn is_spent(plan: &Plan, decision: &Decision) -> bool {
+    let of_fills = || plan.step(&decision.step).is_some_and(|(action, _)| action.is_of_fills());
+    let may_be_gone = || match decision.gate.as_str() {
+        because::MOVED | because::REVERSED => of_fills(),
+        gate => OUTSIDE.contains(&gate) || [therapy::GATE.name, diagnosis::GATE.name].contains(&gate),
+    };
+    is_over(decision) && !decision.recorded.is_empty() && may_be_gone()
+}
 
-    /// Whether nothing more may be decided of a step.
-    pub(super) fn is_done(&self, plan: &Plan, decision: &Decision) -> bool {
-        is_settled(decision) && !self.is_spent(plan, decision)
-    }
+/// Whether nothing more may be decided of a step.
+pub(super) fn is_done(plan: &Plan, decision: &Decision) -> bool {
+    is_settled(decision) && !is_spent(plan, decision)
+}
 
+impl Turn<'_> {
     /// Whether nothing more may be decided of what a candidate stands for.
     pub(super) fn has_done(&self, candidate: &Candidate) -> bool {
         let known = self.decided(candidate.plan, &candidate.step.id, &candidate.episode);
-        known.is_some_and(|known| self.is_done(candidate.plan, known))
+        known.is_some_and(|known| is_done(candidate.plan, known))
     }
 }
 

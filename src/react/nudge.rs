@@ -15,7 +15,7 @@ use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Plan, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, Resource, overdue, refill, supply};
+use super::{Heard, Resource, back, overdue, refill, supply};
 use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
@@ -114,7 +114,7 @@ fn begin<'a>(
             let comes = follow::of_fact(turn, plan, action, step, &event.resource, &episode);
             // Nothing is planned for a diagnosis that is over, and what was taken back with it is so.
             let known = || turn.decided(plan, &step.id, &episode);
-            let is_spent = || known().is_some_and(|known| turn.is_spent(plan, known));
+            let is_spent = || known().is_some_and(|known| back::is_spent(plan, known));
             if standing == Some(Standing::Over) && !is_removal && (comes != Comes::AtOnce || is_spent()) {
                 continue;
             }

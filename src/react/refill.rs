@@ -312,7 +312,7 @@ impl<'a> Arranging<'a, '_> {
             let stays = match known.outcome {
                 Outcome::Fired => true,
                 Outcome::Held => waits(),
-                _ if is_settled(known) => !turn.is_spent(self.plan, known) || !has_returned(),
+                _ if is_settled(known) => !back::is_spent(self.plan, known) || !has_returned(),
                 Outcome::Stopped => self.stays_stopped(turn, step, one) && !has_returned(),
                 Outcome::Withdrawn => known.gate == because::POINTLESS && self.stays_pointless(turn, step, one),
             };
@@ -471,7 +471,7 @@ fn plan<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, base: Base, offse
     if candidate.detail.until < turn.story.now {
         // Of what had ended before nothing more need be said.
         let known = turn.decided(candidate.plan, &candidate.step.id, &candidate.episode);
-        if !known.is_some_and(|known| turn.is_spent(candidate.plan, known)) || turn.dues.has(&candidate.output) {
+        if !known.is_some_and(|known| back::is_spent(candidate.plan, known)) || turn.dues.has(&candidate.output) {
             stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
         }
         return;

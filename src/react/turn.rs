@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::back::{is_done, is_spent};
 use super::cover::Fill;
 use super::decide::is_void;
 use super::decided::Decided;
@@ -82,14 +83,14 @@ impl<'a> Turn<'a> {
     /// What was decided of this step in this episode, also for a person that was united with this one.
     pub(crate) fn decided(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
-        let key = |decision: &&Decision| (decision.outcome == Outcome::Fired, !self.is_spent(plan, decision), decision.at);
+        let key = |decision: &&Decision| (decision.outcome == Outcome::Fired, !is_spent(plan, decision), decision.at);
         self.decisions.of_episode(episode).filter(same).max_by_key(key)
     }
 
     /// What ended this step in this episode, for whichever record of the person: nothing more may be decided of it.
     pub(crate) fn settled(&self, plan: &Plan, step: &str, episode: &str) -> Option<&Decision> {
         let same = |decision: &&Decision| decision.step == step && !is_void(decision) && self.is_of(&decision.rule, plan);
-        let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| self.is_done(plan, decision));
+        let ended = self.decisions.of_episode(episode).filter(same).filter(|decision| is_done(plan, decision));
         // What was said or asked for stands for its doubles, not one of these for another.
         ended.min_by_key(|decision| decision.outcome != Outcome::Fired)
     }
@@ -221,7 +222,7 @@ impl<'a> Turn<'a> {
 
     /// The id of the output of a step in an episode; what a united person was given keeps its id.
     pub(crate) fn output(&self, plan: &Plan, step: &str, of: &str) -> String {
-        let is_open = |known: &&Decision| self.is_ours(known) && !self.is_spent(plan, known);
+        let is_open = |known: &&Decision| self.is_ours(known) && !is_spent(plan, known);
         let known = self.decided(plan, step, of).filter(is_open).map(|decision| decision.output.clone());
         let due = || {
             let mut dues = self.dues.values();
@@ -241,7 +242,7 @@ impl<'a> Turn<'a> {
         };
         loop {
             let id = episode::output(&plan.url, &self.story.tenant, self.story.person, &of, step);
-            let is_free = |known: &Decision| !is_void(known) && self.is_ours(known) && !self.is_spent(plan, known);
+            let is_free = |known: &Decision| !is_void(known) && self.is_ours(known) && !is_spent(plan, known);
             if !self.is_taken(&id) && self.decisions.get(&id).is_none_or(is_free) {
                 return id;
             }
