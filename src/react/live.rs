@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Rules;
 use super::json::{each, text, unversioned};
+use super::over::{self, Over};
 use super::read::{self, is_ours};
 use super::rules::Artefact;
 use super::zones;
@@ -92,10 +93,7 @@ impl Live {
         let Some(own) = tenants.get(tenant) else { return (Arc::clone(&self.plain), Vec::new()) };
         let all = own.kept.values().chain(own.gone.values()).flatten();
         let times: BTreeSet<i64> = all.map(|artefact| artefact.since).collect();
-        let age = |at: i64| {
-            let all: Vec<Artefact> = self.base.iter().chain(own.known(at)).cloned().collect();
-            (at, Arc::new(Rules::of(&all).0))
-        };
+        let age = |at: i64| (at, Arc::new(self.laid(own, at).0));
         (Arc::clone(&self.plain), times.into_iter().map(age).collect())
     }
 
@@ -104,7 +102,7 @@ impl Live {
     #[must_use]
     pub fn trying(&self, tenant: &str, drafts: &[Value], since: i64) -> (Rules, Vec<Issue>) {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let newest = tenants.get(tenant).into_iter().flat_map(|own| own.kept.values()).filter_map(|versions| versions.last());
+        let newest = tenants.get(tenant).into_iter().flat_map(|own| self.newest(own));
         let newest = newest.map(|artefact| Artefact { value: Arc::clone(&artefact.value), since: 0 });
         let drafts = drafts.iter().map(|draft| {
             let value = Arc::new(if is_plan(draft) { approved(draft) } else { draft.clone() });
@@ -166,7 +164,7 @@ impl Live {
                 continue;
             }
             any = true;
-            // A plan that is gone is over; anything else that is gone leaves its url to what came with the program.
+            // What is gone leaves its url to what came with the program; what a plan that is gone had begun is taken back.
             if one.is_gone && key.0 != "PlanDefinition" {
                 own.kept.remove(&key);
                 own.gone.insert(key, one.versions);
@@ -178,12 +176,28 @@ impl Live {
         if !any {
             return Vec::new();
         }
-        let mut all = self.base.clone();
-        all.extend(own.kept.values().flatten().cloned());
-        own.rules = Arc::new(Rules::of(&all).0);
+        let (rules, all) = self.laid(own, i64::MAX);
+        own.rules = Arc::new(rules);
         let faulty = faulty(&own.rules, &all);
         let known = std::mem::replace(&mut own.faulty, faulty.clone());
         faulty.into_iter().filter(|one| !known.contains(one)).collect()
+    }
+
+    /// The rules of a tenant as they stood at a time, and what they are made of.
+    fn laid(&self, own: &Own, at: i64) -> (Rules, Vec<Artefact>) {
+        let plans: Vec<&[Artefact]> =
+            own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition").map(|(_, versions)| versions.as_slice()).collect();
+        let Over { artefacts, ended } = over::plans(&self.base, &plans, at);
+        let others = own.known(at).filter(|one| !is_plan(&one.value)).cloned();
+        let all: Vec<Artefact> = self.base.iter().cloned().chain(others).chain(artefacts).collect();
+        let mut rules = Rules::of(&all).0;
+        rules.ended = ended;
+        (rules, all)
+    }
+
+    /// What a tenant keeps as it stands now, without deleted plans that left their url to what came with the program.
+    fn newest<'a>(&'a self, own: &'a Own) -> impl Iterator<Item = &'a Artefact> {
+        own.kept.values().filter_map(|versions| versions.last()).filter(|one| over::left_to(&self.base, &one.value).is_none())
     }
 
     /// How many rules of all tenants do not run for their faults.
@@ -249,7 +263,7 @@ impl Live {
     /// changed with it is looked at itself.
     fn against_running(&self, tenant: &str, rules: &Rules, activity: &Value, beside: &[&Value]) -> Vec<Issue> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = tenants.get(tenant).into_iter().flat_map(|own| own.kept.values()).filter_map(|versions| versions.last());
+        let kept = tenants.get(tenant).into_iter().flat_map(|own| self.newest(own));
         let mut plans: Vec<&Artefact> = self.base.iter().chain(kept).filter(|one| is_plan(&one.value)).collect();
         plans.sort_by_key(|plan| plan.since);
         let by_url = plans.iter().filter_map(|plan| Some((text(&plan.value, "url")?, plan.value.as_ref())));

@@ -62,6 +62,7 @@ mod merged;
 mod nudge;
 mod offset;
 mod outputs;
+mod over;
 mod overdue;
 mod parted;
 mod period;

@@ -1,7 +1,7 @@
 //! The rules that run, indexed by what they listen to, with the concept groups, products and zones they rest on.
 //! Follows <https://hl7.org/fhir/R4/plandefinition.html>.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct Rules {
     pub(crate) zones: Zones,
     /// By url: the versions of every rule that runs now.
     pub(super) urls: HashMap<String, Vec<usize>>,
+    /// `url|version` of rules that were deleted, and left their url to what came with the program.
+    pub(super) ended: HashSet<String>,
     /// ActivityDefinitions by url.
     pub(super) activities: HashMap<String, Arc<Value>>,
     index: Index,
@@ -365,12 +367,13 @@ impl Rules {
         self.urls.get(&plan.url).is_some_and(|versions| versions.len() == 1)
     }
 
-    /// The rule of a `url|version`: in that version where it is known, else in the one that runs now. `None` when it runs no longer.
+    /// The rule of a `url|version`: in that version where it is known, else in the one that runs now. `None` when it runs no longer, or
+    /// was deleted.
     pub(crate) fn plan(&self, canonical: &str) -> Option<&Plan> {
         let (url, version) = canonical.split_once('|').unwrap_or((canonical, ""));
         let versions = self.urls.get(url)?;
         let same = versions.iter().rev().filter_map(|at| self.plans.get(*at)).find(|plan| plan.version == version);
-        same.or_else(|| self.plans.get(*versions.last()?))
+        same.or_else(|| self.plans.get(*versions.last().filter(|_| !self.ended.contains(canonical))?))
     }
 }
 

@@ -129,6 +129,33 @@ async fn a_rule_that_was_taken_away_says_nothing_more() {
     }
 }
 
+// A shipped rule speaks again when the house's own copy over it is deleted; what the copy had planned is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shipped_rule_comes_back_when_the_copy_over_it_is_deleted() {
+    let mut house = clinic().await;
+    house.put(&message("come", "Come by.")).await.is(201);
+    let mut own = rule("own", "2.0.0", "come").with("url", format!("{ROOT}/PlanDefinition/osteoporosis-report"));
+    own["action"][0]["trigger"][0]["data"][0] = json!({"type": "DiagnosticReport"});
+    house.put(&own).await.is(201);
+    house.put(&bone_density("r", "ada")).await.is(201);
+    house.beat().await;
+    assert!(diary(&house, "ada").await.is_empty());
+    house.delete("PlanDefinition/own").await.is(204);
+    house.put(&bone_density("s", "bob")).await.is(201);
+    house.beat().await;
+    assert_eq!(texts(&house, "bob").await.len(), 1);
+    let answer = house.get("Patient/bob/$why-not?plan=osteoporosis-report").await.is(200);
+    let answer = answer.json().to_string();
+    assert!(answer.contains("osteoporosis-report|1"), "{answer}");
+    house.days(3).await;
+    assert!(diary(&house, "ada").await.is_empty());
+    house.restart().await;
+    house.put(&bone_density("t", "ada")).await.is(201);
+    house.beat().await;
+    assert_eq!(texts(&house, "ada").await.len(), 1);
+    assert!(!texts(&house, "ada").await[0].contains("Come by."));
+}
+
 // Every fault of a rule is told at once, each with its place, and the rule is not kept; also inside a transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_with_faults_is_refused_with_their_places() {

@@ -95,6 +95,57 @@ fn a_deleted_override_leaves_its_url_to_what_was_shipped() {
     assert_eq!(live.of("t").running(), Live::new(shipped()).0.of("t").running());
 }
 
+/// A resource that a tenant keeps, with its versions, each with the time from which it counts; without one it was deleted then.
+fn plans(id: &str, versions: &[(i64, Option<Value>)]) -> Vec<Kept> {
+    let gone = json!({"resourceType": "PlanDefinition", "url": PLAN, "status": "retired"});
+    let artefact = |(since, value): &(i64, Option<Value>)| Artefact {
+        value: Arc::new(value.clone().unwrap_or(gone.clone())),
+        since: *since,
+    };
+    let is_gone = versions.last().is_some_and(|(_, value)| value.is_none());
+    let versions = versions.iter().map(artefact).collect();
+    vec![Kept { kind: String::from("PlanDefinition"), id: id.to_owned(), versions, is_gone }]
+}
+
+// A shipped rule runs again when the copy over it is deleted, from then on; what the copy had planned is not known any more.
+#[test]
+fn a_deleted_copy_of_a_rule_leaves_its_url_to_what_was_shipped() {
+    let of = |rules: &Rules| rules.running().into_iter().filter(|rule| rule.starts_with(PLAN)).collect::<Vec<_>>();
+    let named = |version: &str| vec![format!("{PLAN}|{version}")];
+    let (live, _) = Live::new(shipped());
+    let tenant: Arc<str> = Arc::from("t");
+    let own = |version: &str| Some(refill(version, "active", 5));
+    live.learn(&tenant, plans("a", &[(100, own("2"))]));
+    assert_eq!(of(&live.of("t")), named("2"));
+    live.learn(&tenant, plans("a", &[(100, own("2")), (200, None)]));
+    let rules = live.of("t");
+    assert_eq!((of(&rules), live.faulty()), (named("1.0.0"), 0));
+    assert!(rules.plan(&format!("{PLAN}|2")).is_none() && rules.plan(&format!("{PLAN}|1.0.0")).is_some());
+    assert_eq!(of(&live.trying("t", &[], 1_000).0), named("1.0.0"));
+    let again = refill("2", "active", 6);
+    let intended = Intended { kind: "PlanDefinition", id: "a", value: Some(&again) };
+    assert!(live.faults("t", intended, &[], 300).iter().any(|fault| fault.key == "plan-same-version"));
+    live.learn(&tenant, plans("a", &[(100, own("2")), (200, None), (300, own("3"))]));
+    assert_eq!(of(&live.of("t")), named("3"));
+    assert!(live.of("t").plan(&format!("{PLAN}|2")).is_none());
+    let ages: Vec<_> = live.ages("t").1.iter().map(|(since, rules)| (*since, of(rules))).collect();
+    assert_eq!(ages, [(100, named("2")), (200, named("1.0.0")), (300, named("3"))]);
+}
+
+// One that was switched off before ends nothing when it is deleted, where another has taken its place.
+#[test]
+fn a_copy_that_is_deleted_after_another_took_its_place_changes_nothing() {
+    let of = |rules: &Rules| rules.running().into_iter().filter(|rule| rule.starts_with(PLAN)).collect::<Vec<_>>();
+    let (live, _) = Live::new(shipped());
+    let tenant: Arc<str> = Arc::from("t");
+    let off = [(100, Some(refill("2", "active", 5))), (150, Some(refill("2", "retired", 5)))];
+    live.learn(&tenant, plans("a", &off));
+    assert_eq!(of(&live.of("t")), Vec::<String>::new());
+    live.learn(&tenant, plans("b", &[(160, Some(refill("3", "active", 5)))]));
+    live.learn(&tenant, plans("a", &[&off[..], &[(200, None)]].concat()));
+    assert_eq!(of(&live.of("t")), [format!("{PLAN}|3")]);
+}
+
 // What was said names the version of its text, also where the text came with the program.
 #[test]
 fn a_shipped_text_is_not_said_otherwise_under_its_version() {
