@@ -242,3 +242,13 @@ fn an_event_is_a_matter_of_the_store_where_something_waits() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0]["owner"], json!({"reference": "Organization/corner"}));
 }
+
+// The pharmacist stands in a text by the place that their name takes, in every language.
+#[test]
+fn no_shipped_text_speaks_of_a_pharmacist_without_their_place() {
+    for artefact in super::super::shipped() {
+        let text = artefact["extension"].to_string().to_lowercase().replace("{pharmacist}", "");
+        let speaks = artefact["kind"] == "CommunicationRequest";
+        assert!(!speaks || !(text.contains("pharmacist") || text.contains("药师")), "{}", artefact["url"]);
+    }
+}
