@@ -19,6 +19,30 @@ const RELAY: &str = "https://signa.example/fhir/StructureDefinition/relay";
 /// The extension that names the Questionnaire which goes with a Task.
 const FORM: &str = "https://signa.example/fhir/StructureDefinition/form";
 
+/// What else the languages are called in which our own texts are written: by other codes, and in words.
+const NAMES: &[(&str, &[&str])] = &[
+    ("en", &["eng", "English", "英语", "英文"]),
+    (
+        "zh",
+        &[
+            "zho",
+            "chi",
+            "cmn",
+            "yue",
+            "Chinese",
+            "Mandarin",
+            "Cantonese",
+            "中文",
+            "汉语",
+            "漢語",
+            "普通话",
+            "普通話",
+            "粤语",
+            "粵語",
+        ],
+    ),
+];
+
 /// What a step says or asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {
@@ -105,8 +129,9 @@ impl Activity {
     pub(crate) fn message(&self, languages: &[String]) -> Option<&Message> {
         let written = |language: &str| self.messages.iter().find(|message| message.language.eq_ignore_ascii_case(language));
         let spoken = languages.iter().find_map(|language| {
-            let stem = language.split(['-', '_']).next().unwrap_or(language);
-            written(language).or_else(|| written(stem))
+            let stem = language.trim().split(['-', '_', ' ', ',', '(', '（']).next().unwrap_or(language);
+            let known = || NAMES.iter().find(|(_, names)| names.iter().any(|name| name.eq_ignore_ascii_case(stem)));
+            written(language).or_else(|| written(stem)).or_else(|| written(known()?.0))
         });
         spoken.or_else(|| written("en")).or_else(|| self.messages.first())
     }
@@ -142,6 +167,16 @@ mod tests {
             (vec!["fr", "zh"], "你好"),
             (vec!["fr"], "Hello"),
             (vec!["en-GB"], "Hello"),
+            (vec!["zho"], "你好"),
+            (vec!["chi"], "你好"),
+            (vec!["cmn-Hans-CN"], "你好"),
+            (vec!["yue_HK"], "你好"),
+            (vec!["eng", "zh"], "Hello"),
+            (vec!["Chinese"], "你好"),
+            (vec!["Mandarin Chinese"], "你好"),
+            (vec!["中文（简体）"], "你好"),
+            (vec!["English (US)", "zh"], "Hello"),
+            (vec!["chit", "enga"], "Hello"),
             (vec![], "Hello"),
         ] {
             let languages: Vec<String> = languages.into_iter().map(str::to_owned).collect();

@@ -93,17 +93,18 @@ fn is_guardian(related: &Value, now: i64) -> bool {
 }
 
 impl Recipient<'_> {
-    /// Languages, the preferred one first.
+    /// Languages, the preferred one first, each by all that it is called: a code of the house may stand before one of the standard.
     pub(crate) fn languages(&self) -> Vec<String> {
         let spoken = each(&self.resource.value, "communication");
         let preferred = |one: &&Value| one.get("preferred").and_then(Value::as_bool) == Some(true);
         let (first, then): (Vec<&Value>, Vec<&Value>) = spoken.iter().partition(preferred);
-        let code = |one: &Value| {
-            let language = one.get("language")?;
-            let coded = each(language, "coding").iter().find_map(|coding| text(coding, "code"));
-            coded.or_else(|| text(language, "text")).map(str::to_owned)
-        };
-        let mut languages: Vec<String> = first.into_iter().chain(then).filter_map(code).collect();
+        let named = first.into_iter().chain(then).filter_map(|one| one.get("language")).flat_map(|language| {
+            let coding = each(language, "coding");
+            let codes = coding.iter().filter_map(|coding| text(coding, "code"));
+            let words = text(language, "text").into_iter().chain(coding.iter().filter_map(|coding| text(coding, "display")));
+            codes.chain(words)
+        });
+        let mut languages: Vec<String> = named.map(str::to_owned).collect();
         languages.extend(text(&self.resource.value, "language").map(str::to_owned));
         languages
     }

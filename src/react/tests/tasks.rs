@@ -243,6 +243,29 @@ fn an_event_is_a_matter_of_the_store_where_something_waits() {
     assert_eq!(asked[0]["owner"], json!({"reference": "Organization/corner"}));
 }
 
+// Whoever speaks Chinese is answered in Chinese, however their record writes it; a code of the house stands in nobody's way.
+#[test]
+fn a_language_is_known_by_each_of_its_names() {
+    let rules = super::super::Rules::read(&super::super::shipped()).0;
+    for language in [
+        json!({"coding": [{"system": "urn:iso:std:iso:639:-2", "code": "zho"}]}),
+        json!({"coding": [{"code": "yue-HK"}]}),
+        json!({"text": "中文"}),
+        json!({"coding": [{"display": "Chinese"}]}),
+        json!({"coding": [{"system": "urn:house", "code": "31"}, {"code": "cmn"}]}),
+        json!({"coding": [{"system": "urn:house", "code": "31"}], "text": "Chinese"}),
+    ] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        let mut patient = super::patient();
+        patient["communication"] = json!([{"language": language}]);
+        house.hear(patient);
+        house.hear(super::condition("c", "J45.20", "active"));
+        house.advance(at("2026-01-16T00:00:00Z"));
+        let said = house.outputs("Communication").next().unwrap();
+        assert!(said["payload"][0]["contentString"].as_str().unwrap().contains("您的药师"), "{language}: {said}");
+    }
+}
+
 // The pharmacist stands in a text by the place that their name takes, in every language.
 #[test]
 fn no_shipped_text_speaks_of_a_pharmacist_without_their_place() {
