@@ -12,7 +12,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Rules;
-use super::activity::Act;
 use super::concepts::{Concepts, SYSTEMS};
 use super::holdout::Holdout;
 use super::json::{each, extension, number, text, unversioned};
@@ -208,7 +207,7 @@ impl Reader<'_> {
             until: i64::MAX,
             time,
         };
-        self.approval(value, &plan);
+        self.approval(value);
         self.cycle(&plan);
         plan
     }
@@ -255,9 +254,11 @@ impl Reader<'_> {
         })
     }
 
-    /// Nothing is said to a patient that nobody has reviewed.
-    fn approval(&mut self, value: &Value, plan: &Plan) {
-        let speaks = plan.actions.iter().flat_map(|action| &action.steps).any(|step| step.activity.act == Act::Speak);
+    /// Nothing is said to a patient that nobody has reviewed. What cannot be read of a step does not hide that it speaks.
+    fn approval(&mut self, value: &Value) {
+        let steps = each(value, "action").iter().flat_map(|action| each(action, "action"));
+        let mut named = steps.filter_map(|step| self.activities.get(unversioned(text(step, "definitionCanonical")?)));
+        let speaks = named.any(|activity| text(activity, "kind") == Some("CommunicationRequest"));
         if speaks && text(value, "approvalDate").is_none() {
             self.fault("plan-not-approved", "PlanDefinition.approvalDate", "what speaks to patients needs an approvalDate");
         }

@@ -418,3 +418,14 @@ fn what_does_not_go_with_a_call_is_a_fault() {
         assert!(!keys.is_empty(), "{key}: {faults:?}");
     }
 }
+
+// Whether a rule speaks is known before each of its steps can be read.
+#[test]
+fn that_nobody_approved_a_rule_is_told_beside_its_other_faults() {
+    let (keys, _) = faults(|plan| {
+        plan["action"][0]["action"].as_array_mut().unwrap().truncate(1);
+        plan["action"][0]["action"][0]["relatedAction"][0]["actionId"] = json!("nowhere");
+        drop(plan.as_object_mut().unwrap().shift_remove("approvalDate"));
+    });
+    assert_eq!(keys, ["unknown-anchor", "plan-not-approved"]);
+}
