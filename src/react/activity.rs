@@ -203,6 +203,10 @@ mod tests {
             ("doNotPerform", json!(true)),
             ("timingDuration", json!({})),
             ("transform", json!("https://x.example/map")),
+            (
+                "useContext",
+                json!([{"code": {"system": "http://terminology.hl7.org/CodeSystem/usage-context-type", "code": "age"}}]),
+            ),
             ("extension", json!({"url": INWARD, "valueString": "true"})),
             ("extension", json!({"url": format!("{INWARD}s"), "valueBoolean": true})),
             ("extension", json!({"url": MESSAGE, "extension": [{"url": "language", "valueCode": "zh"}]})),

@@ -34,7 +34,6 @@ const ABOUT: &[&str] = &[
     "publisher",
     "contact",
     "description",
-    "useContext",
     "jurisdiction",
     "purpose",
     "usage",
@@ -73,6 +72,12 @@ const ANYWAY: &[(&str, &[&str])] = &[
     ("requiredBehavior", &["must", "could"]),
     ("cardinalityBehavior", &["single"]),
 ];
+
+/// The system of the kinds of context that the standard names.
+const CONTEXTS: &str = "http://terminology.hl7.org/CodeSystem/usage-context-type";
+
+/// Of these kinds, those that say for whom or where something is meant.
+const NARROWING: &[&str] = &["gender", "age", "focus", "workflow", "venue", "species"];
 
 /// A PlanDefinition.
 pub(super) const PLAN: Level = Level {
@@ -140,6 +145,9 @@ impl Level {
         // What hangs on a plain value, for example a translation of it, tells of that value.
         let name = name.strip_prefix('_').unwrap_or(name);
         let anyway = || ANYWAY.iter().filter(|(known, _)| *known == name).any(|(_, words)| says(value, words));
+        if name == "useContext" {
+            return self.elements.contains(&ABOUT) && !narrows(value);
+        }
         matches!(name, "id" | "extension") || self.elements.iter().any(|list| list.contains(&name)) || anyway()
     }
 
@@ -178,13 +186,28 @@ impl Reader<'_> {
     /// Refuses what is not understood at this level.
     pub(super) fn known(&mut self, level: &Level, value: &Value, place: &str) {
         for name in level.strange(value) {
-            let why = format!("{name}, as it stands here, is not understood; without it the rule might not do what is meant");
+            let why = match name {
+                "useContext" => {
+                    format!("a {name} of {} is not applied; a condition says for whom it is", NARROWING.join(", "))
+                }
+                _ => format!("{name}, as it stands here, is not understood; without it the rule might not do what is meant"),
+            };
             self.fault("not-understood", &format!("{place}.{name}"), &why);
         }
         for (at, why) in level.misplaced(value) {
             self.fault("bad-extension", &format!("{place}.extension[{at}]"), &why);
         }
     }
+}
+
+/// Whether a useContext says for whom or where something is meant: that is asked by conditions alone. What a house calls its
+/// campaigns in a system of its own only tells of them.
+fn narrows(contexts: &Value) -> bool {
+    let narrows = |context: &Value| {
+        let code = context.get("code").unwrap_or(&Value::Null);
+        matches!(text(code, "system"), None | Some(CONTEXTS)) && text(code, "code").is_some_and(|code| NARROWING.contains(&code))
+    };
+    contexts.as_array().is_some_and(|contexts| contexts.iter().any(narrows))
 }
 
 /// Whether a value is one of these words, or coded so.

@@ -141,6 +141,12 @@ fn named(place: &str, element: &str) -> String {
     format!("PlanDefinition{}.{element}", steps.collect::<String>())
 }
 
+/// What a rule is meant for, of a kind that the standard names.
+fn context(code: &str) -> Value {
+    let system = "http://terminology.hl7.org/CodeSystem/usage-context-type";
+    json!([{"code": {"system": system, "code": code}, "valueCodeableConcept": {"text": "words"}}])
+}
+
 // What would narrow a rule, delay it or change what it does is a fault where it is not understood, with its place.
 #[test]
 fn what_is_not_understood_is_never_passed_over() {
@@ -150,6 +156,10 @@ fn what_is_not_understood_is_never_passed_over() {
         ("", "implicitRules", json!("https://x.example/rules")),
         ("", "subjectReference", json!({"reference": "Group/diabetics"})),
         ("", "subjectCodeableConcept", json!({"coding": [{"code": "Location"}]})),
+        ("", "useContext", context("age")),
+        ("", "useContext", context("gender")),
+        ("", "useContext", context("focus")),
+        ("", "useContext", json!([{"code": {"code": "venue"}, "valueCodeableConcept": {"text": "words"}}])),
         ("action.0", "selectionBehavior", json!("exactly-one")),
         ("action.0", "cardinalityBehavior", json!("multiple")),
         ("action.0", "requiredBehavior", json!("must-unless-documented")),
@@ -199,7 +209,12 @@ fn what_only_tells_of_a_rule_passes() {
     }
     let concept = || json!([{"text": "words"}]);
     for (place, element, value) in [
-        ("", "useContext", concept()),
+        ("", "useContext", context("program")),
+        (
+            "",
+            "useContext",
+            json!([{"code": {"system": "https://clinic.example/contexts", "code": "age"}, "valueCodeableConcept": {"text": "x"}}]),
+        ),
         ("", "jurisdiction", concept()),
         ("", "goal", json!([{"description": {"text": "words"}}])),
         ("", "relatedArtifact", json!([{"type": "documentation"}])),
