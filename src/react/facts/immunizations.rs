@@ -1,4 +1,5 @@
-//! `%immunizations`: of every vaccination that was done its `day`, where that is known, and the `group`s that list its vaccine.
+//! `%immunizations`: of every vaccination that was done its `day`, and the `group`s that list its vaccine. Where only the month is
+//! known, the day is the last of it; where not even that is, there is none.
 //! Follows <https://hl7.org/fhir/R4/immunization.html>.
 
 use std::borrow::Cow;
@@ -18,10 +19,15 @@ pub(super) const FACT: Fact = Fact {
         let done = ask.story.current("Immunization").filter(|one| text(&one.value, "status") == Some("completed"));
         let of = |one: &crate::react::Resource| {
             let groups = one.value.get("vaccineCode").map(|code| ask.rules.concepts.groups_of(code)).unwrap_or_default();
-            let day = text(&one.value, "occurrenceDateTime").and_then(Moment::parse);
+            let when = text(&one.value, "occurrenceDateTime").and_then(Moment::parse);
+            let day = when.and_then(|when| match when.precision {
+                Precision::Year => None,
+                Precision::Month => Some(when.day().last_of_month()),
+                _ => Some(when.day()),
+            });
             let mut value = json!({"group": groups});
-            if let Some(day) = day.filter(|day| day.precision >= Precision::Day) {
-                value["day"] = json!(day.day().to_string());
+            if let Some(day) = day {
+                value["day"] = json!(day.to_string());
             }
             Cow::Owned(value)
         };
