@@ -61,7 +61,7 @@ fn other() -> Value {
 }
 
 /// A person with or without a telephone who fetched a medicine of unknown days on New Year's day.
-fn fetched<'r>(rules: &'r Rules, is_reachable: bool) -> Rehearsal<'r> {
+fn fetched(rules: &Rules, is_reachable: bool) -> Rehearsal<'_> {
     let mut house = house(rules, "2026-01-01T15:00:00Z");
     house.hear_of(Person(2), other(), How::Live, "client");
     if !is_reachable {
