@@ -30,8 +30,8 @@ pub(super) fn plans(base: &[Artefact], kept: &[&[Artefact]], until: i64) -> Over
                 over.artefacts.push(version.clone());
                 continue;
             };
-            let others = kept.iter().enumerate().filter(|(other, _)| *other != own).map(|(_, versions)| *versions);
-            if others.into_iter().any(|versions| runs_at(versions, version)) {
+            let mut others = kept.iter().enumerate().filter(|(other, _)| *other != own);
+            if others.any(|(_, versions)| runs_at(versions, version)) {
                 continue;
             }
             for past in over.artefacts.iter_mut().skip(begun).filter(|past| text(&past.value, "url") == url(version)) {
