@@ -29,8 +29,7 @@ pub(super) const OPERATION: Operation = Operation {
     at: &[(Level::Type, Methods::Both), (Level::Instance, Methods::Both)],
     types: &["Patient"],
     definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
-    documentation: "The patient, all that belongs to the patient, what is nobody's and names no other patient, and what that refers to; in \
-        pages where _count is given.",
+    documentation: "The patient, all that belongs to the patient, and what that refers to; in pages where _count is given.",
     changes: false,
     answer: |call, asked| Box::pin(everything(call, asked)),
 };
@@ -48,13 +47,12 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
     let is_plain = !call.is_inside && format::wanted(call.query, call.headers) == Some(Wanted::default());
     let count = given.count("_count", 1, i64::from(COUNT_MAX))?.or_else(|| (!is_plain).then_some(i64::from(COUNT_MAX)));
     let ledger = &call.door.flow.ledger;
-    let (persons, records) = match id {
+    let persons = match id {
         Some(id) => {
             let patient = current(call, "Patient", id).await?;
-            let persons = ledger.united(call.scope(), patient.person).await?;
-            (persons, ledger.records(call.scope(), &format!("Patient/{id}")).await?)
+            ledger.united(call.scope(), patient.person).await?
         }
-        None => (Vec::new(), Vec::new()),
+        None => Vec::new(),
     };
     let own = id.map_or_else(|| String::from("/Patient/$everything"), |id| format!("/Patient/{id}/$everything"));
     let mut search = format!("{}{own}", call.base());
@@ -70,7 +68,7 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
         .map(|page| links::place_of(page, &own).and_then(|cursor| place(&cursor)))
         .map(|place| place.ok_or_else(|| Refusal::bad("invalid-page", "This page link belongs to another question.")));
     let (after, gathered) = after.transpose()?.unzip();
-    let mut whole = Everything::new(ledger.clone(), call.scope().clone(), (persons, records), range, after);
+    let mut whole = Everything::new(ledger.clone(), call.scope().clone(), persons, range, after);
     whole.resume(&call.door.gathered, gathered.unwrap_or_default());
     let head = |next: Option<&str>| {
         let mut itself = search.clone();
@@ -181,21 +179,17 @@ fn push(text: &mut String, base: &str, found: &[Found], is_first: bool) {
         text.push_str(mark);
         mark = ",";
         push_entry(text, base, &one.stored);
-        let mode = if matches!(one.at, At::Other(_)) { "include" } else { "match" };
+        let mode = if matches!(one.at, At::Own(_)) { "match" } else { "include" };
         text.push_str(r#","search":{"mode":""#);
         text.push_str(mode);
         text.push_str(r#""}}"#);
     }
 }
 
-/// What the key of a place begins with among what names the person.
-const NAMING: char = '~';
-
 /// A place as links hold it; among the references with the number under which they are kept.
 fn cursor(at: &At, keep: impl FnOnce() -> u64) -> Cursor {
     match at {
         At::Own(place) => Cursor { key: format!("{}.{}", place.person.0, place.kind), number: place.number },
-        At::Naming(name, number) => Cursor { key: format!("{NAMING}{name}"), number: *number },
         At::Other(key) => Cursor { key: key.clone(), number: i64::try_from(keep()).unwrap_or(i64::MAX).saturating_neg() },
     }
 }
@@ -203,9 +197,6 @@ fn cursor(at: &At, keep: impl FnOnce() -> u64) -> Cursor {
 fn place(cursor: &Cursor) -> Option<(At, u64)> {
     if cursor.number < 0 {
         return Some((At::Other(cursor.key.clone()), u64::try_from(cursor.number.checked_neg()?).ok()?));
-    }
-    if let Some(name) = cursor.key.strip_prefix(NAMING) {
-        return Some((At::Naming(name.to_owned(), cursor.number), 0));
     }
     let (person, kind) = cursor.key.split_once('.')?;
     Some((At::Own(Place { person: Person(person.parse().ok()?), kind: kind.to_owned(), number: cursor.number }), 0))
@@ -219,7 +210,6 @@ mod tests {
     fn a_place_comes_back_from_its_link() {
         for (at, kept) in [
             (At::Own(Place { person: Person(7), kind: String::from("Observation"), number: 42 }), 0),
-            (At::Naming(String::from("Patient/7.b"), 42), 0),
             (At::Other(String::from("Practitioner/a.b")), 3),
         ] {
             let link = links::place(&cursor(&at, || kept), "x");

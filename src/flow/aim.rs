@@ -186,10 +186,10 @@ impl Flow {
         };
         // Who writes our own address before a reference names what stands here.
         let links = Links { base: self.base.to_string(), ..Links::default() };
-        let dangling = identify::references::rewrite(resource, "", &links, &place);
-        let mut faults = moves::faults(was, resource, &place);
-        faults.extend(dangling.issues);
-        if let Some((role, store)) = moves::claim(was, resource) {
+        let mut meant = resource.clone();
+        identify::references::rewrite(&mut meant, "", &links, &place);
+        let mut faults = moves::faults(was, &meant, &place);
+        if let Some((role, store)) = moves::claim(was, &meant) {
             let kept = self.ledger.read(&sender.scope, "PractitionerRole", &role).await.map_err(super::broken)?;
             // A role that is not kept here is taken at its word.
             let kept = kept.filter(|kept| !kept.deleted).map(|kept| kept.value());

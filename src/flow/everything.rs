@@ -1,24 +1,28 @@
-//! All that is known of a patient, piece by piece: what belongs to the person in the ledger, then what is nobody's and lies in the
-//! patient's compartment, then what all that refers to.
+//! All that is known of a patient, piece by piece: what belongs to the person in the ledger, then what that refers to.
 //! Follows <https://hl7.org/fhir/R4/patient-operation-everything.html>.
 //!
-//! Nobody else's data is in it: what belongs to another person is left out however it is referred to, and so is what is nobody's and
-//! names another patient, too. Of what belongs to nobody only types that are about no patient at all are followed (practitioners,
-//! organizations, medications …). Memory holds one piece, and up to [`super::OTHERS_MAX`] references.
+//! Nobody else's data is in it: what belongs to another person is left out however it is referred to, and of what belongs to nobody
+//! only types that are about no patient at all are followed (practitioners, organizations, medications …). Memory holds one piece,
+//! and up to [`OTHERS_MAX`] references.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::gathered::{Others, Question, Shelf};
-use crate::fhir::definitions::{is_resource, resource_names};
+use crate::fhir::definitions::is_resource;
 use crate::fhir::kinds;
-use crate::fhir::search::{compartment, is_id, naming};
+use crate::fhir::search::{compartment, is_id};
 use crate::fhir::time::Moment;
-use crate::ledger::search::{Line, Named, lines};
 use crate::ledger::{Error, Ledger, Person, Place, Scope, Stored};
 
+/// References that are remembered at once; of more, the first in their order, and the rest is looked for again.
+pub const OTHERS_MAX: usize = 10_000;
+/// Readers for whom references are kept from one page to the next; for the one before the oldest of them they are looked for again.
+const READERS_MAX: usize = 8;
 /// Resources that are looked at together.
 const PIECE: usize = 200;
 /// Types that belong to no time: a range of dates leaves them in.
@@ -42,9 +46,6 @@ pub struct Range {
 pub enum At {
     /// Among what belongs to the person.
     Own(Place),
-    /// Among what is nobody's and names the person: which record of theirs, and behind which number. Of all persons it is walked by
-    /// type: of which, and behind which number.
-    Naming(String, i64),
     /// Among what that refers to: `Type/id`, empty before all of it.
     Other(String),
 }
@@ -63,32 +64,90 @@ pub struct Everything {
     ledger: Ledger,
     question: Question,
     at: At,
-    /// The types of which something may be nobody's and name a patient, sorted, each with the parameters by which it does.
-    naming: Vec<(&'static str, Vec<u32>)>,
     others: Arc<Others>,
     /// Under which number the shelf has these references.
     kept: Option<u64>,
 }
 
+/// What is asked: only who asks the same may go on with what was gathered for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Question {
+    scope: Scope,
+    /// Those who are one person, sorted; empty means all persons.
+    persons: Vec<Person>,
+    range: Range,
+}
+
+/// References to what belongs to nobody, in order.
+#[derive(Debug, Clone, Default)]
+struct Others {
+    after: String,
+    keys: BTreeSet<String>,
+    /// Whether there are more than were kept.
+    is_cut: bool,
+    /// Whether all of the person was looked through for them.
+    is_whole: bool,
+}
+
+/// What was gathered for readers of pages, so that nobody's next page looks through everything again.
+#[derive(Debug, Default)]
+pub struct Shelf(Mutex<VecDeque<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    question: Question,
+    others: Arc<Others>,
+}
+
+impl Shelf {
+    /// The number is drawn, so that a link from before a restart, or of another gateway, leads to nothing.
+    fn keep(&self, question: &Question, others: &Arc<Others>) -> u64 {
+        // Half of the numbers, and not 0: links hold them as what is below 0.
+        let number = (Uuid::new_v4().as_u64_pair().1 >> 1).max(1);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(Kept { number, question: question.clone(), others: Arc::clone(others) });
+        if kept.len() > READERS_MAX {
+            kept.pop_front();
+        }
+        number
+    }
+
+    /// What is kept under this number, if it was gathered for the same question.
+    fn find(&self, number: u64, question: &Question) -> Option<Arc<Others>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().find(|kept| kept.number == number && kept.question == *question)?;
+        Some(Arc::clone(&found.others))
+    }
+}
+
+impl Others {
+    /// The first one after a place.
+    fn beyond(&self, after: &str) -> Option<String> {
+        self.keys.range::<str, _>((Bound::Excluded(after), Bound::Unbounded)).next().cloned()
+    }
+
+    fn add(&mut self, key: &str) {
+        if key <= self.after.as_str() || self.keys.contains(key) {
+            return;
+        }
+        self.keys.insert(key.to_owned());
+        if self.keys.len() > OTHERS_MAX {
+            self.keys.pop_last();
+            self.is_cut = true;
+        }
+    }
+}
+
 impl Everything {
-    /// From a place on, or from the beginning: of these who are one person, with the references that lead to them, or of all persons.
+    /// From a place on, or from the beginning.
     #[must_use]
-    pub fn new(
-        ledger: Ledger,
-        scope: Scope,
-        (mut persons, mut records): (Vec<Person>, Vec<String>),
-        range: Range,
-        after: Option<At>,
-    ) -> Self {
+    pub fn new(ledger: Ledger, scope: Scope, mut persons: Vec<Person>, range: Range, after: Option<At>) -> Self {
         persons.sort_unstable();
-        records.sort_unstable();
+        let first = Place::before(persons.first().copied().unwrap_or(Person(1)));
         let others = Arc::new(Others { is_whole: after.is_none(), ..Others::default() });
-        let is_looked_for = |kind: &&str| follows(&range) || range.kinds.iter().any(|known| known == kind);
-        let naming = resource_names().filter(is_looked_for).map(|kind| (kind, naming(kind)));
-        let naming = naming.filter(|(_, parameters)| !parameters.is_empty()).collect();
-        let question = Question { scope, persons, records, range };
-        let at = after.unwrap_or_else(|| question.beginning());
-        Self { ledger, question, at, naming, others, kept: None }
+        let question = Question { scope, persons, range };
+        Self { ledger, question, at: after.unwrap_or(At::Own(first)), others, kept: None }
     }
 
     /// Goes on with what the shelf has for this question under this number; without it, the references are looked for again.
@@ -115,87 +174,26 @@ impl Everything {
     pub async fn next(&mut self, count: usize) -> Result<Vec<Found>, Error> {
         let count = count.clamp(1, PIECE);
         loop {
-            if let At::Other(after) = &self.at {
-                return self.next_others(after.clone(), count).await;
-            }
-            let (mut found, at) = self.step(&self.at, count).await?;
-            self.at = at;
-            found.retain(|found| self.is_timely(&found.stored));
-            for found in &found {
-                self.note(&found.stored);
-            }
-            found.retain(|found| self.is_wanted(&found.stored.kind));
-            if !found.is_empty() {
-                return Ok(found);
+            match self.at.clone() {
+                At::Own(place) => {
+                    let rows = self.rows(&place, count).await?;
+                    let Some(last) = rows.last() else {
+                        self.at = At::Other(String::new());
+                        continue;
+                    };
+                    self.at = At::Own(Place::of(last));
+                    let kept: Vec<Stored> = rows.into_iter().filter(|stored| self.is_timely(stored)).collect();
+                    for stored in &kept {
+                        self.note(stored);
+                    }
+                    let kept: Vec<Stored> = kept.into_iter().filter(|stored| self.is_wanted(&stored.kind)).collect();
+                    if !kept.is_empty() {
+                        return Ok(kept.into_iter().map(|stored| Found { at: At::Own(Place::of(&stored)), stored }).collect());
+                    }
+                }
+                At::Other(after) => return self.next_others(after, count).await,
             }
         }
-    }
-
-    /// What belongs to the person, or is nobody's and names them, behind a place; and where it goes on.
-    async fn step(&self, at: &At, count: usize) -> Result<(Vec<Found>, At), Error> {
-        match at {
-            At::Own(place) => {
-                let rows = self.rows(place, count).await?;
-                let next = rows.last().map_or_else(|| At::Naming(String::new(), 0), |last| At::Own(Place::of(last)));
-                Ok((rows.into_iter().map(|stored| Found { at: At::Own(Place::of(&stored)), stored }).collect(), next))
-            }
-            At::Naming(kind, after) if self.question.persons.is_empty() => self.naming_any(kind, *after, count).await,
-            At::Naming(record, after) => self.naming(record, *after, count).await,
-            At::Other(_) => Ok((Vec::new(), at.clone())),
-        }
-    }
-
-    /// What is nobody's and names this record of the person, and no other patient. What names several is found by the first.
-    async fn naming(&self, record: &str, after: i64, count: usize) -> Result<(Vec<Found>, At), Error> {
-        let Question { scope, records, .. } = &self.question;
-        let mut left = records.iter().skip_while(|known| known.as_str() < record);
-        let Some(own) = left.next() else { return Ok((Vec::new(), At::Other(String::new()))) };
-        let parameters: Vec<u32> = self.naming.iter().flat_map(|(_, parameters)| parameters).copied().collect();
-        let after = if own == record { after } else { 0 };
-        let Named { mut found, end } = self.ledger.naming(scope, own, &parameters, after, count).await?;
-        let behind = || left.next().map_or_else(|| At::Other(String::new()), |next| At::Naming(next.clone(), 0));
-        let next = end.map_or_else(behind, |end| At::Naming(own.clone(), end));
-        let is_first = |stored: &Stored| records.len() == 1 || self.named(stored).first() == Some(own);
-        found.retain(|stored| self.is_theirs(stored) && is_first(stored));
-        Ok((found.into_iter().map(|stored| Found { at: At::Naming(own.clone(), stored.number), stored }).collect(), next))
-    }
-
-    /// What is nobody's and names any patient, behind a number among a type.
-    async fn naming_any(&self, kind: &str, after: i64, count: usize) -> Result<(Vec<Found>, At), Error> {
-        let from = |least: &str| self.naming.iter().map(|(kind, _)| *kind).find(|kind| *kind >= least);
-        let Some(first) = from(kind) else { return Ok((Vec::new(), At::Other(String::new()))) };
-        let place = Place { person: Person::NOBODY, kind: first.to_owned(), number: if first == kind { after } else { 0 } };
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let mut rows = self.ledger.of_person(&self.question.scope, &place, count).await?;
-        // Where the last is of a type that names nobody, the rest of that type is passed over.
-        let next = rows.last().and_then(|last| {
-            let next = from(&last.kind)?;
-            Some(At::Naming(next.to_owned(), if next == last.kind { last.number } else { 0 }))
-        });
-        rows.retain(|stored| !self.named(stored).is_empty());
-        let found = rows.into_iter().map(|stored| Found { at: At::Naming(stored.kind.clone(), stored.number), stored });
-        Ok((found.collect(), next.unwrap_or_else(|| At::Other(String::new()))))
-    }
-
-    /// The records of the person, or any patients where all are asked for, that a resource names by the parameters of its type, in order.
-    fn named(&self, stored: &Stored) -> Vec<String> {
-        let Some((_, parameters)) = self.naming.iter().find(|(kind, _)| *kind == stored.kind) else { return Vec::new() };
-        let Question { persons, records, .. } = &self.question;
-        let is_one = |word: &String| if persons.is_empty() { word.starts_with("Patient/") } else { records.contains(word) };
-        let word = |line| match line {
-            Line::Word { parameter, word } if parameters.contains(&parameter) => Some(word),
-            _ => None,
-        };
-        let mut named: Vec<String> = lines(&stored.kind, &stored.value()).into_iter().filter_map(word).filter(is_one).collect();
-        named.sort_unstable();
-        named
-    }
-
-    /// Whether a resource names no patient but the person.
-    fn is_theirs(&self, stored: &Stored) -> bool {
-        let bare =
-            references(&stored.body).map(|reference| reference.split_once("/_history/").map_or(reference, |(bare, _)| bare));
-        bare.filter(|bare| names_patient(bare)).all(|bare| self.question.records.iter().any(|record| record == bare))
     }
 
     async fn next_others(&mut self, mut after: String, count: usize) -> Result<Vec<Found>, Error> {
@@ -226,27 +224,27 @@ impl Everything {
     async fn gather(&mut self, after: &str) -> Result<(), Error> {
         self.others = Arc::new(Others { after: after.to_owned(), is_whole: true, ..Others::default() });
         self.kept = None;
-        let mut at = self.question.beginning();
-        while !matches!(at, At::Other(_)) {
-            let (found, next) = self.step(&at, PIECE).await?;
-            at = next;
-            for found in found.iter().filter(|found| self.is_timely(&found.stored)).collect::<Vec<_>>() {
-                self.note(&found.stored);
+        let mut place = Place::before(self.question.persons.first().copied().unwrap_or(Person(1)));
+        loop {
+            let rows = self.rows(&place, PIECE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            place = Place::of(last);
+            for stored in rows.iter().filter(|stored| self.is_timely(stored)).collect::<Vec<_>>() {
+                self.note(stored);
             }
         }
-        Ok(())
     }
 
     /// What belongs to the person after a place: of the wanted types, or all of it where some of them are found by what refers to them.
     async fn rows(&self, place: &Place, count: usize) -> Result<Vec<Stored>, Error> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let Question { scope, persons, range, .. } = &self.question;
+        let Question { scope, persons, range } = &self.question;
         if persons.is_empty() {
             return self.ledger.of_all(scope, place, count).await;
         }
         for person in persons.iter().filter(|person| **person >= place.person) {
             let after = if *person == place.person { place.clone() } else { Place::before(*person) };
-            if follows(range) {
+            if range.kinds.is_empty() || range.kinds.iter().any(|kind| is_nobodys(kind)) {
                 let rows = self.ledger.of_person(scope, &after, count).await?;
                 if !rows.is_empty() {
                     return Ok(rows);
@@ -294,16 +292,6 @@ impl Everything {
         let stored = self.ledger.read(&self.question.scope, kind, id).await?;
         Ok(stored.filter(|stored| !stored.deleted && stored.person == Person::NOBODY))
     }
-}
-
-/// Whether something is wanted that is found by what refers to it: then all types are looked through for it.
-fn follows(range: &Range) -> bool {
-    range.kinds.is_empty() || range.kinds.iter().any(|kind| is_nobodys(kind))
-}
-
-/// Whether a literal reference is to a Patient, here or elsewhere.
-fn names_patient(reference: &str) -> bool {
-    reference.rsplit_once('/').is_some_and(|(front, _)| front.rsplit('/').next() == Some("Patient"))
 }
 
 /// Whether a type is about no patient by its definition.
@@ -365,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn only_who_asks_the_same_goes_on_with_what_was_gathered() {
+        let scope = |tenant: &str| Scope { tenant: Arc::from(tenant) };
+        let asked = |tenant: &str, persons: &[i64], kinds: &[&str]| Question {
+            scope: scope(tenant),
+            persons: persons.iter().copied().map(Person).collect(),
+            range: Range { kinds: kinds.iter().copied().map(String::from).collect(), ..Range::default() },
+        };
+        let (shelf, own) = (Shelf::default(), asked("a", &[7], &["Location"]));
+        let number = shelf.keep(&own, &Arc::default());
+        assert!(shelf.find(number, &own).is_some() && shelf.find(number ^ 1, &own).is_none());
+        for other in [asked("b", &[7], &["Location"]), asked("a", &[8], &["Location"]), asked("a", &[7], &[])] {
+            assert!(shelf.find(number, &other).is_none(), "{other:?}");
+        }
+        // A number leads to nothing once another reader's took its place, nor on another shelf.
+        assert!(Shelf::default().find(number, &own).is_none());
+        for _ in 0..READERS_MAX {
+            shelf.keep(&own, &Arc::default());
+        }
+        assert!(shelf.find(number, &own).is_none());
+    }
+
+    #[test]
     fn only_types_about_nobody_are_followed() {
         for (kind, expected) in [
             ("Practitioner", true),
@@ -395,5 +405,16 @@ mod tests {
         ] {
             assert_eq!(in_range(kind, &value, &range), expected, "{kind} {value}");
         }
+    }
+
+    #[test]
+    fn more_references_than_fit_are_cut_at_the_end_of_their_order() {
+        let mut others = Others { after: String::from("Organization/5"), ..Others::default() };
+        for number in 0..OTHERS_MAX + 5 {
+            others.add(&format!("Organization/{number:06}"));
+            others.add(&format!("Practitioner/{number:06}"));
+        }
+        assert_eq!((others.keys.len(), others.is_cut), (OTHERS_MAX, true));
+        assert_eq!(others.keys.first().map(String::as_str), Some("Practitioner/000000"));
     }
 }

@@ -224,19 +224,6 @@ impl Ledger {
         search::beside::beside(&mut &self.reader, scope, matches, includes).await
     }
 
-    /// What is nobody's and refers to this by any of these parameters, in the order of numbers, behind one of them.
-    pub async fn naming(
-        &self,
-        scope: &Scope,
-        name: &str,
-        parameters: &[u32],
-        after: i64,
-        count: usize,
-    ) -> Result<search::Named, Error> {
-        self.indexed().await?;
-        search::naming::naming(&mut &self.reader, scope, name, parameters, after, count).await
-    }
-
     /// Waits until nothing that can be seen now could still be taken back by a power cut: whoever shows something to others, or
     /// acts on it outside of this house, waits here first. An error says that the disk refused to keep what was written.
     pub async fn settled(&self) -> Result<(), Error> {

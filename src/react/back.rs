@@ -10,6 +10,7 @@ use super::certain;
 use super::condition::Condition;
 use super::decide::{because, is_settled, pointless};
 use super::episode::{self, CLOSED};
+use super::facts::Ask;
 use super::follow::{self, Comes};
 use super::gates::alive;
 use super::gates::diagnosis::{self, Standing};
@@ -17,7 +18,7 @@ use super::gates::reversed::is_meant;
 use super::gates::therapy;
 use super::json::text;
 use super::offset::Base;
-use super::plan::{Action, Anchor, Plan};
+use super::plan::{Action, Anchor, Plan, Subject};
 use super::refills::{self, Dispenses};
 use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, doses, person, refill, supply};
@@ -73,6 +74,9 @@ impl Turn<'_> {
 /// Whether the reason is gone for which a step of a fill ended, which the fills as they are now ask for.
 pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision) -> bool {
     let trigger = candidate.trigger;
+    if !is_set_off(turn, candidate, known) {
+        return false;
+    }
     match known.gate.as_str() {
         because::MOVED | because::REVERSED => true,
         because::POINTLESS => trigger.is_some() && pointless(turn, candidate).is_none(),
@@ -86,6 +90,17 @@ pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision)
         }
         _ => false,
     }
+}
+
+/// Whether the rule is still about the dispense that set a step off: it may have been corrected since that was decided.
+pub(super) fn is_set_off(turn: &Turn, candidate: &Candidate, known: &Decision) -> bool {
+    let Some(dispense) = candidate.trigger.filter(|dispense| !known.facts.contains(&dispense.versioned())) else { return true };
+    let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
+    let (rules, value) = (turn.rules, dispense.value.as_ref());
+    let fill = candidate.fill.as_ref();
+    let ask = Ask { story: turn.story, resource: value, fill, supplies: &turn.supplies, rules };
+    action.is_about(&rules.concepts, &rules.products, Subject::of("MedicationDispense", value, turn.story))
+        && action.conditions.iter().all(|condition| condition.holds(&ask))
 }
 
 /// Something was heard that may have taken back what made other things pointless, or that the person lives after all.
@@ -180,6 +195,8 @@ fn time(turn: &Turn, candidate: &mut Candidate, action: &Action, until: i64) -> 
     }
     let heard = fact.learned.min(now);
     candidate.detail.heard = heard;
+    // What waits for its fact to become certain waits on, and has its whole time then.
+    candidate.detail.uncertain = certain::is_uncertain(turn, candidate);
     let planned = match follow::of_fact(turn, candidate.plan, action, step, fact, &candidate.episode) {
         Comes::Later => return false,
         Comes::AtOnce => heard,
@@ -194,8 +211,7 @@ fn time(turn: &Turn, candidate: &mut Candidate, action: &Action, until: i64) -> 
     };
     let is_dated = step.anchor != Anchor::AtOnce && follow::is_dated(&fact.value);
     let planned = if is_dated { planned } else { planned.min(until - window) };
-    // What waits for its fact to become certain waits on.
-    let until = if certain::is_uncertain(turn, candidate) { until } else { planned + window };
+    let until = if candidate.detail.uncertain { until } else { planned + window };
     (candidate.detail.planned, candidate.detail.until) = (planned, until);
     true
 }

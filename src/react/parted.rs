@@ -164,7 +164,16 @@ fn forget(turn: &mut Turn) -> Vec<Decision> {
         // What was shared until an earlier parting was looked at then.
         Outcome::Fired => one.gate == because::SHARED && one.until >= from && is_undone(turn, one),
     };
-    let gone: Vec<Decision> = turn.decisions.values().filter(is_gone).cloned().collect();
+    let mut gone: Vec<Decision> = turn.decisions.values().filter(is_gone).cloned().collect();
+    // What was left to one of those is free again with it.
+    let asked: BTreeSet<String> = gone.iter().map(|one| format!("Task/{}", one.output)).collect();
+    let is_left = |one: &&Decision| {
+        one.gate == because::TWICE && !gone.iter().any(|known| known.output == one.output) && {
+            asked_elsewhere(one).iter().any(|task| asked.contains(task))
+        }
+    };
+    let left: Vec<Decision> = turn.decisions.values().filter(is_left).cloned().collect();
+    gone.extend(left);
     let parted_at = turn.story.parted_at.map_or(0, |(at, _)| at);
     for decision in gone.clone() {
         let reason = match decision.outcome {

@@ -316,7 +316,13 @@ impl<'a> Arranging<'a, '_> {
                 Outcome::Stopped => self.stays_stopped(turn, step, one) && !has_returned(),
                 Outcome::Withdrawn => known.gate == because::POINTLESS && self.stays_pointless(turn, step, one),
             };
-            if stays {
+            // What was corrected meanwhile may be the rule's matter no more, and what was taken back for that is not planned again.
+            let is_old = one.fresh.is_none() && known.outcome != Outcome::Fired && !turn.dues.has(&known.output);
+            let is_over = || {
+                (known.gate == because::REVERSED && known.recorded.is_empty() && self.news.is_empty())
+                    || !back::is_set_off(turn, &self.candidate(turn, step, one), known)
+            };
+            if stays || (is_old && is_over()) {
                 return false;
             }
         }

@@ -30,7 +30,7 @@ mod value;
 mod word;
 
 pub use amount::{Amount, interval};
-pub use compartment::{COMPARTMENTS, Member, compartment, naming};
+pub use compartment::{COMPARTMENTS, Member, compartment};
 pub use criterion::within;
 #[cfg(test)]
 pub(crate) use distinct::counted;

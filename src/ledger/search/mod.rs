@@ -15,7 +15,6 @@ mod flat;
 pub(super) mod include;
 mod lane;
 pub(super) mod late;
-pub(super) mod naming;
 mod order;
 mod page;
 #[cfg(test)]
@@ -31,7 +30,6 @@ mod way;
 mod without;
 
 pub use beside::Beside;
-pub use naming::Named;
 pub use page::Page;
 pub(super) use page::{find, still};
 

@@ -4,9 +4,8 @@
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::asker::Asker;
-use super::naming::naming;
 use super::page::page;
-use super::tests::{SHAPES, everywhere, furniture, put, scope};
+use super::tests::{SHAPES, furniture, put, scope};
 use crate::fhir::search::{pairs, parse};
 use crate::ledger::dialect::{Cell, Passed, Row, Transaction, postgres};
 use crate::ledger::{Error, migrations};
@@ -137,7 +136,6 @@ async fn plans(connection: &mut PgConnection) -> Vec<(String, Vec<String>)> {
             }
         }
     }
-    naming(&mut explained, &scope(), "Patient/p1", &everywhere(), 0, 10).await.unwrap();
     explained.plans
 }
 

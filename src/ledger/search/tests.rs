@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use super::asker::Asker;
 use super::page::{EXAMINED_MAX, page};
-use super::{add, beside, include, lines, naming};
-use crate::fhir::definitions::resource_names;
+use super::{add, beside, include, lines};
 use crate::fhir::search::sample::sample;
-use crate::fhir::search::{self, pairs, parameter, parameters, parse, within};
+use crate::fhir::search::{pairs, parameter, parameters, parse, within};
 use crate::ledger::dialect::{Cell, Passed, Transaction};
 use crate::ledger::resources::{self, Written};
 use crate::ledger::{Error, How, Person, Scope, migrations};
@@ -169,12 +168,6 @@ pub(super) const SHAPES: &[(&str, &str, usize)] = &[
     ("Patient", "_has:Observation:patient:value-quantity=gt250", 49),
 ];
 
-/// By all that a patient may be named by.
-pub(super) fn everywhere() -> Vec<u32> {
-    let subject = parameter("Observation", "subject").unwrap().number;
-    resource_names().flat_map(search::naming).chain([subject]).collect()
-}
-
 /// Whether a step of a plan reads something that grows from end to end, or sorts what an index leads to.
 fn is_slow(sql: &str, plan: &[Planned], (part, step): &Planned) -> bool {
     // What is read here is the result of an inner question, which has a bound of its own.
@@ -236,8 +229,6 @@ async fn every_search_goes_by_an_index_and_finds_each_once() {
     let mut inside = query.clone();
     inside.criteria = within("Patient", "p1", "Observation").into_iter().collect();
     assert_eq!(page(&mut watched, &scope(), &inside, (0, 0), true).await.unwrap().found.len(), 6);
-    let observation = naming::naming(&mut watched, &scope(), "Patient/p1", &everywhere(), 0, 200).await.unwrap();
-    assert_eq!((observation.found.len(), observation.end), (6, None));
     let slow = watched.plans.iter().flat_map(|(sql, plan)| {
         plan.iter().filter(|step| is_slow(sql, plan, step)).map(move |(_, step)| format!("{step}: {sql}"))
     });
@@ -263,46 +254,6 @@ async fn what_refers_to_several_is_brought_along_once_and_hides_no_other() {
         let found = include::having(&mut watched, &scope(), performer, &names, limit).await.unwrap();
         assert_eq!(found.len(), expected, "{limit}");
     }
-}
-
-/// What names somebody comes in the order of its numbers, each once, in steps of any size, whatever lies between; and what is looked
-/// at for a step does not grow with what there is.
-#[tokio::test]
-async fn what_names_somebody_comes_in_bounded_steps() {
-    let connection = Connection::open_in_memory().unwrap();
-    migrations::sqlite(&connection).unwrap();
-    let to = |name: &str| json!({"reference": name});
-    for number in 1..=400 {
-        let name = format!("Patient/{}", if number % 5 == 0 { "other" } else { "p" });
-        let sent = json!({"resourceType": "Communication", "id": format!("c{number}"), "status": "completed", "sender": to(&name),
-            "recipient": [to(&name), to("Organization/o")]});
-        keep(&connection, number, &sent).await;
-        if number % 2 == 0 {
-            // Half of them are somebody's.
-            connection.execute_batch(&format!("UPDATE resources SET person = 7 WHERE number = {number}")).unwrap();
-        }
-    }
-    let mut watched = Watched::new(connection);
-    let expected: Vec<i64> = (1..=400).filter(|number| number % 5 != 0 && number % 2 != 0).collect();
-    let mut steps = Vec::new();
-    for count in [1, 7, 200] {
-        let (mut found, mut after) = (Vec::new(), 0);
-        loop {
-            let before = watched.steps;
-            let named = naming::naming(&mut watched, &scope(), "Patient/p", &everywhere(), after, count).await.unwrap();
-            steps.push((count, watched.steps - before));
-            assert!(named.found.len() <= count, "{count}");
-            found.extend(named.found.iter().map(|stored| stored.number));
-            match named.end {
-                Some(end) => after = end,
-                None => break,
-            }
-        }
-        assert_eq!(found, expected, "{count}");
-    }
-    let most = |of: usize| steps.iter().filter(|(count, _)| *count == of).map(|(_, steps)| *steps).max().unwrap();
-    assert!(most(1) * 3 < most(200), "{} {}", most(1), most(200));
-    assert!(naming::naming(&mut watched, &scope(), "Patient/p", &[], 0, 9).await.unwrap().found.is_empty());
 }
 
 /// A search that finds little among much looks at a bounded number of rows for a page, and goes on from there.

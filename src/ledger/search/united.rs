@@ -176,13 +176,6 @@ impl Ledger {
         page(&mut &self.reader, scope, query, (now, horizon), is_united).await
     }
 
-    /// All references to Patients that lead to whom this one leads to, itself among them, in order.
-    pub async fn records(&self, scope: &Scope, name: &str) -> Result<Vec<String>, Error> {
-        let named = BTreeSet::from([name.to_owned()]);
-        let found = kin(&mut &self.reader, scope, &named).await?;
-        Ok(found.into_iter().flat_map(|one| one.records).chain([name.to_owned()]).collect::<BTreeSet<_>>().into_iter().collect())
-    }
-
     /// The criteria of a search as they are meant: for persons, by all of their records.
     pub async fn meant(&self, scope: &Scope, kind: &str, criteria: Vec<Criterion>) -> Result<Vec<Criterion>, Error> {
         if !self.shared.united.load(Ordering::SeqCst) {

@@ -280,6 +280,12 @@ fn what_the_other_record_gave_up_stays_said_to_the_first() {
 
 // A history in which two dispenses made a fill, and the one with an order was taken back: the order was still named among the facts.
 #[test]
+fn what_comes_back_has_its_whole_time_when_it_is_certain() {
+    let told = history(&RULES, 11_985_623_223_920_786_837);
+    assert!(told.is_ok(), "{told:?}");
+}
+
+#[test]
 fn an_order_goes_with_the_dispense_that_named_it() {
     let told = history(&RULES, 17_600_910_696_425_649_689);
     assert!(told.is_ok(), "{told:?}");
