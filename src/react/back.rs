@@ -94,7 +94,8 @@ pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision)
 
 /// Whether the rule is still about the dispense that set a step off: it may have been corrected since that was decided.
 pub(super) fn is_set_off(turn: &Turn, candidate: &Candidate, known: &Decision) -> bool {
-    let Some(dispense) = candidate.trigger.filter(|dispense| !known.facts.contains(&dispense.versioned())) else { return true };
+    let is_asked = |dispense: &&Resource| known.gate == because::REVERSED || !known.facts.contains(&dispense.versioned());
+    let Some(dispense) = candidate.trigger.filter(is_asked) else { return true };
     let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
     let (rules, value) = (turn.rules, dispense.value.as_ref());
     let fill = candidate.fill.as_ref();

@@ -50,6 +50,9 @@ pub(crate) mod because {
 /// Why what rests on a fact that went over to somebody else is taken back.
 pub(crate) const LEFT: &str = "What it rests on was corrected: it is not about this person.";
 
+/// Why what somebody ended by hand is not said.
+const BY_HAND: &str = "Somebody else has dealt with it.";
+
 /// Whether a decision says nothing of what is decided later, for the person or for whoever is one with them: what went over to somebody
 /// else may come back, or turn out to be about the same person.
 pub(crate) fn is_void(decision: &Decision) -> bool {
@@ -159,7 +162,7 @@ fn fire(turn: &mut Turn, candidate: &Candidate) {
             let message = turn.story.find(&format!("Communication/{}", candidate.output));
             // Somebody may have ended by hand what was held.
             if message.is_some_and(|message| text(&message.value, "status") != Some("preparation")) {
-                let decision = turn.decision(candidate, Outcome::Stopped, because::TAKEN, "Somebody else has dealt with it.");
+                let decision = turn.decision(candidate, Outcome::Stopped, because::TAKEN, BY_HAND);
                 turn.decide(decision);
                 return turn.drop_due(&candidate.output);
             }
@@ -224,8 +227,17 @@ pub(crate) fn prepare(turn: &mut Turn, candidate: &Candidate) {
     turn.record("Communication", message);
 }
 
+/// Whether the message of what is held is not waiting any more, by no doing of ours.
+fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
+    let is_held = turn.decisions.get(output).is_some_and(|known| known.outcome == Outcome::Held && !known.recorded.is_empty());
+    let ended = |message: &Resource| message.deleted || text(&message.value, "status") == Some("not-done");
+    is_held && turn.story.find(&format!("Communication/{output}")).is_some_and(ended)
+}
+
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
 pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
+    // What somebody ended by hand while it was held does not come back with what ends it now.
+    let (gate, why) = if was_ended_by_hand(turn, &candidate.output) { (because::TAKEN, BY_HAND) } else { (gate, why) };
     end_recorded(turn, &candidate.output, WAITING, gate, why);
     let mut decision = turn.decision(candidate, outcome, gate, why);
     decision.until = back::worth_until(gate, candidate.detail.until);
