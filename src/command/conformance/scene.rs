@@ -221,7 +221,8 @@ impl<'a> Scene<'a> {
     pub(super) fn evaluate(&self, expression: &str, resource: &Value) -> Result<Vec<String>, String> {
         let told = |fault: crate::fhir::path::Error| format!("the expression {expression}: {fault}");
         let read = Expression::parse(expression).map_err(told)?;
-        let context = Context::new().with_clock(self.now, &TimeZone::UTC).with_resource("capability", self.capability);
+        let utc = TimeZone::UTC;
+        let context = Context::new().with_clock(self.now, &utc).with_resource("capability", self.capability);
         let items = read.evaluate(&context, resource).map_err(told)?;
         Ok(items.iter().map(ToString::to_string).collect())
     }

@@ -40,7 +40,7 @@ pub trait Names {
 #[derive(Default)]
 pub struct Context<'a> {
     variables: Vec<(String, Collection<'a>)>,
-    now: Option<Temporal>,
+    clock: Option<(i64, &'a TimeZone)>,
     names: Option<&'a dyn Names>,
     resolver: Option<&'a dyn Resolve>,
     pub(super) is_strict: bool,
@@ -50,7 +50,7 @@ pub struct Context<'a> {
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
-        out.debug_struct("Context").field("variables", &names).field("now", &self.now).finish_non_exhaustive()
+        out.debug_struct("Context").field("variables", &names).field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 
@@ -91,8 +91,8 @@ impl<'a> Context<'a> {
 
     /// Sets the clock that `now()`, `today()` and `timeOfDay()` read: UTC milliseconds, shown in `zone`.
     #[must_use]
-    pub fn with_clock(mut self, milliseconds: i64, zone: &TimeZone) -> Self {
-        self.now = Temporal::at(milliseconds, zone);
+    pub fn with_clock(mut self, milliseconds: i64, zone: &'a TimeZone) -> Self {
+        self.clock = Some((milliseconds, zone));
         self
     }
 
@@ -123,7 +123,8 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn now(&self) -> Option<Temporal> {
-        self.now
+        let (milliseconds, zone) = self.clock?;
+        Temporal::at(milliseconds, zone)
     }
 
     pub(super) fn resolve(&self, reference: &str) -> Option<&'a Value> {

@@ -150,7 +150,8 @@ fn kind(item: &Item<'_>) -> String {
 
 /// What went wrong with the case, if anything.
 fn fault(case: &Case, value: &Value) -> Option<String> {
-    let context = Context::new().with_clock(1_700_000_000_000, &TimeZone::UTC);
+    let utc = TimeZone::UTC;
+    let context = Context::new().with_clock(1_700_000_000_000, &utc);
     let context = if case.strict { context.strictly() } else { context };
     let is_refusal = matches!(case.wanted, Wanted::Refusal);
     let expression = match Expression::parse(&case.expression) {

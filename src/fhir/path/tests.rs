@@ -28,7 +28,8 @@ fn every_case_of_our_own_gives_what_it_says() {
     for line in cases.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (text, wanted) = line.split_once(" => ").unwrap();
         let expression = Expression::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let context = Context::new().with_clock(1_790_000_000_000, &TimeZone::UTC);
+        let utc = TimeZone::UTC;
+        let context = Context::new().with_clock(1_790_000_000_000, &utc);
         let found = match expression.evaluate(&context, &patient) {
             Ok(items) => items.iter().map(|item| item.plain().to_string()).collect::<Vec<_>>().join("|"),
             Err(_) => String::from("!"),
