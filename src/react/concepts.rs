@@ -29,8 +29,16 @@ type Listed = HashMap<String, HashMap<String, BTreeSet<String>>>;
 
 #[derive(Debug, Default)]
 struct Group {
-    codes: HashSet<(String, String)>,
+    /// By system.
+    codes: HashMap<String, HashSet<String>>,
     stems: Vec<(String, String)>,
+}
+
+impl Group {
+    /// The codes that it lists, each with its canonical system.
+    fn codes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.codes.iter().flat_map(|(system, codes)| codes.iter().map(|code| (system.as_str(), code.as_str())))
+    }
 }
 
 impl Concepts {
@@ -52,7 +60,7 @@ impl Concepts {
                     if system == INGREDIENT {
                         self.made.entry(code.to_owned()).or_default().insert(url.to_owned());
                     }
-                    group.codes.insert((system.clone(), plain(&system, code).into_owned()));
+                    group.codes.entry(system.clone()).or_default().insert(plain(&system, code).into_owned());
                 }
             }
             for filter in each(include, "filter") {
@@ -69,8 +77,8 @@ impl Concepts {
 
     /// Enters a group under all that it lists, or takes it away there.
     fn list(&mut self, url: &str, group: &Group, change: impl Fn(&mut BTreeSet<String>, &str) -> bool) {
-        for (system, code) in &group.codes {
-            change(self.codes.entry(system.clone()).or_default().entry(code.clone()).or_default(), url);
+        for (system, code) in group.codes() {
+            change(self.codes.entry(system.to_owned()).or_default().entry(code.to_owned()).or_default(), url);
         }
         for (system, stem) in &group.stems {
             change(self.stems.entry(system.clone()).or_default().entry(stem.clone()).or_default(), url);
@@ -101,11 +109,11 @@ impl Concepts {
                 let Some(code) = text(concept, "code") else { return };
                 let system = self.canonical(text(concept, "system").unwrap_or_default());
                 let code = plain(system, code);
-                let of =
-                    |listed: &'a Listed, code: &str| listed.get(system).and_then(|codes| codes.get(code)).into_iter().flatten();
-                found.extend(of(&self.codes, &code).map(String::as_str));
+                let listed = self.codes.get(system).and_then(|codes| codes.get(code.as_ref()));
+                found.extend(listed.into_iter().flatten().map(String::as_str));
+                let Some(stems) = self.stems.get(system) else { return };
                 let ends = code.char_indices().map(|(at, _)| at).chain([code.len()]);
-                found.extend(ends.flat_map(|end| of(&self.stems, &code[..end])).map(String::as_str));
+                found.extend(ends.filter_map(|end| stems.get(&code[..end])).flatten().map(String::as_str));
             }
             _ => {}
         }
@@ -122,8 +130,8 @@ impl Concepts {
     }
 
     /// The codes that a group lists, each with its canonical system.
-    pub(super) fn codes(&self, group: &str) -> impl Iterator<Item = &(String, String)> {
-        self.groups.get(group).into_iter().flat_map(|group| &group.codes)
+    pub(super) fn codes(&self, group: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.groups.get(group).into_iter().flat_map(Group::codes)
     }
 
     /// The stems of codes that a group lists, each with its canonical system.
@@ -137,7 +145,7 @@ impl Concepts {
         let system = self.canonical(system);
         let code = plain(system, code);
         group.stems.iter().any(|(of, stem)| of == system && code.starts_with(stem.as_str()))
-            || group.codes.contains(&(system.to_owned(), code.into_owned()))
+            || group.codes.get(system).is_some_and(|codes| codes.contains(code.as_ref()))
     }
 
     /// Whether one coding of a CodeableConcept, or of an array of them, belongs to the group.

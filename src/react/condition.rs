@@ -112,7 +112,7 @@ fn is_own(fact: &Fact) -> bool {
 /// Whether an expression holds at this time.
 fn holds(expression: &Expression, facts: &[&'static Fact], ask: &Ask, at: i64) -> bool {
     let known = Known { ask: *ask, facts: facts.iter().map(|fact| (*fact, OnceCell::new())).collect() };
-    let zone = &super::supply::store(ask.story, ask.resource).zone;
+    let zone = super::supply::zone(ask.story, ask.resource);
     let context = Context::new().with_clock(at, zone).with_names(&known);
     expression.holds(&context, ask.resource).unwrap_or(false)
 }

@@ -105,7 +105,7 @@ impl OfKind {
             codes.push((String::new(), code.clone()));
         }
         if let Some(group) = &filter.group {
-            codes.extend(concepts.codes(group).cloned());
+            codes.extend(concepts.codes(group).map(|(system, code)| (system.to_owned(), code.to_owned())));
             for stem in concepts.stems(group) {
                 push(&mut self.stems, stem.clone(), place);
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::fhir::time::Moment;
 
 /// The member of this name. Objects of FHIR are small: to look through one takes less than to hash the name.
-fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+pub(crate) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object()?.iter().find(|(known, _)| *known == name).map(|(_, member)| member)
 }
 

@@ -30,8 +30,9 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Members in the order in which FHIR lists them; what is absent is left out.
 fn resource(members: Vec<(&str, Option<Value>)>) -> Value {
-    let present = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(present.collect::<Map<String, Value>>())
+    let mut present = Map::with_capacity(members.len());
+    present.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    Value::Object(present)
 }
 
 /// The Communication of a candidate, in this status.

@@ -10,7 +10,7 @@ use super::concepts::{Concepts, plain};
 use super::condition::Condition;
 use super::facts::Ask;
 use super::holdout::Holdout;
-use super::json::{each, text};
+use super::json::{each, member, text};
 use super::offset::Offset;
 use super::period::Period;
 use super::products::Products;
@@ -183,7 +183,7 @@ impl<'a> Subject<'a> {
         if path == MEDICATION {
             return self.product;
         }
-        self.value.get(path).or_else(|| self.value.get(format!("{path}CodeableConcept")))
+        member(self.value, path).or_else(|| member(self.value, &format!("{path}CodeableConcept")))
     }
 
     /// Whether it names its product only by a reference to somewhere else.
@@ -229,8 +229,7 @@ impl Plan {
 
     /// Whether it begins anything with a fact, as of when that was learned.
     pub(crate) fn begins_with(&self, fact: &Resource, story: &Story) -> bool {
-        self.acts_on(fact.learned)
-            && (self.time.is_none() || self.begins_at(fact.learned, &supply::store(story, &fact.value).zone))
+        self.acts_on(fact.learned) && (self.time.is_none() || self.begins_at(fact.learned, supply::zone(story, &fact.value)))
     }
 
     /// The step of this id, with its action.
@@ -354,9 +353,10 @@ fn carries(concepts: &Concepts, found: &Value, system: &str, code: &str) -> bool
         Value::String(word) => word == code,
         // A Coding stands for itself.
         concept => each(concept, "coding").iter().chain([concept]).any(|coding| {
-            let own = concepts.canonical(text(coding, "system").unwrap_or_default());
-            let same = |known: &str| plain(own, known) == plain(own, code);
-            own == concepts.canonical(system) && text(coding, "code").is_some_and(same)
+            let Some(known) = text(coding, "code") else { return false };
+            let said = text(coding, "system").unwrap_or_default();
+            let own = concepts.canonical(said);
+            (said == system || own == concepts.canonical(system)) && plain(own, known) == plain(own, code)
         }),
     }
 }

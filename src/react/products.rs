@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::concepts::Concepts;
-use super::json::{contained, each, local, mapped, reference, text};
+use super::json::{contained, each, local, mapped, member, reference, text};
 use super::{Resource, Story};
 
 /// The ConceptMap that leads product codes to their ingredients.
@@ -18,23 +18,24 @@ pub(crate) const INGREDIENT: &str = "https://signa.example/fhir/CodeSystem/ingre
 /// What the products are made of.
 #[derive(Debug, Default)]
 pub(crate) struct Products {
-    ingredients: HashMap<(String, String), BTreeSet<String>>,
+    /// By system and code.
+    ingredients: HashMap<String, HashMap<String, BTreeSet<String>>>,
 }
 
 impl Products {
     /// Takes in a table of ingredients.
     pub(super) fn learn(&mut self, map: &Value, concepts: &Concepts) {
         for (system, code, _, ingredient) in mapped(map) {
-            let key = (concepts.canonical(system).to_owned(), code.to_owned());
-            self.ingredients.entry(key).or_default().insert(ingredient.to_owned());
+            let of_system = self.ingredients.entry(concepts.canonical(system).to_owned()).or_default();
+            of_system.entry(code.to_owned()).or_default().insert(ingredient.to_owned());
         }
     }
 
     /// Ingredients of a CodeableConcept, where they are known.
     pub(crate) fn ingredients(&self, concepts: &Concepts, concept: &Value) -> Option<&BTreeSet<String>> {
         each(concept, "coding").iter().find_map(|coding| {
-            let system = concepts.canonical(text(coding, "system")?).to_owned();
-            self.ingredients.get(&(system, text(coding, "code")?.to_owned()))
+            let of_system = self.ingredients.get(concepts.canonical(text(coding, "system")?))?;
+            of_system.get(text(coding, "code")?)
         })
     }
 
@@ -72,7 +73,7 @@ impl Products {
 /// The product that a resource names itself, in place or contained.
 pub(crate) fn named(resource: &Value) -> Option<&Value> {
     let inside = || contained(resource, reference(resource, "medicationReference")?)?.get("code");
-    resource.get("medicationCodeableConcept").or_else(inside)
+    member(resource, "medicationCodeableConcept").or_else(inside)
 }
 
 /// The product that a resource names, in place or by reference to a Medication of the story.

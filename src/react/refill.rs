@@ -411,7 +411,11 @@ impl<'a> Arranging<'a, '_> {
             })
         };
         let of_product = turn.decisions.of_product(self.product);
-        let fired = fired(of_product, |decision| ours(&decision.rule, &decision.step, &decision.episode));
+        // Most of it stands as it was.
+        let fired = fired(of_product, |decision| {
+            ours(&decision.rule, &decision.step, &decision.episode)
+                && why(&decision.step, &decision.episode, &decision.facts).is_some()
+        });
         for decision in fired {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
                 if why == RECOUNTED && stays(turn, &decision) {

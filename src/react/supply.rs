@@ -18,6 +18,9 @@ pub(crate) const NOT_HANDED: &str = "https://signa.example/fhir/ValueSet/not-han
 /// The type of an event that somebody tells of by its name.
 pub(crate) const EVENT: &str = "Basic";
 
+/// Where days begin when no store is known.
+static UTC: TimeZone = TimeZone::UTC;
+
 /// Why a dispense supplies nothing we can count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nothing {
@@ -60,7 +63,7 @@ pub(crate) fn row(rules: &Rules, story: &Story, dispense: &Resource) -> Result<S
         return Err(Nothing::Contradicts);
     }
     let product = rules.products.group(&rules.concepts, value, story).ok_or(Nothing::NoProduct)?;
-    let handed = handed(value, &store(story, value).zone).ok_or(Nothing::NoDay)?;
+    let handed = handed(value, zone(story, value)).ok_or(Nothing::NoDay)?;
     let is_partial = kind.is_some_and(|kind| rules.concepts.matches(PARTIAL, kind));
     let days = days::of(value, products::order(value, story), is_partial);
     Ok(Supply {
@@ -124,20 +127,34 @@ fn quantity(quantity: &Value) -> String {
 /// The store a resource belongs to: the Organization that handed a dispense over, else the first one of the story. An event that
 /// somebody named is told by the store where something waits for the person.
 pub(crate) fn store(story: &Story, value: &Value) -> Store {
-    let default = story.stores.first().cloned().unwrap_or_else(|| Store::unknown(&TimeZone::UTC));
-    let value = match text(value, "resourceType") {
+    let usual = story.stores.first();
+    let zone = usual.map_or(&UTC, |store| &store.zone);
+    match organization(story, value) {
+        Some(id) => known(story, &id).cloned().unwrap_or_else(|| Store { organization: id, zone: zone.clone() }),
+        None => usual.cloned().unwrap_or_else(|| Store::unknown(zone)),
+    }
+}
+
+/// In which zone the store of a resource counts its days.
+pub(crate) fn zone<'s>(story: &'s Story, value: &Value) -> &'s TimeZone {
+    let named = organization(story, value).and_then(|id| known(story, &id));
+    named.or(story.stores.first()).map_or(&UTC, |store| &store.zone)
+}
+
+fn known<'s>(story: &'s Story, id: &str) -> Option<&'s Store> {
+    story.stores.iter().find(|store| store.organization == id)
+}
+
+/// The Organization that handed over a dispense, or the one of what waits.
+fn organization(story: &Story, value: &Value) -> Option<String> {
+    let dispense = match text(value, "resourceType") {
         Some("MedicationDispense") => value,
-        Some(EVENT) => match newest_dispense(story) {
-            Some(dispense) => dispense,
-            None => return default,
-        },
+        Some(EVENT) => newest_dispense(story)?,
         // Who performs a report or records a diagnosis is no store.
-        _ => return default,
+        _ => return None,
     };
-    let mut actors = each(value, "performer").iter().filter_map(|performer| local(reference(performer, "actor")?));
-    let Some(id) = actors.find_map(|actor| actor.strip_prefix("Organization/").map(str::to_owned)) else { return default };
-    let known = story.stores.iter().find(|store| store.organization == id).cloned();
-    known.unwrap_or(Store { organization: id, zone: default.zone })
+    let mut actors = each(dispense, "performer").iter().filter_map(|performer| local(reference(performer, "actor")?));
+    actors.find_map(|actor| actor.strip_prefix("Organization/").map(str::to_owned))
 }
 
 /// What waits for the person, of several the newest; where nothing waits, what was there last.

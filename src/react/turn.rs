@@ -66,7 +66,7 @@ impl<'a> Turn<'a> {
 
     /// Whether this plan is the one that carries on with what a `url|version` began.
     pub(crate) fn carries(&self, rule: &str, plan: &Plan) -> bool {
-        self.rules.plan(rule).is_some_and(|known| std::ptr::eq(known, plan))
+        self.is_of(rule, plan) && self.rules.plan(rule).is_some_and(|known| std::ptr::eq(known, plan))
     }
 
     /// What a candidate's conditions are asked about; nothing when what it rests on is not loaded.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
@@ -17,6 +17,8 @@ pub(crate) const OPENS: i8 = 8;
 
 /// From this hour on one may not.
 pub(crate) const CLOSES: i8 = 21;
+
+const DAY_SECONDS: i64 = 86_400;
 
 /// How often the next open moment is looked for; where the zones have no hour in common, there is none.
 const TURNS_MAX: usize = 64;
@@ -105,12 +107,18 @@ pub fn day(at: i64, zone: &TimeZone) -> i64 {
 
 /// A day as its number since 1970.
 pub(crate) fn number(day: Date) -> i64 {
+    if let Ok(midnight) = Offset::UTC.to_timestamp(day.to_datetime(Time::midnight())) {
+        return midnight.as_second().div_euclid(DAY_SECONDS);
+    }
     let since = day.since(jiff::civil::date(1970, 1, 1)).map_or(0, |span| span.get_days());
     i64::from(since)
 }
 
 /// The day of this number since 1970.
 pub(crate) fn date(number: i64) -> Date {
+    if let Ok(midnight) = Timestamp::from_second(number.saturating_mul(DAY_SECONDS)) {
+        return Offset::UTC.to_datetime(midnight).date();
+    }
     jiff::civil::date(1970, 1, 1).checked_add(number.days()).unwrap_or(Date::ZERO)
 }
 
@@ -180,5 +188,18 @@ mod tests {
         assert_eq!(day(at("2026-03-28T23:30:00Z"), &berlin), number(jiff::civil::date(2026, 3, 29)));
         assert_eq!(date(number(jiff::civil::date(2026, 3, 29))), jiff::civil::date(2026, 3, 29));
         assert_eq!(number(jiff::civil::date(1970, 1, 2)), 1);
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_has_a_number_of_its_own() {
+        for (day, count) in [
+            (Date::MIN, -4_371_587),
+            (jiff::civil::date(1969, 12, 31), -1),
+            (jiff::civil::date(2024, 2, 29), 19_782),
+            (Date::MAX, 2_932_896),
+        ] {
+            assert_eq!((number(day), date(count)), (count, day), "{day}");
+        }
+        assert_eq!((date(2_932_897), date(-4_371_588)), (Date::ZERO, Date::ZERO));
     }
 }

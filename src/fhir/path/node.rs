@@ -135,11 +135,21 @@ impl<'a> Node<'a> {
 }
 
 fn named(value: &Value) -> Option<&'static definitions::Node> {
-    value.get("resourceType")?.as_str().and_then(definitions::node)
+    member(value.as_object()?, "resourceType")?.as_str().and_then(definitions::node)
+}
+
+/// In an object of no more members than this it takes less to look at each than to hash a name.
+const SMALL: usize = 32;
+
+fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if object.len() > SMALL {
+        return object.get(name);
+    }
+    object.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 fn under_key<'a>(object: &'a Map<String, Value>, key: &'static Key, take: &mut impl FnMut(Node<'a>)) {
-    let value = object.get(key.name);
+    let value = member(object, key.name);
     let node = key.node();
     let extra = if node.flavour == Flavour::Primitive { sibling(object, key.name) } else { None };
     if value.is_some() || extra.is_some() {
@@ -150,7 +160,7 @@ fn under_key<'a>(object: &'a Map<String, Value>, key: &'static Key, take: &mut i
 /// A child of something whose type is not known: by its name, or as a choice whose key goes on with a type.
 fn guessed<'a>(object: &'a Map<String, Value>, name: &str, mut take: impl FnMut(Node<'a>)) {
     let extra = sibling(object, name);
-    if let Some(value) = object.get(name).filter(|_| name != "resourceType") {
+    if let Some(value) = member(object, name).filter(|_| name != "resourceType") {
         return spread(Some(value), extra, None, &mut take);
     }
     if extra.is_some() {

@@ -74,7 +74,7 @@ impl Ask<'_> {
 
     /// Today, in days since 1970, where the resource belongs.
     fn today(&self) -> i64 {
-        zones::day(self.story.now, &rows::store(self.story, self.resource).zone)
+        zones::day(self.story.now, rows::zone(self.story, self.resource))
     }
 }
 
