@@ -12,7 +12,7 @@ use super::fault::guarded;
 use super::people::STORIES_AT_ONCE;
 use crate::flow;
 use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
-use crate::react::{self, Call, Next, Occasion, Rules, Sweep};
+use crate::react::{self, Alone, Call, Next, Occasion, Rules, Sweep};
 
 /// A sweep that failed so often at one page goes on without those for whom it failed.
 const SWEEPS_TRIED_MAX: u32 = 4;
@@ -132,9 +132,10 @@ impl Beat {
     /// Calls for everybody on a page whom it may be about; of persons who are one, once.
     async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored], is_last: bool) -> Result<(), Error> {
         let mut meant: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        let mut alone = Alone::new(&scope.tenant, &self.settings.zone);
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
-            let may_call = || sweep.may_call(rules, &scope.tenant, &resource, &self.settings.zone);
+            let may_call = || sweep.may_call(rules, &resource, &mut alone);
             // A condition that panics must not stop the house, nor keep the sweep from those behind: whom it panics for is decided
             // on alone, and given up alone.
             if guarded(may_call).unwrap_or(true) {

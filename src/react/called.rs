@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
-use super::handed::Handed;
 use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
@@ -42,7 +41,7 @@ pub fn called_for(kept: &str) -> Option<(Call, Option<String>)> {
 /// Takes in a call, and returns what is to be decided at once.
 pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
     let Some((plan, action)) = turn.rules.called(&call.rule, &call.action) else { return Vec::new() };
-    if !plan.begins_at(call.at, &supply::store(turn.story, &Value::Null).zone) {
+    if !plan.begins_at(call.at, supply::zone(turn.story, &Value::Null)) {
         return Vec::new();
     }
     let then = as_of(turn.story, call.at);
@@ -88,15 +87,15 @@ pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: 
         && action.conditions.iter().all(|condition| condition.holds(&ask))
 }
 
-/// Whether a call may come to anything for this resource, as far as it tells itself: what does not pass costs no story.
-pub(super) fn may_be_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource, call: &Call) -> bool {
-    let supplies = Handed::default();
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &supplies, rules };
+/// Whether what this resource tells itself lets an action be about it: what does not pass costs no story.
+pub(super) fn may_be_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource) -> bool {
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
     let mut told = action.conditions.iter().filter(|condition| condition.is_of_one(&resource.kind));
-    suits(rules, action, resource, call) && told.all(|condition| condition.holds(&ask))
+    told.all(|condition| condition.holds(&ask))
 }
 
-fn suits(rules: &Rules, action: &Action, resource: &Resource, call: &Call) -> bool {
+/// Whether a call is about such a resource, conditions aside.
+pub(super) fn suits(rules: &Rules, action: &Action, resource: &Resource, call: &Call) -> bool {
     let subject = Subject::new(&resource.kind, &resource.value);
     let of_what_arrived =
         || call.event.as_ref().is_some_and(|event| stock::is_of(&rules.concepts, &resource.value, &event.value));
@@ -125,7 +124,7 @@ fn episodes(turn: &Turn, plan: &Plan, action: &Action, resource: &Resource, call
 
 /// When it is called next; a day later where the calendar does not tell.
 fn next(story: &Story, action: &Action, at: i64) -> i64 {
-    let zone = &supply::store(story, &Value::Null).zone;
+    let zone = supply::zone(story, &Value::Null);
     let next = if let Some(Caller::Calendar(period)) = &action.call { period.next(at, zone) } else { None };
     next.map_or(at + DAY_MS, |next| next.at)
 }

@@ -115,7 +115,7 @@ pub use report::{Question, adherence};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
 pub use stores::organizations;
-pub use sweep::{Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_again, swept_from_start};
+pub use sweep::{Alone, Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_again, swept_from_start};
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub use words::is_stop;
@@ -187,6 +187,14 @@ impl Resource {
     #[must_use]
     pub fn is(&self, reference: &str) -> bool {
         reference.split_once('/').is_some_and(|(kind, id)| self.kind == kind && self.id == id)
+    }
+
+    /// Whether nothing of another differs from this, its value being the same and not only alike.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { kind, id, version, fact, source, how, learned, person, deleted, value } = other;
+        let is_named = (&self.kind, &self.id, &self.source) == (kind, id, source);
+        let is_of = (self.version, self.fact, self.how, self.learned) == (*version, *fact, *how, *learned);
+        is_named && is_of && (self.person, self.deleted) == (*person, *deleted) && Arc::ptr_eq(&self.value, value)
     }
 
     /// `Type/id`.

@@ -280,20 +280,45 @@ impl Sweep {
 
     /// Whether the call may come to anything for a resource of the page: who does not pass costs no story.
     #[must_use]
-    pub fn may_call(&self, rules: &Rules, tenant: &Arc<str>, resource: &Resource, zone: &TimeZone) -> bool {
+    pub fn may_call(&self, rules: &Rules, resource: &Resource, alone: &mut Alone) -> bool {
         if resource.kind != self.kind || resource.deleted {
             return false;
         }
         let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };
-        let bare = Story::bare(tenant, resource.person, self.call.at, Store::unknown(zone));
-        let story = Story { resources: vec![resource.clone()], ..bare };
-        called::may_be_about(rules, action, &story, resource, &self.call)
+        called::suits(rules, action, resource, &self.call)
+            && called::may_be_about(rules, action, alone.telling(resource, self.call.at), resource)
     }
 
     /// The call for these.
     #[must_use]
     pub fn call_for(&self, subjects: Vec<String>) -> Call {
         Call { subjects, ..self.call.clone() }
+    }
+}
+
+/// A story of one resource and nothing else, made once for all of which it is asked whether a call may be about them.
+#[derive(Debug)]
+pub struct Alone(Story);
+
+impl Alone {
+    /// A story that tells of nothing yet, where days begin in this zone.
+    #[must_use]
+    pub fn new(tenant: &Arc<str>, zone: &TimeZone) -> Self {
+        Self(Story::bare(tenant, Person::NOBODY, 0, Store::unknown(zone)))
+    }
+
+    /// Whether days begin in this zone.
+    pub(super) fn is_in(&self, zone: &TimeZone) -> bool {
+        self.0.stores.iter().all(|store| store.zone == *zone)
+    }
+
+    /// The story as it tells of this resource, at this time.
+    fn telling(&mut self, resource: &Resource, at: i64) -> &Story {
+        (self.0.person, self.0.now) = (resource.person, at);
+        if !matches!(self.0.resources.as_slice(), [known] if known.is_same(resource)) {
+            self.0.resources = vec![resource.clone()];
+        }
+        &self.0
     }
 }
 

@@ -2,9 +2,11 @@
 //! 28 February in other years. Nothing where the birth date is not known to the day.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use jiff::ToSpan;
-use serde_json::json;
+use jiff::civil::Date;
+use serde_json::{Value, json};
 
 use super::{Fact, Tells};
 use crate::fhir::path::Form;
@@ -21,8 +23,26 @@ pub(super) const FACT: Fact = Fact {
         let Some(born) = born.filter(|born| born.precision >= Precision::Day).map(|born| born.day()) else { return Vec::new() };
         let today = zones::date(ask.today());
         let years = i64::from(today.year()) - i64::from(born.year());
-        let Ok(birthday) = born.checked_add(years.years()) else { return Vec::new() };
+        // Most days are in every year.
+        let birthday = Date::new(today.year(), born.month(), born.day()).or_else(|_| born.checked_add(years.years()));
+        let Ok(birthday) = birthday else { return Vec::new() };
         let whole = if birthday > today { years - 1 } else { years };
-        vec![Cow::Owned(json!({"years": whole, "birthday": birthday == today && years > 0}))]
+        let is_birthday = birthday == today && years > 0;
+        let known = usize::try_from(whole).ok().and_then(|whole| KNOWN.get(whole));
+        let known = known.map(|days| Cow::Borrowed(&days[usize::from(is_birthday)]));
+        vec![known.unwrap_or_else(|| Cow::Owned(told(whole, is_birthday)))]
     },
 };
+
+/// What is told at each age, on other days and on the birthday: the calendar asks for it every day of every life.
+static KNOWN: LazyLock<Vec<[Value; 2]>> = LazyLock::new(|| {
+    let ages = 0..=YEARS_MAX;
+    ages.map(|years| [told(years, false), told(years, true)]).collect()
+});
+
+/// The oldest age of which it is known what is told.
+const YEARS_MAX: i64 = 120;
+
+fn told(years: i64, is_birthday: bool) -> Value {
+    json!({"years": years, "birthday": is_birthday})
+}

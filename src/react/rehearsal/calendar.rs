@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::Rehearsal;
 use super::timetable::Called;
 use crate::ledger::{Due, Line, Person};
-use crate::react::{Next, Occasion, Planned, Resource, sweep};
+use crate::react::{Alone, Next, Occasion, Planned, Resource, Sweep, sweep};
 
 impl Rehearsal<'_> {
     /// What comes first: something due, a call of the calendar, or other rules.
     pub(super) fn next_moment(&self) -> Option<i64> {
-        let rules = self.later.iter().map(|(since, _)| *since).filter(|since| *since > self.now && self.now > i64::MIN);
-        self.dues.values().chain(self.sweeps.values()).map(|due| due.due).chain(rules).min()
+        self.dues.values().chain(self.sweeps.values()).map(|due| due.due).chain(self.next_rules()).min()
+    }
+
+    /// When other rules take the place of those that run.
+    fn next_rules(&self) -> Option<i64> {
+        let later = self.later.iter().map(|(since, _)| *since);
+        later.filter(|since| *since > self.now && self.now > i64::MIN).min()
     }
 
     /// Keeps the calendar as the rules are now. Before anything is told no time has begun.
@@ -36,17 +39,26 @@ impl Rehearsal<'_> {
         if person == Person::NOBODY { &mut self.sweeps } else { &mut self.dues }
     }
 
-    /// The first sweep whose time has come.
-    pub(super) fn sweep_next(&mut self) {
-        let rows = self.sweeps.values().filter(|row| row.due <= self.now);
-        if let Some(row) = rows.min_by_key(|row| (row.due, row.priority, &row.rule, &row.output)).cloned() {
-            self.sweep(&row);
+    /// The first sweep whose time has come, and those that follow it by then, until one calls somebody or something else comes first.
+    pub(super) fn sweep_on(&mut self, to: i64) {
+        let others = self.dues.values().map(|due| due.due).chain(self.next_rules()).min().unwrap_or(i64::MAX);
+        while let Some(row) = self.first_sweep().filter(|row| row.due <= self.now).cloned() {
+            let has_called = self.sweep(&row);
             // A row that its own sweep neither ends nor moves would be looked at for ever.
             if self.sweeps.get(&row.output).is_some_and(|kept| **kept == *row) {
                 self.sweeps.remove(&row.output);
                 self.faults += 1;
             }
+            let next = self.first_sweep().map_or(i64::MAX, |row| row.due);
+            if has_called || self.is_spent() || next > to || next >= others {
+                return;
+            }
+            self.now = self.now.max(next);
         }
+    }
+
+    fn first_sweep(&self) -> Option<&Planned> {
+        self.sweeps.values().min_by_key(|row| (row.due, row.priority, &row.rule, &row.output))
     }
 
     /// Something became known that may have arrived in a store.
@@ -56,28 +68,48 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn sweep(&mut self, row: &Planned) {
-        let (zone, tenant) = (self.store.zone.clone(), Arc::clone(&self.tenant));
-        let called = self.called(row, &zone);
+    /// Makes a call for all whom it may be about; whether there was anybody.
+    fn sweep(&mut self, row: &Planned) -> bool {
+        let called = self.called(row);
+        let people = called.sweep.as_ref().map(|sweep| self.people(sweep)).unwrap_or_default();
+        let has_called = !people.is_empty();
         if let Some(sweep) = &called.sweep {
-            let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
-            let (rules, found) = (self.rules(), self.known.of_kind(&sweep.kind));
-            self.steps += found.len();
-            for resource in found.into_iter().filter(|one| sweep.may_call(rules, &tenant, one, &zone)) {
-                people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
-            }
             for (person, subjects) in people {
                 self.turn(person, &Occasion::Called(sweep.call_for(subjects).into()), 0);
             }
         }
-        match &called.then {
-            Some(next) => self.sweeps.insert(row.output.clone(), next.clone()),
-            None => self.sweeps.remove(&row.output),
-        };
+        match (&called.then, self.sweeps.get_mut(&row.output)) {
+            (Some(next), Some(kept)) => *kept = next.clone(),
+            (Some(next), None) => drop(self.sweeps.insert(row.output.clone(), next.clone())),
+            (None, _) => drop(self.sweeps.remove(&row.output)),
+        }
+        has_called
+    }
+
+    /// Whom a call may be about, and by what of theirs, in the order of its names.
+    fn people(&mut self, sweep: &Sweep) -> BTreeMap<Person, Vec<String>> {
+        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        let (rules, zone) = (self.rules(), &self.store.zone);
+        let known = self.alone.take().filter(|alone| alone.is_in(zone));
+        let mut alone = known.unwrap_or_else(|| Alone::new(&self.tenant, zone));
+        let mut called: Vec<&Resource> = Vec::new();
+        for resource in self.known.of_kind(&sweep.kind) {
+            self.steps += 1;
+            if sweep.may_call(rules, resource, &mut alone) {
+                called.push(resource);
+            }
+        }
+        called.sort_by(|one, other| one.id.cmp(&other.id));
+        for resource in called {
+            people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
+        }
+        self.alone = Some(alone);
+        people
     }
 
     /// What a row comes to now. What is called in time, and not for what arrived, comes to the same for everybody.
-    fn called(&self, row: &Planned, zone: &TimeZone) -> Arc<Called> {
+    fn called(&self, row: &Planned) -> Arc<Called> {
+        let zone = &self.store.zone;
         let place = self.later.iter().filter(|(since, _)| *since <= self.now).count();
         let table = self.timetable.filter(|_| row.due == self.now);
         if let Some(known) = table.and_then(|table| table.known(place, row)) {

@@ -50,7 +50,8 @@ impl Known {
     /// Adds what is named so, unless it is there.
     pub(super) fn add(&mut self, named: &[String], now: i64, into: &mut Vec<Resource>) {
         for reference in named {
-            if !into.iter().any(|known| known.is(reference)) {
+            let Some((kind, id)) = reference.split_once('/') else { continue };
+            if !into.iter().any(|known| known.id == id && known.kind == kind) {
                 into.extend(self.find(reference, now));
             }
         }
@@ -68,12 +69,10 @@ impl Known {
         names.into_iter().filter_map(|(_, at)| self.kept.get(*at).map(|kept| &kept.resource))
     }
 
-    /// All of a kind, in order of their names.
-    pub(super) fn of_kind(&self, kind: &str) -> Vec<&Resource> {
-        let places = self.of_kind.get(kind).map(Vec::as_slice).unwrap_or_default();
-        let mut found: Vec<&Resource> = places.iter().filter_map(|at| self.kept.get(*at)).map(|kept| &kept.resource).collect();
-        found.sort_by(|one, other| one.id.cmp(&other.id));
-        found
+    /// All of a kind, in order of their numbers.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Resource> {
+        let places = self.of_kind.get(kind).into_iter().flatten();
+        places.filter_map(|at| self.kept.get(*at)).map(|kept| &kept.resource)
     }
 
     /// What persons have of a kind, the latest first, as many as go into a story.

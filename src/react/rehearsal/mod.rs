@@ -31,7 +31,7 @@ use serde_json::Value;
 
 use super::json::text;
 use super::words::{self, Wish};
-use super::{Concern, Heard, Occasion, Planned, Resource, Rules, Settings, Store, is_pending, react};
+use super::{Alone, Concern, Heard, Occasion, Planned, Resource, Rules, Settings, Store, is_pending, react};
 use crate::ledger::{Decision, How, Line, Outcome, Person, Supply};
 use known::Known;
 use refusals::Stops;
@@ -119,6 +119,8 @@ pub struct Rehearsal<'r> {
     calls_from: i64,
     /// What others found out about its calls.
     timetable: Option<&'r Timetable>,
+    /// What is told of those whom a call may be about.
+    alone: Option<Alone>,
     /// The rules that it was made for.
     planned_for: Option<&'r Rules>,
     /// By dispense and whose it is.
@@ -165,6 +167,7 @@ impl<'r> Rehearsal<'r> {
             sweeps: BTreeMap::new(),
             calls_from: i64::MIN,
             timetable: None,
+            alone: None,
             planned_for: None,
             supplies: BTreeMap::new(),
             dues: BTreeMap::new(),
@@ -311,7 +314,7 @@ impl<'r> Rehearsal<'r> {
                 (a.due, a.priority, &a.rule, a.person, &a.output).cmp(&(b.due, b.priority, &b.rule, b.person, &b.output))
             });
             if dues.is_empty() {
-                self.sweep_next();
+                self.sweep_on(to);
             }
             for due in dues {
                 let (person, before) = (due.person, due.clone());

@@ -9,10 +9,10 @@ use crate::react::{Planned, Sweep};
 
 /// What is known of calls already. Rehearsals that share one are of one tenant, in one zone, and under the same rules at the same times.
 #[derive(Debug, Default)]
-pub struct Timetable(Mutex<HashMap<Name, Arc<Called>>>);
+pub struct Timetable(Mutex<HashMap<Moment, Vec<Arc<Called>>>>);
 
-/// Under how many rules before those of the moment a call comes, of which output, and when.
-type Name = (usize, String, i64);
+/// Under how many rules before those of the moment calls come, and when.
+type Moment = (usize, i64);
 
 /// What a row of the calendar comes to when its time has come.
 #[derive(Debug)]
@@ -34,15 +34,14 @@ impl Called {
 impl Timetable {
     /// What this row comes to, as far as it is known.
     pub(super) fn known(&self, rules: usize, row: &Due) -> Option<Arc<Called>> {
-        let called = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name(rules, row)).cloned();
-        called.filter(|called| *called.row == *row)
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.get(&(rules, row.due))?.iter().find(|called| *called.row == *row).cloned()
     }
 
     pub(super) fn learn(&self, rules: usize, row: &Due, called: &Arc<Called>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name(rules, row), Arc::clone(called));
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = calls.entry((rules, row.due)).or_default();
+        calls.retain(|known| known.row.output != row.output);
+        calls.push(Arc::clone(called));
     }
-}
-
-fn name(rules: usize, row: &Due) -> Name {
-    (rules, row.output.clone(), row.due)
 }

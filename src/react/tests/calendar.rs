@@ -7,7 +7,7 @@ use super::{at, patient, store};
 use crate::fhir::search::query::Cursor;
 use crate::ledger::{Due, Mark, Person};
 use crate::react::rehearsal::{Rehearsal, Timetable};
-use crate::react::{Artefact, Next, Rules, Settings, calendar, shipped, sweep, swept, swept_again};
+use crate::react::{Alone, Artefact, Next, Rules, Settings, calendar, shipped, sweep, swept, swept_again};
 
 const BIRTHDAY: &str = "https://signa.example/fhir/PlanDefinition/birthday";
 const SEASON: &str = "https://signa.example/fhir/PlanDefinition/vaccination";
@@ -138,6 +138,29 @@ fn what_comes_once_comes_once() {
     assert_eq!(told(&due), row("2026-06-05", "2026-06-05T08:00:00Z"));
     assert!(matches!(swept(&once, &due, None, at("2026-06-05T08:00:00Z"), &TimeZone::UTC), Mark::DueGone { .. }));
     assert!(planned(&once, &[], "2026-06-06T10:00:00Z").is_empty());
+}
+
+// One story tells of everybody on a page in turn: nothing of the one before stands in it, nor of what a resource was before.
+#[test]
+fn whom_a_call_may_be_about_is_asked_of_each_alone() {
+    let plain = rules(BIRTHDAY, "", |_| {});
+    let due = only(&planned(&plain, &[], "2026-05-31T10:00:00Z"));
+    let Next::Look(sweep) = sweep(&plain, &due, at("2026-06-01T08:00:00Z"), &TimeZone::UTC, None) else { panic!("{due:?}") };
+    let mut alone = Alone::new(&"t".into(), &TimeZone::UTC);
+    let mut house = Rehearsal::new(&plain, Settings::default(), store(), due.due);
+    for (id, born, is_called) in [
+        ("a", "1970-06-01", true),
+        ("b", "1970-06-02", false),
+        ("a", "1970-06-01", true),
+        ("a", "2020-06-01", false),
+        ("c", "1900-06-01", true),
+        ("c", "1899-06-01", true),
+        ("b", "1970-05-31", false),
+    ] {
+        house.hear(json!({"resourceType": "Patient", "id": id, "birthDate": born}));
+        let told = house.resource(&format!("Patient/{id}")).unwrap();
+        assert_eq!(sweep.may_call(&plain, told, &mut alone), is_called, "{id} {born}");
+    }
 }
 
 #[test]
