@@ -66,7 +66,8 @@ async fn story(call: &Call<'_>, person: Person) -> Result<Story, Refusal> {
     let (ledger, scope) = (&call.door.flow.ledger, call.scope());
     let kinds = ["MedicationDispense", "MedicationRequest", "Encounter"];
     let held = ledger.held(scope, person, &kinds, HELD).await?;
-    let mut resources: Vec<react::Resource> = held.iter().map(|stored| flow::resource(stored, false)).collect();
+    let resources = held.iter().map(|stored| flow::resource(stored, false));
+    let mut resources: Vec<react::Resource> = resources.filter(react::Resource::is_about).collect();
     let referred = |resource: &react::Resource| {
         let reference = resource.value.get("medicationReference")?.get("reference")?.as_str()?;
         reference.starts_with("Medication/").then(|| reference.to_owned())

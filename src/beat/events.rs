@@ -412,7 +412,7 @@ impl Beat {
         Claimed {
             concern: rules.concerns(&event.kind, event.line, value),
             told: told.unwrap_or_default(),
-            is_stop: react::is_stop(value),
+            is_stop: react::is_stop(value) && resource.is_about(),
             answer: react::answer(value).filter(|_| event.how == How::Live && event.line != Line::Left),
             called: react::arrived(rules, &scope.tenant, event.line, resource),
             ..Claimed::nothing(event.clone())

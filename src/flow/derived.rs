@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Flow, Refused, broken};
 use crate::check;
+use crate::fhir::kinds;
 use crate::fhir::outcome::Issue;
 use crate::identify;
 use crate::ledger::{
@@ -76,10 +77,8 @@ fn change(output: &Output, person: Person) -> Result<Change, Refused> {
         return Err(Refused::Rule(faults));
     }
     let draft = identify::draft(&output.resource);
-    // Of several records that are one, it is filed under the one that it names.
-    let subject = match draft.subject {
-        Subject::Nobody | Subject::Itself if person != Person::NOBODY => Subject::Known(person),
-        named => named,
-    };
-    Ok(Change { kind, id, when: output.when, resource: Some(Draft { subject, ..draft }) })
+    let is_about = draft.subject != Subject::Itself && kinds::is_about(&kind, &output.resource);
+    // Of several records that are one, it is filed under the one that it is about.
+    let subject = if is_about || person == Person::NOBODY { draft.subject } else { Subject::Known(person) };
+    Ok(Change { kind, id, when: output.when, resource: Some(Draft { subject, is_only_named: false, ..draft }) })
 }

@@ -2,7 +2,8 @@
 //! Follows <https://hl7.org/fhir/R4/patient-operation-everything.html>.
 //!
 //! Nobody else's data is in it: what belongs to another person is left out however it is referred to, and of what belongs to nobody
-//! only types that are about no patient at all are followed (practitioners, organizations, medications …). Memory holds one piece,
+//! only types that are about no patient at all are followed (practitioners, organizations, medications …). What only names the patient
+//! belongs to them if it can be nobody else's; else it is nobody's. Memory holds one piece,
 //! and up to [`OTHERS_MAX`] references.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::fhir::definitions::is_resource;
 use crate::fhir::kinds;
-use crate::fhir::search::{compartment, is_id};
+use crate::fhir::search::{is_id, is_nobodys};
 use crate::fhir::time::Moment;
 use crate::ledger::{Error, Ledger, Person, Place, Scope, Stored};
 
@@ -292,11 +293,6 @@ impl Everything {
         let stored = self.ledger.read(&self.question.scope, kind, id).await?;
         Ok(stored.filter(|stored| !stored.deleted && stored.person == Person::NOBODY))
     }
-}
-
-/// Whether a type is about no patient by its definition.
-fn is_nobodys(kind: &str) -> bool {
-    kind != "Patient" && compartment("Patient", kind).is_empty()
 }
 
 /// The literal references of a stored body. A quote within a text is escaped there, so this can only be a member.

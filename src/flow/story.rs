@@ -75,8 +75,9 @@ impl Teller {
         let person = united.first().copied().unwrap_or(person);
         let kinds: Vec<&str> = wants.kinds.iter().map(String::as_str).collect();
         let kind_max = i64::try_from(react::KIND_MAX).unwrap_or(i64::MAX);
+        let held = ledger.held(scope, person, &kinds, kind_max).await?;
         let mut resources: Vec<react::Resource> =
-            ledger.held(scope, person, &kinds, kind_max).await?.iter().map(|stored| resource(stored, false)).collect();
+            held.iter().map(|stored| resource(stored, false)).filter(react::Resource::is_about).collect();
         let partings = if were_parted { ledger.parted(scope, person).await? } else { Vec::new() };
         let fired = ledger.fired(scope, &partings).await?.into_iter();
         let mut decisions: Vec<Decision> = fired.map(|(until, decision)| react::shared(decision, person, until)).collect();

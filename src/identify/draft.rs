@@ -18,6 +18,7 @@ pub fn draft(resource: &Value) -> Draft {
     let name = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
     let kind = kinds::of(name);
     let happened = kind.happened(resource);
+    let (subject, is_only_named) = subject(kind, resource);
     let empty = Map::new();
     let members = resource.as_object().unwrap_or(&empty);
     let meta = resource.get("meta").and_then(Value::as_object).unwrap_or(&empty);
@@ -25,7 +26,8 @@ pub fn draft(resource: &Value) -> Draft {
         meta: text(meta.iter().filter(|(key, _)| !OWN.contains(&key.trim_start_matches('_')))),
         body: body(name, members),
         rows: search::lines(name, resource).into(),
-        subject: subject(kind, resource),
+        subject,
+        is_only_named,
         identifiers: kinds::identifiers(resource),
         links: if name == "Patient" { replaced(resource) } else { Vec::new() },
         happened,

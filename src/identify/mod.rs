@@ -6,6 +6,7 @@ pub mod bundle;
 mod draft;
 mod likeness;
 mod matches;
+mod naming;
 pub mod references;
 mod subject;
 

@@ -1,89 +1,40 @@
-//! Whose a resource is, from the reference that names its subject: by id, by identifier, or by a contained Patient.
+//! Whose a resource is: of whom it says that it is, by id, by identifier or by a contained Patient; else of the one whom it names.
 //! Follows <https://hl7.org/fhir/R4/references.html#logical>.
 
 use serde_json::Value;
 
-use crate::fhir::kinds::{self, Kind};
+use super::naming::named;
+use crate::fhir::kinds::{self, Kind, Lead, Named};
 use crate::ledger::Subject;
 
-/// Whose this resource is. Absolute references to ourselves, `urn:` references and conditional ones are resolved before.
-pub(super) fn subject(kind: &Kind, resource: &Value) -> Subject {
+/// Whose this resource is, and whether it only names them. Absolute references to ourselves, `urn:` references and conditional ones are
+/// resolved before.
+pub(super) fn subject(kind: &Kind, resource: &Value) -> (Subject, bool) {
     if kind.name == "Patient" {
-        return Subject::Itself;
+        return (Subject::Itself, false);
     }
-    let named = |reference| of_reference(resource, reference);
-    let stated = kind.subject.iter().find_map(|path| kinds::find(resource, path, &mut |value| named(value)));
-    stated.or_else(|| writer(kind, resource)).unwrap_or(Subject::Nobody)
+    match kinds::whose(kind, resource) {
+        Lead::To(named) => (of(named), false),
+        Lead::Unknown => (Subject::Nobody, false),
+        Lead::Nowhere => named(resource).map_or((Subject::Nobody, false), |named| (of(named), true)),
+    }
 }
 
 /// Who is one with a Patient: those whom it replaced or was replaced by. A link of another kind says less.
 pub(super) fn replaced(patient: &Value) -> Vec<Subject> {
     let links = patient.get("link").and_then(Value::as_array).into_iter().flatten();
     let unites = |link: &&Value| matches!(link.get("type").and_then(Value::as_str), Some("replaced-by" | "replaces"));
-    links.filter(unites).filter_map(|link| of_reference(patient, link.get("other")?)).collect()
+    let lead = |link: &Value| if let Lead::To(named) = kinds::lead(patient, link.get("other")?) { Some(of(named)) } else { None };
+    links.filter(unites).filter_map(lead).collect()
 }
 
-/// A message without a subject belongs to the Patient who wrote it, so that a STOP is heard whoever passes it on. Whose
-/// RelatedPerson wrote it is not known here: the message then belongs to a person known by that reference alone.
-fn writer(kind: &Kind, resource: &Value) -> Option<Subject> {
-    let sender = resource.get("sender").filter(|_| kind.name == "Communication")?;
-    let written = sender.get("reference").and_then(Value::as_str);
-    if let Some(related) = written.and_then(|written| literal_of("RelatedPerson", written)) {
-        return Some(Subject::Literal(related));
+fn of(named: Named) -> Subject {
+    match (named.literal, named.identifier) {
+        (Some(literal), Some((system, value))) => Subject::Both(literal, system, value),
+        (Some(literal), None) => Subject::Literal(literal),
+        (None, Some((system, value))) => Subject::Identifier(system, value),
+        (None, None) => Subject::Nobody,
     }
-    let literal = written.and_then(patient);
-    let typed = sender.get("type").and_then(Value::as_str) == Some("Patient");
-    (literal.is_some() || typed).then(|| of_reference(resource, sender))?
-}
-
-/// The person a Reference leads to; `None` if it leads to none that can be known: a Group, a device, a name alone.
-fn of_reference(resource: &Value, reference: &Value) -> Option<Subject> {
-    let literal = reference.get("reference").and_then(Value::as_str);
-    if let Some(own) = literal.and_then(|literal| literal.strip_prefix('#')) {
-        return of_contained(resource, own).or_else(|| logical(reference)).map(identified);
-    }
-    match (literal.map(patient), logical(reference)) {
-        (Some(None), _) | (None, None) => None,
-        (None, Some(logical)) => Some(identified(logical)),
-        (Some(Some(literal)), None) => Some(Subject::Literal(literal)),
-        (Some(Some(literal)), Some((system, value))) => Some(Subject::Both(literal, system, value)),
-    }
-}
-
-fn identified((system, value): (String, String)) -> Subject {
-    Subject::Identifier(system, value)
-}
-
-/// `Patient/123` of a literal reference to a Patient, without its version. A foreign absolute one is kept whole: it
-/// names one person, only not ours.
-fn patient(literal: &str) -> Option<String> {
-    literal_of("Patient", literal)
-}
-
-fn literal_of(kind: &str, literal: &str) -> Option<String> {
-    let current = literal.split_once("/_history/").map_or(literal, |(current, _)| current);
-    let (before, id) = current.rsplit_once('/')?;
-    let is_kind = before.rsplit('/').next() == Some(kind);
-    (is_kind && !id.is_empty()).then(|| current.to_owned())
-}
-
-/// A logical reference, unless it says that it means something else than a Patient.
-fn logical(reference: &Value) -> Option<(String, String)> {
-    let kind = reference.get("type").and_then(Value::as_str);
-    if kind.is_some_and(|kind| kind != "Patient" && !kind.ends_with("/StructureDefinition/Patient")) {
-        return None;
-    }
-    kinds::identifier(reference.get("identifier")?)
-}
-
-fn of_contained(resource: &Value, id: &str) -> Option<(String, String)> {
-    let contained = resource.get("contained")?.as_array()?;
-    let own = |inner: &&Value| inner.get("id").and_then(Value::as_str) == Some(id);
-    let patient = contained.iter().find(own)?;
-    if patient.get("resourceType").and_then(Value::as_str) != Some("Patient") {
-        return None;
-    }
-    kinds::identifiers(patient).into_iter().next()
 }
 
 #[cfg(test)]
@@ -93,7 +44,7 @@ mod tests {
     use super::*;
 
     fn whose(resource: &Value) -> Subject {
-        subject(kinds::of(resource["resourceType"].as_str().unwrap()), resource)
+        subject(kinds::of(resource["resourceType"].as_str().unwrap()), resource).0
     }
 
     fn condition(reference: &Value) -> Subject {
@@ -165,6 +116,41 @@ mod tests {
             "subject": {"reference": "#p"},
         });
         assert_eq!(whose(&resource), Subject::Identifier("urn:s".into(), "v".into()));
+    }
+
+    #[test]
+    fn what_says_that_it_is_of_several_is_nobodys() {
+        let visit = |second: Value| {
+            let actors = [json!({"actor": {"reference": "Patient/1"}}), json!({"actor": second})];
+            whose(&json!({"resourceType": "Appointment", "participant": actors,
+                "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "X"}]}]}))
+        };
+        let one = Subject::Literal("Patient/1".into());
+        for (second, expected) in [
+            (json!({"reference": "Location/room"}), one.clone()),
+            (json!({"reference": "Patient/1/_history/3"}), one.clone()),
+            (json!({"reference": "Patient/2"}), Subject::Nobody),
+            (json!({"reference": "#p"}), Subject::Nobody),
+            (json!({"type": "Patient", "identifier": {"system": "urn:s", "value": "7"}}), Subject::Nobody),
+        ] {
+            assert_eq!(visit(second.clone()), expected, "{second}");
+        }
+        let links = json!([{"target": {"reference": "Patient/1"}}, {"target": {"reference": "Patient/2"}}]);
+        assert_eq!(whose(&json!({"resourceType": "Person", "link": links})), one);
+    }
+
+    #[test]
+    fn what_says_nothing_is_of_whom_it_names() {
+        let message = |subject: Value| {
+            whose(&json!({"resourceType": "Communication", "subject": subject, "recipient": [{"reference": "Patient/1"}]}))
+        };
+        assert_eq!(message(Value::Null), Subject::Literal("Patient/1".into()));
+        assert_eq!(message(json!({"reference": "Patient/2"})), Subject::Literal("Patient/2".into()));
+        assert_eq!(message(json!({"reference": "Group/1"})), Subject::Nobody);
+        let both = whose(
+            &json!({"resourceType": "CommunicationRequest", "recipient": [{"reference": "Patient/1"}, {"reference": "Patient/2"}]}),
+        );
+        assert_eq!(both, Subject::Nobody);
     }
 
     #[test]

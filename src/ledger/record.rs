@@ -184,7 +184,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let written = Written { version, ..written(unit, draft, current.number, stamp, person, fact, &salt) };
         resources::change(&mut self.transaction, &written).await?;
         self.change_rows(unit, current, &draft.rows).await?;
-        let has_left = self.leave(unit, current, person).await?;
+        let has_left = self.leave(unit, current, person, draft.is_only_named).await?;
         // To whom it goes over it is new.
         let line = if current.deleted || has_left { Line::Created } else { Line::Updated };
         self.enter(unit, change, &written, line, Some(draft)).await?;

@@ -35,6 +35,7 @@ pub(super) async fn record(ledger: &Ledger, resource: &Value) {
         body: body.to_string(),
         rows: lines(&kind, resource).into(),
         subject,
+        is_only_named: false,
         identifiers: kinds::identifiers(resource),
         links: Vec::new(),
         happened: None,

@@ -109,6 +109,8 @@ pub struct Draft {
     pub rows: Arc<[super::search::Line]>,
     /// Whose it is.
     pub subject: Subject,
+    /// Whether it only names them, and is not about them.
+    pub is_only_named: bool,
     /// The resource's own identifiers that have both system and value.
     pub identifiers: Vec<(String, String)>,
     /// Of a Patient: those whom it replaced or was replaced by.

@@ -10,6 +10,7 @@ use super::record::Batch;
 use super::unions::{self, Said};
 use super::{Bond, Change, Draft, Error, Event, How, Line, Person, Scope, Stored, Subject, Unit};
 use super::{bonds, events, people};
+use crate::fhir::kinds;
 
 impl Batch<'_, '_> {
     /// Whose the resource is; makes a placeholder person for a reference or an identifier never seen.
@@ -188,13 +189,14 @@ impl Batch<'_, '_> {
     }
 
     /// Whether a version is of somebody else than the one that follows it; then the chain of whose it was says so, and the rules
-    /// hear that it is gone from them. Of persons who are one it says nothing: each of them has it.
-    pub(super) async fn leave(&mut self, unit: &Unit, left: &Stored, to: Person) -> Result<bool, Error> {
+    /// hear that it is gone from them. Of persons who are one it says nothing: each of them has it. What was about a person and only
+    /// names them now is gone from them as well, and what only named them is new when it is about them.
+    pub(super) async fn leave(&mut self, unit: &Unit, left: &Stored, to: Person, is_only_named: bool) -> Result<bool, Error> {
         let (tenant, person) = (unit.scope.tenant.as_ref(), left.person);
         let is_one = person == to
             || people::known_as(&mut self.transaction, tenant, person).await?
                 == people::known_as(&mut self.transaction, tenant, to).await?;
-        if is_one || left.deleted {
+        if (is_one && (person == Person::NOBODY || was_only_named(left, is_only_named) == is_only_named)) || left.deleted {
             return Ok(false);
         }
         let statement = Statement {
@@ -254,6 +256,11 @@ impl Batch<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether a version only named the person whose it was. Most say whose they are, and say so again: only what may not is read.
+fn was_only_named(left: &Stored, is_only_named: bool) -> bool {
+    if is_only_named { !kinds::is_about(&left.kind, &left.value()) } else { !kinds::may_say_whose(&left.kind, &left.body) }
 }
 
 /// What leads to the person that a reference names.

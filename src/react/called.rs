@@ -99,7 +99,9 @@ pub(super) fn suits(rules: &Rules, action: &Action, resource: &Resource, call: &
     let subject = Subject::new(&resource.kind, &resource.value);
     let of_what_arrived =
         || call.event.as_ref().is_some_and(|event| stock::is_of(&rules.concepts, &resource.value, &event.value));
-    action.is_about(&rules.concepts, &rules.products, subject) && (action.call != Some(Caller::Stock) || of_what_arrived())
+    resource.is_about()
+        && action.is_about(&rules.concepts, &rules.products, subject)
+        && (action.call != Some(Caller::Stock) || of_what_arrived())
 }
 
 /// The episodes that a call opens for a resource, each with when its steps come: one for a period or for a wait, and one for each

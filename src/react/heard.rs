@@ -18,7 +18,7 @@ pub const BINDING: &[&str] = &["Communication", "Consent", "Patient", "RelatedPe
 pub fn leave(resources: &mut [Resource], united: &[Person], heard: &[Heard]) {
     for left in heard.iter().filter(|event| event.line == Line::Left) {
         let named = resources.iter_mut().filter(|one| key(one) == key(&left.resource));
-        for one in named.filter(|one| !united.contains(&one.person)) {
+        for one in named.filter(|one| !united.contains(&one.person) || !one.is_about()) {
             one.deleted = true;
         }
     }
@@ -31,7 +31,9 @@ fn is_still_theirs(story: &Story, event: &Heard) -> bool {
 
 /// Takes in events of one person. `again` is what must be told again, where the person was taken for one with somebody else.
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Heard]) {
-    let events: Vec<&'a Heard> = events.iter().filter(|event| !is_still_theirs(turn.story, event)).collect();
+    let is_heard = |event: &&Heard| event.line.is_of_persons() || event.resource.is_about();
+    let events = events.iter().filter(is_heard);
+    let events: Vec<&'a Heard> = events.filter(|event| !is_still_theirs(turn.story, event)).collect();
     let is_parted = events.iter().any(|event| event.line == Line::Parted);
     if is_parted {
         parted::hear(turn, again);

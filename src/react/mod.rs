@@ -130,6 +130,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::fhir::kinds;
 use crate::ledger::{Decision, Halt, How, Line, Mark, Outcome, Person, Precondition};
 
 /// The most resources of one kind that go into a story.
@@ -201,6 +202,12 @@ impl Resource {
     #[must_use]
     pub fn reference(&self) -> String {
         format!("{}/{}", self.kind, self.id)
+    }
+
+    /// Whether it is about whose it is: what only names them, as the recipient of a message, says nothing of them.
+    #[must_use]
+    pub fn is_about(&self) -> bool {
+        self.how == How::Derived || kinds::is_about(&self.kind, &self.value)
     }
 
     /// `Type/id/_history/version`, as decisions name the facts they rest on.

@@ -104,6 +104,8 @@ mod migrations;
 #[cfg(test)]
 mod moves;
 #[cfg(test)]
+mod naming;
+#[cfg(test)]
 mod nudges;
 #[cfg(test)]
 mod operations;

@@ -19,12 +19,15 @@ mod procedure;
 mod provenance;
 mod related_person;
 mod task;
+mod whose;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::definitions;
 use super::time::Moment;
+
+pub use whose::{Lead, Named, is_about, lead, may_say_whose, whose};
 
 /// Elements of one resource type that have a meaning for the ledger. A path is element names joined by dots; lists are
 /// searched through; of several paths the first that leads to a usable value counts.

@@ -30,7 +30,7 @@ mod value;
 mod word;
 
 pub use amount::{Amount, interval};
-pub use compartment::{COMPARTMENTS, Member, compartment};
+pub use compartment::{COMPARTMENTS, Member, compartment, each_in_compartment, is_nobodys};
 pub use criterion::within;
 #[cfg(test)]
 pub(crate) use distinct::counted;

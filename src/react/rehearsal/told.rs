@@ -45,6 +45,7 @@ impl Rehearsal<'_> {
         for kind in &wants.kinds {
             self.known.held(kind, is_one, &mut resources);
         }
+        resources.retain(Resource::is_about);
         let parted_at = unions.parted_at(person);
         let mut parted = Parted::default();
         if heard.iter().any(|heard| heard.line == Line::Parted) {

@@ -398,3 +398,23 @@ fn the_same_story_gives_the_same_reaction() {
     };
     assert_eq!(tell(), tell());
 }
+
+// Another system's message to the patient is no word of theirs, and a fill that they fetched for somebody is not theirs.
+#[test]
+fn what_only_names_the_patient_says_nothing_of_them() {
+    let rules = rules();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let mut sent = said("1", "Patient/p", "STOP");
+    sent["recipient"] = json!([sent["sender"].take()]);
+    sent.as_object_mut().unwrap().retain(|name, _| name != "sender" && name != "subject");
+    house.hear(sent);
+    assert!(!house.is_stopped("tel:15550100123") && house.said().is_empty());
+    let mut fetched = dispense("a", "2026-01-01", 30);
+    fetched["receiver"] = json!([fetched["subject"].take()]);
+    fetched.as_object_mut().unwrap().remove("subject");
+    house.hear(fetched.clone());
+    assert!(house.dues.is_empty());
+    // One that says it is theirs, and is corrected to say it no more, is gone.
+    house.hear(dispense("a", "2026-01-01", 30));
+    assert!(!house.dues.is_empty());
+}

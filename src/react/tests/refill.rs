@@ -276,7 +276,10 @@ fn an_ended_order_ends_the_reminder_and_an_inpatient_fill_has_none() {
 #[test]
 fn an_ended_order_takes_an_open_task_back() {
     let rules = rules();
-    let order = |status: &str| json!({"resourceType": "MedicationRequest", "id": "o", "status": status});
+    let order = |status: &str| {
+        json!({"resourceType": "MedicationRequest", "id": "o", "status": status,
+        "subject": {"reference": "Patient/p"}})
+    };
     for (ended, expected) in [("stopped", "cancelled"), ("cancelled", "cancelled"), ("completed", "requested")] {
         let mut house = house(&rules, "2026-01-01T15:00:00Z");
         house.hear(order("active"));
