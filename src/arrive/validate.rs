@@ -16,6 +16,7 @@ use crate::check::canon::Canon;
 use crate::check::{self, profile, thorough};
 use crate::fhir::outcome::{Issue, operation_outcome};
 use crate::fhir::search::pairs;
+use crate::identify::references::{Links, rewrite};
 
 /// `POST [type]/$validate`, `POST [type]/[id]/$validate`, and `GET [type]/[id]/$validate` for what is stored.
 pub(super) const OPERATION: Operation = Operation {
@@ -70,6 +71,9 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     }
     if let Some(resource) = &wish.resource {
         wish.issues.extend(of_address(resource, kind, id.filter(|_| mode == "update"), mode));
+        let mut found = misled(resource, call.base());
+        found.retain(|issue| !wish.issues.contains(issue));
+        wish.issues.extend(found);
     }
     if let Some(resource) = wish.resource.take() {
         let own = id.or_else(|| resource["id"].as_str()).unwrap_or_default();
@@ -84,6 +88,13 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
         wish.issues.extend(found);
     }
     Ok(told(&wish.issues))
+}
+
+/// What is wrong with references that name what is here by our own address, as a write finds it.
+fn misled(resource: &Value, base: String) -> Vec<Issue> {
+    let (links, mut meant) = (Links { base, ..Links::default() }, resource.clone());
+    let place = resource["resourceType"].as_str().unwrap_or_default();
+    if rewrite(&mut meant, "", &links, place).changed { check::references(&meant, place) } else { Vec::new() }
 }
 
 /// What profiles and terms say of a resource: those that it claims, and the one that is asked for by name.

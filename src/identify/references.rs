@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::address::Address;
+use super::bundle::is_id;
 use crate::fhir::definitions::{self, Key, Node, Primitive};
 use crate::fhir::outcome::Issue;
 
@@ -75,6 +76,17 @@ fn unknown_entry(place: &str) -> Issue {
 pub fn criteria(reference: &str) -> Option<(&str, &str)> {
     let (kind, criteria) = reference.split_once('?')?;
     definitions::is_resource(kind).then_some((kind, criteria))
+}
+
+/// Whether this would be the address of a resource, or criteria, if the word before were a type of R4.
+fn names_no_type(reference: &str) -> bool {
+    let Some((word, rest)) = reference.find(['/', '?']).map(|at| reference.split_at(at)) else { return false };
+    let is_like = || definitions::resource_names().any(|name| name.eq_ignore_ascii_case(word));
+    let is_word = word.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && (word.starts_with(|first: char| first.is_ascii_uppercase()) || is_like());
+    let id = || rest.strip_prefix('/').map(|rest| rest.split_once("/_history/").map_or(rest, |(id, _)| id));
+    let has_id = || id().and_then(|id| id.split('#').next()).is_some_and(is_id);
+    is_word && !definitions::is_resource(word) && (rest.starts_with('?') || has_id())
 }
 
 /// The reference without our own address, if it stands before it and is known.
@@ -217,10 +229,11 @@ impl Turning<'_> {
         Some(format!("{ours}{version}{fragment}"))
     }
 
-    /// An absolute reference to ourselves without our address.
+    /// An absolute reference to ourselves without our address; also one to what is no type, which is refused then like a relative one.
     fn own(&self, text: &str) -> Option<String> {
         let ours = Some(without(text, &self.links.base)).filter(|ours| ours.len() < text.len())?;
-        Address::of(ours.split('#').next()?).map(|_| ours.to_owned())
+        let is_ours = Address::of(ours.split('#').next()?).is_some() || names_no_type(ours);
+        is_ours.then(|| ours.to_owned())
     }
 
     /// The narrative with its `href` and `src` turned; `None` if nothing had to be.
@@ -356,6 +369,10 @@ mod tests {
             ("", "https://here.example/fhir/Observation/7", "Observation/7"),
             ("", "https://here.example/fhir/Observation/7/_history/2#part", "Observation/7/_history/2#part"),
             ("", "https://here.example/fhir/Patient?identifier=s|v", "Patient/c"),
+            ("", "https://here.example/fhir/Banana/7", "Banana/7"),
+            ("", "https://here.example/fhir/Banana?a=1", "Banana?a=1"),
+            ("", "https://here.example/fhir/metadata", "https://here.example/fhir/metadata"),
+            ("", "https://there.example/fhir/Banana/7", "https://there.example/fhir/Banana/7"),
             ("", "https://there.example/fhir/Patient?identifier=s|v", "https://there.example/fhir/Patient?identifier=s|v"),
             ("", "https://here.example/fhirs/Observation/7", "https://here.example/fhirs/Observation/7"),
         ] {

@@ -121,3 +121,19 @@ async fn a_rule_is_told_what_it_would_be_refused_for() {
     let told = validate(&house, "ActivityDefinition/drink", &message("drink", "x").with("kind", "Appointment")).await.is(200);
     assert!(keys(&told).contains(&"bad-activity".to_owned()), "{}", told.text);
 }
+
+// A reference by our own address is held to what it is held to when it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_to_us_is_looked_at_as_in_a_write() {
+    let house = House::new().await;
+    let about = |reference: &str| json!({"resourceType": "Condition", "subject": {"reference": reference}});
+    for (reference, code) in [("Medication/m", "wrong-reference-target"), ("Foo/1", "unknown-resource-type")] {
+        for reference in [reference.to_owned(), format!("{}/{reference}", house.base())] {
+            let told = validate(&house, "Condition", &about(&reference)).await.is(200);
+            assert_eq!(told.expressions(), ["Condition.subject.reference"], "{reference}: {}", told.text);
+            assert!(told.text.contains(code), "{reference}: {}", told.text);
+        }
+    }
+    let right = validate(&house, "Condition", &about(&format!("{}/Patient/ada", house.base()))).await;
+    assert!(right.expressions().is_empty(), "{}", right.text);
+}
