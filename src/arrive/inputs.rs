@@ -16,8 +16,17 @@ use crate::check;
 use crate::fhir::search::pairs;
 
 /// What the definitions of these operations let repeat; of everything else one is given.
-const REPEATABLE: [&str; 7] =
-    ["property", "dependency", "designation", "exclude-system", "system-version", "check-system-version", "force-system-version"];
+const REPEATABLE: [&str; 9] = [
+    "property",
+    "dependency",
+    "designation",
+    "exclude-system",
+    "system-version",
+    "check-system-version",
+    "force-system-version",
+    "tx-resource",
+    "useSupplement",
+];
 
 /// The parameters of an operation, in the order in which they were given.
 #[derive(Debug, Default)]

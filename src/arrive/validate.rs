@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::body;
 use super::call::{Call, json};
+use super::given::{ONCE, wrong};
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
@@ -42,10 +43,13 @@ async fn validate(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal
     let (kind, id) = (asked.kind.unwrap_or_default(), asked.id);
     let mut wish = sent(call, asked.method, kind, asked.body).await?;
     for (name, value) in pairs(call.query.unwrap_or_default()).map_err(|issue| vec![issue])? {
-        match name.as_str() {
-            "mode" => wish.mode = Some(value),
-            "profile" => wish.profile = Some(value),
-            _ => {}
+        let given = match name.as_str() {
+            "mode" => wish.mode.replace(value),
+            "profile" => wish.profile.replace(value),
+            _ => None,
+        };
+        if given.is_some() {
+            return Err(wrong(&name, ONCE));
         }
     }
     let mode = wish.mode.as_deref().unwrap_or("profile");
@@ -138,6 +142,10 @@ fn list(parameters: &Value) -> &[Value] {
 
 /// Takes the parameters apart. Faults of the resource in them are placed in it; others are faults of the question.
 fn of_parameters(mut parameters: Value, issues: Vec<Issue>) -> Result<Wish, Refusal> {
+    let count = |name: &str| list(&parameters).iter().filter(|one| one["name"] == name).count();
+    if let Some(name) = ["mode", "profile", "resource"].into_iter().find(|name| count(name) > 1) {
+        return Err(wrong(name, ONCE));
+    }
     let word = |name: &str| {
         let one = list(&parameters).iter().find(|one| one["name"] == name)?.as_object()?;
         one.iter().find(|(key, _)| key.starts_with("value")).and_then(|(_, value)| value.as_str()).map(ToOwned::to_owned)

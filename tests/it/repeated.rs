@@ -40,6 +40,25 @@ async fn a_single_parameter_is_given_once() {
     house.ask("POST", "Patient/$match").json(&parameters(&json!([person]))).await.is(200);
     let told = house.ask("POST", "Patient/$match").json(&parameters(&json!([person, person]))).await.is(400);
     assert_eq!(told.expressions(), ["http.resource"]);
+    let person = || patient("bob");
+    let resource = || json!({"name": "resource", "resource": person()});
+    let mode = json!({"name": "mode", "valueCode": "create"});
+    let profile = json!({"name": "profile", "valueUri": "http://hl7.org/fhir/StructureDefinition/Patient"});
+    for (list, name) in [
+        (json!([resource(), mode, mode]), "mode"),
+        (json!([resource(), profile, profile]), "profile"),
+        (json!([resource(), resource()]), "resource"),
+    ] {
+        let told = house.ask("POST", "Patient/$validate").json(&parameters(&list)).await.is(400);
+        assert_eq!(told.expressions(), [format!("http.{name}")]);
+    }
+    for query in ["mode=create&mode=update", "mode=create&mode=create"] {
+        let told = house.ask("POST", &format!("Patient/$validate?{query}")).json(&person()).await.is(400);
+        assert_eq!(told.expressions(), ["http.mode"]);
+    }
+    let both = house.ask("POST", "Patient/$validate?mode=create").json(&parameters(&json!([resource(), mode]))).await;
+    assert_eq!(both.is(400).expressions(), ["http.mode"]);
+    house.ask("POST", "Patient/$validate").json(&parameters(&json!([resource(), mode, profile]))).await.is(200);
     let meta = |code: &str| json!({"name": "meta", "valueMeta": {"tag": [{"code": code}]}});
     let told = house.ask("POST", "Patient/ada/$meta-add").json(&parameters(&json!([meta("a"), meta("b")]))).await.is(400);
     assert_eq!(told.expressions(), ["http.meta"]);
@@ -55,6 +74,16 @@ async fn what_may_repeat_is_taken() {
         .get(&format!("ValueSet/$expand?url={GENDERS}&designation=a&designation=b&exclude-system=urn:a&exclude-system=urn:b"))
         .await
         .is(200);
+    let system = |id: &str| json!({"resourceType": "CodeSystem", "id": id, "status": "active", "content": "not-present"});
+    let sent = parameters(&json!([
+        {"name": "url", "valueUri": GENDERS},
+        {"name": "tx-resource", "resource": system("a")},
+        {"name": "tx-resource", "resource": system("b")},
+        {"name": "useSupplement", "valueCanonical": "urn:a"},
+        {"name": "useSupplement", "valueCanonical": "urn:b"},
+    ]));
+    let told = house.ask("POST", "ValueSet/$expand").json(&sent).await.is(200);
+    assert_eq!(told.at("/expansion/total"), 4);
     house.get("Patient/$everything?_type=Patient&_type=Task").await.is(200);
 }
 
