@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{Method, StatusCode};
 use futures_util::StreamExt;
 
 use super::call::Call;
@@ -20,6 +20,9 @@ use crate::fhir::xml;
 
 /// Bytes of a body that is too large which are still read before the connection is given up.
 const THROWN_BYTES_MAX: usize = 256 << 20;
+/// What is said of a body that is said to be something else.
+const RESOURCES: &str =
+    "Resources are taken as application/fhir+json or application/fhir+xml in UTF-8 (FHIR 4.0); say so in Content-Type.";
 
 /// The resource in the body as JSON: as it came, or translated from XML. Its headers say which.
 pub(super) async fn json(call: &Call<'_>, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
@@ -30,10 +33,21 @@ pub(super) async fn json(call: &Call<'_>, body: Body, bytes_max: usize) -> Resul
             let read = aside(bytes.len(), move || Some(from_xml(&bytes))).await;
             Ok(read.ok_or_else(|| Refusal::ours("a body could not be translated"))??)
         }
-        None => {
-            let words = "Resources are taken as application/fhir+json or application/fhir+xml in UTF-8 (FHIR 4.0); say so in Content-Type.";
-            refuse_media(call, body, bytes_max, words).await
-        }
+        None => refuse_media(call, body, bytes_max, RESOURCES).await,
+    }
+}
+
+/// What an operation was asked with, as JSON; `None` where nothing was sent. What is sent says what it is, here as elsewhere.
+pub(super) async fn asked(call: &Call<'_>, method: &Method, body: Body, bytes_max: usize) -> Result<Option<Bytes>, Refusal> {
+    let is_named = call.headers.contains_key(CONTENT_TYPE);
+    if *method != Method::POST || (!is_named && body.is_end_stream()) {
+        return Ok(None);
+    }
+    let bytes = if is_named { json(call, body, bytes_max).await? } else { take(call, body, bytes_max).await? };
+    match bytes.iter().all(u8::is_ascii_whitespace) {
+        true => Ok(None),
+        false if is_named => Ok(Some(bytes)),
+        false => Err(unknown_media(RESOURCES)),
     }
 }
 
@@ -63,7 +77,11 @@ pub(super) async fn form(call: &Call<'_>, body: Body, bytes_max: usize) -> Resul
 
 async fn refuse_media(call: &Call<'_>, body: Body, bytes_max: usize, words: &str) -> Result<Bytes, Refusal> {
     take(call, body, bytes_max).await?;
-    Err(Refusal::one(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", "unsupported-media-type", words))
+    Err(unknown_media(words))
+}
+
+fn unknown_media(words: &str) -> Refusal {
+    Refusal::one(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", "unsupported-media-type", words)
 }
 
 /// The body, whatever it is said to be.

@@ -2,7 +2,6 @@
 //! Follows <https://hl7.org/fhir/R4/operations.html#executing>.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use jiff::Unit;
 use jiff::civil::Date;
@@ -39,14 +38,8 @@ impl Given {
     /// What the address holds and, where one was sent, the body: Parameters, or a resource alone for the parameter `resource`.
     pub(super) async fn asked(call: &Call<'_>, method: &Method, body: Body) -> Result<Self, Refusal> {
         let mut given = Self::of(call.query)?;
-        if *method != Method::POST || !call.headers.contains_key(CONTENT_TYPE) {
-            return Ok(given);
-        }
         let bytes_max = call.door.settings.resource_bytes_max;
-        let bytes = body::json(call, body, bytes_max).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(given);
-        }
+        let Some(bytes) = body::asked(call, method, body, bytes_max).await? else { return Ok(given) };
         let (value, issues) = check::examined(&bytes, bytes_max);
         let faults: Vec<Issue> = issues.into_iter().filter(Issue::refuses).collect();
         let Some(value) = value.filter(|_| faults.is_empty()) else { return Err(faults.into()) };

@@ -3,8 +3,6 @@
 
 use std::collections::HashSet;
 
-use axum::http::Method;
-use axum::http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::body;
@@ -68,14 +66,8 @@ impl Inputs {
         for (name, value) in pairs(call.query.unwrap_or_default()).map_err(|issue| vec![issue])? {
             all.push((name, Value::String(value)));
         }
-        if *asked.method != Method::POST || !call.headers.contains_key(CONTENT_TYPE) {
-            return Ok(Self { all });
-        }
         let bytes_max = call.door.settings.resource_bytes_max;
-        let bytes = body::json(call, asked.body, bytes_max).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self { all });
-        }
+        let Some(bytes) = body::asked(call, asked.method, asked.body, bytes_max).await? else { return Ok(Self { all }) };
         let mut sent = check::sized_resource(&bytes, bytes_max, None)?.value;
         match resource_name {
             _ if sent["resourceType"] == "Parameters" => {

@@ -2,7 +2,6 @@
 //! Follows <https://hl7.org/fhir/R4/resource-operation-validate.html>.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
@@ -115,15 +114,9 @@ fn told(issues: &[Issue]) -> Response {
 
 /// What the body holds: Parameters, or a bare resource. No body at all asks for what is stored.
 async fn sent(call: &Call<'_>, method: &Method, kind: &str, sent: Body) -> Result<Wish, Refusal> {
-    if *method != Method::POST || !call.headers.contains_key(CONTENT_TYPE) {
-        return Ok(Wish::default());
-    }
     let settings = &call.door.settings;
     let bytes_max = if kind == "Bundle" { settings.bundle_bytes_max } else { settings.resource_bytes_max };
-    let bytes = body::json(call, sent, bytes_max).await?;
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Wish::default());
-    }
+    let Some(bytes) = body::asked(call, method, sent, bytes_max).await? else { return Ok(Wish::default()) };
     let (value, issues) = check::examined(&bytes, bytes_max);
     match value {
         Some(value) if value["resourceType"] == "Parameters" && is_asking(&value, kind) => of_parameters(value, issues),

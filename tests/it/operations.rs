@@ -129,3 +129,25 @@ async fn what_is_advertised_is_described() {
     house.put(&own).await.is(201);
     assert_eq!(house.get("OperationDefinition/why").await.is(200).at("/meta/versionId"), Value::from("1"));
 }
+
+// What an operation is asked with says what it is, as every body does; nothing needs to be said of nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_says_what_it_is() {
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    let count = json!({"resourceType": "Parameters", "parameter": [{"name": "_count", "valueInteger": 1}]}).to_string();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for path in [
+        "Patient/ada/$ledger",
+        "Patient/ada/$validate",
+        "ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender",
+    ] {
+        let url = format!("{}/{path}", house.base());
+        let refused = client.post(&url).body(count.clone()).send().await.unwrap();
+        assert_eq!(refused.status(), 415, "{path}");
+        assert_eq!(client.post(&url).send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(client.post(&url).body(" ").send().await.unwrap().status(), 200, "{path}");
+        let spoken = client.post(&url).header("Content-Type", "application/fhir+json").body("");
+        assert_eq!(spoken.send().await.unwrap().status(), 200, "{path}");
+    }
+}
