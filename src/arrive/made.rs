@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::call::Call;
@@ -11,6 +12,7 @@ use super::outcome::Refusal;
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Criterion;
 use crate::fhir::search::{Include, Subject, make_relative, pairs};
+use crate::fhir::time::Moment;
 use crate::ledger::{Decision, How, Person, Stored};
 use crate::react::{self, Made};
 
@@ -90,25 +92,30 @@ async fn all_decided(call: &Call<'_>, person: Person) -> Result<Vec<Decision>, R
     Ok(decisions)
 }
 
-/// A searchset of stored Provenances with those added that are shown and not stored: all of the targets that were asked for
-/// that also meet the rest of the search, on the first page.
-pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, found: String) -> Result<String, Refusal> {
+/// The types of which some are shown and not stored.
+pub(super) const MADE: [&str; 2] = ["OperationDefinition", "Provenance"];
+
+/// A searchset of what is stored of such a type with that added which is shown and not stored, and meets the search: Provenances of the
+/// targets that were asked for, or the definitions of our operations. All of it is on the first page.
+pub(super) async fn with_made(call: &Call<'_>, base: &str, kind: &str, query: &str, found: String) -> Result<String, Refusal> {
     let mut pairs = pairs(query).map_err(|issue| vec![issue])?;
-    let is_first = !pairs.iter().any(|(name, _)| name == super::links::PAGE);
-    let (mut told, mut decided) = (Vec::new(), Decided::new());
-    for (kind, id) in targets(base, &pairs).into_iter().take(TARGETS_MAX).filter(|_| is_first) {
-        told.extend(provenances(call, &kind, &id, &mut decided).await?);
+    if pairs.iter().any(|(name, _)| name == super::links::PAGE) {
+        return Ok(found);
     }
+    let told = if kind == "Provenance" { of_targets(call, base, &pairs).await? } else { definitions() };
     let own = format!("{base}/");
     for (name, value) in &mut pairs {
-        make_relative("Provenance", name, value, &own);
+        make_relative(kind, name, value, &own);
     }
     let now = call.door.flow.clock.now();
     if told.is_empty() {
         return Ok(found);
     }
-    let criteria = parse("Provenance", &pairs, now).query.criteria;
-    let told = meeting(&call.door.flow.ledger.meant(call.scope(), "Provenance", criteria).await?, told, now);
+    let criteria = parse(kind, &pairs, now).query.criteria;
+    let mut told = meeting(kind, &call.door.flow.ledger.meant(call.scope(), kind, criteria).await?, told, now);
+    if kind == "OperationDefinition" {
+        told = unstored(call, told).await?;
+    }
     if told.is_empty() {
         return Ok(found);
     }
@@ -121,12 +128,46 @@ pub(super) async fn with_provenances(call: &Call<'_>, base: &str, query: &str, f
     }
     let entry = |one: Value| {
         let id = one["id"].as_str().unwrap_or_default();
-        json!({"fullUrl": format!("{base}/Provenance/{id}"), "resource": one, "search": {"mode": "match"}})
+        json!({"fullUrl": format!("{base}/{kind}/{id}"), "resource": one, "search": {"mode": "match"}})
     };
     let mut entries = bundle["entry"].as_array().cloned().unwrap_or_default();
     entries.extend(told.into_iter().map(entry));
     bundle["entry"] = Value::Array(entries);
     Ok(bundle.to_string())
+}
+
+/// What is shown, each with its stamp.
+type Told = Vec<(i64, Value)>;
+
+/// The Provenances of the targets that a search asks for.
+async fn of_targets(call: &Call<'_>, base: &str, pairs: &[(String, String)]) -> Result<Told, Refusal> {
+    let (mut told, mut decided) = (Vec::new(), Decided::new());
+    for (kind, id) in targets(base, pairs).into_iter().take(TARGETS_MAX) {
+        told.extend(provenances(call, &kind, &id, &mut decided).await?);
+    }
+    Ok(told)
+}
+
+/// The definitions of our operations, as of the day that each of them tells.
+fn definitions() -> Told {
+    let of = |(id, _): &(&str, &str)| {
+        let one = definition(id)?;
+        let day = Moment::parse(one["date"].as_str()?)?;
+        Some((day.span(&TimeZone::UTC).low, one))
+    };
+    DEFINITIONS.iter().filter_map(of).collect()
+}
+
+/// Those of our definitions in whose place nothing was stored.
+async fn unstored(call: &Call<'_>, definitions: Vec<Value>) -> Result<Vec<Value>, Refusal> {
+    let mut left = Vec::new();
+    for one in definitions {
+        let id = one["id"].as_str().unwrap_or_default();
+        if call.door.flow.ledger.read(call.scope(), "OperationDefinition", id).await?.is_none() {
+            left.push(one);
+        }
+    }
+    Ok(left)
 }
 
 /// Where those of a page's matches came from that Signa made, if the search wants Provenances beside them; of what stands beside them, if
@@ -187,11 +228,11 @@ fn shown(person: Person, updated: i64, mut provenance: Value) -> Stored {
 }
 
 /// Those that meet all of a search, each once. What only the store can tell, where a chain leads, none of them meets.
-fn meeting(criteria: &[Criterion], told: Vec<(i64, Value)>, now: i64) -> Vec<Value> {
+fn meeting(kind: &str, criteria: &[Criterion], told: Told, now: i64) -> Vec<Value> {
     let mut known = BTreeSet::new();
     let meets = |(updated, one): &(i64, Value)| {
         let id = one["id"].as_str().unwrap_or_default();
-        let subject = Subject { kind: "Provenance", id, updated: Some(*updated), value: one, now };
+        let subject = Subject { kind, id, updated: Some(*updated), value: one, now };
         criteria.iter().all(|criterion| subject.meets(criterion)) && known.insert(id.to_owned())
     };
     told.into_iter().filter(meets).map(|(_, one)| one).collect()
@@ -268,7 +309,7 @@ mod tests {
             let parsed = parse("Provenance", &pairs(query).unwrap(), 0);
             assert!(parsed.issues.is_empty() && parsed.unknown.is_empty(), "{query}: {parsed:?}");
             let all = [&task, &message, &task].map(|one| (1_000, one.clone())).to_vec();
-            let found = meeting(&parsed.query.criteria, all, 0);
+            let found = meeting("Provenance", &parsed.query.criteria, all, 0);
             let ids: Vec<&str> = found.iter().filter_map(|one| one["id"].as_str()).collect();
             assert_eq!(ids, expected, "{query}");
         }

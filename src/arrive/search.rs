@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::call::{Call, json};
 use super::format::not_acceptable;
-use super::made::{self, with_provenances};
+use super::made::{self, MADE, with_made};
 use super::outcome::Refusal;
 use super::searchset::{Answer, searchset, unknown};
 use super::{body, format, links, several};
@@ -83,7 +83,10 @@ pub(super) async fn post(call: &Call<'_>, place: Place<'_>, sent: Body) -> Resul
 /// One page as the text of a searchset Bundle.
 pub(super) async fn page(call: &Call<'_>, base: &str, place: Place<'_>, query: &str) -> Result<String, Refusal> {
     let found = stored(call, base, place, query).await?;
-    if place == Place::Kind("Provenance") { Box::pin(with_provenances(call, base, query, found)).await } else { Ok(found) }
+    match place {
+        Place::Kind(kind) if MADE.contains(&kind) => Box::pin(with_made(call, base, kind, query, found)).await,
+        _ => Ok(found),
+    }
 }
 
 /// One page of what is stored.

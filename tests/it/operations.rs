@@ -130,6 +130,29 @@ async fn what_is_advertised_is_described() {
     assert_eq!(house.get("OperationDefinition/why").await.is(200).at("/meta/versionId"), Value::from("1"));
 }
 
+// Definitions of ours are found where those are that somebody stored, by what they say; one that is stored in its place is found alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_definitions_are_found() {
+    let house = House::new().await;
+    let found = async |query: &str| house.get(&format!("OperationDefinition?{query}")).await.is(200).ids();
+    for query in ["url=https://signa.example/fhir/OperationDefinition/why", "_id=why", "name:exact=Why", "code=why&status=active"]
+    {
+        assert_eq!(found(query).await, ["why"], "{query}");
+    }
+    assert_eq!(found("_id:missing=false").await.len(), 7);
+    for query in ["url=https://signa.example/fhir/OperationDefinition/nothing", "code=why&status=draft", "_id=nothing"] {
+        assert!(found(query).await.is_empty(), "{query}");
+    }
+    let own = house.get("OperationDefinition/why").await.is(200).json();
+    let told = house.get("OperationDefinition?code=why&_total=accurate").await.is(200);
+    assert_eq!((told.at("/total"), told.at("/entry/0/resource")), (json!(1), own.clone()));
+    assert_eq!(told.at("/entry/0/fullUrl"), format!("{}/OperationDefinition/why", house.base()));
+    house.put(&own.with("title", "Mine").with("status", "draft")).await.is(201);
+    assert_eq!(house.get("OperationDefinition?code=why").await.is(200).resources()[0]["title"], "Mine");
+    assert!(found("code=why&status=active").await.is_empty());
+    assert_eq!(house.get("OperationDefinition?_summary=count").await.is(200).at("/total"), json!(7));
+}
+
 // What an operation is asked with says what it is, as every body does; nothing needs to be said of nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_says_what_it_is() {
