@@ -241,3 +241,35 @@ async fn a_slow_reader_keeps_nobody_waiting() {
         house.get("Patient/ada").await.is(200);
     }
 }
+
+// Who is answered before all that was sent was read is told that the line ends; whose body was read goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_with_an_unread_body_is_closed_in_words() {
+    let house = House::new().await;
+    let body = patient("ada").to_string();
+    for (method, path, status, is_closed) in [
+        ("POST", "/fhir/Foo", "404", true),
+        ("PUT", "/fhir/Patient", "405", true),
+        ("POST", "/fhir/Patient?_format=turtle", "406", true),
+        ("PUT", "/fhir/Patient/a_b", "400", true),
+        ("POST", "/fhir/Patient", "201", false),
+        ("PUT", "/fhir/Patient/bob", "400", false),
+    ] {
+        let mut line = TcpStream::connect(house.engine().address()).await.unwrap();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {FHIR_JSON}\r\nContent-Length: {}\r\n\r\n", body.len());
+        line.write_all(head.as_bytes()).await.unwrap();
+        if !is_closed {
+            line.write_all(body.as_bytes()).await.unwrap();
+        }
+        let mut told = String::new();
+        while !told.contains("\r\n\r\n") {
+            let mut piece = [0; 1_024];
+            let read = line.read(&mut piece).await.unwrap();
+            assert!(read > 0, "{method} {path}: {told}");
+            told.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {told}");
+        assert_eq!(told.to_lowercase().contains("connection: close"), is_closed, "{method} {path}: {told}");
+    }
+}
