@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
+use super::condition::all_hold;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
@@ -55,7 +56,7 @@ pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
                 let Some(candidate) = candidate(turn, plan, step, resource, call, (at, &episode)) else { continue };
                 let ask =
                     Ask { story: &then, resource: &resource.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
-                if step.conditions.iter().all(|condition| condition.holds(&ask)) {
+                if all_hold(&step.conditions, &ask) {
                     now.extend(place(turn, candidate, at));
                 }
             }
@@ -84,14 +85,13 @@ pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: 
     let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
     suits(rules, action, resource, call)
         && call.event.as_ref().is_none_or(|event| stock::is_there(story, &resource.value, &event.value))
-        && action.conditions.iter().all(|condition| condition.holds(&ask))
+        && all_hold(&action.conditions, &ask)
 }
 
 /// Whether what this resource tells itself lets an action be about it: what does not pass costs no story.
 pub(super) fn may_be_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource) -> bool {
     let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
-    let mut told = action.conditions.iter().filter(|condition| condition.is_of_one(&resource.kind));
-    told.all(|condition| condition.holds(&ask))
+    all_hold(action.conditions.iter().filter(|condition| condition.is_of_one(&resource.kind)), &ask)
 }
 
 /// Whether a call is about such a resource, conditions aside.

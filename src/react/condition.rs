@@ -31,7 +31,6 @@ pub(crate) struct Condition {
 #[derive(Debug)]
 struct Own {
     expression: Expression,
-    facts: Vec<&'static Fact>,
     asks_time: bool,
 }
 
@@ -85,14 +84,20 @@ impl Condition {
 
     /// Whether it holds; what cannot be answered does not hold.
     pub(crate) fn holds(&self, ask: &Ask) -> bool {
-        holds(&self.expression, &self.facts, ask, ask.story.now)
+        self.holds_by(&Answers::to(ask))
+    }
+
+    /// The same, by answers that other conditions share.
+    pub(crate) fn holds_by(&self, answers: &Answers) -> bool {
+        holds(&self.expression, answers, answers.ask.story.now)
     }
 
     /// The first of its parts that the resource itself does not meet, as of `then`: what else is known of the person is not asked. Where
     /// that time is not known, a part that asks the clock is passed over: time alone would make it fail.
     pub(crate) fn broken(&self, ask: &Ask, then: Option<i64>) -> Option<&str> {
         let mut told = self.own.iter().filter(|part| then.is_some() || !part.asks_time);
-        let broken = told.find(|part| !holds(&part.expression, &part.facts, ask, then.unwrap_or(ask.story.now)))?;
+        let answers = Answers::to(ask);
+        let broken = told.find(|part| !holds(&part.expression, &answers, then.unwrap_or(ask.story.now)))?;
         Some(broken.expression.text())
     }
 
@@ -101,7 +106,7 @@ impl Condition {
     pub(crate) fn means_status(&self, ask: &Ask, status: &str) -> bool {
         let literal = format!("'{status}'");
         let names = |part: &&Own| part.expression.text().contains("status") && part.expression.text().contains(&literal);
-        self.own.iter().filter(names).any(|part| holds(&part.expression, &part.facts, ask, ask.story.now))
+        self.own.iter().filter(names).any(|part| holds(&part.expression, &Answers::to(ask), ask.story.now))
     }
 }
 
@@ -109,11 +114,17 @@ fn is_own(fact: &Fact) -> bool {
     OWN.contains(&fact.name)
 }
 
+/// Whether all of these hold.
+pub(crate) fn all_hold<'c>(conditions: impl IntoIterator<Item = &'c Condition>, ask: &Ask) -> bool {
+    let answers = Answers::to(ask);
+    conditions.into_iter().all(|condition| condition.holds_by(&answers))
+}
+
 /// Whether an expression holds at this time.
-fn holds(expression: &Expression, facts: &[&'static Fact], ask: &Ask, at: i64) -> bool {
-    let known = Known { ask: *ask, facts: facts.iter().map(|fact| (*fact, OnceCell::new())).collect() };
+fn holds(expression: &Expression, answers: &Answers, at: i64) -> bool {
+    let ask = &answers.ask;
     let zone = super::supply::zone(ask.story, ask.resource);
-    let context = Context::new().with_clock(at, zone).with_names(&known);
+    let context = Context::new().with_clock(at, zone).with_names(answers);
     expression.holds(&context, ask.resource).unwrap_or(false)
 }
 
@@ -125,7 +136,7 @@ fn own(text: &str) -> Vec<Own> {
     let read = parts.iter().filter_map(|part| Some((*part, read(part)?)));
     let own = read.filter(|(_, (_, facts))| facts.iter().all(|fact| is_own(fact)));
     let asks_time = |part: &str| CLOCK.iter().any(|name| part.contains(name));
-    own.map(|(part, (expression, facts))| Own { expression, facts, asks_time: asks_time(part) }).collect()
+    own.map(|(part, (expression, _))| Own { expression, asks_time: asks_time(part) }).collect()
 }
 
 /// What stands between the outermost `and`s; the whole where something else joins it.
@@ -163,15 +174,24 @@ fn conjuncts(text: &str) -> Vec<&str> {
     parts
 }
 
-/// What the facts of a condition are for a candidate: each is found out when the expression comes to it, and once.
-struct Known<'a> {
+/// What the facts of conditions are for a candidate: each is found out when an expression comes to it, and once.
+#[derive(Debug)]
+pub(crate) struct Answers<'a> {
     ask: Ask<'a>,
-    facts: Vec<(&'static Fact, OnceCell<Vec<Cow<'a, Value>>>)>,
+    /// One for each of [`FACTS`].
+    told: [OnceCell<Vec<Cow<'a, Value>>>; FACTS.len()],
 }
 
-impl Names for Known<'_> {
+impl<'a> Answers<'a> {
+    /// What is answered to this.
+    pub(crate) fn to(ask: &Ask<'a>) -> Self {
+        Self { ask: *ask, told: [const { OnceCell::new() }; FACTS.len()] }
+    }
+}
+
+impl Names for Answers<'_> {
     fn items(&self, name: &str) -> Option<Collection<'_>> {
-        let (fact, values) = self.facts.iter().find(|(fact, _)| fact.name == name)?;
+        let (fact, values) = FACTS.iter().zip(&self.told).find(|(fact, _)| fact.name == name)?;
         let values = values.get_or_init(|| (fact.value)(&self.ask));
         Some(values.iter().map(|value| Item::Node(Node::resource(value))).collect())
     }

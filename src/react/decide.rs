@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::activity::Act;
+use super::condition::Answers;
 use super::detail::Planned;
 use super::facts::Ask;
 use super::follow::follow;
@@ -152,7 +153,8 @@ pub(crate) fn broken(action: &Action, step: &Step, ask: &Ask, then: Option<i64>)
 pub(crate) fn pointless(turn: &Turn, candidate: &Candidate) -> Option<String> {
     let (action, step) = candidate.plan.step(&candidate.step.id)?;
     let ask = turn.ask(candidate)?;
-    let met = action.stops.iter().chain(&step.stops).find(|condition| condition.holds(&ask))?;
+    let answers = Answers::to(&ask);
+    let met = action.stops.iter().chain(&step.stops).find(|condition| condition.holds_by(&answers))?;
     Some(format!("What makes it pointless has happened: {}", met.text()))
 }
 

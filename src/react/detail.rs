@@ -24,6 +24,11 @@ impl Planned {
         Self(Arc::new(Kept { due, detail: OnceLock::from(detail) }))
     }
 
+    /// Whether it is the other, and not only alike.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What the engine remembers in it.
     pub(crate) fn detail(&self) -> &Detail {
         self.0.detail.get_or_init(|| Detail::read(&self.0.due.detail))

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use super::json::{coded, each, term, text};
+use super::json::{coded, each, member, term, text};
 use super::{Resource, Rules, Story, zones};
 use crate::fhir::time::Moment;
 use crate::ledger::Person;
@@ -45,7 +45,7 @@ pub(crate) fn patient(story: &Story) -> Option<&Resource> {
 
 /// Whether a Patient stands for its person: active, and not replaced.
 pub(crate) fn stands(patient: &Value) -> bool {
-    let is_active = patient.get("active").and_then(Value::as_bool).unwrap_or(true);
+    let is_active = member(patient, "active").and_then(Value::as_bool).unwrap_or(true);
     is_active && !each(patient, "link").iter().any(|link| text(link, "type") == Some("replaced-by"))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn has_died(story: &Story) -> bool {
 
 /// Whether a Patient says that they died.
 pub(crate) fn says_died(patient: &Value) -> bool {
-    patient.get("deceasedDateTime").is_some() || patient.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
+    member(patient, "deceasedDateTime").is_some() || member(patient, "deceasedBoolean").and_then(Value::as_bool) == Some(true)
 }
 
 /// Whether the person is under age now, wherever they are. Unknown birth dates count as of age: nearly half of real Patients have none.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Heard;
+use super::condition::all_hold;
 use super::cover::Fill;
 use super::decide::{because, stands};
 use super::decided::dispenses;
@@ -92,7 +93,7 @@ impl<'a> Arranging<'a, '_> {
         let ask = Ask { story: turn.story, resource: value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
         let subject = Subject::of("MedicationDispense", value, turn.story);
         self.action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject)
-            && self.action.conditions.iter().all(|condition| condition.holds(&ask))
+            && all_hold(&self.action.conditions, &ask)
     }
 }
 

@@ -152,7 +152,7 @@ impl Rules {
 
     /// The action of this id that is called, in the rule of this url as it runs now.
     pub(crate) fn called(&self, url: &str, action: &str) -> Option<(&Plan, &Action)> {
-        let plan = self.plan(url)?;
+        let plan = self.of_version(url, "", url)?;
         let action = plan.actions.iter().find(|known| known.id == action && known.call.is_some())?;
         Some((plan, action))
     }
@@ -371,6 +371,10 @@ impl Rules {
     /// was deleted.
     pub(crate) fn plan(&self, canonical: &str) -> Option<&Plan> {
         let (url, version) = canonical.split_once('|').unwrap_or((canonical, ""));
+        self.of_version(url, version, canonical)
+    }
+
+    fn of_version(&self, url: &str, version: &str, canonical: &str) -> Option<&Plan> {
         let versions = self.urls.get(url)?;
         let same = versions.iter().rev().filter_map(|at| self.plans.get(*at)).find(|plan| plan.version == version);
         same.or_else(|| self.plans.get(*versions.last().filter(|_| !self.ended.contains(canonical))?))

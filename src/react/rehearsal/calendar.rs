@@ -42,18 +42,19 @@ impl Rehearsal<'_> {
     /// The first sweep whose time has come, and those that follow it by then, until one calls somebody or something else comes first.
     pub(super) fn sweep_on(&mut self, to: i64) {
         let others = self.dues.values().map(|due| due.due).chain(self.next_rules()).min().unwrap_or(i64::MAX);
-        while let Some(row) = self.first_sweep().filter(|row| row.due <= self.now).cloned() {
+        let mut first = self.first_sweep().filter(|row| row.due <= self.now).cloned();
+        while let Some(row) = first {
             let has_called = self.sweep(&row);
             // A row that its own sweep neither ends nor moves would be looked at for ever.
             if self.sweeps.get(&row.output).is_some_and(|kept| **kept == *row) {
                 self.sweeps.remove(&row.output);
                 self.faults += 1;
             }
-            let next = self.first_sweep().map_or(i64::MAX, |row| row.due);
-            if has_called || self.is_spent() || next > to || next >= others {
+            first = self.first_sweep().filter(|next| next.due <= to && next.due < others).cloned();
+            if has_called || self.is_spent() {
                 return;
             }
-            self.now = self.now.max(next);
+            self.now = first.as_ref().map_or(self.now, |next| self.now.max(next.due));
         }
     }
 

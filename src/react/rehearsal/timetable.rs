@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ledger::{Due, Mark};
+use crate::ledger::Mark;
 use crate::react::{Planned, Sweep};
 
 /// What is known of calls already. Rehearsals that share one are of one tenant, in one zone, and under the same rules at the same times.
@@ -33,12 +33,12 @@ impl Called {
 
 impl Timetable {
     /// What this row comes to, as far as it is known.
-    pub(super) fn known(&self, rules: usize, row: &Due) -> Option<Arc<Called>> {
+    pub(super) fn known(&self, rules: usize, row: &Planned) -> Option<Arc<Called>> {
         let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.get(&(rules, row.due))?.iter().find(|called| *called.row == *row).cloned()
+        calls.get(&(rules, row.due))?.iter().find(|called| called.row.is_same(row) || *called.row == **row).cloned()
     }
 
-    pub(super) fn learn(&self, rules: usize, row: &Due, called: &Arc<Called>) {
+    pub(super) fn learn(&self, rules: usize, row: &Planned, called: &Arc<Called>) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = calls.entry((rules, row.due)).or_default();
         calls.retain(|known| known.row.output != row.output);
