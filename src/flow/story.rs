@@ -99,7 +99,7 @@ impl Teller {
         react::leave(&mut resources, &united, heard);
         let stopped = ledger.stopped(scope, &react::stoppable(person, &united, &resources)).await?;
         let stores = self.stores(scope, heard, &resources).await?;
-        let story = Story {
+        let mut story = Story {
             tenant: Arc::clone(&scope.tenant),
             person,
             united,
@@ -118,6 +118,7 @@ impl Teller {
                 .map(|last| (last.until, partings.iter().filter(|parting| parting.until == last.until).count())),
             parted,
         };
+        self.look_beside(scope, heard, &mut story).await?;
         Ok((story, seen))
     }
 
@@ -132,6 +133,20 @@ impl Teller {
                 resources.push(resource(&stored, stored.deleted));
             }
         }
+        Ok(())
+    }
+
+    /// Adds the dispenses that those which were heard may make others of, and what these refer to.
+    async fn look_beside(&self, scope: &Scope, heard: &[Heard], story: &mut Story) -> Result<(), Error> {
+        let beside = react::beside(&self.rules.of(&scope.tenant), story, heard);
+        if beside.is_empty() {
+            return Ok(());
+        }
+        self.look_up(scope, beside.clone(), &mut story.resources).await?;
+        let behind = react::behind_these(story, &beside);
+        self.look_up(scope, behind, &mut story.resources).await?;
+        react::leave(&mut story.resources, &story.united, heard);
+        story.stores = self.stores(scope, heard, &story.resources).await?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::certain;
 use super::condition::Condition;
-use super::decide::{because, is_settled, pointless};
+use super::decide::{because, corrected, is_settled, pointless};
 use super::episode::{self, CLOSED};
 use super::facts::Ask;
 use super::follow::{self, Comes};
@@ -18,8 +18,9 @@ use super::gates::reversed::is_meant;
 use super::gates::therapy;
 use super::json::text;
 use super::offset::Base;
-use super::plan::{Action, Anchor, Plan, Subject};
+use super::plan::{Action, Anchor, Plan};
 use super::refills::{self, Dispenses};
+use super::role::is_matter;
 use super::turn::{Candidate, Turn};
 use super::{Heard, Resource, doses, person, refill, supply};
 use crate::ledger::{Decision, Line, Outcome};
@@ -27,14 +28,52 @@ use crate::ledger::{Decision, Line, Outcome};
 /// Gates by which something ends for a reason that lies outside of it: it is remembered until when it would have been worth doing.
 const OUTSIDE: &[&str] = &[because::POINTLESS, alive::GATE.name];
 
+/// Gates by which something may end for such a reason, or for good: of what may come back it is remembered as well.
+const PERHAPS: &[&str] = &[because::CONDITION, because::REVERSED];
+
 /// Whether what ended may come back when another fact is taken back.
 pub(super) fn may_come_back(decision: &Decision, now: i64) -> bool {
-    is_over(decision) && OUTSIDE.contains(&decision.gate.as_str()) && decision.until >= now
+    let may_be_gone = OUTSIDE.contains(&decision.gate.as_str()) || is_remembered(decision);
+    is_over(decision) && may_be_gone && decision.until >= now
+}
+
+/// Whether a step ended since the same had been said or asked for of something else.
+pub(super) fn was_left(decision: &Decision) -> bool {
+    decision.gate == because::CONDITION && is_remembered(decision)
+}
+
+fn is_remembered(decision: &Decision) -> bool {
+    PERHAPS.contains(&decision.gate.as_str()) && decision.until != 0
 }
 
 /// Until when what ends by this gate would have been worth doing, where that must be remembered.
 pub(super) fn worth_until(gate: &str, until: i64) -> i64 {
     if OUTSIDE.contains(&gate) { until } else { 0 }
+}
+
+/// The same of a candidate: also where only what had been said or asked for of something else stood against it, and of what the calendar
+/// calls, which is not called again when what it is about is so after all.
+pub(super) fn is_worth_until(turn: &Turn, candidate: &Candidate, gate: &str) -> i64 {
+    let until = candidate.detail.until;
+    let is_called = || candidate.plan.step(&candidate.step.id).is_some_and(|(action, _)| action.call.is_some());
+    match gate {
+        because::CONDITION if is_left(turn, candidate) => until,
+        because::REVERSED if is_called() => until,
+        gate => worth_until(gate, until),
+    }
+}
+
+/// Whether a step begins unless the same was said or asked for of something else, and that was.
+fn is_left(turn: &Turn, candidate: &Candidate) -> bool {
+    let Some(ask) = turn.ask(candidate) else { return false };
+    let mut broken = candidate.step.starts.iter().filter(|condition| !condition.holds(&ask)).peekable();
+    broken.peek().is_some() && broken.all(|condition| condition.names("said"))
+}
+
+/// Whether the step's own conditions hold, as things are now.
+fn may_begin(turn: &Turn, candidate: &Candidate) -> bool {
+    let step = candidate.step;
+    turn.ask(candidate).is_some_and(|ask| step.conditions.iter().chain(&step.starts).all(|condition| condition.holds(&ask)))
 }
 
 /// Until when a Task is to be done.
@@ -52,7 +91,8 @@ fn is_over(decision: &Decision) -> bool {
 pub(super) fn is_spent(plan: &Plan, decision: &Decision) -> bool {
     let of_fills = || plan.step(&decision.step).is_some_and(|(action, _)| action.is_of_fills());
     let may_be_gone = || match decision.gate.as_str() {
-        because::MOVED | because::REVERSED => of_fills(),
+        because::MOVED | because::REVERSED => of_fills() || is_remembered(decision),
+        because::CONDITION => was_left(decision),
         gate => OUTSIDE.contains(&gate) || [therapy::GATE.name, diagnosis::GATE.name].contains(&gate),
     };
     is_over(decision) && !decision.recorded.is_empty() && may_be_gone()
@@ -80,6 +120,7 @@ pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision)
     match known.gate.as_str() {
         because::MOVED | because::REVERSED => true,
         because::POINTLESS => trigger.is_some() && pointless(turn, candidate).is_none(),
+        because::CONDITION => may_come_back(known, turn.story.now) && may_begin(turn, candidate),
         gate if gate == alive::GATE.name => !person::has_died(turn.story),
         gate if gate == therapy::GATE.name => {
             // An order that was ended goes on; one that has no fill left needs another.
@@ -97,11 +138,7 @@ pub(super) fn is_set_off(turn: &Turn, candidate: &Candidate, known: &Decision) -
     let is_asked = |dispense: &&Resource| known.gate == because::REVERSED || !known.facts.contains(&dispense.versioned());
     let Some(dispense) = candidate.trigger.filter(is_asked) else { return true };
     let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
-    let (rules, value) = (turn.rules, dispense.value.as_ref());
-    let fill = candidate.fill.as_ref();
-    let ask = Ask { story: turn.story, resource: value, fill, supplies: &turn.supplies, rules };
-    action.is_about(&rules.concepts, &rules.products, Subject::of("MedicationDispense", value, turn.story))
-        && action.conditions.iter().all(|condition| condition.holds(&ask))
+    is_matter(turn, action, dispense, candidate.fill.as_ref())
 }
 
 /// Something was heard that may have taken back what made other things pointless, or that the person lives after all.
@@ -119,10 +156,13 @@ pub(super) fn hear(turn: &mut Turn, events: &[&Heard]) {
     let mut products = BTreeSet::new();
     for known in ended {
         let Some(candidate) = turn.candidate_of(&known) else { continue };
-        let is_back = if known.gate == because::POINTLESS {
-            candidate.trigger.is_some() && hears(&candidate, &kinds) && pointless(turn, &candidate).is_none()
-        } else {
-            lives
+        let is_back = match known.gate.as_str() {
+            because::POINTLESS => {
+                candidate.trigger.is_some() && hears(&candidate, &kinds) && pointless(turn, &candidate).is_none()
+            }
+            because::CONDITION => may_begin(turn, &candidate),
+            because::REVERSED => is_called_for(turn, &candidate),
+            _ => lives,
         };
         if is_back && candidate.detail.product.is_empty() {
             tell_again(turn, candidate, &known);
@@ -133,6 +173,14 @@ pub(super) fn hear(turn: &mut Turn, events: &[&Heard]) {
     for product in products {
         refill::look_again(turn, &product);
     }
+}
+
+/// Whether what the calendar called for is as it was when it did.
+fn is_called_for(turn: &Turn, candidate: &Candidate) -> bool {
+    let Some((action, _)) = candidate.plan.step(&candidate.step.id) else { return false };
+    let asked = candidate.trigger.filter(|fact| !supply::is_reversed(fact)).and_then(|_| turn.ask(candidate));
+    let holds = |ask: &Ask| action.conditions.iter().all(|condition| condition.holds(ask));
+    corrected(turn, candidate).is_none() && asked.is_some_and(|ask| holds(&ask))
 }
 
 /// Whether what makes a step pointless reads resources of these types; one that reads nothing but the trigger reads that.
@@ -199,7 +247,8 @@ fn time(turn: &Turn, candidate: &mut Candidate, action: &Action, until: i64) -> 
     // What waits for its fact to become certain waits on, and has its whole time then.
     candidate.detail.uncertain = certain::is_uncertain(turn, candidate);
     let planned = match follow::of_fact(turn, candidate.plan, action, step, fact, &candidate.episode) {
-        Comes::Later => return false,
+        // What it counted from was taken out meanwhile: it keeps the time that it had.
+        Comes::Later => until - window,
         Comes::AtOnce => heard,
         Comes::From(base, offset) => {
             let is_told_now = base == Base::Moment(turn.heard_at(fact));

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
 use super::condition::all_hold;
+use super::decided::Decided;
 use super::detail::Detail;
 use super::facts::Ask;
 use super::follow::Comes;
@@ -54,8 +55,14 @@ pub(super) fn call<'a>(turn: &mut Turn<'a>, call: &Call) -> Vec<Candidate<'a>> {
         for (at, episode) in episodes(turn, plan, action, resource, call) {
             for step in &action.steps {
                 let Some(candidate) = candidate(turn, plan, step, resource, call, (at, &episode)) else { continue };
-                let ask =
-                    Ask { story: &then, resource: &resource.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+                let ask = Ask {
+                    story: &then,
+                    resource: &resource.value,
+                    fill: None,
+                    supplies: &turn.supplies,
+                    decisions: &turn.decisions,
+                    rules: turn.rules,
+                };
                 if all_hold(&step.conditions, &ask) {
                     now.extend(place(turn, candidate, at));
                 }
@@ -82,7 +89,8 @@ fn subjects<'a>(story: &'a Story, call: &Call) -> Vec<&'a Resource> {
 
 /// Whether an action that is called is about this resource, and its conditions hold.
 pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource, call: &Call) -> bool {
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
+    let decisions = Decided::of(&story.decisions);
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, decisions: &decisions, rules };
     suits(rules, action, resource, call)
         && call.event.as_ref().is_none_or(|event| stock::is_there(story, &resource.value, &event.value))
         && all_hold(&action.conditions, &ask)
@@ -90,7 +98,8 @@ pub(super) fn is_about(rules: &Rules, action: &Action, story: &Story, resource: 
 
 /// Whether what this resource tells itself lets an action be about it: what does not pass costs no story.
 pub(super) fn may_be_about(rules: &Rules, action: &Action, story: &Story, resource: &Resource) -> bool {
-    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, rules };
+    let decisions = Decided::of(&story.decisions);
+    let ask = Ask { story, resource: &resource.value, fill: None, supplies: &story.supplies, decisions: &decisions, rules };
     all_hold(action.conditions.iter().filter(|condition| condition.is_of_one(&resource.kind)), &ask)
 }
 

@@ -52,7 +52,7 @@ pub(crate) mod because {
 pub(crate) const LEFT: &str = "What it rests on was corrected: it is not about this person.";
 
 /// Why what somebody ended by hand is not said.
-const BY_HAND: &str = "Somebody else has dealt with it.";
+pub(crate) const BY_HAND: &str = "Somebody else has dealt with it.";
 
 /// Whether a decision says nothing of what is decided later, for the person or for whoever is one with them: what went over to somebody
 /// else may come back, or turn out to be about the same person.
@@ -230,19 +230,25 @@ pub(crate) fn prepare(turn: &mut Turn, candidate: &Candidate) {
 }
 
 /// Whether the message of what is held is not waiting any more, by no doing of ours.
-fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
+pub(crate) fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
     let is_held = turn.decisions.get(output).is_some_and(|known| known.outcome == Outcome::Held && !known.recorded.is_empty());
-    let ended = |message: &Resource| message.deleted || text(&message.value, "status") == Some("not-done");
+    let ended = |message: &Resource| message.deleted || text(&message.value, "status") != Some("preparation");
     is_held && turn.story.find(&format!("Communication/{output}")).is_some_and(ended)
 }
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
 pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
-    // What somebody ended by hand while it was held does not come back with what ends it now.
-    let (gate, why) = if was_ended_by_hand(turn, &candidate.output) { (because::TAKEN, BY_HAND) } else { (gate, why) };
+    // What somebody ended by hand while it was held does not come back with what ends it now; what is somebody else's was no matter of
+    // this person, and of a diagnosis that is over it was no matter of another one.
+    let is_by_hand = ![because::LEFT, because::PARTED].contains(&gate) && was_ended_by_hand(turn, &candidate.output);
+    let (gate, why) = match gate {
+        "diagnosis" if is_by_hand => (gate, BY_HAND),
+        _ if is_by_hand => (because::TAKEN, BY_HAND),
+        _ => (gate, why),
+    };
     end_recorded(turn, &candidate.output, WAITING, gate, why);
     let mut decision = turn.decision(candidate, outcome, gate, why);
-    decision.until = back::worth_until(gate, candidate.detail.until);
+    decision.until = back::is_worth_until(turn, candidate, gate);
     let known = turn.decisions.get(&candidate.output);
     let known = known.or_else(|| turn.decided(candidate.plan, &candidate.step.id, &candidate.episode));
     let same = known.is_some_and(|known| known.outcome == outcome && known.gate == gate && known.facts == decision.facts);

@@ -159,7 +159,9 @@ pub(super) fn follow(turn: &mut Turn, candidate: &Candidate, edges: &[Edge]) {
         let output = turn.output(candidate.plan, &step.id, &candidate.episode);
         let detail = Detail { held: false, prepared: false, ..candidate.detail.clone() };
         let mut next = Candidate { step, output, detail, ..candidate.clone() };
-        if turn.has_done(&next) || turn.dues.has(&next.output) {
+        // What came of the fact before it was corrected is not done again.
+        let is_done = |fact| done_before(turn, next.plan, &step.id, fact, &next.episode).is_some();
+        if turn.has_done(&next) || turn.dues.has(&next.output) || next.trigger.is_some_and(is_done) {
             continue;
         }
         if let Some((gate, why)) = hindrance(turn, &next) {

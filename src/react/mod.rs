@@ -31,6 +31,7 @@
 mod activity;
 mod adherence;
 mod back;
+mod beside;
 mod called;
 pub mod cases;
 mod certain;
@@ -57,6 +58,7 @@ mod holdout;
 mod index;
 mod intervals;
 mod json;
+mod known;
 mod live;
 mod merged;
 mod nudge;
@@ -96,6 +98,7 @@ mod why_not;
 mod words;
 mod zones;
 
+pub use beside::{behind_these, beside};
 pub use called::{called_for, kept_call};
 pub use cover::{Fill, MEDIAN, fills};
 pub use decided::Latest;

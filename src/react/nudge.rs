@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::decide::{
-    LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, mark_said, pointless, stop, withdraw, withdraw_task,
+    BY_HAND, LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, mark_said, pointless, stop, withdraw,
+    withdraw_task,
 };
 use super::detail::{Detail, Planned};
 use super::episode::{self, CLOSED, done_before};
@@ -13,9 +14,9 @@ use super::gates::diagnosis::{Standing, has_ended, standing};
 use super::gates::reversed::is_meant;
 use super::json::text;
 use super::offset::Base;
-use super::plan::{Action, Anchor, Plan, Subject};
+use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, Resource, back, overdue, refill, supply};
+use super::{Heard, Resource, back, overdue, person, refill, supply};
 use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
@@ -92,7 +93,7 @@ fn begin<'a>(
     let mut now = Vec::new();
     for step in &action.steps {
         // What was said or done of the fact before it was corrected, and was not taken back, is not said again.
-        if done_before(turn, plan, &step.id, newest, &episode).is_some() {
+        if done_before(turn, plan, &step.id, newest, &episode).is_some() || was_seen_to(turn, plan, step, newest, &episode) {
             continue;
         }
         let output = turn.output(plan, &step.id, &episode);
@@ -126,6 +127,13 @@ fn begin<'a>(
         }
     }
     now
+}
+
+/// Whether somebody ended by hand what waited to be said of this very diagnosis, before it was over.
+fn was_seen_to(turn: &Turn, plan: &Plan, step: &Step, fact: &Resource, episode: &str) -> bool {
+    let prefix = format!("{}/_history/", fact.reference());
+    turn.decided(plan, &step.id, episode)
+        .is_some_and(|known| known.reason == BY_HAND && known.facts.iter().any(|fact| fact.starts_with(&prefix)))
 }
 
 /// A step hangs on the end of a fact that does not say when that was: it says so, unless it was planned or came before.
@@ -246,6 +254,13 @@ fn take_back(turn: &mut Turn, event: &Heard) {
     let (gate, why) =
         if event.line == Line::Left { (because::LEFT, LEFT) } else { (because::REVERSED, "What it rests on was taken back.") };
     let reference = fact.reference();
+    if let Some(patient) = other_patient(turn, event) {
+        for due in turn.dues_where(|due| due.detail().trigger == reference) {
+            let detail = Detail { trigger: patient.reference(), facts: [patient.versioned()].into(), ..due.detail().clone() };
+            turn.plan(Planned::of(Due { detail: detail.write(), ..Due::clone(&due) }, detail));
+        }
+        return;
+    }
     let ours = |due: &Planned| due.detail().trigger == reference && !stays(turn, event, &due.rule, &due.step);
     let dues = turn.dues_where(ours);
     for due in dues {
@@ -266,12 +281,22 @@ fn take_back(turn: &mut Turn, event: &Heard) {
     }
 }
 
+/// The Patient that stands for the person, where one of several is gone: what is due is due to the person.
+fn other_patient<'a>(turn: &Turn<'a>, event: &Heard) -> Option<&'a Resource> {
+    let is_gone = event.resource.kind == "Patient" && event.line != Line::Left;
+    person::patient(turn.story).filter(|_| is_gone)
+}
+
 /// Whether what a step plans or asks for stays when its fact is gone.
 fn stays(turn: &Turn, event: &Heard, rule: &str, step: &str) -> bool {
     let fact = &event.resource;
     let known = turn.rules.plan(rule).and_then(|plan| plan.step(overdue::watched(step)));
-    // What hangs on fills is counted anew from all that was handed over.
-    let of_fills = fact.kind == "MedicationDispense" && known.is_none_or(|(action, _)| action.is_of_fills());
+    // What hangs on fills is counted anew from all that was handed over, and what an order says of them is asked where it is heard.
+    let of_fills = match fact.kind.as_str() {
+        "MedicationDispense" => known.is_none_or(|(action, _)| action.is_of_fills()),
+        "MedicationRequest" | "Medication" => known.is_some_and(|(action, _)| action.is_of_fills()),
+        _ => false,
+    };
     // What was done for one diagnosis was done for each that is the same to the rule.
     let is_one = |action| fact.kind == "Condition" && same_diagnosis(turn, action, fact).is_some();
     of_fills

@@ -8,18 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::activity::Act;
-use super::back::{self, may_come_back};
+use super::back;
 use super::cover::{Fill, MEDIAN};
-use super::decide::{LEFT, WAITING, because, cancel_task, is_settled, mark_said, pointless, stop, withdraw, withdraw_task};
+use super::decide::{LEFT, because, cancel_task, mark_said, pointless, stop, withdraw, withdraw_task};
 use super::decided::{Resting, dispenses};
-use super::detail::Detail;
+use super::detail::{Detail, Planned};
 use super::dispensed::Dispensed;
-use super::episode::CLOSED;
-use super::facts::Ask;
 use super::follow::{self, Comes};
 use super::json::text;
 use super::offset::{Base, Offset};
-use super::plan::{Action, Plan, Step, Subject};
+use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
@@ -31,7 +29,7 @@ pub(super) struct News<'a> {
     pub(super) event: &'a Heard,
     row: Result<Supply, Nothing>,
     /// What supplied something before it and does so no more.
-    gone: Vec<Supply>,
+    pub(super) gone: Vec<Supply>,
 }
 
 /// Takes in dispenses, and returns what is to be decided at once.
@@ -180,19 +178,19 @@ pub(super) struct Arranging<'a, 'n> {
 }
 
 /// A fill that a rule has begun with: what all its steps have in common.
-struct Begun<'a, 'f> {
+pub(super) struct Begun<'a, 'f> {
     /// Its place among the fills of the product.
-    at: usize,
-    fill: &'f Fill,
+    pub(super) at: usize,
+    pub(super) fill: &'f Fill,
     /// The dispense of it that was heard just now.
-    fresh: Option<&'a Heard>,
+    pub(super) fresh: Option<&'a Heard>,
     /// What set the rule off, where it could be loaded.
-    loaded: Option<&'a Resource>,
+    pub(super) loaded: Option<&'a Resource>,
     trigger: String,
     needed: Vec<String>,
     /// Versions of the facts, where one asks for them.
     facts: OnceCell<Arc<[String]>>,
-    episode: String,
+    pub(super) episode: String,
 }
 
 impl<'a> Arranging<'a, '_> {
@@ -220,11 +218,14 @@ impl<'a> Arranging<'a, '_> {
                     }
                     continue;
                 }
+                self.put_off(turn, step, one);
                 match follow::of_fill(turn, self.plan, self.action, step, one.fill, &one.episode) {
                     Comes::From(base, offset) if self.may_plan(turn, step, one, (base, offset)) => {
                         plan(turn, self.candidate(turn, step, one), base, offset);
                     }
-                    Comes::AtOnce if one.fresh.is_some() && !self.stays_stopped(turn, step, one) => {
+                    Comes::AtOnce
+                        if one.fresh.is_some() && !self.stays_stopped(turn, step, one) && !self.was_said(turn, step, one) =>
+                    {
                         let mut candidate = self.candidate(turn, step, one);
                         turn.keep_window(&candidate.output, &mut candidate.detail);
                         now.push(candidate);
@@ -237,17 +238,50 @@ impl<'a> Arranging<'a, '_> {
                             turn.plan(due);
                         }
                     }
-                    Comes::From(..) | Comes::Later => {}
+                    Comes::From(..) => self.let_go(turn, step, one),
+                    Comes::Later => {}
                 }
             }
         }
+        self.let_go_of(turn, &roles);
         self.take_back(turn, &standing, &begun);
         now
     }
 
+    /// What was stopped for the fill as it is now is due no more: something that was taken back had planned it anew.
+    fn let_go(&self, turn: &mut Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) {
+        let known = turn.decided(self.plan, &step.id, &one.episode).filter(|known| known.outcome == Outcome::Stopped);
+        if let Some(output) = known.map(|known| known.output.clone()).filter(|_| self.stays_stopped(turn, step, one)) {
+            turn.drop_due(&output);
+        }
+    }
+
+    /// What was asked for too early, and nobody has taken on, is asked for at its time.
+    fn put_off(&self, turn: &mut Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) {
+        let asked = turn.decided(self.plan, &step.id, &one.episode).filter(|known| known.outcome == Outcome::Fired).cloned();
+        if let Some(asked) = asked.filter(|asked| self.goes_back(turn, step, one, asked)) {
+            withdraw_task(turn, &asked, because::MOVED, RECOUNTED);
+        }
+    }
+
+    /// What is due of fills that are others than they were is due no more.
+    fn let_go_of(&self, turn: &mut Turn<'a>, roles: &[Role]) {
+        let is_overtaken = |due: &Planned| {
+            let mut overtaken = (0..roles.len()).filter(|at| matches!(roles[*at], Role::Overtaken));
+            turn.carries(&due.rule, self.plan) && overtaken.any(|at| self.is_about(due, at))
+        };
+        let is_step = |due: &Planned| self.action.steps.iter().any(|step| step.id == due.step);
+        for due in turn.dues_where(|due| is_step(due) && is_overtaken(due)) {
+            withdraw(turn, &due, Outcome::Withdrawn, because::CONDITION, OVERTAKEN);
+        }
+    }
+
     /// A later fill continues this one: a step of it that was never planned says so.
     fn move_on(&self, turn: &mut Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) {
-        if one.fresh.is_some() && turn.decided(self.plan, &step.id, &one.episode).is_none() {
+        // What hangs on another step says no more than that one.
+        let before = if let Anchor::Step(at, ..) = step.anchor { self.action.steps.get(at) } else { None };
+        let mut asked = before.into_iter().chain([step]);
+        if one.fresh.is_some() && asked.all(|step| turn.decided(self.plan, &step.id, &one.episode).is_none()) {
             let candidate = self.candidate(turn, step, one);
             if !turn.dues.has(&candidate.output) {
                 stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
@@ -260,7 +294,7 @@ impl<'a> Arranging<'a, '_> {
         let (fresh, trigger, needed) = match role {
             Role::Fresh(event) => (Some(*event), event.resource.reference(), products::needed(&event.resource.value)),
             Role::Known(trigger, needed) => (None, trigger.clone(), needed.clone()),
-            Role::Silent => return None,
+            Role::Overtaken | Role::Silent => return None,
         };
         let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
         // Of several that made the fill another may have been the first, with an order of its own, before it was taken back.
@@ -280,7 +314,7 @@ impl<'a> Arranging<'a, '_> {
         })
     }
 
-    fn candidate(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Candidate<'a> {
+    pub(super) fn candidate(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Candidate<'a> {
         let detail = Detail {
             trigger: one.trigger.clone(),
             needed: one.needed.clone(),
@@ -297,85 +331,6 @@ impl<'a> Arranging<'a, '_> {
         let (plan, episode) = (self.plan, one.episode.clone());
         let output = turn.output(plan, &step.id, &episode);
         Candidate { plan, step, episode, output, trigger: one.loaded, fill: Some(one.fill.clone()), detail }
-    }
-
-    /// Whether a step is to be planned, or was decided already.
-    fn may_plan(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>, (base, offset): (Base, Offset)) -> bool {
-        if turn.decided(self.plan, CLOSED, &one.episode).is_some() {
-            return false;
-        }
-        if let Some(known) = turn.decided(self.plan, &step.id, &one.episode) {
-            // What was held goes on waiting for its gate, unless it comes on another day now; what was stopped is looked at again only
-            // for new facts, heard just now or while the fill began on another day.
-            let waits = || !follow::has_moved(turn, &self.candidate(turn, step, one), base, offset);
-            let has_returned = || back::has_returned(turn, &self.candidate(turn, step, one), known);
-            let stays = match known.outcome {
-                Outcome::Fired => true,
-                Outcome::Held => waits(),
-                _ if is_settled(known) => !back::is_spent(self.plan, known) || !has_returned(),
-                Outcome::Stopped => self.stays_stopped(turn, step, one) && !has_returned(),
-                Outcome::Withdrawn => known.gate == because::POINTLESS && self.stays_pointless(turn, step, one),
-            };
-            // What was corrected meanwhile may be the rule's matter no more, and what was taken back for that is not planned again.
-            let is_old = one.fresh.is_none() && known.outcome != Outcome::Fired && !turn.dues.has(&known.output);
-            let is_over = || {
-                (known.gate == because::REVERSED && known.recorded.is_empty() && self.news.is_empty())
-                    || !back::is_set_off(turn, &self.candidate(turn, step, one), known)
-            };
-            if stays || (is_old && is_over()) {
-                return false;
-            }
-        }
-        !self.was_said(turn, step, one)
-    }
-
-    /// Whether a step comes at once that ended for a reason which is gone; until when it is worth doing.
-    fn comes_back(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> Option<i64> {
-        let known = turn.decided(self.plan, &step.id, &one.episode).filter(|known| may_come_back(known, turn.story.now))?;
-        let is_closed = turn.decided(self.plan, CLOSED, &one.episode).is_some() || self.was_said(turn, step, one);
-        let is_back = !is_closed && back::has_returned(turn, &self.candidate(turn, step, one), known);
-        is_back.then_some(known.until)
-    }
-
-    /// Whether a step was said or asked for: it may have been for one of the fill's dispenses before its first day moved.
-    fn was_said(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
-        let was_fired = |decision: &Decision| {
-            let is_step = decision.outcome == Outcome::Fired && decision.step == step.id && turn.is_of(&decision.rule, self.plan);
-            is_step && !self.goes_back(turn, step, one, decision)
-        };
-        turn.decisions.resting_on(self.resting, one.at, was_fired).next().is_some()
-    }
-
-    /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was
-    /// heard just now may be what it asks for.
-    fn stays_stopped(&self, turn: &Turn<'a>, step: &Step, one: &Begun) -> bool {
-        turn.decided(self.plan, &step.id, &one.episode).is_some_and(|known| {
-            let may_hold = one.fresh.is_some() && known.gate == because::CONDITION;
-            known.outcome == Outcome::Stopped && !may_hold && copies::is_same_fill(turn, self.product, one.fill, known)
-        })
-    }
-
-    /// Whether what was pointless still is: asked, where what set it off is loaded; else only what was taken back may have changed that.
-    fn stays_pointless(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) -> bool {
-        if one.loaded.is_some() {
-            return pointless(turn, &self.candidate(turn, step, one)).is_some();
-        }
-        self.news.iter().all(|news| news.gone.is_empty() && news.event.line == Line::Created)
-    }
-
-    /// Whether what was asked for, and nobody has taken on, is asked for later, since the fill is counted from another day now.
-    fn goes_back(&self, turn: &Turn<'a>, step: &'a Step, one: &Begun<'a, '_>, asked: &Decision) -> bool {
-        let task = turn.story.find(&asked.recorded).filter(|task| task.kind == "Task" && asked.episode != one.episode);
-        if !task.and_then(|task| text(&task.value, "status")).is_some_and(|status| WAITING.contains(&status)) {
-            return false;
-        }
-        let mut candidate = self.candidate(turn, step, one);
-        match follow::of_fill(turn, self.plan, self.action, step, one.fill, &one.episode) {
-            Comes::From(base, offset) => {
-                follow::schedule(turn, &mut candidate, base, offset) && candidate.detail.planned > turn.story.now
-            }
-            Comes::AtOnce | Comes::Later => false,
-        }
     }
 
     /// Takes back what is due, or requested and not taken on, and is not among `standing`. Where its dispense is of a fill that
@@ -440,9 +395,10 @@ fn hindrance(turn: &Turn, step: &Step, one: &Begun) -> Option<(&'static str, Str
     if let Some(why) = uncounted(step, one.fill) {
         return Some((because::SUPPLY, why.to_owned()));
     }
-    let resource = &one.fresh?.resource.value;
-    let ask = Ask { story: turn.story, resource, fill: Some(one.fill), supplies: &turn.supplies, rules: turn.rules };
-    let broken = step.conditions.iter().find(|condition| !condition.holds(&ask))?;
+    let ask = turn.ask_about(&one.loaded?.value, Some(one.fill));
+    // Of what was heard before, only what it supplies may be another since: another fill was heard, or taken back.
+    let mut asked = step.conditions.iter().filter(|condition| one.fresh.is_some() || condition.names("supply"));
+    let broken = asked.find(|condition| !condition.holds(&ask))?;
     Some((because::CONDITION, format!("The step's condition does not hold: {}", broken.text())))
 }
 
@@ -464,6 +420,7 @@ fn is_gone(turn: &Turn, decision: &Decision) -> bool {
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+const OVERTAKEN: &str = "Another fill became known or was taken back: what the rule demands does not hold of this one any more.";
 const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";
 
 /// A step that cannot be planned: it says so once, and nothing of it stays due.

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use super::Heard;
 use super::condition::all_hold;
 use super::cover::Fill;
-use super::decide::{because, stands};
+use super::decide::{because, stands, withdraw};
 use super::decided::dispenses;
 use super::detail::{Detail, Planned};
 use super::dispensed::Dispensed;
-use super::facts::Ask;
-use super::plan::{Plan, Subject};
+use super::plan::{Action, Plan, Subject};
 use super::refill::{Arranging, News, acts};
 use super::turn::{Turn, fired};
-use super::{copies, products};
-use crate::ledger::{Decision, Due, Supply};
+use super::{Heard, Resource, back, copies, products};
+use crate::ledger::{Decision, Due, How, Line, Outcome, Supply};
 
 /// What a fill is to the rule.
 pub(super) enum Role<'a> {
@@ -22,6 +20,8 @@ pub(super) enum Role<'a> {
     Fresh(&'a Heard),
     /// It set the rule off earlier; what is known of the dispense that did.
     Known(String, Vec<String>),
+    /// It set the rule off as another fill than it is now, since one before it became known or was taken back.
+    Overtaken,
     /// It never set the rule off, or does no longer.
     Silent,
 }
@@ -56,9 +56,12 @@ impl<'a> Arranging<'a, '_> {
         let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
         let known = planned.find(|detail| !silenced.contains(&detail.trigger));
         if let Some(known) = known {
+            if !is_heard && self.is_overtaken(turn, &known.trigger, at) {
+                return Role::Overtaken;
+            }
             return Role::Known(known.trigger.clone(), known.needed.clone());
         }
-        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && decision.gate != because::CONDITION;
+        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && begins(decision);
         let named = |decision: &'_ Decision| -> Option<String> {
             let mut facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
             let found = facts.find(|fact| {
@@ -67,9 +70,53 @@ impl<'a> Arranging<'a, '_> {
             });
             found.map(str::to_owned)
         };
-        let decided = turn.decisions.resting_on(self.resting, at, counts);
-        let first = decided.filter_map(|decision| Some((&decision.output, named(decision)?))).min();
-        first.map_or(Role::Silent, |(_, trigger)| Role::Known(trigger, Vec::new()))
+        let decided = || turn.decisions.resting_on(self.resting, at, counts);
+        let first = decided().filter_map(|decision| Some((&decision.output, named(decision)?))).min();
+        let Some((_, trigger)) = first else {
+            return if is_heard || began.is_some() { Role::Silent } else { self.becomes(turn, at) };
+        };
+        // What the rule gave up, since it was taken back or corrected, begins again only with what is told of it.
+        let newest = decided().map(|decision| decision.at).max();
+        let mut newest = decided().filter(|decision| Some(decision.at) == newest).map(|one| (one.outcome, one.gate.as_str()));
+        if !is_heard && newest.all(|last| last == (Outcome::Withdrawn, because::REVERSED)) {
+            return Role::Silent;
+        }
+        // What ended, and was corrected into something that is not the rule's matter, is nothing to it any more.
+        let is_known = |dispense: &Resource| {
+            decided().any(|decision| decision.outcome == Outcome::Fired || decision.facts.contains(&dispense.versioned()))
+        };
+        let corrected = turn.story.find(&trigger).filter(|dispense| !is_known(dispense));
+        if corrected.is_some_and(|dispense| !is_matter(turn, self.action, dispense, Some(&self.fills[at]))) {
+            return Role::Silent;
+        }
+        Role::Known(trigger, Vec::new())
+    }
+
+    /// Whether what the rule demands of a fill does not hold any more, since another was heard.
+    fn is_overtaken(&self, turn: &Turn<'a>, trigger: &str, at: usize) -> bool {
+        let mut demands = self.action.conditions.iter().filter(|condition| condition.names("supply")).peekable();
+        let Some(dispense) = turn.story.find(trigger).filter(|_| !self.news.is_empty() && demands.peek().is_some()) else {
+            return false;
+        };
+        let ask = turn.ask_about(&dispense.value, Some(&self.fills[at]));
+        demands.any(|condition| !condition.holds(&ask))
+    }
+
+    /// What a fill with which the rule has not begun is to it since another fill was heard: it may be the first of them now, or not.
+    fn becomes(&self, turn: &Turn<'a>, at: usize) -> Role<'a> {
+        let fill = &self.fills[at];
+        if self.news.is_empty() {
+            return Role::Silent;
+        }
+        let loaded = fill.dispenses.iter().filter_map(|id| turn.story.find(&format!("MedicationDispense/{id}")));
+        let mut meant = loaded.filter(|dispense| {
+            let subject = Subject::of("MedicationDispense", &dispense.value, turn.story);
+            let (concepts, products) = (&turn.rules.concepts, &turn.rules.products);
+            let listens = self.action.listens(concepts, products, Line::Created, subject);
+            let is_live = dispense.how != How::Import && !dispense.deleted && self.plan.begins_with(dispense, turn.story);
+            is_live && listens && is_matter(turn, self.action, dispense, Some(fill))
+        });
+        meant.next().map_or(Role::Silent, |dispense| Role::Known(dispense.reference(), products::needed(&dispense.value)))
     }
 
     /// Whether a dispense of a fill has set off what is due.
@@ -81,20 +128,35 @@ impl<'a> Arranging<'a, '_> {
     fn began(&self, turn: &Turn<'a>, fill: usize) -> Option<&'a Plan> {
         let due = turn.dues.values().find(|due| turn.is_of(&due.rule, self.plan) && self.is_about(due, fill));
         let decided = || {
-            let begins = |decision: &Decision| turn.is_of(&decision.rule, self.plan) && decision.gate != because::CONDITION;
-            turn.decisions.resting_on(self.resting, fill, begins).min_by_key(|decision| &decision.output)
+            let begun = |decision: &Decision| turn.is_of(&decision.rule, self.plan) && begins(decision);
+            turn.decisions.resting_on(self.resting, fill, begun).min_by_key(|decision| &decision.output)
         };
         let rule = due.map(|due| due.rule.as_str()).or_else(|| decided().map(|decision| decision.rule.as_str()))?;
         turn.rules.plan(rule)
     }
 
     fn is_set_off(&self, turn: &Turn, event: &Heard, fill: &Fill) -> bool {
-        let value = event.resource.value.as_ref();
-        let ask = Ask { story: turn.story, resource: value, fill: Some(fill), supplies: &turn.supplies, rules: turn.rules };
-        let subject = Subject::of("MedicationDispense", value, turn.story);
+        let subject = Subject::of("MedicationDispense", &event.resource.value, turn.story);
         self.action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject)
-            && all_hold(&self.action.conditions, &ask)
+            && holds(turn, self.action, &event.resource, Some(fill))
     }
+}
+
+/// Whether a fill is an action's matter, as its dispense tells it now. A product that is only referred to and not loaded tells nothing.
+pub(super) fn is_matter(turn: &Turn, action: &Action, dispense: &Resource, fill: Option<&Fill>) -> bool {
+    let subject = Subject::of("MedicationDispense", &dispense.value, turn.story);
+    let is_about = subject.refers() || action.is_about(&turn.rules.concepts, &turn.rules.products, subject);
+    is_about && holds(turn, action, dispense, fill)
+}
+
+fn holds(turn: &Turn, action: &Action, dispense: &Resource, fill: Option<&Fill>) -> bool {
+    let ask = turn.ask_about(&dispense.value, fill);
+    all_hold(&action.conditions, &ask)
+}
+
+/// Whether a rule has begun with what it decided on: where a condition did not hold, it has not.
+fn begins(decision: &Decision) -> bool {
+    decision.gate != because::CONDITION || back::was_left(decision)
 }
 
 /// What rested on dispenses that supply nothing any more rests on those that state the same, or supply the same on that day: of several
@@ -110,16 +172,25 @@ pub(super) fn hand_over(turn: &mut Turn, gone: &[&Supply], fills: &[Fill], dispe
         let heir = Supply::clone(heir);
         copies::carry_on(turn, gone, &heir, fill);
         let heir = (format!("MedicationDispense/{}", heir.dispense), copies::version(&heir));
-        inherit(turn, gone, &heir, dispensed);
+        inherit(turn, gone, &heir, fill, dispensed);
     }
 }
 
 /// What is due and was set off by what is gone is set off by its heir; what was said or asked for rests on the heir, too.
-fn inherit(turn: &mut Turn, gone: &Supply, (heir, version): &(String, String), dispensed: &Dispensed) {
+fn inherit(turn: &mut Turn, gone: &Supply, (heir, version): &(String, String), fill: &Fill, dispensed: &Dispensed) {
     let trigger = format!("MedicationDispense/{}", gone.dispense);
     let with = |facts: &[String]| -> Arc<[String]> { facts.iter().cloned().chain([version.clone()]).collect() };
     for due in turn.dues_where(|due| due.detail().trigger == trigger && due.detail().product == gone.product) {
         let known = due.detail();
+        // Copies may tell different things of a fill: the one that stands may be no matter of the rule.
+        let is_other = |dispense: &Resource| {
+            let action = turn.rules.plan(&due.rule).and_then(|plan| plan.step(&due.step)).map(|(action, _)| action);
+            action.is_some_and(|action| !is_matter(turn, action, dispense, Some(fill)))
+        };
+        if turn.story.find(heir).is_some_and(is_other) {
+            withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "The dispense it rests on was reversed or corrected.");
+            continue;
+        }
         // Its order is the heir's own, which all orders of the person tell at its time; the product is the same.
         let needed = turn.story.find(heir).map_or_else(
             || known.needed.iter().filter(|one| !one.starts_with("MedicationRequest/")).cloned().collect(),

@@ -108,7 +108,7 @@ pub(crate) fn is_corrected(resource: &Value) -> bool {
 }
 
 /// The day it was handed over, else prepared, where that is known to the day.
-fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
+pub(super) fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
     let written = text(value, "whenHandedOver").or_else(|| text(value, "whenPrepared"))?;
     let moment = Moment::parse(written).filter(|moment| moment.precision >= Precision::Day)?;
     let local = match moment.offset {

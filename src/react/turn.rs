@@ -71,13 +71,18 @@ impl<'a> Turn<'a> {
 
     /// What a candidate's conditions are asked about; nothing when what it rests on is not loaded.
     pub(crate) fn ask<'b>(&'b self, candidate: &'b Candidate) -> Option<Ask<'b>> {
-        let resource = candidate.trigger?.value.as_ref();
-        Some(Ask { story: self.story, resource, fill: candidate.fill.as_ref(), supplies: &self.supplies, rules: self.rules })
+        Some(self.ask_about(candidate.trigger?.value.as_ref(), candidate.fill.as_ref()))
     }
 
     /// What conditions are asked about a fact that is no fill.
     pub(crate) fn ask_of<'b>(&'b self, fact: &'b Resource) -> Ask<'b> {
-        Ask { story: self.story, resource: &fact.value, fill: None, supplies: &self.supplies, rules: self.rules }
+        self.ask_about(&fact.value, None)
+    }
+
+    /// What conditions are asked about a fact and the fill that it belongs to.
+    pub(crate) fn ask_about<'b>(&'b self, resource: &'b Value, fill: Option<&'b Fill>) -> Ask<'b> {
+        let (story, supplies, decisions, rules) = (self.story, &self.supplies, &self.decisions, self.rules);
+        Ask { story, resource, fill, supplies, decisions, rules }
     }
 
     /// What was decided of this step in this episode, also for a person that was united with this one.
@@ -192,9 +197,17 @@ impl<'a> Turn<'a> {
         if self.story.parted.persons.is_empty() { self.story.now } else { fact.learned.min(self.story.now) }
     }
 
-    /// `Type/id` of what was recorded for an output; empty when nothing was.
+    /// `Type/id` of what was recorded for an output; empty when nothing was. What is due may have come from another record of the
+    /// person, together with the message that waits for it.
     pub(crate) fn recorded(&self, output: &str) -> String {
-        self.decisions.get(output).map(|decision| decision.recorded.clone()).unwrap_or_default()
+        let known = self.decisions.get(output).map(|decision| decision.recorded.clone());
+        let waits = || {
+            let message = format!("Communication/{output}");
+            let detail = self.dues.get(output).map(Planned::detail)?;
+            let is_loaded = (detail.held || detail.prepared) && self.story.find(&message).is_some();
+            is_loaded.then_some(message)
+        };
+        known.filter(|known| !known.is_empty()).or_else(waits).unwrap_or_default()
     }
 
     /// What waits keeps its own window: being told again does not make it younger.
@@ -250,12 +263,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether something that was made elsewhere stands under an id, of which nothing was decided here: the persons of another ledger
+    /// Whether something that was made elsewhere stands under an id, of which nothing was recorded here: the persons of another ledger
     /// have numbers of their own.
     fn is_taken(&self, id: &str) -> bool {
         let taken = &self.story.taken;
         let stands = || taken.contains(id) || taken.contains(&episode::companion(id, "request"));
-        !taken.is_empty() && self.decisions.get(id).is_none() && stands()
+        !taken.is_empty() && self.recorded(id).is_empty() && stands()
     }
 
     /// The same candidate under an id that nothing else has.

@@ -5,7 +5,6 @@ use jiff::civil::Time;
 
 use super::decide::because;
 use super::detail::Detail;
-use super::facts::Ask;
 use super::gates::{self, Verdict};
 use super::plan::{Action, Caller, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
@@ -104,7 +103,7 @@ fn subject<'a>(turn: &Turn<'a>, action: &Action, step: &Step) -> Option<&'a Reso
 
 /// The first condition that does not hold.
 fn broken<'p>(turn: &Turn, action: &'p Action, step: &'p Step, subject: &Resource) -> Option<&'p str> {
-    let ask = Ask { story: turn.story, resource: &subject.value, fill: None, supplies: &turn.supplies, rules: turn.rules };
+    let ask = turn.ask_of(subject);
     let mut conditions = action.conditions.iter().chain(&step.conditions).chain(&step.starts);
     conditions.find(|condition| !condition.holds(&ask)).map(super::condition::Condition::text)
 }

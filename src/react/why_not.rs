@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::activity::Act;
 use super::decide::{because, is_settled};
 use super::detail::{Detail, Planned};
-use super::facts::Ask;
 use super::follow;
 use super::gates::{self, GATES, Verdict};
 use super::plan::{Action, Anchor, Edge, Plan, Step, Subject};
@@ -264,7 +263,7 @@ fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step) -> Against {
             }
         }
     }
-    let ask = Ask { story: turn.story, resource: &newest.value, fill: fill.as_ref(), supplies: &turn.supplies, rules };
+    let ask = turn.ask_about(&newest.value, fill.as_ref());
     let mut conditions = action.conditions.iter().chain(&step.conditions).chain(&step.starts);
     if let Some(broken) = conditions.find(|condition| !condition.holds(&ask)) {
         let reason = format!("A condition of the rule does not hold: {}", broken.text());

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cover::Fill;
+use super::decided::Decided;
 use super::handed::Handed;
 use super::{Rules, Story, zones};
 use crate::fhir::path::Form;
@@ -62,6 +63,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) fill: Option<&'a Fill>,
     /// All that was handed over to the person, as it is known now.
     pub(crate) supplies: &'a Handed,
+    /// What was decided, also just now.
+    pub(crate) decisions: &'a Decided,
     /// What products and groups of them are known.
     pub(crate) rules: &'a Rules,
 }

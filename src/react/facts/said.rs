@@ -17,7 +17,7 @@ pub(super) const FACT: Fact = Fact {
     kinds: &[],
     tells: Tells::Parts(&[("plan", Form::Text), ("step", Form::Text), ("days", Form::Number)]),
     value: |ask| {
-        let fired = ask.story.decisions.iter().filter(|decision| decision.outcome == Outcome::Fired);
+        let fired = ask.decisions.values().filter(|decision| decision.outcome == Outcome::Fired);
         let of = |decision: &crate::ledger::Decision| {
             let url = unversioned(&decision.rule);
             let plan = url.rsplit('/').next().unwrap_or_default();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Rehearsal;
 use crate::ledger::{Decision, Line, Person, Supply};
 use crate::react::{
-    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, behind, leave, members, organizations,
-    pending, stoppable, told_again,
+    Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, behind, behind_these, beside, leave,
+    members, organizations, pending, stoppable, told_again,
 };
 
 /// What was decided of a person and handed over to them, by whom they are known as.
@@ -71,7 +71,7 @@ impl Rehearsal<'_> {
         let (tenant, now, settings) = (Arc::clone(&self.tenant), self.now, self.settings);
         let stores = self.stores(heard, &resources);
         let halts = Vec::new();
-        Story {
+        let mut story = Story {
             tenant,
             person,
             united,
@@ -87,7 +87,22 @@ impl Rehearsal<'_> {
             taken: BTreeSet::new(),
             parted_at,
             parted,
+        };
+        self.look_beside(heard, &mut story);
+        story
+    }
+
+    /// Adds the dispenses that those which were heard may make others of, and what these refer to.
+    fn look_beside(&mut self, heard: &[Heard], story: &mut Story) {
+        let beside = beside(self.rules(), story, heard);
+        if beside.is_empty() {
+            return;
         }
+        self.known.add(&beside, self.now, &mut story.resources);
+        let behind = behind_these(story, &beside);
+        self.known.add(&behind, self.now, &mut story.resources);
+        leave(&mut story.resources, &story.united, heard);
+        story.stores = self.stores(heard, &story.resources);
     }
 
     /// The stores that the facts name, after the one that stands for all whose own is not known.

@@ -81,6 +81,50 @@ proptest! {
     }
 }
 
+/// The rules that count fills: the first of a product, those of who stayed away, and those whose days are known.
+fn counting() -> Rules {
+    let mut artefacts = crate::react::shipped();
+    let of_ours = ["refill", "churn", "hypertension-follow-up", "diabetes-follow-up"];
+    artefacts.retain(|one| one["resourceType"] != "PlanDefinition" || of_ours.iter().any(|id| one["id"] == *id));
+    let (rules, issues) = Rules::read(&artefacts);
+    assert_eq!(issues, []);
+    rules
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_told_once_in_any_order_leads_to_the_same(
+        facts in proptest::collection::vec((1i8..28, 8i64..40, proptest::bool::weighted(0.3)), 1..5),
+        order in proptest::collection::vec(0usize..5, 0..8),
+    ) {
+        let rules = counting();
+        let forth: Vec<usize> = (0..facts.len()).collect();
+        let mut shuffled: Vec<usize> = Vec::new();
+        for at in order.iter().map(|at| at % facts.len()).chain(forth.iter().copied()) {
+            if !shuffled.contains(&at) {
+                shuffled.push(at);
+            }
+        }
+        // What was a mistake is taken back when all is told.
+        let mistakes: Vec<usize> = forth.iter().copied().filter(|at| facts[*at].2).collect();
+        let mut houses = [forth, shuffled].map(|mut order| {
+            order.extend(&mistakes);
+            told(&rules, &facts, &order)
+        });
+        let [first, second] = &houses;
+        prop_assert_eq!(supplies(first), supplies(second));
+        prop_assert_eq!(dues(first), dues(second));
+        for house in &mut houses {
+            house.advance(at("2026-08-01T00:00:00Z"));
+        }
+        let [first, second] = &houses;
+        prop_assert_eq!(said(first), said(second));
+        prop_assert_eq!(status(first, "Task"), status(second, "Task"));
+        prop_assert_eq!(first.spoken(), second.spoken());
+    }
+}
+
 // A fill that was moved to a day and taken back later leaves that day free for another one.
 #[test]
 fn a_fill_that_was_taken_back_stands_in_no_others_way() {

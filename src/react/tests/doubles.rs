@@ -44,6 +44,7 @@ fn what_was_once_missed_is_decided_well() {
         424_429_513_450_425_320,
         391_174_722_113_373_489,
         3_470_288_951_260_335_125,
+        1_680_369_090_980_521_943,
     ] {
         let told = tell(World::of_doubles(&RULES, seed));
         assert!(told.is_ok(), "seed {seed}: {}", told.unwrap_err());

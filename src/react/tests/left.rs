@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{at, dispense, house, outcome, rules};
 use crate::ledger::{How, Outcome, Person};
-use crate::react::Rules;
 use crate::react::rehearsal::Rehearsal;
+use crate::react::{Rules, Unasked};
 
 const ONE: Person = Person(1);
 const TWO: Person = Person(2);
@@ -96,4 +96,25 @@ fn a_diagnosis_that_left_is_an_episode_of_the_other() {
     file(&mut house, &chemotherapy, ONE);
     house.advance(at("2026-01-20T15:00:00Z"));
     assert_eq!(house.spoken(), 2, "what was said is not said again: {:?}", super::told(&house));
+}
+
+// Who ends a message by hand, since it is about the wrong patient, says nothing of what the right one has later.
+#[test]
+fn what_was_ended_by_hand_for_the_wrong_patient_silences_them_not() {
+    let rules = rules();
+    let mut house = with_two(&rules, "2026-01-05T15:00:00Z");
+    house.settings.treatment = Unasked::Held;
+    let told = |house: &mut Rehearsal, id: &str, under: Person| {
+        file(house, &super::condition(id, "Z51.11", "active"), under);
+        house.advance(house.now + 1);
+    };
+    told(&mut house, "c", ONE);
+    let mut message = house.outputs("Communication").next().unwrap().clone();
+    message["status"] = json!("not-done");
+    file(&mut house, &message, ONE);
+    told(&mut house, "c", TWO);
+    assert_eq!(outcome(&house, "nudge"), (Outcome::Held, String::from("consent")));
+    told(&mut house, "d", ONE);
+    let waiting: Vec<i64> = house.dues.values().filter(|due| due.step == "nudge").map(|due| due.person.0).collect();
+    assert_eq!((waiting.len(), waiting.contains(&1), house.faults), (2, true, 0), "{:?}", super::told(&house));
 }

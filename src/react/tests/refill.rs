@@ -157,14 +157,17 @@ fn a_reversed_early_refill_gives_the_earlier_fill_its_dates_back() {
 fn the_same_fact_again_changes_nothing() {
     let rules = rules();
     let mut house = house(&rules, "2026-01-01T15:00:00Z");
-    for id in ["a", "a", "twin"] {
+    let fill = |id: &str| {
         let mut fill = dispense(id, "2026-01-01", 30);
         fill["identifier"] = json!([{"system": "urn:rx", "value": "1"}]);
-        house.hear(fill);
+        fill
+    };
+    for id in ["a", "a", "twin"] {
+        house.hear(fill(id));
     }
     house.advance(at("2026-02-10T00:00:00Z"));
     assert_eq!(told(&house), SAID);
-    house.hear(dispense("a", "2026-01-01", 30));
+    house.hear(fill("a"));
     house.advance(at("2026-03-10T00:00:00Z"));
     assert_eq!((house.spoken(), status(&house, "Task").len()), (2, 1));
 }
