@@ -4,7 +4,7 @@
 //! # For whoever calls it (the beat)
 //!
 //! 1. At start [`Live::new`] over the shipped artefacts ([`shipped()`]) followed by those of the user; later ones replace earlier
-//!    ones of the same url. It returns every fault as issues beside the rules that can run. Whenever a resource of [`kinds::ARTEFACTS`](crate::fhir::kinds::ARTEFACTS)
+//!    ones of the same url. It returns every fault as issues beside the rules that can run. Whenever a resource of [`kinds::ARTEFACTS`]
 //!    changes, [`Live::learn`] with all its versions, before anything that was recorded later is decided.
 //! 2. For each claimed event: [`Rules::hears`] its type, then [`Rules::concerns`] with its resource. `Nothing` is settled without loading anything. `Pending` needs a story
 //!    only when the person has dues. `Rules` always needs one. Events of one person may be handed in together.
