@@ -41,7 +41,15 @@ impl<'a> Arranging<'a, '_> {
                 return false;
             }
         }
-        !self.was_said(turn, step, one)
+        !self.was_said(turn, step, one) && !self.stays_overtaken(turn, step, one)
+    }
+
+    /// Whether a step was taken back since the fill was another one by then, and still is.
+    fn stays_overtaken(&self, turn: &Turn<'a>, step: &Step, one: &Begun<'a, '_>) -> bool {
+        let of_step = |decision: &Decision| decision.step == step.id && turn.is_of(&decision.rule, self.plan);
+        let newest = turn.decisions.resting_on(self.resting, one.at, of_step).max_by_key(|decision| decision.at);
+        let was_overtaken = newest.is_some_and(|known| known.outcome == Outcome::Withdrawn && known.gate == because::CONDITION);
+        was_overtaken && (one.loaded.is_none() || !self.meets_demands(turn, &one.trigger, one.at))
     }
 
     /// Whether a step comes at once that ended for a reason which is gone; until when it is worth doing.

@@ -36,6 +36,7 @@ pub(super) struct News<'a> {
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candidate<'a>> {
     let mut products = BTreeSet::new();
     let mut news = Vec::new();
+    turn.told.extend(events.iter().filter(|event| event.line != Line::Left).map(|event| &event.resource));
     for event in events {
         let row = supply::row(turn.rules, turn.story, &event.resource);
         let mut gone = keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
@@ -186,7 +187,7 @@ pub(super) struct Begun<'a, 'f> {
     pub(super) fresh: Option<&'a Heard>,
     /// What set the rule off, where it could be loaded.
     pub(super) loaded: Option<&'a Resource>,
-    trigger: String,
+    pub(super) trigger: String,
     needed: Vec<String>,
     /// Versions of the facts, where one asks for them.
     facts: OnceCell<Arc<[String]>>,
@@ -198,6 +199,7 @@ impl<'a> Arranging<'a, '_> {
         // Asked of all fills before anything changes: a fill that moves takes the episode, and with it the due, of another.
         let roles: Vec<Role> = (0..self.fills.len()).map(|at| self.role(turn, at)).collect();
         let with_roles = self.fills.iter().zip(&roles).enumerate();
+        self.say_once(turn, &roles);
         let begun: Vec<Begun> = with_roles.filter_map(|(at, (fill, role))| self.begun(turn, at, fill, role)).collect();
         // Every (step, episode) that may stand; what is due and not among them is taken back.
         let mut standing: BTreeMap<(&str, &str), &'static str> = BTreeMap::new();
@@ -264,6 +266,23 @@ impl<'a> Arranging<'a, '_> {
         }
     }
 
+    /// What was said of a fill in whose place another comes is said of that one, too.
+    fn say_once(&self, turn: &mut Turn<'a>, roles: &[Role]) {
+        for role in roles {
+            let Role::Becomes(trigger, _) = role else { continue };
+            let Some(version) = turn.fact(trigger).map(Resource::versioned) else { continue };
+            let is_heard = |id: &str| self.news.iter().any(|news| news.event.resource.id == id);
+            let was_said = |decision: &Decision| {
+                decision.spoken && turn.is_of(&decision.rule, self.plan) && dispenses(&decision.facts).any(is_heard)
+            };
+            for said in fired(turn.decisions.of_product(self.product), was_said) {
+                let facts = said.facts.iter().cloned().chain([version.clone()]).collect();
+                let (gate, reason) = (because::COPY.to_owned(), String::from(INSTEAD));
+                turn.decide(Decision { gate, reason, facts, ..said });
+            }
+        }
+    }
+
     /// What is due of fills that are others than they were is due no more.
     fn let_go_of(&self, turn: &mut Turn<'a>, roles: &[Role]) {
         let is_overtaken = |due: &Planned| {
@@ -293,10 +312,10 @@ impl<'a> Arranging<'a, '_> {
     fn begun<'f>(&self, turn: &Turn<'a>, at: usize, fill: &'f Fill, role: &Role<'a>) -> Option<Begun<'a, 'f>> {
         let (fresh, trigger, needed) = match role {
             Role::Fresh(event) => (Some(*event), event.resource.reference(), products::needed(&event.resource.value)),
-            Role::Known(trigger, needed) => (None, trigger.clone(), needed.clone()),
+            Role::Known(trigger, needed) | Role::Becomes(trigger, needed) => (None, trigger.clone(), needed.clone()),
             Role::Overtaken | Role::Silent => return None,
         };
-        let loaded = fresh.map(|event| &event.resource).or_else(|| turn.story.find(&trigger));
+        let loaded = fresh.map(|event| &event.resource).or_else(|| turn.fact(&trigger));
         // Of several that made the fill another may have been the first, with an order of its own, before it was taken back.
         let needed = loaded.map_or(needed, |dispense| products::needed(&dispense.value));
         let (facts, episode) = (OnceCell::new(), episode::of_fill(self.product, fill.first));
@@ -420,6 +439,7 @@ fn is_gone(turn: &Turn, decision: &Decision) -> bool {
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+const INSTEAD: &str = "It was said of a fill in whose place another one came.";
 const OVERTAKEN: &str = "Another fill became known or was taken back: what the rule demands does not hold of this one any more.";
 const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";
 

@@ -11,7 +11,7 @@ use super::dispensed::Dispensed;
 use super::plan::{Action, Plan, Subject};
 use super::refill::{Arranging, News, acts};
 use super::turn::{Turn, fired};
-use super::{Heard, Resource, back, copies, products};
+use super::{Heard, Resource, back, copies, overdue, products};
 use crate::ledger::{Decision, Due, How, Line, Outcome, Supply};
 
 /// What a fill is to the rule.
@@ -20,6 +20,8 @@ pub(super) enum Role<'a> {
     Fresh(&'a Heard),
     /// It set the rule off earlier; what is known of the dispense that did.
     Known(String, Vec<String>),
+    /// The rule had not begun with it, and does so since another fill was heard; the same of the dispense.
+    Becomes(String, Vec<String>),
     /// It set the rule off as another fill than it is now, since one before it became known or was taken back.
     Overtaken,
     /// It never set the rule off, or does no longer.
@@ -52,11 +54,11 @@ impl<'a> Arranging<'a, '_> {
         if let Some(event) = fresh {
             return Role::Fresh(event);
         }
-        let is_ours = |due: &&Planned| turn.carries(&due.rule, self.plan) && self.is_about(due, at);
+        let is_ours = |due: &&Planned| turn.carries(&due.rule, self.plan) && self.is_about(due, at) && !overdue::is_watch(due);
         let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
         let known = planned.find(|detail| !silenced.contains(&detail.trigger));
         if let Some(known) = known {
-            if !is_heard && self.is_overtaken(turn, &known.trigger, at) {
+            if !is_heard && !self.news.is_empty() && !self.meets_demands(turn, &known.trigger, at) {
                 return Role::Overtaken;
             }
             return Role::Known(known.trigger.clone(), known.needed.clone());
@@ -81,25 +83,33 @@ impl<'a> Arranging<'a, '_> {
         if !is_heard && newest.all(|last| last == (Outcome::Withdrawn, because::REVERSED)) {
             return Role::Silent;
         }
-        // What ended, and was corrected into something that is not the rule's matter, is nothing to it any more.
-        let is_known = |dispense: &Resource| {
-            decided().any(|decision| decision.outcome == Outcome::Fired || decision.facts.contains(&dispense.versioned()))
-        };
-        let corrected = turn.story.find(&trigger).filter(|dispense| !is_known(dispense));
-        if corrected.is_some_and(|dispense| !is_matter(turn, self.action, dispense, Some(&self.fills[at]))) {
+        // What was corrected into something that is not the rule's matter is nothing to it any more; what was never said of it, also
+        // where it is another fill by now.
+        let is_known = |dispense: &Resource| decided().any(|decision| decision.facts.contains(&dispense.versioned()));
+        if turn.fact(&trigger).filter(|dispense| !is_known(dispense)).is_some_and(|dispense| !self.is_meant(turn, dispense, at)) {
+            return Role::Silent;
+        }
+        let was_said = || decided().any(|decision| decision.outcome == Outcome::Fired);
+        if !was_said() && !self.meets_demands(turn, &trigger, at) {
             return Role::Silent;
         }
         Role::Known(trigger, Vec::new())
     }
 
-    /// Whether what the rule demands of a fill does not hold any more, since another was heard.
-    fn is_overtaken(&self, turn: &Turn<'a>, trigger: &str, at: usize) -> bool {
+    /// Whether what the rule demands of a fill (`%supply`) holds of it as it is now, as far as its dispense is at hand.
+    pub(super) fn meets_demands(&self, turn: &Turn<'a>, trigger: &str, at: usize) -> bool {
         let mut demands = self.action.conditions.iter().filter(|condition| condition.names("supply")).peekable();
-        let Some(dispense) = turn.story.find(trigger).filter(|_| !self.news.is_empty() && demands.peek().is_some()) else {
-            return false;
-        };
+        let Some(dispense) = turn.fact(trigger).filter(|_| demands.peek().is_some()) else { return true };
         let ask = turn.ask_about(&dispense.value, Some(&self.fills[at]));
-        demands.any(|condition| !condition.holds(&ask))
+        demands.all(|condition| condition.holds(&ask))
+    }
+
+    /// Whether a dispense itself tells of what the rule is about, whatever else is known.
+    fn is_meant(&self, turn: &Turn<'a>, dispense: &Resource, at: usize) -> bool {
+        let subject = Subject::of("MedicationDispense", &dispense.value, turn.story);
+        let is_about = subject.refers() || self.action.is_about(&turn.rules.concepts, &turn.rules.products, subject);
+        let ask = turn.ask_about(&dispense.value, Some(&self.fills[at]));
+        is_about && self.action.conditions.iter().all(|condition| condition.broken(&ask, None).is_none())
     }
 
     /// What a fill with which the rule has not begun is to it since another fill was heard: it may be the first of them now, or not.
@@ -108,7 +118,7 @@ impl<'a> Arranging<'a, '_> {
         if self.news.is_empty() {
             return Role::Silent;
         }
-        let loaded = fill.dispenses.iter().filter_map(|id| turn.story.find(&format!("MedicationDispense/{id}")));
+        let loaded = fill.dispenses.iter().filter_map(|id| turn.fact(&format!("MedicationDispense/{id}")));
         let mut meant = loaded.filter(|dispense| {
             let subject = Subject::of("MedicationDispense", &dispense.value, turn.story);
             let (concepts, products) = (&turn.rules.concepts, &turn.rules.products);
@@ -116,7 +126,7 @@ impl<'a> Arranging<'a, '_> {
             let is_live = dispense.how != How::Import && !dispense.deleted && self.plan.begins_with(dispense, turn.story);
             is_live && listens && is_matter(turn, self.action, dispense, Some(fill))
         });
-        meant.next().map_or(Role::Silent, |dispense| Role::Known(dispense.reference(), products::needed(&dispense.value)))
+        meant.next().map_or(Role::Silent, |dispense| Role::Becomes(dispense.reference(), products::needed(&dispense.value)))
     }
 
     /// Whether a dispense of a fill has set off what is due.
@@ -187,12 +197,14 @@ fn inherit(turn: &mut Turn, gone: &Supply, (heir, version): &(String, String), f
             let action = turn.rules.plan(&due.rule).and_then(|plan| plan.step(&due.step)).map(|(action, _)| action);
             action.is_some_and(|action| !is_matter(turn, action, dispense, Some(fill)))
         };
-        if turn.story.find(heir).is_some_and(is_other) {
+        let is_watch = overdue::is_watch(&due);
+        if !is_watch && turn.fact(heir).is_some_and(is_other) {
             withdraw(turn, &due, Outcome::Withdrawn, because::REVERSED, "The dispense it rests on was reversed or corrected.");
             continue;
         }
         // Its order is the heir's own, which all orders of the person tell at its time; the product is the same.
-        let needed = turn.story.find(heir).map_or_else(
+        let loaded = turn.fact(heir).filter(|_| !is_watch);
+        let needed = loaded.map_or_else(
             || known.needed.iter().filter(|one| !one.starts_with("MedicationRequest/")).cloned().collect(),
             |heir| products::needed(&heir.value),
         );

@@ -28,6 +28,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) supplies: Handed,
     /// Addresses for which somebody said STOP.
     pub(crate) stopped: Vec<String>,
+    /// Dispenses that were heard, in order: they need not be in the story.
+    pub(crate) told: Vec<&'a Resource>,
     pub(crate) reaction: Reaction,
 }
 
@@ -54,8 +56,16 @@ impl<'a> Turn<'a> {
             dues: Dues::of(&story.dues),
             supplies: story.supplies.again(),
             stopped: story.stopped.clone(),
+            told: Vec::new(),
             reaction: Reaction::default(),
         }
+    }
+
+    /// A fact by its `Type/id`: as it was heard last, else as it was loaded.
+    pub(crate) fn fact(&self, reference: &str) -> Option<&'a Resource> {
+        let id = reference.strip_prefix("MedicationDispense/");
+        let told = id.and_then(|id| self.told.iter().rev().find(|told| told.id == id).copied());
+        told.or_else(|| self.story.find(reference))
     }
 
     /// Whether a `url|version` is a version of this plan.
@@ -298,7 +308,7 @@ impl<'a> Turn<'a> {
             step,
             episode: due.episode.clone(),
             output: due.output.clone(),
-            trigger: self.story.find(&detail.trigger),
+            trigger: self.fact(&detail.trigger),
             fill,
             detail,
         })
@@ -320,7 +330,7 @@ impl<'a> Turn<'a> {
             step,
             episode: decision.episode.clone(),
             output: decision.output.clone(),
-            trigger: self.story.find(&detail.trigger),
+            trigger: self.fact(&detail.trigger),
             fill,
             detail,
         })
