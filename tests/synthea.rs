@@ -70,7 +70,31 @@ fn patients(data: &Path) -> HashMap<String, Vec<Value>> {
         }
     }
     found.retain(|_, resources| resources.iter().any(|one| one["resourceType"] == "Patient"));
+    let all = || found.values().flatten();
+    let named: HashMap<String, String> =
+        all().map(|one| (format!("urn:uuid:{}", text(one, "id")), format!("{}/{}", text(one, "resourceType"), text(one, "id")))).collect();
+    found.values_mut().flatten().for_each(|resource| rewrite(resource, &named));
     found
+}
+
+fn text<'a>(resource: &'a Value, name: &str) -> &'a str {
+    resource[name].as_str().unwrap()
+}
+
+/// References within the files are to what they were sent with, as a transaction has them; they are rewritten as it does it.
+fn rewrite(value: &mut Value, named: &HashMap<String, String>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, named)),
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get_mut("reference")
+                && let Some(own) = named.get(reference)
+            {
+                reference.clone_from(own);
+            }
+            members.values_mut().for_each(|member| rewrite(member, named));
+        }
+        _ => {}
+    }
 }
 
 /// When a resource became known, as far as it says.
