@@ -71,8 +71,9 @@ fn patients(data: &Path) -> HashMap<String, Vec<Value>> {
     }
     found.retain(|_, resources| resources.iter().any(|one| one["resourceType"] == "Patient"));
     let all = || found.values().flatten();
-    let named: HashMap<String, String> =
-        all().map(|one| (format!("urn:uuid:{}", text(one, "id")), format!("{}/{}", text(one, "resourceType"), text(one, "id")))).collect();
+    let named: HashMap<String, String> = all()
+        .map(|one| (format!("urn:uuid:{}", text(one, "id")), format!("{}/{}", text(one, "resourceType"), text(one, "id"))))
+        .collect();
     found.values_mut().flatten().for_each(|resource| rewrite(resource, &named));
     found
 }

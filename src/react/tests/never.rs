@@ -291,6 +291,13 @@ fn an_order_goes_with_the_dispense_that_named_it() {
     assert!(told.is_ok(), "{told:?}");
 }
 
+// A history in which a call was due when two turned out to be one, the other of them dead: until then it was asked for.
+#[test]
+fn what_is_due_until_they_are_found_to_be_dead_is_about_the_living() {
+    let told = history(&RULES, 6_265_675_097_731_317_961);
+    assert!(told.is_ok(), "{told:?}");
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.

@@ -81,9 +81,6 @@ pub(super) struct World<'r> {
     /// By reference.
     pub(super) facts: BTreeMap<String, Fact>,
     made: usize,
-    /// When a Task was last done, and when two were last parted.
-    worked: i64,
-    parted: i64,
     /// Whether the same is mostly told of two records, which are united and parted.
     is_of_doubles: bool,
 }
@@ -115,8 +112,6 @@ impl<'r> World<'r> {
             first: vec![0, 1, 2],
             facts: BTreeMap::new(),
             made: 0,
-            worked: 0,
-            parted: 0,
             is_of_doubles: false,
         };
         for at in 0..3 {
@@ -400,7 +395,6 @@ impl<'r> World<'r> {
 
     /// Somebody at the store works on a Task.
     fn work(&mut self) {
-        self.apart_from(self.parted);
         let open: Vec<(Person, Value)> = self
             .house
             .resources()
@@ -409,8 +403,8 @@ impl<'r> World<'r> {
             .collect();
         let Some((person, mut task)) = open.into_iter().next() else { return };
         task["status"] = json!(self.dice.of(&["accepted", "completed", "cancelled"]));
-        self.worked = self.house.now;
         self.house.hear_of(person, task, How::Live, "store");
+        self.tick();
     }
 
     fn order(&mut self, at: usize) {
@@ -423,7 +417,6 @@ impl<'r> World<'r> {
 
     /// A record turns out to be of somebody else than was thought. Who said STOP for all their telephones did so for their own.
     fn part(&mut self, at: usize) {
-        self.parted = self.house.now;
         let first = std::mem::replace(&mut self.first[at], at);
         let phones = |world: &Self, at: usize| -> Vec<&'static str> {
             world.one(at).flat_map(|(_, record)| record.phone.into_iter().chain(record.guardian.flatten())).collect()
@@ -440,6 +433,7 @@ impl<'r> World<'r> {
         let person = |at: usize| Person(i64::try_from(at).unwrap() + 1);
         self.house.part(person(first), person(at));
         self.tell_patient(at);
+        self.tick();
     }
 
     /// Two records turn out to be of one person, or of two after all; or an allergy becomes known.
@@ -458,15 +452,12 @@ impl<'r> World<'r> {
     }
 
     /// Whether something was done while two were one is told by its time: it is not done at the moment at which that changes.
-    fn apart_from(&mut self, at: i64) {
-        if at == self.house.now {
-            self.house.advance(at + 1);
-        }
+    fn tick(&mut self) {
+        self.house.advance(self.house.now + 1);
     }
 
     /// A record turns out to be of the same person as another.
     fn unite(&mut self, at: usize) {
-        self.apart_from(self.worked);
         let persons = if self.is_of_doubles { 2 } else { PERSONS };
         let other = usize::try_from(self.dice.roll(persons)).unwrap();
         let (one, other) = (self.first[at].min(self.first[other]), self.first[at].max(self.first[other]));
