@@ -18,21 +18,36 @@ pub(crate) struct Days {
 /// The source of what nobody told.
 pub(crate) const UNKNOWN: &str = "unknown";
 
+/// The sources that are the order's.
+const ORDERED: &str = "expectedSupplyDuration";
+const ORDERED_DOSE: &str = "quantity and ordered dose";
+
+/// Whether an order that is told or corrected later may say otherwise.
+pub(crate) fn may_be_ordered(step: &str) -> bool {
+    matches!(step, UNKNOWN | ORDERED | ORDERED_DOSE)
+}
+
 /// No supply lasts longer; what says more is a slip of the pen.
 const DAYS_MAX: i64 = 3_650;
 
-/// The first source that tells: the dispense, its order if all of it was handed over, quantity and dose.
-pub(crate) fn of(dispense: &Value, order: Option<&Value>, is_partial: bool) -> Days {
+/// The first source that tells: the dispense, its order if all of it was handed over, quantity and dose. The dose is the order's where
+/// the dispense says none and what was handed over `is_as_ordered`: a tablet of another strength is taken otherwise.
+pub(crate) fn of(dispense: &Value, order: Option<&Value>, is_partial: bool, is_as_ordered: bool) -> Days {
     let said = || dispense.get("daysSupply").and_then(duration).map(|count| Days { count, step: "daysSupply" });
     let ordered = || {
         let request = order?.get("dispenseRequest")?;
         let whole = !is_partial && same_quantity(dispense.get("quantity")?, request.get("quantity")?);
         let count = duration(request.get("expectedSupplyDuration")?).filter(|_| whole)?;
-        Some(Days { count, step: "expectedSupplyDuration" })
+        Some(Days { count, step: ORDERED })
     };
     let divided = || {
-        let count = whole(amount(dispense.get("quantity")?)? / daily(dispense)?)?;
-        Some(Days { count, step: "quantity and dose" })
+        let quantity = dispense.get("quantity")?;
+        let (dosages, step) = match each(dispense, "dosageInstruction") {
+            [] => (each(order.filter(|_| is_as_ordered)?, "dosageInstruction"), ORDERED_DOSE),
+            own => (own, "quantity and dose"),
+        };
+        let count = whole(amount(quantity)? / daily(quantity, dosages)?)?;
+        Some(Days { count, step })
     };
     said().or_else(ordered).or_else(divided).unwrap_or(Days { count: 0, step: UNKNOWN })
 }
@@ -92,9 +107,7 @@ fn singular(unit: &str) -> String {
 }
 
 /// The amount taken a day, where every dosage says it in the unit of the quantity and none is as-needed.
-fn daily(dispense: &Value) -> Option<f64> {
-    let quantity = dispense.get("quantity")?;
-    let dosages = each(dispense, "dosageInstruction");
+fn daily(quantity: &Value, dosages: &[Value]) -> Option<f64> {
     let first = dosages.first()?.get("sequence");
     let mut sum = 0.0;
     for dosage in dosages {
@@ -179,7 +192,7 @@ mod tests {
     use super::*;
 
     fn days(dispense: &Value) -> (i64, &'static str) {
-        let days = of(dispense, dispense.get("order"), false);
+        let days = of(dispense, dispense.get("order"), false, true);
         (days.count, days.step)
     }
 
@@ -213,7 +226,27 @@ mod tests {
         assert_eq!(days(&dispense(28)), (28, "expectedSupplyDuration"));
         assert_eq!(days(&dispense(14)), (0, UNKNOWN));
         let whole = dispense(28);
-        assert_eq!(of(&whole, whole.get("order"), true).count, 0);
+        assert_eq!(of(&whole, whole.get("order"), true, true).count, 0);
+    }
+
+    #[test]
+    fn the_dose_is_the_ordered_one_where_the_dispense_says_none() {
+        let dosage = |often: i64| {
+            json!([{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
+                "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}])
+        };
+        let mut dispense = json!({"quantity": {"value": 60, "unit": "tablet"}, "order": {"dosageInstruction": dosage(2)}});
+        assert_eq!(days(&dispense), (30, "quantity and ordered dose"));
+        assert_eq!(
+            of(&dispense, dispense.get("order"), true, true).count,
+            30,
+            "what is handed over in parts is taken as ordered, too"
+        );
+        assert_eq!(of(&dispense, dispense.get("order"), false, false).step, UNKNOWN);
+        dispense["dosageInstruction"] = dosage(1);
+        assert_eq!(days(&dispense), (60, "quantity and dose"));
+        dispense["dosageInstruction"] = json!([{"text": "as the doctor said"}]);
+        assert_eq!(days(&dispense), (0, UNKNOWN), "what it says itself may be something else than was ordered");
     }
 
     #[test]

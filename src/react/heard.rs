@@ -29,7 +29,8 @@ fn is_still_theirs(story: &Story, event: &Heard) -> bool {
     event.line == Line::Left && story.find(&event.resource.reference()).is_some_and(|known| !known.deleted)
 }
 
-/// Takes in events of one person. `again` is what must be told again, where the person was taken for one with somebody else.
+/// Takes in events of one person. `again` is what must be told again: where the person was taken for one with somebody else, all that is
+/// known of them.
 pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Heard]) {
     let is_heard = |event: &&Heard| event.line.is_of_persons() || event.resource.is_about();
     let events = events.iter().filter(is_heard);
@@ -42,7 +43,8 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(event);
     let of_dispense = |event: &&&'a Heard| event.resource.kind == "MedicationDispense";
     let dispenses: Vec<&'a Heard> = events.iter().filter(of_dispense).copied().collect();
-    let mut now: Vec<Candidate<'a>> = refill::hear(turn, &dispenses);
+    let counted: Vec<&'a Heard> = dispenses.iter().copied().chain(again.iter().filter(|_| !is_parted)).collect();
+    let mut now: Vec<Candidate<'a>> = refill::hear(turn, &counted);
     for event in dispenses {
         now.extend(nudge::hear(turn, event, newest(event)));
     }

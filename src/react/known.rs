@@ -9,7 +9,7 @@ use super::follow::{self, Comes};
 use super::json::text;
 use super::offset::{Base, Offset};
 use super::plan::Step;
-use super::refill::{Arranging, Begun};
+use super::refill::{Arranging, Begun, uncounted};
 use super::turn::Turn;
 use crate::ledger::{Decision, Line, Outcome};
 
@@ -76,11 +76,15 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was
-    /// heard just now may be what it asks for.
+    /// heard just now may be what it asks for; where it was not known how long the fill lasts, its order may tell by now.
     pub(super) fn stays_stopped(&self, turn: &Turn<'a>, step: &Step, one: &Begun) -> bool {
         turn.decided(self.plan, &step.id, &one.episode).is_some_and(|known| {
             let may_hold = one.fresh.is_some() && known.gate == because::CONDITION;
-            known.outcome == Outcome::Stopped && !may_hold && copies::is_same_fill(turn, self.product, one.fill, known)
+            let is_counted = known.gate == because::SUPPLY && uncounted(step, one.fill).is_none();
+            known.outcome == Outcome::Stopped
+                && !may_hold
+                && !is_counted
+                && copies::is_same_fill(turn, self.product, one.fill, known)
         })
     }
 

@@ -399,7 +399,10 @@ impl Story {
 /// Decides on all that the occasion asks.
 #[must_use]
 pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
-    let again = parted::again(story);
+    let again = match occasion {
+        Occasion::Heard(events) if story.parted.persons.is_empty() => beside::told_again(rules, story, events),
+        _ => parted::again(story),
+    };
     let mut turn = Turn::new(rules, story);
     match occasion {
         Occasion::Heard(events) => heard::hear(&mut turn, events, &again),

@@ -113,3 +113,14 @@ pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Val
         Filled::Stored(order) => order.value.as_ref(),
     })
 }
+
+/// Whether a dispense surely hands out the product that its order names: by the same code, and not in another's place.
+pub(crate) fn is_as_ordered(dispense: &Value, order: &Value, story: &Story) -> bool {
+    let substituted = dispense.get("substitution").and_then(|one| one.get("wasSubstituted")).and_then(Value::as_bool);
+    let codes = |resource| concept(resource, story).map_or(&[][..], |concept| each(concept, "coding"));
+    let is_one = |coding: &Value, other: &Value| {
+        let same = |name| text(coding, name).is_some_and(|word| text(other, name) == Some(word));
+        same("system") && same("code")
+    };
+    substituted != Some(true) && codes(dispense).iter().any(|coding| codes(order).iter().any(|other| is_one(coding, other)))
+}

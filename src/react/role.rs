@@ -58,7 +58,7 @@ impl<'a> Arranging<'a, '_> {
         let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
         let known = planned.find(|detail| !silenced.contains(&detail.trigger));
         if let Some(known) = known {
-            if !is_heard && !self.news.is_empty() && !self.meets_demands(turn, &known.trigger, at) {
+            if !self.news.is_empty() && !self.meets_demands(turn, &known.trigger, at) {
                 return Role::Overtaken;
             }
             return Role::Known(known.trigger.clone(), known.needed.clone());

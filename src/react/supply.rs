@@ -65,7 +65,8 @@ pub(crate) fn row(rules: &Rules, story: &Story, dispense: &Resource) -> Result<S
     let product = rules.products.group(&rules.concepts, value, story).ok_or(Nothing::NoProduct)?;
     let handed = handed(value, zone(story, value)).ok_or(Nothing::NoDay)?;
     let is_partial = kind.is_some_and(|kind| rules.concepts.matches(PARTIAL, kind));
-    let days = days::of(value, products::order(value, story), is_partial);
+    let order = products::order(value, story);
+    let days = days::of(value, order, is_partial, order.is_some_and(|order| products::is_as_ordered(value, order, story)));
     Ok(Supply {
         person: dispense.person,
         product,
@@ -109,7 +110,12 @@ pub(crate) fn is_corrected(resource: &Value) -> bool {
 
 /// The day it was handed over, else prepared, where that is known to the day.
 pub(super) fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
-    let written = text(value, "whenHandedOver").or_else(|| text(value, "whenPrepared"))?;
+    day(value, if text(value, "whenHandedOver").is_some() { "whenHandedOver" } else { "whenPrepared" }, zone)
+}
+
+/// The day that an element tells, where it is known to the day.
+pub(super) fn day(value: &Value, element: &str, zone: &TimeZone) -> Option<i64> {
+    let written = text(value, element)?;
     let moment = Moment::parse(written).filter(|moment| moment.precision >= Precision::Day)?;
     let local = match moment.offset {
         Some(offset) => zone.to_datetime(offset.to_timestamp(moment.civil).ok()?).date(),

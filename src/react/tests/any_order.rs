@@ -125,6 +125,62 @@ proptest! {
     }
 }
 
+/// A fill that says nothing of its days but which order it fills, and that order: a tablet a day.
+fn ordered(at: usize, (day, days, _): Fact) -> [Value; 2] {
+    let mut fill = fill(at, (day, days, false));
+    fill.as_object_mut().unwrap().remove("daysSupply");
+    fill["quantity"] = json!({"value": days, "unit": "tablet"});
+    fill["authorizingPrescription"] = json!([{"reference": format!("MedicationRequest/o{at}")}]);
+    let order = json!({"resourceType": "MedicationRequest", "id": format!("o{at}"), "status": "active", "intent": "order",
+        "subject": fill["subject"], "medicationCodeableConcept": fill["medicationCodeableConcept"], "authoredOn": format!("2026-01-{day:02}"),
+        "dosageInstruction": [{"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+            "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}]});
+    [order, fill]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn an_order_may_be_told_after_what_fills_it(
+        facts in proptest::collection::vec((1i8..28, 8i64..40, proptest::bool::weighted(0.3)), 1..4),
+        order in proptest::collection::vec(0usize..8, 0..8),
+    ) {
+        let rules = counting();
+        let told: Vec<Value> = facts.iter().enumerate().flat_map(|(at, fact)| ordered(at, *fact)).collect();
+        let mut shuffled: Vec<usize> = Vec::new();
+        for at in order.iter().map(|at| at % told.len()).chain(0..told.len()) {
+            if !shuffled.contains(&at) {
+                shuffled.push(at);
+            }
+        }
+        let mut houses = [(0..told.len()).collect(), shuffled].map(|order: Vec<usize>| {
+            let mut house = house(&rules, "2026-01-28T15:00:00Z");
+            for at in &order {
+                house.hear(told[*at].clone());
+            }
+            // What was ordered wrongly is corrected: half a tablet a day.
+            for at in facts.iter().enumerate().filter(|(_, fact)| fact.2).map(|(at, _)| at) {
+                let mut order = told[2 * at].clone();
+                order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] = json!(0.5);
+                house.hear(order);
+            }
+            house
+        });
+        let [first, second] = &houses;
+        let expected: Vec<i64> = facts.iter().map(|(_, days, was_wrong)| if *was_wrong { 2 * days } else { *days }).collect();
+        prop_assert_eq!(supplies(first).into_iter().map(|(_, _, days, _)| days).collect::<Vec<_>>(), expected);
+        prop_assert_eq!(supplies(first), supplies(second));
+        prop_assert_eq!(dues(first), dues(second));
+        for house in &mut houses {
+            house.advance(at("2026-08-01T00:00:00Z"));
+        }
+        let [first, second] = &houses;
+        prop_assert_eq!(said(first), said(second));
+        prop_assert_eq!(status(first, "Task"), status(second, "Task"));
+        prop_assert_eq!(first.spoken(), second.spoken());
+    }
+}
+
 // A fill that was moved to a day and taken back later leaves that day free for another one.
 #[test]
 fn a_fill_that_was_taken_back_stands_in_no_others_way() {
