@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::builders::{Purpose, With, consent, dispense, hypertension, patient, store};
+use crate::database::Database;
 use crate::diary::{diary, texts};
 use crate::golden::golden;
 use crate::house::House;
@@ -12,7 +13,11 @@ const USUAL: [&str; 3] =
 
 /// A store, and Ada with hypertension, who agreed to be written to.
 pub(crate) async fn with_ada() -> House {
-    let house = House::new().await;
+    with_ada_on(Database::sqlite()).await
+}
+
+async fn with_ada_on(database: Database) -> House {
+    let house = House::over(database).await;
     house.put(&store("store-1")).await.is(201);
     house.put(&patient("ada")).await.is(201);
     house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
@@ -110,6 +115,32 @@ async fn an_unknown_supply_is_not_guessed() {
     house.days(35).await;
     assert_eq!(texts(&house, "ada").await.len(), usize::from(!diary(&house, "ada").await.is_empty()));
     assert!(!diary(&house, "ada").await.iter().any(|line| line.contains("reminder") || line.contains("refill-call")));
+}
+
+// The order that tells how long a dispense lasts may come after it, and be corrected: the reminder follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_later_tells_how_long_its_dispense_lasts() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let house = with_ada_on(database).await;
+        let tablets = |count: i64| json!({"value": count, "unit": "tablet"});
+        let fill = dispense("d", "ada", "2026-06-01")
+            .with("daysSupply", json!(null))
+            .with("quantity", tablets(30))
+            .with("authorizingPrescription", json!([{"reference": "MedicationRequest/o"}]));
+        house.put(&fill).await.is(201);
+        house.days(5).await;
+        let order = |often: i64| {
+            json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "intent": "order", "authoredOn": "2026-06-01",
+                "subject": {"reference": "Patient/ada"}, "medicationCodeableConcept": fill["medicationCodeableConcept"],
+                "dosageInstruction": [{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
+                    "doseAndRate": [{"doseQuantity": tablets(1)}]}]})
+        };
+        // First it reads as if half as long.
+        house.put(&order(2)).await.is(201);
+        house.put(&order(1)).await.is(200);
+        house.days(35).await;
+        assert_eq!(diary(&house, "ada").await, USUAL);
+    }
 }
 
 // What is due survives the gateway: another one, started on the same database, says it on its day.
