@@ -29,6 +29,8 @@ pub(super) struct Doubles {
     open: Vec<Open>,
     /// What was done while records were one, and the places of these; whether it was asked of both, too.
     done: BTreeMap<(Asked, usize), bool>,
+    /// What counts as asked for, since it was done by a Task of another alone.
+    lent: BTreeSet<(Asked, usize)>,
     taken_back: Vec<TakenBack>,
 }
 
@@ -70,6 +72,10 @@ impl Doubles {
         let is_parted = |of: usize| (0..first.len()).any(|other| is_one(first, of, other) && !is_one(&world.first, of, other));
         // What was asked of one of them alone counts for both as long as they are one: what is due of each later is their own.
         self.done.retain(|(_, of), is_of_both| *is_of_both || !is_parted(*of));
+        self.lent.retain(|(asked, of)| {
+            let (url, step, episode) = asked.clone();
+            !(is_parted(*of) && fired.remove(&(url, step, episode, *of)))
+        });
         for open in &mut self.open {
             open.both.retain(|other| is_one(&world.first, open.of, *other));
         }
@@ -115,8 +121,12 @@ impl Doubles {
         self.open = open;
         for Open { asked, of, both, .. } in done {
             let counts = |back: &TakenBack| back.asked == asked && world.first[back.of] == world.first[of];
-            let records = self.taken_back.iter().filter(|back| counts(back)).map(|back| back.of);
-            fired.extend(records.map(|record| (asked.0.clone(), asked.1.clone(), asked.2.clone(), record)));
+            for record in self.taken_back.iter().filter(|back| counts(back)).map(|back| back.of) {
+                let is_new = fired.insert((asked.0.clone(), asked.1.clone(), asked.2.clone(), record));
+                if is_new && !both.contains(&record) {
+                    self.lent.insert((asked.clone(), record));
+                }
+            }
             self.taken_back.retain(|back| !counts(back));
             for (at, _) in world.one(of).filter(|(at, _)| *at != of) {
                 *self.done.entry((asked.clone(), at)).or_default() |= both.contains(&at);
