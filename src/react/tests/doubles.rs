@@ -16,11 +16,8 @@ use crate::react::rehearsal::{Fact, Learned, Rehearsal};
 use crate::react::{Resource, Rules, Settings, Unasked};
 
 proptest! {
-    // A hundred steps a case, in which the same is told of two records; an eighth of the cases of others, since each is long. A failure
-    // prints its seed.
-    #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases / 8, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default()
-    })]
+    // A hundred steps a case, in which the same is told of two records. A failure prints its seed.
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn what_is_taken_back_as_a_double_is_never_lost_and_never_asked_twice(seed in any::<u64>()) {
         let told = tell(World::of_doubles(&RULES, seed));
