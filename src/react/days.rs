@@ -18,15 +18,6 @@ pub(crate) struct Days {
 /// The source of what nobody told.
 pub(crate) const UNKNOWN: &str = "unknown";
 
-/// The sources that are the order's.
-const ORDERED: &str = "expectedSupplyDuration";
-const ORDERED_DOSE: &str = "quantity and ordered dose";
-
-/// Whether an order that is told or corrected later may say otherwise.
-pub(crate) fn may_be_ordered(step: &str) -> bool {
-    matches!(step, UNKNOWN | ORDERED | ORDERED_DOSE)
-}
-
 /// No supply lasts longer; what says more is a slip of the pen.
 const DAYS_MAX: i64 = 3_650;
 
@@ -38,12 +29,12 @@ pub(crate) fn of(dispense: &Value, order: Option<&Value>, is_partial: bool, is_a
         let request = order?.get("dispenseRequest")?;
         let whole = !is_partial && same_quantity(dispense.get("quantity")?, request.get("quantity")?);
         let count = duration(request.get("expectedSupplyDuration")?).filter(|_| whole)?;
-        Some(Days { count, step: ORDERED })
+        Some(Days { count, step: "expectedSupplyDuration" })
     };
     let divided = || {
         let quantity = dispense.get("quantity")?;
         let (dosages, step) = match each(dispense, "dosageInstruction") {
-            [] => (each(order.filter(|_| is_as_ordered)?, "dosageInstruction"), ORDERED_DOSE),
+            [] => (each(order.filter(|_| is_as_ordered)?, "dosageInstruction"), "quantity and ordered dose"),
             own => (own, "quantity and dose"),
         };
         let count = whole(amount(quantity)? / daily(quantity, dosages)?)?;

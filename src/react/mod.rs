@@ -400,7 +400,7 @@ impl Story {
 #[must_use]
 pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
     let again = match occasion {
-        Occasion::Heard(events) if story.parted.persons.is_empty() => beside::told_again(rules, story, events),
+        Occasion::Heard(events) if story.parted.persons.is_empty() => renewal::told_again(rules, story, events),
         _ => parted::again(story),
     };
     let mut turn = Turn::new(rules, story);

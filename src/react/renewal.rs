@@ -1,4 +1,5 @@
-//! Orders: what asks for the next fill ends with its order, unless another order of the product goes on, and comes again with one.
+//! Orders: what asks for the next fill ends with its order, unless another order of the product goes on, and comes again with one. How
+//! long a fill lasts follows what its order says.
 //! Follows <https://hl7.org/fhir/R4/medicationrequest.html>.
 
 use std::collections::BTreeSet;
@@ -7,8 +8,8 @@ use super::decide::{cancel_task, withdraw};
 use super::gates::therapy;
 use super::refills::{self, Dispenses};
 use super::turn::Turn;
-use super::{Heard, episode, refill};
-use crate::ledger::{Decision, Line, Outcome};
+use super::{Heard, Resource, Rules, Story, episode, products, refill, supply};
+use crate::ledger::{Decision, How, Line, Outcome};
 
 /// Takes in what was heard of an order.
 pub(super) fn hear(turn: &mut Turn, event: &Heard) {
@@ -17,6 +18,27 @@ pub(super) fn hear(turn: &mut Turn, event: &Heard) {
     } else {
         renew(turn, event);
     }
+}
+
+/// The dispenses that last otherwise by an order that was heard, of those that are read with it: they are told again.
+pub(super) fn told_again(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<Heard> {
+    let of_orders = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationRequest");
+    let orders: Vec<String> = of_orders.map(Resource::reference).collect();
+    if orders.is_empty() {
+        return Vec::new();
+    }
+    let is_heard = |dispense: &Resource| heard.iter().any(|event| event.resource.reference() == dispense.reference());
+    let lasts_otherwise = |dispense: &Resource| {
+        let known = story.supplies.rows().find(|row| row.dispense == dispense.id);
+        supply::row(rules, story, dispense)
+            .is_ok_and(|row| known.is_some_and(|known| (known.days, &known.step) != (row.days, &row.step)))
+    };
+    let is_told = |dispense: &&Resource| {
+        let is_of_orders = products::needed(&dispense.value).iter().any(|needed| orders.contains(needed));
+        is_of_orders && dispense.is_about() && !is_heard(dispense) && lasts_otherwise(dispense)
+    };
+    let told = story.current("MedicationDispense").filter(is_told);
+    told.map(|fact| Heard { line: Line::Updated, resource: fact.clone(), react: fact.how == How::Live, depth: 0 }).collect()
 }
 
 /// An order was ended: what asks for the next fill of it is taken back, whoever is at it: there is nothing to be fetched.

@@ -110,12 +110,7 @@ pub(crate) fn is_corrected(resource: &Value) -> bool {
 
 /// The day it was handed over, else prepared, where that is known to the day.
 pub(super) fn handed(value: &Value, zone: &TimeZone) -> Option<i64> {
-    day(value, if text(value, "whenHandedOver").is_some() { "whenHandedOver" } else { "whenPrepared" }, zone)
-}
-
-/// The day that an element tells, where it is known to the day.
-pub(super) fn day(value: &Value, element: &str, zone: &TimeZone) -> Option<i64> {
-    let written = text(value, element)?;
+    let written = text(value, "whenHandedOver").or_else(|| text(value, "whenPrepared"))?;
     let moment = Moment::parse(written).filter(|moment| moment.precision >= Precision::Day)?;
     let local = match moment.offset {
         Some(offset) => zone.to_datetime(offset.to_timestamp(moment.civil).ok()?).date(),
