@@ -39,6 +39,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     if is_parted {
         parted::hear(turn, again);
     }
+    let is_linked = !is_parted && events.iter().any(|event| event.line == Line::Linked);
     let newest: HashMap<(&str, &str), &'a Heard> = events.iter().map(|event| (key(&event.resource), *event)).collect();
     let newest = |event: &'a Heard| newest.get(&key(&event.resource)).copied().unwrap_or(event);
     let of_dispense = |event: &&&'a Heard| event.resource.kind == "MedicationDispense";
@@ -65,6 +66,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
         if turn.story.united.len() > 1 {
             merged::once(turn);
         }
+        if is_linked {
+            merged::recount(turn);
+        }
         // What was asked for the dead goes over to nobody: it ends below.
         if !person::has_died(turn.story) {
             merged::move_tasks(turn);
@@ -73,7 +77,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     if !is_parted {
         back::hear(turn, &events);
     }
-    let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
+    let kinds = told_of(events.iter().copied());
     nudge::drop_pointless(turn, &kinds);
     if looks_again && person::has_died(turn.story) {
         nudge::end_all(turn);
@@ -88,6 +92,12 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
     } else {
         in_order(turn, now);
     }
+}
+
+/// Of what kinds something may be another than it was: who turns out to be one with somebody was given what that one was.
+pub(super) fn told_of<'h>(events: impl Iterator<Item = &'h Heard>) -> BTreeSet<&'h str> {
+    let dispenses = |event: &Heard| (event.line == Line::Linked).then_some("MedicationDispense");
+    events.flat_map(|event| [event.resource.kind.as_str()].into_iter().chain(dispenses(event))).collect()
 }
 
 fn key(resource: &Resource) -> (&str, &str) {

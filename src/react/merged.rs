@@ -2,16 +2,16 @@
 //! was asked for the wrong one of two goes back the same way.
 //! Follows <https://hl7.org/fhir/R4/patient.html#maintenance>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::decide::{OPEN, because, cancel_task};
 use super::json::{each, local, reference, text, unversioned};
 use super::turn::Turn;
-use super::{Resource, person};
+use super::{Planned, Resource, episode, overdue, person, refill};
 use crate::fhir::time::instant;
-use crate::ledger::Decision;
+use crate::ledger::{Decision, Due, Person};
 
 /// What was asked for of both is asked for once.
 pub(super) fn once(turn: &mut Turn) {
@@ -26,6 +26,31 @@ pub(super) fn once(turn: &mut Turn) {
             first.insert(asked, standing(turn, &decision));
         }
     }
+}
+
+/// What was handed over to both is one supply: its fills are counted anew, and each step of them is due once.
+pub(super) fn recount(turn: &mut Turn) {
+    let mut of: BTreeMap<&str, BTreeSet<Person>> = BTreeMap::new();
+    turn.story.supplies.rows().for_each(|row| {
+        of.entry(&row.product).or_default().insert(row.person);
+    });
+    turn.unites = true;
+    for product in of.into_iter().filter(|(_, persons)| persons.len() > 1).map(|(product, _)| product) {
+        let is_plain = |due: &Planned| !due.detail().held && !due.detail().prepared && !overdue::is_watch(due);
+        for due in turn.dues_where(|due| episode::is_of_product(&due.episode, product) && is_plain(due)) {
+            let Some(plan) = turn.rules.plan(&due.rule) else { continue };
+            // One id of both: under which something was decided, else what is due first.
+            let output = turn.output(plan, &due.step, &due.episode);
+            if output != due.output {
+                turn.drop_due(&due.output);
+                if !turn.dues.has(&output) {
+                    turn.plan(Planned::of(Due { output, ..Due::clone(&due) }, due.detail().clone()));
+                }
+            }
+        }
+        refill::look_again(turn, product);
+    }
+    turn.unites = false;
 }
 
 /// The version of the Task that stands for its doubles, too: they rest on it.
@@ -82,7 +107,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ledger::{How, Line, Outcome, Person};
+    use crate::ledger::{How, Line, Outcome};
     use crate::react::{Heard, Occasion, Resource, Rules, Store, Story, react};
 
     fn resource(person: i64, version: i64, value: Value) -> Resource {

@@ -21,7 +21,7 @@ use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
-use super::{Heard, Resource, copies, episode, products};
+use super::{Heard, Resource, copies, episode, overdue, products};
 use crate::ledger::{Decision, How, Line, Mark, Outcome, Supply};
 
 /// What one event says of one dispense.
@@ -83,13 +83,15 @@ fn arrange<'a>(turn: &mut Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<Can
     now
 }
 
-/// The rules that may have something to say of a product: those that listen to what was heard, and those that had planned or said
-/// something before. What a fill costs does not grow with the rules that are about other products.
+/// The rules that may have something to say of a product: those that listen to what was heard, or to what two records were given who
+/// turned out to be one, and those that had planned or said something before. What a fill costs does not grow with the rules that are about other products.
 fn concerned<'a>(turn: &Turn<'a>, product: &str, news: &[News<'a>]) -> Vec<(&'a Plan, &'a Action)> {
     let rules = turn.rules;
     let mut found: Vec<(&Plan, &Action)> = Vec::new();
-    for one in news {
-        let about = rules.about(Subject::of("MedicationDispense", &one.event.resource.value, turn.story));
+    let united = turn.supplies.rows_of(product).filter(|_| turn.unites);
+    let united = united.filter_map(|row| turn.fact(&format!("MedicationDispense/{}", row.dispense)));
+    for dispense in news.iter().map(|one| &one.event.resource).chain(united) {
+        let about = rules.about(Subject::of("MedicationDispense", &dispense.value, turn.story));
         found.extend(about.filter(|(_, action)| action.is_of_fills()));
     }
     let dues = turn.dues.values().filter(|due| episode::is_of_product(&due.episode, product)).map(|due| &due.rule);
@@ -370,9 +372,15 @@ impl<'a> Arranging<'a, '_> {
             None if dispenses(facts).any(left) => Some((because::LEFT, LEFT)),
             None => Some((because::REVERSED, "The dispense it rests on was reversed or corrected.")),
         };
+        // What stands is another fill's, which took the episode and plans nothing itself.
+        let is_left = |due: &Planned| {
+            let own = begun.iter().find(|one| self.is_about(due, one.at));
+            own.is_some_and(|one| one.episode != due.episode) && !overdue::is_watch(due)
+        };
         let dues = turn.dues_where(|due| ours(&due.rule, &due.step, &due.episode));
         for due in dues {
-            if let Some((gate, why)) = why(&due.step, &due.episode, &due.detail().facts) {
+            let recounted = is_left(&due).then_some((because::MOVED, RECOUNTED));
+            if let Some((gate, why)) = why(&due.step, &due.episode, &due.detail().facts).or(recounted) {
                 withdraw(turn, &due, Outcome::Withdrawn, gate, why);
             }
         }

@@ -58,7 +58,7 @@ impl<'a> Arranging<'a, '_> {
         let mut planned = turn.dues.values().filter(is_ours).map(Planned::detail);
         let known = planned.find(|detail| !silenced.contains(&detail.trigger));
         if let Some(known) = known {
-            if !self.news.is_empty() && !self.meets_demands(turn, &known.trigger, at) {
+            if self.has_news(turn) && !self.meets_demands(turn, &known.trigger, at) {
                 return Role::Overtaken;
             }
             return Role::Known(known.trigger.clone(), known.needed.clone());
@@ -96,6 +96,11 @@ impl<'a> Arranging<'a, '_> {
         Role::Known(trigger, Vec::new())
     }
 
+    /// Whether other fills may stand beside this one than before.
+    fn has_news(&self, turn: &Turn) -> bool {
+        turn.unites || !self.news.is_empty()
+    }
+
     /// Whether what the rule demands of a fill (`%supply`) holds of it as it is now, as far as its dispense is at hand.
     pub(super) fn meets_demands(&self, turn: &Turn<'a>, trigger: &str, at: usize) -> bool {
         let mut demands = self.action.conditions.iter().filter(|condition| condition.names("supply")).peekable();
@@ -115,7 +120,7 @@ impl<'a> Arranging<'a, '_> {
     /// What a fill with which the rule has not begun is to it since another fill was heard: it may be the first of them now, or not.
     fn becomes(&self, turn: &Turn<'a>, at: usize) -> Role<'a> {
         let fill = &self.fills[at];
-        if self.news.is_empty() {
+        if !self.has_news(turn) {
             return Role::Silent;
         }
         let loaded = fill.dispenses.iter().filter_map(|id| turn.fact(&format!("MedicationDispense/{id}")));

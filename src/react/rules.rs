@@ -17,7 +17,7 @@ use super::supply::EVENT;
 use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Planned, Wants, overdue, person, read, stock, supply};
+use super::{Concern, Heard, Occasion, Planned, Wants, heard, overdue, person, read, stock, supply};
 use crate::fhir::outcome::Issue;
 use crate::ledger::{Due, Line};
 
@@ -220,7 +220,7 @@ impl Rules {
                 for event in events {
                     self.want_for(event, &mut wants);
                 }
-                let kinds: BTreeSet<&str> = events.iter().map(|event| event.resource.kind.as_str()).collect();
+                let kinds = heard::told_of(events.iter());
                 for due in dues {
                     self.want_again(due, &kinds, &mut wants);
                 }
@@ -265,6 +265,10 @@ impl Rules {
             wants.kinds.extend(HEARD.iter().map(|kind| (*kind).to_owned()));
             wants.kinds.extend(self.index.kinds().chain(self.asked.iter().copied()).map(str::to_owned));
             wants.kinds.push(String::from("AllergyIntolerance"));
+        }
+        // What was handed over to both is counted anew.
+        if event.line == Line::Linked {
+            wants.kinds.extend(["MedicationDispense", "MedicationRequest"].map(str::to_owned));
         }
         // A Task that waits may be pointless now.
         wants.kinds.extend(self.stops.get(kind).into_iter().flatten().map(|kind| (*kind).to_owned()));

@@ -30,6 +30,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) stopped: Vec<String>,
     /// Dispenses that were heard, in order: they need not be in the story.
     pub(crate) told: Vec<&'a Resource>,
+    /// Whether fills are counted anew since two records turned out to be of one person.
+    pub(crate) unites: bool,
     pub(crate) reaction: Reaction,
 }
 
@@ -57,6 +59,7 @@ impl<'a> Turn<'a> {
             supplies: story.supplies.again(),
             stopped: story.stopped.clone(),
             told: Vec::new(),
+            unites: false,
             reaction: Reaction::default(),
         }
     }

@@ -44,7 +44,7 @@ fn supplies(house: &Rehearsal) -> Vec<(String, i64, i64, String)> {
 }
 
 /// Everything that was said or asked for and stands, with its moment.
-fn said(house: &Rehearsal) -> Vec<(String, i64, String)> {
+pub(super) fn said(house: &Rehearsal) -> Vec<(String, i64, String)> {
     let fired = house.latest().filter(|decision| decision.outcome == Outcome::Fired);
     let mut said: Vec<_> = fired.map(|one| (one.step.clone(), one.at, one.episode.clone())).collect();
     said.sort();
@@ -82,9 +82,9 @@ proptest! {
 }
 
 /// The rules that count fills: the first of a product, those of who stayed away, and those whose days are known.
-fn counting() -> Rules {
+pub(super) fn counting() -> Rules {
     let mut artefacts = crate::react::shipped();
-    let of_ours = ["refill", "churn", "hypertension-follow-up", "diabetes-follow-up"];
+    let of_ours = ["refill", "churn", "anticoagulant", "hypertension-follow-up", "diabetes-follow-up"];
     artefacts.retain(|one| one["resourceType"] != "PlanDefinition" || of_ours.iter().any(|id| one["id"] == *id));
     let (rules, issues) = Rules::read(&artefacts);
     assert_eq!(issues, []);

@@ -22,6 +22,7 @@ mod refill;
 mod renewed;
 mod taken_back;
 mod tasks;
+mod united;
 mod versions;
 mod why_not;
 mod world;

@@ -1,0 +1,100 @@
+//! Two records turn out to be of one person: what was handed over to both is counted as if all had been told of one.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::any_order::{counting, said};
+use super::{at, dispense, dues, patient, status, store};
+use crate::ledger::{How, Person};
+use crate::react::rehearsal::Rehearsal;
+use crate::react::{Rules, Settings, Unasked};
+
+/// Products of which several rules speak: for blood sugar, for blood pressure, and an anticoagulant.
+const PRODUCTS: [&str; 3] = ["860975", "314076", "855332"];
+
+fn house<'r>(rules: &'r Rules, now: &str) -> Rehearsal<'r> {
+    let mut house = Rehearsal::new(rules, Settings { treatment: Unasked::Allowed, ..Settings::default() }, store(), at(now));
+    for record in [1, 2] {
+        tell_patient(&mut house, record, true);
+    }
+    house
+}
+
+fn tell_patient(house: &mut Rehearsal, record: i64, is_active: bool) {
+    let mut told = patient();
+    (told["id"], told["active"]) = (json!(format!("p{record}")), json!(is_active));
+    house.hear_of(Person(record), told, How::Live, "client");
+}
+
+fn fill(house: &mut Rehearsal, record: i64, id: usize, (product, day, days): (&str, &str, i64)) {
+    let mut fill = dispense(&format!("d{id}"), day, days);
+    fill["subject"] = json!({"reference": format!("Patient/p{record}")});
+    fill["medicationCodeableConcept"]["coding"][0]["code"] = json!(product);
+    if days == 0 {
+        fill.as_object_mut().unwrap().remove("daysSupply");
+    }
+    house.hear_of(Person(record), fill, How::Live, "client");
+}
+
+fn unite(house: &mut Rehearsal) {
+    house.unite(Person(1), Person(2));
+    tell_patient(house, 2, false);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_both_were_given_is_counted_as_of_one(
+        product in 0usize..3,
+        fills in proptest::collection::vec((1i64..3, 8i64..28, prop_oneof![Just(0i64), 8i64..40]), 1..5),
+    ) {
+        let rules = counting();
+        let mut houses = [true, false].map(|are_two| {
+            let mut house = house(&rules, "2026-01-28T15:00:00Z");
+            for (id, (record, day, days)) in fills.iter().enumerate() {
+                let record = if are_two { *record } else { 1 };
+                fill(&mut house, record, id, (PRODUCTS[product], &format!("2026-01-{day:02}"), *days));
+            }
+            unite(&mut house);
+            house
+        });
+        let [two, one] = &houses;
+        prop_assert_eq!(dues(two), dues(one));
+        for house in &mut houses {
+            house.advance(at("2026-08-01T00:00:00Z"));
+        }
+        let [two, one] = &houses;
+        prop_assert_eq!(said(two), said(one));
+        prop_assert_eq!(status(two, "Task"), status(one, "Task"));
+        prop_assert_eq!(two.spoken(), one.spoken());
+    }
+}
+
+// A call of one record is pointless when the other has the next fill.
+#[test]
+fn a_fill_of_the_other_record_takes_the_call_back() {
+    let rules = counting();
+    let mut house = house(&rules, "2026-01-02T15:00:00Z");
+    fill(&mut house, 1, 1, (PRODUCTS[0], "2026-01-02", 30));
+    house.advance(at("2026-01-25T15:00:00Z"));
+    fill(&mut house, 2, 2, (PRODUCTS[0], "2026-01-25", 30));
+    house.advance(at("2026-02-02T15:00:00Z"));
+    assert_eq!(status(&house, "Task"), ["requested"]);
+    unite(&mut house);
+    assert_eq!(status(&house, "Task"), ["cancelled"]);
+    assert_eq!(dues(&house), ["call 2026-03-03T13", "reminder 2026-02-26T13", "word 2026-04-01T12"]);
+}
+
+// Who had the medicine before on the other record does not begin with it.
+#[test]
+fn the_first_fill_of_one_record_is_the_second_of_the_person() {
+    let rules = counting();
+    let mut house = house(&rules, "2026-01-02T15:00:00Z");
+    fill(&mut house, 1, 1, (PRODUCTS[2], "2026-01-02", 30));
+    house.advance(at("2026-01-10T15:00:00Z"));
+    let before = house.spoken();
+    fill(&mut house, 2, 2, (PRODUCTS[2], "2026-01-10", 30));
+    unite(&mut house);
+    house.advance(at("2026-01-20T15:00:00Z"));
+    assert_eq!((house.spoken() - before, status(&house, "Task")), (1, vec!["requested"]), "advice alone, and the call of before");
+}
