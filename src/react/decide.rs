@@ -161,9 +161,9 @@ pub(crate) fn pointless(turn: &Turn, candidate: &Candidate) -> Option<String> {
 fn fire(turn: &mut Turn, candidate: &Candidate) {
     let recorded = match candidate.step.activity.act {
         Act::Speak => {
-            let message = turn.story.find(&format!("Communication/{}", candidate.output));
             // Somebody may have ended by hand what was held.
-            if message.is_some_and(|message| text(&message.value, "status") != Some("preparation")) {
+            if has_ended(turn, &candidate.output) {
+                end_recorded(turn, &candidate.output, WAITING, because::TAKEN, BY_HAND);
                 let decision = turn.decision(candidate, Outcome::Stopped, because::TAKEN, BY_HAND);
                 turn.decide(decision);
                 return turn.drop_due(&candidate.output);
@@ -232,8 +232,17 @@ pub(crate) fn prepare(turn: &mut Turn, candidate: &Candidate) {
 /// Whether the message of what is held is not waiting any more, by no doing of ours.
 pub(crate) fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
     let is_held = turn.decisions.get(output).is_some_and(|known| known.outcome == Outcome::Held && !known.recorded.is_empty());
-    let ended = |message: &Resource| message.deleted || text(&message.value, "status") != Some("preparation");
-    is_held && turn.story.find(&format!("Communication/{output}")).is_some_and(ended)
+    is_held && has_ended(turn, output)
+}
+
+/// Whether a message that was recorded waits no more, or is wanted no more: its request was ended.
+fn has_ended(turn: &Turn, output: &str) -> bool {
+    let is_not =
+        |one: &Resource, waits: &[&str]| one.deleted || text(&one.value, "status").is_none_or(|status| !waits.contains(&status));
+    let message = turn.story.find(&format!("Communication/{output}"));
+    let request = turn.story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")));
+    message.is_some_and(|message| is_not(message, &["preparation"]))
+        || request.is_some_and(|request| is_not(request, &["active"]))
 }
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.

@@ -6,25 +6,41 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::decide::{OPEN, because, cancel_task};
+use super::decide::{OPEN, WAITING, because, cancel_task};
 use super::json::{each, local, reference, text, unversioned};
 use super::turn::Turn;
 use super::{Planned, Resource, episode, overdue, person, refill};
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Due, Person};
 
-/// What was asked for of both is asked for once.
+/// What was asked for of both is asked for once: by what was done, else by what somebody is at.
 pub(super) fn once(turn: &mut Turn) {
-    let mut first: BTreeMap<(String, String, String), Option<String>> = BTreeMap::new();
-    for mut decision in asked_for(turn) {
+    let mut asked: BTreeMap<(String, String, String), Vec<Decision>> = BTreeMap::new();
+    for decision in asked_for(turn) {
         let url = unversioned(&decision.rule).to_owned();
-        let asked = (url, decision.step.clone(), decision.episode.clone());
-        if let Some(standing) = first.get(&asked) {
+        asked.entry((url, decision.step.clone(), decision.episode.clone())).or_default().push(decision);
+    }
+    for mut doubles in asked.into_values().filter(|doubles| doubles.len() > 1) {
+        doubles.sort_by_key(|decision| rank(turn, decision));
+        let mut doubles = doubles.into_iter();
+        let standing = doubles.next().and_then(|first| standing(turn, &first));
+        for mut decision in doubles {
             decision.facts = decision.facts.iter().cloned().chain(standing.clone()).collect();
             cancel_task(turn, &decision, because::TWICE, "The same was asked for already: two records were of one person.");
-        } else {
-            first.insert(asked, standing(turn, &decision));
         }
+    }
+}
+
+/// How far the Task of a decision has come: done, taken on, waiting, or ended without being done.
+fn rank(turn: &Turn, decision: &Decision) -> u8 {
+    let task = turn.story.find(&decision.recorded).filter(|task| !task.deleted);
+    match task.map(|task| text(&task.value, "status").unwrap_or_default()) {
+        Some("completed") => 0,
+        Some(status) if WAITING.contains(&status) => 2,
+        Some(status) if OPEN.contains(&status) => 1,
+        // One that is not loaded is not open any more.
+        None => 0,
+        Some(_) => 3,
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     for one in &news {
         uncountable(turn, one);
     }
-    products.iter().flat_map(|product| arrange(turn, product, &news)).collect()
+    // What was asked of the product that it was is taken back before it is asked of the one that it is.
+    let gains = |product: &String| news.iter().any(|one| one.row.as_ref().is_ok_and(|row| row.product == *product));
+    let (gaining, losing): (Vec<String>, Vec<String>) = products.into_iter().partition(gains);
+    losing.iter().chain(&gaining).flat_map(|product| arrange(turn, product, &news)).collect()
 }
 
 /// Counts all that was handed over anew, whatever was planned before.
@@ -268,14 +271,15 @@ impl<'a> Arranging<'a, '_> {
         }
     }
 
-    /// What was said of a fill in whose place another comes is said of that one, too.
+    /// What was said of late of a fill in whose place another comes is said of that one, too.
     fn say_once(&self, turn: &mut Turn<'a>, roles: &[Role]) {
         for role in roles {
             let Role::Becomes(trigger, _) = role else { continue };
             let Some(version) = turn.fact(trigger).map(Resource::versioned) else { continue };
             let is_heard = |id: &str| self.news.iter().any(|news| news.event.resource.id == id);
             let was_said = |decision: &Decision| {
-                decision.spoken && turn.is_of(&decision.rule, self.plan) && dispenses(&decision.facts).any(is_heard)
+                let is_fresh = turn.story.now - decision.at < INSTEAD_MS;
+                decision.spoken && is_fresh && turn.is_of(&decision.rule, self.plan) && dispenses(&decision.facts).any(is_heard)
             };
             for said in fired(turn.decisions.of_product(self.product), was_said) {
                 let facts = said.facts.iter().cloned().chain([version.clone()]).collect();
@@ -447,6 +451,8 @@ fn is_gone(turn: &Turn, decision: &Decision) -> bool {
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+/// For how long what was said of a fill is said of the one that comes in its place: a month's supply.
+const INSTEAD_MS: i64 = 30 * 86_400_000;
 const INSTEAD: &str = "It was said of a fill in whose place another one came.";
 const OVERTAKEN: &str = "Another fill became known or was taken back: what the rule demands does not hold of this one any more.";
 const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";

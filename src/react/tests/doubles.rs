@@ -193,6 +193,28 @@ fn a_call_that_was_asked_for_both_and_not_done_is_asked_for_each() {
     }
 }
 
+// What somebody is at stands for both, whichever was asked for first; what somebody gave up stands for nothing.
+#[test]
+fn the_call_that_somebody_is_at_stands_for_both() {
+    let rules = super::rules();
+    for (at, status, stays) in [
+        (0, "in-progress", true),
+        (1, "in-progress", true),
+        (0, "accepted", true),
+        (1, "accepted", true),
+        (0, "failed", false),
+        (1, "failed", false),
+    ] {
+        let mut house = called(&rules, 2);
+        let asked = calls(&house, "requested");
+        end(&mut house, &asked[at], status);
+        unite(&mut house, 1, 2);
+        let open = if stays { calls(&house, status) } else { calls(&house, "requested") };
+        assert_eq!(open, [asked[if stays { at } else { 1 - at }].clone()], "{at} {status}");
+        assert_eq!(calls(&house, "cancelled").len(), usize::from(stays), "{at} {status}");
+    }
+}
+
 // Of three the second leaves: the first and the third are one still, and asked about once, until the third leaves, too.
 #[test]
 fn who_stays_one_is_asked_about_once() {

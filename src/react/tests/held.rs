@@ -177,3 +177,24 @@ fn an_alert_that_waits_for_the_morning_is_said_when_its_sender_says() {
         assert_eq!((house.spoken(), house.faults), (1, 0));
     }
 }
+
+// Somebody revokes the request of a message that waits, or ends or deletes it otherwise: the message is not said.
+#[test]
+fn a_message_whose_request_was_ended_is_not_said() {
+    for status in ["active", "revoked", "entered-in-error", "completed", "on-hold"] {
+        let rules = rules();
+        let mut house = asking(&rules, "2026-01-01T15:00:00Z");
+        house.hear(dispense("a", "2026-01-01", 30));
+        house.advance(at("2026-01-04T15:00:00Z"));
+        assert_eq!(outcome(&house, "advice"), (Outcome::Held, String::from("consent")));
+        let mut request = house.resources().find(|one| one.kind == "CommunicationRequest").unwrap().value.as_ref().clone();
+        request["status"] = json!(status);
+        house.hear(request);
+        consent(&mut house, "2026-01-04T16:00:00Z");
+        house.advance(at("2026-01-05T15:00:00Z"));
+        let is_said = status == "active";
+        assert_eq!(super::status(&house, "Communication"), [if is_said { "completed" } else { "not-done" }], "{status}");
+        let expected = if is_said { (Outcome::Fired, String::new()) } else { (Outcome::Stopped, String::from("taken")) };
+        assert_eq!(outcome(&house, "advice"), expected, "{status}");
+    }
+}
