@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::decide::{OPEN, WAITING, because, cancel_task};
+use super::decide::{OPEN, WAITING, because, cancel_task, is_settled};
 use super::json::{each, local, reference, text, unversioned};
 use super::turn::Turn;
 use super::{Planned, Resource, episode, overdue, person, refill};
@@ -35,11 +35,10 @@ pub(super) fn once(turn: &mut Turn) {
 fn rank(turn: &Turn, decision: &Decision) -> u8 {
     let task = turn.story.find(&decision.recorded).filter(|task| !task.deleted);
     match task.map(|task| text(&task.value, "status").unwrap_or_default()) {
-        Some("completed") => 0,
+        // One that is not loaded is not open any more.
+        Some("completed") | None => 0,
         Some(status) if WAITING.contains(&status) => 2,
         Some(status) if OPEN.contains(&status) => 1,
-        // One that is not loaded is not open any more.
-        None => 0,
         Some(_) => 3,
     }
 }
@@ -55,9 +54,10 @@ pub(super) fn recount(turn: &mut Turn) {
         let is_plain = |due: &Planned| !due.detail().held && !due.detail().prepared && !overdue::is_watch(due);
         for due in turn.dues_where(|due| episode::is_of_product(&due.episode, product) && is_plain(due)) {
             let Some(plan) = turn.rules.plan(&due.rule) else { continue };
-            // One id of both: under which something was decided, else what is due first.
+            // One id of both: under which it was decided that nothing comes, else what is due first. What was said keeps its id for itself.
             let output = turn.output(plan, &due.step, &due.episode);
-            if output != due.output {
+            let is_said = turn.decisions.get(&output).is_some_and(is_settled);
+            if output != due.output && !is_said {
                 turn.drop_due(&due.output);
                 if !turn.dues.has(&output) {
                     turn.plan(Planned::of(Due { output, ..Due::clone(&due) }, due.detail().clone()));

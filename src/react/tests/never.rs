@@ -291,6 +291,16 @@ fn an_order_goes_with_the_dispense_that_named_it() {
     assert!(told.is_ok(), "{told:?}");
 }
 
+// Histories in which two who were one each had something due, and of one of them it had been said; and in which a dispense that was a
+// mistake left its order to the other's reminder.
+#[test]
+fn what_is_due_of_both_is_due_once() {
+    for seed in [14_190_304_993_799_086_733, 11_893_879_985_240_963_871] {
+        let told = history(&RULES, seed);
+        assert!(told.is_ok(), "{seed}: {told:?}");
+    }
+}
+
 // A history in which a call was due when two turned out to be one, the other of them dead: until then it was asked for.
 #[test]
 fn what_is_due_until_they_are_found_to_be_dead_is_about_the_living() {
