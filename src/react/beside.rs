@@ -1,5 +1,5 @@
 //! What else a dispense that is heard may change: the fills of its day and those after it, which may be other fills in number, day or
-//! length since then, and may carry on what it began when it is taken back.
+//! length since then, and may carry on what it began when it is taken back; and the one before it, which may be the last fill then.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub fn beside(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<String> {
         let days = known.map(|row| row.handed).into_iter().chain(supply::handed(value, &supply::store(story, value).zone));
         let Some(from) = days.min() else { continue };
         let is_later = |row: &&Supply| row.handed >= from && row.dispense != event.resource.id;
-        if !story.supplies.rows().any(|row| is_later(&row)) {
+        if known.is_none() && !story.supplies.rows().any(|row| is_later(&row)) {
             continue;
         }
         let told = rules.products.group(&rules.concepts, value, story);
@@ -28,7 +28,11 @@ pub fn beside(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<String> {
         for product in products {
             let mut later: Vec<&Supply> = story.supplies.rows_of(product).filter(is_later).collect();
             later.sort_by_key(|row| (Reverse(row.handed), &row.dispense));
-            found.extend(later.into_iter().take(BESIDE_MAX).map(|row| format!("MedicationDispense/{}", row.dispense)));
+            let of_product = story.supplies.rows_of(product);
+            let before =
+                of_product.filter(|row| known.is_some() && row.handed < from).max_by_key(|row| (row.handed, &row.dispense));
+            let found_here = later.into_iter().take(BESIDE_MAX).chain(before);
+            found.extend(found_here.map(|row| format!("MedicationDispense/{}", row.dispense)));
         }
     }
     found.into_iter().collect()

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::Supply;
+use crate::ledger::{Person, Supply};
 
 use super::days::UNKNOWN;
 
@@ -89,19 +89,19 @@ fn facts<'a>(rows: &[&'a Supply]) -> Vec<&'a Supply> {
     sorted
 }
 
-/// The same quantity on the same day from different sources is one fact; from the same source it adds up.
+/// The same quantity on the same day from different sources is one fact; from the same source it adds up. Two records that tell the same
+/// are like two sources; of which no quantity is known, the days are the same.
 fn once_across_sources(rows: Vec<&Supply>) -> Vec<&Supply> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
+    type Amount<'r> = (&'r str, i64);
+    let mut counts: BTreeMap<(Amount, &str, Person), usize> = BTreeMap::new();
+    let mut kept: BTreeMap<Amount, usize> = BTreeMap::new();
     let mut result = Vec::new();
     for row in rows {
-        if row.quantity.is_empty() {
-            result.push(row);
-            continue;
-        }
-        let of_source = counts.entry((row.quantity.as_str(), row.source.as_str())).or_default();
+        let is_told = !row.quantity.is_empty();
+        let (amount, source) = if is_told { ((row.quantity.as_str(), 0), row.source.as_str()) } else { (("", row.days), "") };
+        let of_source = counts.entry((amount, source, row.person)).or_default();
         *of_source += 1;
-        let kept = kept.entry(row.quantity.as_str()).or_default();
+        let kept = kept.entry(amount).or_default();
         if *of_source > *kept {
             *kept += 1;
             result.push(row);

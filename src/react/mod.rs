@@ -66,6 +66,7 @@ mod offset;
 mod outputs;
 mod over;
 mod overdue;
+mod overtaken;
 mod parted;
 mod period;
 mod person;

@@ -54,9 +54,11 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     losing.iter().chain(&gaining).flat_map(|product| arrange(turn, product, &news)).collect()
 }
 
-/// Counts all that was handed over anew, whatever was planned before.
+/// Counts all that was handed over anew, whatever was planned before; also what something was asked for of which nothing is left.
 pub(super) fn recount(turn: &mut Turn) {
-    let products: Vec<String> = turn.supplies.by_product().map(|(product, _)| product.to_owned()).collect();
+    let mut products: BTreeSet<String> = turn.supplies.by_product().map(|(product, _)| product.to_owned()).collect();
+    let asked = turn.decisions.all().filter(|one| one.outcome == Outcome::Fired && one.recorded.starts_with("Task/"));
+    products.extend(asked.filter_map(|one| Some(one.episode.rsplit_once('|')?.0.to_owned())));
     for product in &products {
         look_again(turn, product);
     }
@@ -251,6 +253,7 @@ impl<'a> Arranging<'a, '_> {
             }
         }
         self.let_go_of(turn, &roles);
+        self.ask_once(turn, &roles);
         self.take_back(turn, &standing, &begun);
         now
     }
@@ -271,42 +274,17 @@ impl<'a> Arranging<'a, '_> {
         }
     }
 
-    /// What was said of late of a fill in whose place another comes is said of that one, too.
-    fn say_once(&self, turn: &mut Turn<'a>, roles: &[Role]) {
-        for role in roles {
-            let Role::Becomes(trigger, _) = role else { continue };
-            let Some(version) = turn.fact(trigger).map(Resource::versioned) else { continue };
-            let is_heard = |id: &str| self.news.iter().any(|news| news.event.resource.id == id);
-            let was_said = |decision: &Decision| {
-                let is_fresh = turn.story.now - decision.at < INSTEAD_MS;
-                decision.spoken && is_fresh && turn.is_of(&decision.rule, self.plan) && dispenses(&decision.facts).any(is_heard)
-            };
-            for said in fired(turn.decisions.of_product(self.product), was_said) {
-                let facts = said.facts.iter().cloned().chain([version.clone()]).collect();
-                let (gate, reason) = (because::COPY.to_owned(), String::from(INSTEAD));
-                turn.decide(Decision { gate, reason, facts, ..said });
-            }
-        }
-    }
-
-    /// What is due of fills that are others than they were is due no more.
-    fn let_go_of(&self, turn: &mut Turn<'a>, roles: &[Role]) {
-        let is_overtaken = |due: &Planned| {
-            let mut overtaken = (0..roles.len()).filter(|at| matches!(roles[*at], Role::Overtaken));
-            turn.carries(&due.rule, self.plan) && overtaken.any(|at| self.is_about(due, at))
-        };
-        let is_step = |due: &Planned| self.action.steps.iter().any(|step| step.id == due.step);
-        for due in turn.dues_where(|due| is_step(due) && is_overtaken(due)) {
-            withdraw(turn, &due, Outcome::Withdrawn, because::CONDITION, OVERTAKEN);
-        }
-    }
-
     /// A later fill continues this one: a step of it that was never planned says so.
     fn move_on(&self, turn: &mut Turn<'a>, step: &'a Step, one: &Begun<'a, '_>) {
         // What hangs on another step says no more than that one.
         let before = if let Anchor::Step(at, ..) = step.anchor { self.action.steps.get(at) } else { None };
         let mut asked = before.into_iter().chain([step]);
-        if one.fresh.is_some() && asked.all(|step| turn.decided(self.plan, &step.id, &one.episode).is_none()) {
+        // What was given up with the dispense is so no more, since the dispense is told again: it moves on as well.
+        let is_open = |step: &Step| {
+            let known = turn.decided(self.plan, &step.id, &one.episode);
+            known.is_none_or(|known| known.outcome == Outcome::Withdrawn && known.gate == because::REVERSED)
+        };
+        if one.fresh.is_some() && asked.all(is_open) {
             let candidate = self.candidate(turn, step, one);
             if !turn.dues.has(&candidate.output) {
                 stop(turn, &candidate, Outcome::Withdrawn, because::MOVED, MOVED);
@@ -451,10 +429,6 @@ fn is_gone(turn: &Turn, decision: &Decision) -> bool {
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
-/// For how long what was said of a fill is said of the one that comes in its place: a month's supply.
-const INSTEAD_MS: i64 = 30 * 86_400_000;
-const INSTEAD: &str = "It was said of a fill in whose place another one came.";
-const OVERTAKEN: &str = "Another fill became known or was taken back: what the rule demands does not hold of this one any more.";
 const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";
 
 /// A step that cannot be planned: it says so once, and nothing of it stays due.

@@ -11,7 +11,7 @@ use super::dispensed::Dispensed;
 use super::plan::{Action, Plan, Subject};
 use super::refill::{Arranging, News, acts};
 use super::turn::{Turn, fired};
-use super::{Heard, Resource, back, copies, overdue, products};
+use super::{Heard, Resource, back, copies, episode, overdue, products};
 use crate::ledger::{Decision, Due, How, Line, Outcome, Supply};
 
 /// What a fill is to the rule.
@@ -63,7 +63,8 @@ impl<'a> Arranging<'a, '_> {
             }
             return Role::Known(known.trigger.clone(), known.needed.clone());
         }
-        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && begins(decision);
+        let is_own = |decision: &Decision| episode::is_of_product(&decision.episode, self.product) && begins(decision);
+        let counts = |decision: &Decision| turn.carries(&decision.rule, self.plan) && is_own(decision);
         let named = |decision: &'_ Decision| -> Option<String> {
             let mut facts = decision.facts.iter().filter_map(|fact| fact.split("/_history/").next());
             let found = facts.find(|fact| {
@@ -78,14 +79,15 @@ impl<'a> Arranging<'a, '_> {
             return if is_heard || began.is_some() { Role::Silent } else { self.becomes(turn, at) };
         };
         // What the rule gave up, since it was taken back or corrected, begins again only with what is told of it.
+        let is_known = |dispense: &Resource| decided().any(|decision| decision.facts.contains(&dispense.versioned()));
         let newest = decided().map(|decision| decision.at).max();
         let mut newest = decided().filter(|decision| Some(decision.at) == newest).map(|one| (one.outcome, one.gate.as_str()));
         if !is_heard && newest.all(|last| last == (Outcome::Withdrawn, because::REVERSED)) {
-            return Role::Silent;
+            let is_told = turn.fact(&trigger).is_some_and(|dispense| !is_known(dispense));
+            return if is_told { self.becomes(turn, at) } else { Role::Silent };
         }
         // What was corrected into something that is not the rule's matter is nothing to it any more; what was never said of it, also
         // where it is another fill by now.
-        let is_known = |dispense: &Resource| decided().any(|decision| decision.facts.contains(&dispense.versioned()));
         if turn.fact(&trigger).filter(|dispense| !is_known(dispense)).is_some_and(|dispense| !self.is_meant(turn, dispense, at)) {
             return Role::Silent;
         }
@@ -97,7 +99,7 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Whether other fills may stand beside this one than before.
-    fn has_news(&self, turn: &Turn) -> bool {
+    pub(super) fn has_news(&self, turn: &Turn) -> bool {
         turn.unites || !self.news.is_empty()
     }
 

@@ -193,6 +193,24 @@ fn a_call_that_was_asked_for_both_and_not_done_is_asked_for_each() {
     }
 }
 
+// Both tell the same fill. One of them is a mistake while they are one, and is so when they are two again: its call is taken back.
+#[test]
+fn a_call_of_who_has_no_fill_after_the_parting_is_taken_back() {
+    let rules = super::rules();
+    for mistaken in [1, 2] {
+        let mut house = called(&rules, 2);
+        unite(&mut house, 1, 2);
+        let mut fill = house.resource(&format!("MedicationDispense/d{mistaken}-2026-03-01")).unwrap().value.as_ref().clone();
+        fill["status"] = json!("entered-in-error");
+        house.hear_of(Person(mistaken), fill, How::Live, &format!("pharmacy {mistaken}"));
+        assert_eq!(calls(&house, "requested").len(), 1);
+        part(&mut house, 1, 2);
+        let open = calls(&house, "requested");
+        let of_other = json!(format!("Patient/p{}", 3 - mistaken));
+        assert_eq!(open.iter().map(|id| whose(&house, id)).collect::<Vec<_>>(), [of_other], "{mistaken}");
+    }
+}
+
 // What somebody is at stands for both, whichever was asked for first; what somebody gave up stands for nothing.
 #[test]
 fn the_call_that_somebody_is_at_stands_for_both() {

@@ -48,6 +48,9 @@ proptest! {
         product in 0usize..3,
         fills in proptest::collection::vec((1i64..3, 8i64..28, prop_oneof![Just(0i64), 8i64..40]), 1..5),
     ) {
+        // What both tell alike is told of one fill.
+        let told = |(record, day, days): &(i64, i64, i64)| fills.iter().filter(|one| one.0 != *record).any(|one| (one.1, one.2) == (*day, *days));
+        prop_assume!(!fills.iter().any(told));
         let rules = counting();
         let mut houses = [true, false].map(|are_two| {
             let mut house = house(&rules, "2026-01-28T15:00:00Z");
@@ -97,4 +100,33 @@ fn the_first_fill_of_one_record_is_the_second_of_the_person() {
     unite(&mut house);
     house.advance(at("2026-01-20T15:00:00Z"));
     assert_eq!((house.spoken() - before, status(&house, "Task")), (1, vec!["requested"]), "advice alone, and the call of before");
+}
+
+// The first fill is a mistake for an hour: what was asked for of the second meanwhile is not left open, since the call of the first was made.
+#[test]
+fn a_mistake_of_an_hour_leaves_no_second_call() {
+    let rules = counting();
+    let mut house = house(&rules, "2026-01-02T15:00:00Z");
+    fill(&mut house, 1, 1, (PRODUCTS[2], "2026-01-02", 30));
+    let first = house.resource("MedicationDispense/d1").unwrap().value.as_ref().clone();
+    house.advance(at("2026-01-09T15:00:00Z"));
+    let mut task = house.outputs("Task").next().unwrap().clone();
+    task["status"] = json!("completed");
+    house.hear_of(Person(1), task, How::Live, "store");
+    house.advance(at("2026-01-11T15:00:00Z"));
+    fill(&mut house, 1, 2, (PRODUCTS[2], "2026-01-11", 30));
+    house.advance(at("2026-01-18T15:00:00Z"));
+    let mut mistake = first.clone();
+    mistake["status"] = json!("entered-in-error");
+    house.hear_of(Person(1), mistake, How::Live, "client");
+    house.advance(at("2026-01-18T16:00:00Z"));
+    let tasks = |house: &Rehearsal| {
+        let of_tasks = house.resources().filter(|one| one.kind == "Task");
+        let mut tasks: Vec<String> = of_tasks.map(|task| task.value["status"].as_str().unwrap().to_owned()).collect();
+        tasks.sort();
+        tasks
+    };
+    assert_eq!(tasks(&house), ["completed", "requested"]);
+    house.hear_of(Person(1), first, How::Live, "client");
+    assert_eq!(tasks(&house), ["cancelled", "completed"]);
 }
