@@ -314,3 +314,39 @@ async fn a_task_is_claimed_and_ended_by_patch() {
     let done = patch("W/\"5\"", json!([status("completed"), {"op": "add", "path": "/output", "value": output}])).await.is(200);
     assert_eq!((done.at("/status"), done.at("/lastModified")), (json!("completed"), json!("2026-06-01T15:00:00.000Z")));
 }
+
+// A string is what it says to its end, also where it is longer than what is kept of it to find it by.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_alike_for_a_hundred_letters_is_not_meant() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let house = House::over(database).await;
+        let long = |end: &str| format!("{}{end}", "a".repeat(110));
+        let named = |id: &str, end: &str| json!({"resourceType": "Organization", "id": id, "name": long(end)});
+        house.put(&named("one", "one")).await.is(201);
+        house.put(&named("two", "two")).await.is(201);
+        for (criteria, found) in [
+            (format!("name={}", long("")), 2),
+            (format!("name={}", long("one")), 1),
+            (format!("name={}", long("ONE")), 1),
+            (format!("name={},{}", long("one"), long("two")), 2),
+            (format!("name={},aaa", long("none")), 2),
+            (format!("name={}", long("none")), 0),
+            (format!("name:contains={}", long("one")), 1),
+            (format!("name:contains={}", long("none")), 0),
+            (format!("name:exact={}", long("one")), 1),
+        ] {
+            assert_eq!(house.count(&format!("Organization?{criteria}")).await, found, "{criteria}");
+        }
+        let three = named("three", "three").with("id", Value::Null);
+        let query = format!("Organization?name={}", long("three"));
+        house.ask("DELETE", &query).send().await.is(204);
+        house.ask("PUT", &query).json(&three).await.is(201);
+        house
+            .ask("POST", "Organization")
+            .header("If-None-Exist", &format!("name={}", long("four")))
+            .json(&named("x", "four").with("id", Value::Null))
+            .await
+            .is(201);
+        assert_eq!(house.count("Organization").await, 4);
+    }
+}

@@ -130,9 +130,17 @@ fn plain(kind: &str, parameter: &Parameter, modifier: Option<&str>, text: &str) 
         }
         (ParameterKind::String, Some("contains")) => {
             let any = value::texts(text)?;
-            vec![word(any.iter().cloned().map(Word::Holds).collect()), seen(any.into_iter().map(Sight::Contains).collect())]
+            let words = any.iter().map(|text| Word::Holds(super::normalized(text))).collect();
+            vec![word(words), seen(any.into_iter().map(Sight::Contains).collect())]
         }
-        (ParameterKind::String, _) => vec![word(value::strings(modifier, text)?)],
+        (ParameterKind::String, _) => {
+            value::no_modifier(modifier)?;
+            let any = value::texts(text)?;
+            let words = word(value::strings(&any));
+            // Of what is longer than the words that are kept, only the text itself tells whether it goes on so.
+            let is_cut = any.iter().any(|text| text.chars().count() > super::STRING_MAX);
+            [words].into_iter().chain(is_cut.then(|| seen(any.into_iter().map(Sight::Begins).collect()))).collect()
+        }
         (ParameterKind::Reference, _) => vec![word(value::references(parameter, modifier, text)?)],
         _ => vec![word(value::uris(parameter, modifier, text)?)],
     };

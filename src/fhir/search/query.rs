@@ -151,6 +151,8 @@ impl Word {
 pub enum Sight {
     /// This text and no other.
     Exact(String),
+    /// It begins like this, without case and accents.
+    Begins(String),
     /// This somewhere in it, without case and accents.
     Contains(String),
     /// The words beside a code begin like this, without case and accents.

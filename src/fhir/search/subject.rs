@@ -12,7 +12,6 @@ use super::extract::{Value, leaf_of};
 use super::leaf::Leaf;
 use super::query::{Criterion, Sight, When};
 use super::table::{Component, Parameter, ParameterKind, numbered, parameter};
-use super::word::normalized;
 
 /// A resource that is tried.
 #[derive(Debug, Clone, Copy)]
@@ -136,8 +135,9 @@ fn is_seen(value: &Json, leaf: Leaf, sight: &Sight) -> bool {
     let mut is_found = false;
     match sight {
         Sight::Exact(text) => leaf.texts(value, &mut |found| is_found = is_found || found == text),
+        Sight::Begins(text) => leaf.texts(value, &mut |found| is_found = is_found || normalized_whole(found).starts_with(text)),
         Sight::Contains(text) => leaf.texts(value, &mut |found| is_found = is_found || normalized_whole(found).contains(text)),
-        Sight::Text(text) => leaf.labels(value, &mut |found| is_found = is_found || normalized(found).starts_with(text)),
+        Sight::Text(text) => leaf.labels(value, &mut |found| is_found = is_found || normalized_whole(found).starts_with(text)),
         Sight::Contained => {
             let text = value.as_str().or_else(|| value.get("reference").and_then(Json::as_str));
             is_found = matches!(leaf, Leaf::Reference | Leaf::Canonical) && text.is_some_and(|text| text.starts_with('#'));

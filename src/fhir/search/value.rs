@@ -167,9 +167,9 @@ pub(super) fn values_of(any: &[Sight]) -> Vec<Word> {
     any.iter().filter_map(value).collect()
 }
 
-/// Texts without case and accents, each with something in it.
+/// Texts without case and accents, each with something in it and whole, however long.
 pub(super) fn texts(text: &str) -> Result<Vec<String>, Fault> {
-    let folded = |part: &str| Ok(Some(normalized(&unescape(part)?)).filter(|text| !text.is_empty()));
+    let folded = |part: &str| Ok(Some(super::word::folded(&unescape(part)?, usize::MAX)).filter(|text| !text.is_empty()));
     alternatives(text)
         .map(|part| folded(part)?.ok_or_else(|| invalid("invalid-string", "it must hold a letter or a digit")))
         .collect()
@@ -180,11 +180,10 @@ pub(super) fn exact(text: &str) -> Result<Vec<String>, Fault> {
     alternatives(text).map(unescape).collect()
 }
 
-/// Begins like this, whatever its case and accents.
-pub(super) fn strings(modifier: Option<&str>, text: &str) -> Result<Vec<Word>, Fault> {
-    no_modifier(modifier)?;
-    let all = texts(text)?.into_iter();
-    Ok(all.map(|low| Word::Between { high: prefix_end(&low).unwrap_or_else(|| String::from(char::MAX)), low }).collect())
+/// Begins like one of these, as far as words are kept.
+pub(super) fn strings(texts: &[String]) -> Vec<Word> {
+    let all = texts.iter().map(|text| normalized(text));
+    all.map(|low| Word::Between { high: prefix_end(&low).unwrap_or_else(|| String::from(char::MAX)), low }).collect()
 }
 
 /// The same address; with `:below` and `:above` what lies in it, or what it lies in.
