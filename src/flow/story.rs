@@ -136,15 +136,17 @@ impl Teller {
         Ok(())
     }
 
-    /// Adds the dispenses that those which were heard may make others of, and what these refer to.
+    /// Adds the dispenses that those which were heard may make others of, what these refer to, and what their orders are about.
     async fn look_beside(&self, scope: &Scope, heard: &[Heard], story: &mut Story) -> Result<(), Error> {
         let beside = react::beside(&self.rules.of(&scope.tenant), story, heard);
-        if beside.is_empty() {
-            return Ok(());
-        }
         self.look_up(scope, beside.clone(), &mut story.resources).await?;
         let behind = react::behind_these(story, &beside);
         self.look_up(scope, behind, &mut story.resources).await?;
+        let ordered = react::ordered(story, heard, &beside);
+        if beside.is_empty() && ordered.is_empty() {
+            return Ok(());
+        }
+        self.look_up(scope, ordered, &mut story.resources).await?;
         react::leave(&mut story.resources, &story.united, heard);
         story.stores = self.stores(scope, heard, &story.resources).await?;
         Ok(())

@@ -1,5 +1,6 @@
 //! What else a dispense that is heard may change: the fills of its day and those after it, which may be other fills in number, day or
-//! length since then, and may carry on what it began when it is taken back; and the one before it, which may be the last fill then.
+//! length since then, and may carry on what it began when it is taken back; and the one before it, which may be the last fill then. What
+//! an order that is heard may change: the fills of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -8,12 +9,19 @@ use super::{Heard, Rules, Story, products, supply};
 use crate::ledger::Supply;
 
 /// Dispenses that are read beside one that was heard; of more, the latest.
-const BESIDE_MAX: usize = 8;
+pub(super) const BESIDE_MAX: usize = 8;
 
-/// The dispenses beside those that were heard, as `Type/id`. What comes in its order has few: nothing was handed over later.
+/// The dispenses beside what was heard, as `Type/id`. What comes in its order has few: nothing was handed over later.
 #[must_use]
 pub fn beside(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<String> {
     let mut found = BTreeSet::new();
+    for order in heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationRequest") {
+        let order = order.reference();
+        let dispenses = story.resources.iter().filter(|one| one.kind == "MedicationDispense");
+        let of_order = dispenses.filter(|one| products::needed(&one.value).contains(&order));
+        let fills: BTreeSet<&str> = of_order.map(|one| one.id.as_str()).collect();
+        found.extend(latest(story.supplies.rows().filter(|row| fills.contains(row.dispense.as_str()))));
+    }
     for event in heard.iter().filter(|event| event.resource.kind == "MedicationDispense") {
         let value = &event.resource.value;
         let known = story.supplies.rows().find(|row| row.dispense == event.resource.id);
@@ -26,16 +34,29 @@ pub fn beside(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<String> {
         let told = rules.products.group(&rules.concepts, value, story);
         let products: BTreeSet<&str> = known.map(|row| row.product.as_str()).into_iter().chain(told.as_deref()).collect();
         for product in products {
-            let mut later: Vec<&Supply> = story.supplies.rows_of(product).filter(is_later).collect();
-            later.sort_by_key(|row| (Reverse(row.handed), &row.dispense));
-            let of_product = story.supplies.rows_of(product);
-            let before =
-                of_product.filter(|row| known.is_some() && row.handed < from).max_by_key(|row| (row.handed, &row.dispense));
-            let found_here = later.into_iter().take(BESIDE_MAX).chain(before);
-            found.extend(found_here.map(|row| format!("MedicationDispense/{}", row.dispense)));
+            let of_product = || story.supplies.rows_of(product);
+            found.extend(latest(of_product().filter(is_later)));
+            if known.is_some() {
+                found.extend(latest(of_product().filter(|row| row.handed < from)).next());
+            }
         }
     }
     found.into_iter().collect()
+}
+
+/// The latest of these, latest first, as `Type/id`.
+fn latest<'s>(rows: impl Iterator<Item = &'s Supply>) -> impl Iterator<Item = String> {
+    let mut rows: Vec<&Supply> = rows.collect();
+    rows.sort_by_key(|row| (Reverse(row.handed), &row.dispense));
+    rows.into_iter().take(BESIDE_MAX).map(|row| format!("MedicationDispense/{}", row.dispense))
+}
+
+/// What the orders are about that those which were heard and those beside fill, as `Type/id`: its dose is that of the same product only.
+#[must_use]
+pub fn ordered(story: &Story, heard: &[Heard], beside: &[String]) -> Vec<String> {
+    let heard = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationDispense");
+    let beside = beside.iter().filter_map(|reference| story.find(reference));
+    heard.chain(beside).filter_map(|dispense| products::ordered(&dispense.value, story)).collect()
 }
 
 /// What these refer to, as `Type/id`.

@@ -1,5 +1,7 @@
 //! What is known of a step of a fill already: whether it stays as it was decided, or is planned anew.
 
+use std::collections::BTreeSet;
+
 use super::back::{self, may_come_back};
 use super::copies;
 use super::decide::{WAITING, because, is_settled, pointless, was_ended_by_hand};
@@ -76,14 +78,21 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was
-    /// heard just now may be what it asks for; where it was not known how long the fill lasts, its order may tell by now.
+    /// heard just now may be what it asks for; where it was not known how long the fill lasts, its order may tell by now; and where it
+    /// was too late, the order may have been corrected.
     pub(super) fn stays_stopped(&self, turn: &Turn<'a>, step: &Step, one: &Begun) -> bool {
         turn.decided(self.plan, &step.id, &one.episode).is_some_and(|known| {
             let may_hold = one.fresh.is_some() && known.gate == because::CONDITION;
             let is_counted = known.gate == because::SUPPLY && uncounted(step, one.fill).is_none();
+            let orders = |facts: &[String]| -> BTreeSet<String> {
+                facts.iter().filter(|fact| fact.starts_with("MedicationRequest/")).cloned().collect()
+            };
+            let is_late = one.fresh.is_some() && known.gate == because::TIMELY;
+            let is_reordered = is_late && orders(&known.facts) != orders(self.facts(turn, one));
             known.outcome == Outcome::Stopped
                 && !may_hold
                 && !is_counted
+                && !is_reordered
                 && copies::is_same_fill(turn, self.product, one.fill, known)
         })
     }

@@ -99,7 +99,7 @@ mod why_not;
 mod words;
 mod zones;
 
-pub use beside::{behind_these, beside};
+pub use beside::{behind_these, beside, ordered};
 pub use called::{called_for, kept_call};
 pub use cover::{Fill, MEDIAN, fills};
 pub use decided::Latest;

@@ -114,10 +114,19 @@ pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Val
     })
 }
 
+/// `Type/id` of what the order that a dispense fills is about, where only the order may tell how long that lasts.
+pub(crate) fn ordered(dispense: &Value, story: &Story) -> Option<String> {
+    let says = |name| dispense.get(name).is_some();
+    let order = order(dispense, story).filter(|_| !says("daysSupply") && !says("dosageInstruction"))?;
+    local(reference(order, "medicationReference")?)
+}
+
 /// Whether a dispense surely hands out the product that its order names: by the same code, and not in another's place.
 pub(crate) fn is_as_ordered(dispense: &Value, order: &Value, story: &Story) -> bool {
     let substituted = dispense.get("substitution").and_then(|one| one.get("wasSubstituted")).and_then(Value::as_bool);
-    let codes = |resource| concept(resource, story).map_or(&[][..], |concept| each(concept, "coding"));
+    // What an order inside of the dispense is about stands beside it there.
+    let inside = |resource| contained(dispense, reference(resource, "medicationReference")?)?.get("code");
+    let codes = |resource| concept(resource, story).or_else(|| inside(resource)).map_or(&[][..], |found| each(found, "coding"));
     let is_one = |coding: &Value, other: &Value| {
         let same = |name| text(coding, name).is_some_and(|word| text(other, name) == Some(word));
         same("system") && same("code")

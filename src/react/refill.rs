@@ -307,7 +307,7 @@ impl<'a> Arranging<'a, '_> {
     }
 
     /// Versions of the facts that a fill rests on.
-    fn facts<'o>(&self, turn: &Turn, one: &'o Begun) -> &'o Arc<[String]> {
+    pub(super) fn facts<'o>(&self, turn: &Turn, one: &'o Begun) -> &'o Arc<[String]> {
         one.facts.get_or_init(|| {
             let versions = turn.supplies.rows_of(self.product).filter(|row| self.dispensed.is_of(&row.dispense, one.at));
             let mut facts: Vec<String> = versions.map(copies::version).collect();

@@ -9,7 +9,7 @@ use super::gates::therapy;
 use super::refills::{self, Dispenses};
 use super::turn::Turn;
 use super::{Heard, Resource, Rules, Story, episode, products, refill, supply};
-use crate::ledger::{Decision, How, Line, Outcome};
+use crate::ledger::{Decision, How, Line, Outcome, Supply};
 
 /// Takes in what was heard of an order.
 pub(super) fn hear(turn: &mut Turn, event: &Heard) {
@@ -28,10 +28,14 @@ pub(super) fn told_again(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<H
         return Vec::new();
     }
     let is_heard = |dispense: &Resource| heard.iter().any(|event| event.resource.reference() == dispense.reference());
+    // What was handed over and when is no matter of the order: where that reads otherwise, something is not at hand.
     let lasts_otherwise = |dispense: &Resource| {
         let known = story.supplies.rows().find(|row| row.dispense == dispense.id);
-        supply::row(rules, story, dispense)
-            .is_ok_and(|row| known.is_some_and(|known| (known.days, &known.step) != (row.days, &row.step)))
+        let is_other = |known: &Supply, row: &Supply| {
+            let is_fill = (&known.product, known.handed) == (&row.product, row.handed);
+            is_fill && (known.days, &known.step) != (row.days, &row.step)
+        };
+        known.zip(supply::row(rules, story, dispense).ok()).is_some_and(|(known, row)| is_other(known, &row))
     };
     let is_told = |dispense: &&Resource| {
         let is_of_orders = products::needed(&dispense.value).iter().any(|needed| orders.contains(needed));

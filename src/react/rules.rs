@@ -279,6 +279,7 @@ impl Rules {
         }
         // One order may follow another, and bring back what was not said since there was none.
         if kind == "MedicationRequest" {
+            wants.references.extend(products::needed(value));
             wants.kinds.extend(["MedicationRequest", "MedicationDispense"].map(str::to_owned));
         }
         // A message without a subject stands in nobody's story: the one who wrote it is asked for by name.

@@ -117,29 +117,59 @@ async fn an_unknown_supply_is_not_guessed() {
     assert!(!diary(&house, "ada").await.iter().any(|line| line.contains("reminder") || line.contains("refill-call")));
 }
 
-// The order that tells how long a dispense lasts may come after it, and be corrected: the reminder follows.
+// The order that tells how long a dispense lasts may come after it, and be corrected and noted upon: the reminder follows, whether the
+// two name the product or a Medication.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_comes_later_tells_how_long_its_dispense_lasts() {
     for database in [Database::sqlite(), Database::postgres().await] {
         let house = with_ada_on(database).await;
         let tablets = |count: i64| json!({"value": count, "unit": "tablet"});
-        let fill = dispense("d", "ada", "2026-06-01")
-            .with("daysSupply", json!(null))
-            .with("quantity", tablets(30))
-            .with("authorizingPrescription", json!([{"reference": "MedicationRequest/o"}]));
-        house.put(&fill).await.is(201);
-        house.days(5).await;
-        let order = |often: i64| {
-            json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "intent": "order", "authoredOn": "2026-06-01",
-                "subject": {"reference": "Patient/ada"}, "medicationCodeableConcept": fill["medicationCodeableConcept"],
-                "dosageInstruction": [{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
-                    "doseAndRate": [{"doseQuantity": tablets(1)}]}]})
+        let product = &dispense("d", "ada", "2026-06-01")["medicationCodeableConcept"];
+        house.put(&json!({"resourceType": "Medication", "id": "m", "code": product})).await.is(201);
+        let about = |of_whom: &str, is_named: bool| {
+            let resource = json!({"subject": {"reference": format!("Patient/{of_whom}")}});
+            let named = json!({"reference": "Medication/m"});
+            if is_named {
+                resource.with("medicationReference", named)
+            } else {
+                resource.with("medicationCodeableConcept", product.clone())
+            }
         };
-        // First it reads as if half as long.
-        house.put(&order(2)).await.is(201);
-        house.put(&order(1)).await.is(200);
+        let ways = [("ada", false, false), ("bert", true, true), ("cleo", false, true)];
+        for (of_whom, is_fill_named, _) in ways {
+            house.put(&patient(of_whom)).await;
+            house.put(&consent(&format!("yes-{of_whom}"), of_whom, &[Purpose::Treatment])).await.is(201);
+            let fill = about(of_whom, is_fill_named)
+                .with("resourceType", "MedicationDispense")
+                .with("id", format!("d-{of_whom}"))
+                .with("status", "completed")
+                .with("whenHandedOver", "2026-06-01")
+                .with("quantity", tablets(30))
+                .with("authorizingPrescription", json!([{"reference": format!("MedicationRequest/o-{of_whom}")}]));
+            house.put(&fill).await.is(201);
+        }
+        house.days(5).await;
+        for (of_whom, _, is_order_named) in ways {
+            let order = |often: i64| {
+                let dose = json!([{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
+                    "doseAndRate": [{"doseQuantity": tablets(1)}]}]);
+                about(of_whom, is_order_named)
+                    .with("resourceType", "MedicationRequest")
+                    .with("id", format!("o-{of_whom}"))
+                    .with("status", "active")
+                    .with("intent", "order")
+                    .with("authoredOn", "2026-06-01")
+                    .with("dosageInstruction", dose)
+            };
+            // First it reads as if half as long.
+            house.put(&order(2)).await.is(201);
+            house.put(&order(1)).await.is(200);
+            house.put(&order(1).with("note", json!([{"text": "By phone."}]))).await.is(200);
+        }
         house.days(35).await;
-        assert_eq!(diary(&house, "ada").await, USUAL);
+        for (of_whom, ..) in ways {
+            assert_eq!(diary(&house, of_whom).await, USUAL, "{of_whom}");
+        }
     }
 }
 

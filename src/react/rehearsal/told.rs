@@ -8,7 +8,7 @@ use super::Rehearsal;
 use crate::ledger::{Decision, Line, Person, Supply};
 use crate::react::{
     Handed, Heard, Latest, Parted, Planned, Resource, STORES_MAX, Store, Story, Wants, behind, behind_these, beside, leave,
-    members, organizations, pending, stoppable, told_again,
+    members, ordered, organizations, pending, stoppable, told_again,
 };
 
 /// What was decided of a person and handed over to them, by whom they are known as.
@@ -92,15 +92,17 @@ impl Rehearsal<'_> {
         story
     }
 
-    /// Adds the dispenses that those which were heard may make others of, and what these refer to.
+    /// Adds the dispenses that those which were heard may make others of, what these refer to, and what their orders are about.
     fn look_beside(&mut self, heard: &[Heard], story: &mut Story) {
         let beside = beside(self.rules(), story, heard);
-        if beside.is_empty() {
-            return;
-        }
         self.known.add(&beside, self.now, &mut story.resources);
         let behind = behind_these(story, &beside);
         self.known.add(&behind, self.now, &mut story.resources);
+        let ordered = ordered(story, heard, &beside);
+        if beside.is_empty() && ordered.is_empty() {
+            return;
+        }
+        self.known.add(&ordered, self.now, &mut story.resources);
         leave(&mut story.resources, &story.united, heard);
         story.stores = self.stores(heard, &story.resources);
     }

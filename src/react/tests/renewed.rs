@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{at, dispense, house, outcome, rules, status, told};
 use crate::ledger::Outcome;
+use crate::react::beside::BESIDE_MAX;
 use crate::react::rehearsal::Rehearsal;
 
 fn order(id: &str, status: &str, repeats: i64) -> Value {
@@ -93,4 +94,39 @@ fn a_reminder_that_found_no_order_comes_with_the_order() {
         house.advance(at("2026-02-10T15:00:00Z"));
         assert!(house.spoken() <= 2, "{:?}", told(&house));
     }
+}
+
+// A corrected order tells its fills again: those whose Medication is known by name, too, the latest of them.
+#[test]
+fn a_corrected_order_changes_the_latest_of_its_fills() {
+    let rules = rules();
+    let fills = BESIDE_MAX + 2;
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let ordered = |often: i64| {
+        let mut order = order("o", "active", 20);
+        order["medicationReference"] = json!({"reference": "Medication/m0"});
+        order.as_object_mut().unwrap().shift_remove("medicationCodeableConcept");
+        order["dosageInstruction"] = json!([{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
+            "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}]);
+        order
+    };
+    house.hear(ordered(1));
+    for at in 0..fills {
+        let mut fill = dispense(&format!("d{at:02}"), &format!("2026-01-{:02}", at + 1), 0);
+        house.hear(json!({"resourceType": "Medication", "id": format!("m{at}"), "code": fill["medicationCodeableConcept"]}));
+        fill["medicationReference"] = json!({"reference": format!("Medication/m{at}")});
+        for told_otherwise in ["medicationCodeableConcept", "daysSupply"] {
+            fill.as_object_mut().unwrap().shift_remove(told_otherwise);
+        }
+        fill["quantity"] = json!({"value": 4, "unit": "tablet"});
+        fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+        house.hear(fill);
+    }
+    let days = |house: &Rehearsal| house.supplies.values().map(|row| (row.product.clone(), row.days)).collect::<Vec<_>>();
+    assert_eq!(days(&house), vec![(String::from("ingredient|metformin"), 4); fills]);
+    house.hear(ordered(2));
+    let mut expected = vec![(String::from("ingredient|metformin"), 2); fills];
+    // Of those of before it is not found out any more what they are.
+    (1..fills - BESIDE_MAX).for_each(|at| expected[at].1 = 4);
+    assert_eq!(days(&house), expected);
 }
