@@ -15,8 +15,9 @@ use super::negotiate::JSON;
 use super::operations::{Asked, Level, Methods, Operation};
 use super::outcome::Refusal;
 use super::read::current;
-use super::searchset::push_entry;
+use super::searchset::{push_entry, unknown};
 use crate::fhir::definitions::is_resource;
+use crate::fhir::outcome::Issue;
 use crate::fhir::search::parse::COUNT_MAX;
 use crate::fhir::search::query::Cursor;
 use crate::fhir::time::instant;
@@ -42,6 +43,7 @@ const REPEATED: [&str; 7] = ["start", "end", "_since", "_type", "_count", "_form
 async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refusal> {
     let id = asked.id;
     let given = Given::asked(call, asked.method, asked.body).await?;
+    known(&given, call.preference().strict)?;
     let range = range(&given)?;
     // What must be translated, or stands in another answer, is held as a whole meanwhile: it comes in pages.
     let is_plain = !call.is_inside && format::wanted(call.query, call.headers) == Some(Wanted::default());
@@ -93,6 +95,17 @@ async fn everything(call: &Call<'_>, asked: Asked<'_>) -> Result<Response, Refus
         }
         None => sent(whole, head(None), call.base()).await,
     }
+}
+
+/// What is not known is passed over, and refused to who is strict; what would show less of each resource is refused to all.
+fn known(given: &Given, is_strict: bool) -> Result<(), Refusal> {
+    const SHAPES: [&str; 2] = ["_summary", "_elements"];
+    let refused: Vec<Issue> = given
+        .names()
+        .filter(|name| SHAPES.contains(name) || (is_strict && !REPEATED.contains(name) && *name != links::PAGE))
+        .map(|name| unknown(name, true))
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(refused.into()) }
 }
 
 fn range(given: &Given) -> Result<Range, Refusal> {

@@ -79,6 +79,11 @@ impl Given {
         }
     }
 
+    /// The names of what was given.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_str()).chain(self.others.iter().map(|(name, _)| name.as_str()))
+    }
+
     /// The one resource, or value with parts, of this name.
     pub(super) fn whole(&self, name: &str) -> Result<Option<&Value>, Refusal> {
         let mut values = self.others.iter().filter(|(own, _)| own == name).map(|(_, value)| value);

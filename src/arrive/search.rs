@@ -189,7 +189,7 @@ async fn beside(
     let (origins, is_cut) = made::beside(call, &parsed.includes, &page.found, &beside.found).await?;
     beside.found.extend(origins);
     if beside.cut || is_cut {
-        let words = "More resources belong beside these matches than are included at once; ask for smaller pages.";
+        let words = "More resources belong beside these matches than are included at once; ask for smaller pages, or by what was included last.";
         remarks.push(Issue::warning("incomplete", "includes-cut", "", words));
     }
     Ok(beside.found)

@@ -94,9 +94,9 @@ fn total(parsed: &Parsed, page: &Page) -> Option<i64> {
 pub(super) fn unknown(name: &str, refused: bool) -> Issue {
     let shown: String = name.chars().filter(|letter| !letter.is_control()).take(64).collect();
     if refused {
-        let words = format!("The search parameter {shown} is not known here.");
+        let words = format!("The parameter {shown} is not known here.");
         return Issue::error("not-supported", "unknown-parameter", "", words);
     }
-    let words = format!("The search parameter {shown} is not known here and was passed over.");
+    let words = format!("The parameter {shown} is not known here and was passed over.");
     Issue::warning("not-supported", "unknown-parameter", "", words)
 }

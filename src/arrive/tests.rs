@@ -284,6 +284,9 @@ async fn what_cannot_be_answered_is_refused_in_words() {
         ("GET", "/fhir/Patient?_page=AAAA", &[], "", 400, "invalid"),
         ("GET", "/fhir/Patient?a=%ff", &[], "", 400, "invalid"),
         ("GET", "/fhir/Patient/b/$ledger", &[], "", 404, "not-found"),
+        ("GET", "/fhir/Patient/$everything?shoe=9", &[("prefer", "handling=strict")], "", 400, "not-supported"),
+        ("GET", "/fhir/Patient/$everything?_elements=id", &[], "", 400, "not-supported"),
+        ("GET", "/fhir/Patient/$everything?_summary=count", &[], "", 400, "not-supported"),
     ] {
         let said = house.ask(method, path, headers, body.to_owned()).await;
         assert_eq!((said.status, said.code()), (status, code), "{method} {path}: {}", said.body);

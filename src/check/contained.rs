@@ -55,9 +55,15 @@ impl<'v> Scope<'v> {
         self.contained.get(id).copied()
     }
 
-    /// When the whole resource has been seen: everything contained must be referred to, or refer to what contains it (dom-3).
+    /// When the whole resource has been seen: everything contained must be referred to, or refer to what contains it (dom-3), by an id
+    /// of its own.
     pub(super) fn finish(self, place: &Place<'_>, findings: &mut Findings) {
+        let mut ids = HashSet::new();
         for (index, item) in contained_in(self.root).iter().enumerate() {
+            if word(item, "id").is_some_and(|id| !ids.insert(id)) {
+                let words = "Another contained resource has this id; give each one of its own.";
+                findings.push(Issue::error("duplicate", "contained-id", format!("{place}.contained[{index}].id"), words));
+            }
             let is_used = word(item, "id").is_some_and(|id| self.referred.contains(id));
             if !is_used && !refers_out(item) {
                 let words = "The contained resource is referred to from nowhere; refer to it by '#' and its id, or leave it out.";

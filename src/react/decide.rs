@@ -28,6 +28,8 @@ pub(crate) mod because {
     pub(crate) const RULE: &str = "rule";
     /// Somebody else has dealt with it.
     pub(crate) const TAKEN: &str = "taken";
+    /// Somebody put its request on hold.
+    pub(crate) const ON_HOLD: &str = "on-hold";
     /// The window of a planned step was over before it was planned.
     pub(crate) const TIMELY: &str = "timely";
     /// The fact does not say the day from which the step is counted.
@@ -100,6 +102,10 @@ pub(crate) fn decide<'a>(turn: &mut Turn<'a>, candidate: &Candidate<'a>) {
     }
     match verdict {
         Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
+        _ if is_on_hold(turn, &candidate.output) => {
+            let until = (turn.story.now + ON_HOLD_MS).min(candidate.detail.until + 1);
+            hold(turn, candidate, because::ON_HOLD, until, "Its request was put on hold.");
+        }
         _ if holdout::is_held_out(turn, candidate) => {
             stop(turn, candidate, Outcome::Stopped, because::HELD_OUT, holdout::WHY);
         }
@@ -161,8 +167,9 @@ pub(crate) fn pointless(turn: &Turn, candidate: &Candidate) -> Option<String> {
 fn fire(turn: &mut Turn, candidate: &Candidate) {
     let recorded = match candidate.step.activity.act {
         Act::Speak => {
-            // Somebody may have ended by hand what was held.
-            if has_ended(turn, &candidate.output) {
+            // Somebody may have ended by hand what was held, for whichever record of the person.
+            let held = turn.held(candidate.plan, &candidate.step.id, &candidate.episode);
+            if has_ended(turn, &candidate.output) || held.iter().any(|output| was_ended_by_hand(turn, output)) {
                 end_recorded(turn, &candidate.output, WAITING, because::TAKEN, BY_HAND);
                 let decision = turn.decision(candidate, Outcome::Stopped, because::TAKEN, BY_HAND);
                 turn.decide(decision);
@@ -235,14 +242,26 @@ pub(crate) fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
     is_held && has_ended(turn, output)
 }
 
+/// How long after which a message whose request is on hold is looked at again: one day.
+const ON_HOLD_MS: i64 = 86_400_000;
+
+/// Whether somebody put off the request of a message that waits.
+fn is_on_hold(turn: &Turn, output: &str) -> bool {
+    let request = requested(turn, output).filter(|request| !request.deleted);
+    request.is_some_and(|request| text(&request.value, "status") == Some("on-hold"))
+}
+
+fn requested<'s>(turn: &Turn<'s>, output: &str) -> Option<&'s Resource> {
+    turn.story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")))
+}
+
 /// Whether a message that was recorded waits no more, or is wanted no more: its request was ended.
 fn has_ended(turn: &Turn, output: &str) -> bool {
     let is_not =
         |one: &Resource, waits: &[&str]| one.deleted || text(&one.value, "status").is_none_or(|status| !waits.contains(&status));
     let message = turn.story.find(&format!("Communication/{output}"));
-    let request = turn.story.find(&format!("CommunicationRequest/{}", super::episode::companion(output, "request")));
     message.is_some_and(|message| is_not(message, &["preparation"]))
-        || request.is_some_and(|request| is_not(request, &["active"]))
+        || requested(turn, output).is_some_and(|request| is_not(request, ASKING))
 }
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
@@ -343,6 +362,9 @@ pub(crate) fn mark_said(turn: &mut Turn, decision: &Decision) {
 /// States of a Task that nobody has taken on.
 pub(crate) const WAITING: &[&str] = &["requested", "received"];
 
+/// States of a request that was not ended.
+const ASKING: &[&str] = &["active", "on-hold"];
+
 /// States of a Task that is not over.
 pub(crate) const OPEN: &[&str] = &["requested", "received", "accepted", "ready", "in-progress", "on-hold"];
 
@@ -357,7 +379,7 @@ fn end_recorded(turn: &mut Turn, output: &str, tasks: &[&str], gate: &str, why: 
     let message = find("Communication", &|| output.to_owned());
     let task = find("Task", &|| output.to_owned());
     let waiting = [
-        ("CommunicationRequest", request, &["active"][..], "revoked"),
+        ("CommunicationRequest", request, ASKING, "revoked"),
         ("Communication", message, &["preparation"][..], "not-done"),
         ("Task", task, tasks, "cancelled"),
     ];

@@ -113,6 +113,13 @@ impl<'a> Turn<'a> {
         ended.min_by_key(|decision| decision.outcome != Outcome::Fired)
     }
 
+    /// Outputs of this step in this episode that are held, for whichever record of the person.
+    pub(crate) fn held(&self, plan: &Plan, step: &str, episode: &str) -> Vec<String> {
+        let same = |decision: &&Decision| decision.step == step && self.is_of(&decision.rule, plan);
+        let held = self.decisions.of_episode(episode).filter(same).filter(|decision| decision.outcome == Outcome::Held);
+        held.map(|decision| decision.output.clone()).collect()
+    }
+
     /// The dues of which this is true, in the order in which they would come.
     pub(crate) fn dues_where(&self, is_meant: impl Fn(&Planned) -> bool) -> Vec<Planned> {
         let mut dues: Vec<Planned> = self.dues.values().filter(|due| is_meant(due)).cloned().collect();

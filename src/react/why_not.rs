@@ -422,6 +422,7 @@ pub(super) fn mends(gate: &str) -> String {
         because::TWICE => "Nothing: the same was asked for already.",
         because::RULE => "A rule that runs again.",
         because::TAKEN => "Nothing: somebody else has seen to it.",
+        because::ON_HOLD => "Its CommunicationRequest active again.",
         "fault" => "The operator finds the fault in the log; it is tried again, or the fact must be sent again.",
         _ => "New facts about the person.",
     };

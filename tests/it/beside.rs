@@ -83,6 +83,23 @@ async fn a_match_stays_a_match_and_a_circle_ends() {
     assert_eq!((of_mode(&one, "match"), of_mode(&one, "include")), (vec![String::from("a")], vec![String::from("b")]));
 }
 
+// Who asks for all that hangs together gets it over many steps; where there would be more of them, that is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_way_is_gone_to_its_end() {
+    const ROUNDS_MAX: usize = 32;
+    let house = House::new().await;
+    house.put(&patient("ada")).await.is(201);
+    for at in 0..ROUNDS_MAX + 2 {
+        let next = json!([{"reference": format!("Task/t{}", at + 1)}]);
+        house.put(&task(&format!("t{at}"), "ada", "s").with("partOf", next)).await.is(201);
+    }
+    house.put(&task(&format!("t{}", ROUNDS_MAX + 2), "ada", "s")).await.is(201);
+    for (from, remarks) in [(2, 0), (1, 1), (0, 1)] {
+        let answer = house.get(&format!("Task?_id=t{from}&_include:iterate=Task:part-of")).await.is(200);
+        assert_eq!((of_mode(&answer, "include").len(), of_mode(&answer, "outcome").len()), (ROUNDS_MAX, remarks), "{from}");
+    }
+}
+
 // More than fits beside a page is said, not left out in silence.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_beside_is_said() {

@@ -118,8 +118,13 @@ fn extensions_have_a_url_and_either_a_value_or_extensions() {
 
 #[test]
 fn what_is_contained_is_used_flat_and_without_a_life_of_its_own() {
-    let cases: [(&str, &str, &[&str]); 8] = [
+    let cases: [(&str, &str, &[&str]); 9] = [
         (r##"{"reference":"#o"}"##, r#"{"resourceType":"Organization","id":"o","name":"x"}"#, &[]),
+        (
+            r##"{"reference":"#o"}"##,
+            r#"{"resourceType":"Organization","id":"o","name":"x"},{"resourceType":"Organization","id":"o","name":"y"}"#,
+            &["contained-id at Patient.contained[1].id"],
+        ),
         (r#"{"display":"x"}"#, r##"{"resourceType":"Organization","id":"o","partOf":{"reference":"#"},"name":"x"}"##, &[]),
         (r#"{"display":"x"}"#, r#"{"resourceType":"Organization","id":"o","name":"x"}"#, &["dom-3 at Patient.contained[0]"]),
         (

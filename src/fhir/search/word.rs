@@ -142,6 +142,7 @@ fn spelt(letter: char) -> impl Iterator<Item = char> {
         'ø' => ('o', None),
         'đ' | 'ð' => ('d', None),
         'ı' => ('i', None),
+        'ς' => ('σ', None),
         'ß' => ('s', Some('s')),
         'æ' => ('a', Some('e')),
         'œ' => ('o', Some('e')),
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(normalized("ﬁne ÅNGSTRÖM"), "fine angstrom");
         assert_eq!(normalized("李 小龍"), "李 小龍");
         assert_eq!(normalized("İ"), "i");
+        assert_eq!(normalized("ΑΣ ας"), "ασ ασ");
         assert_eq!(
             normalized("ŁÓDŹ Straße ẞ Øre Ǿ Đorđe Ægir Ǽ Œuvre Þór Ísafjörður ısı"),
             "lodz strasse ss ore o dorde aegir ae oeuvre thor isafjordur isi"

@@ -14,8 +14,8 @@ use crate::ledger::{Error, Scope, Stored};
 
 /// Resources that one page brings along at most.
 pub(super) const BESIDE_MAX: usize = 1_000;
-/// Rounds of `:iterate` at most.
-const ROUNDS_MAX: usize = 6;
+/// Rounds of `:iterate` at most; each asks the database for every wish.
+const ROUNDS_MAX: usize = 32;
 
 /// What stands beside the matches of a page.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ pub(in crate::ledger) async fn beside(
     let known = matches.iter().map(|stored| stored.number).collect();
     let mut search = Search { scope, known, beside: Beside::default() };
     let mut front: Vec<Seen> = matches.iter().map(seen).collect();
-    for round in 0..ROUNDS_MAX {
+    for round in 0..=ROUNDS_MAX {
         let start = search.beside.found.len();
         for include in includes.iter().filter(|include| round == 0 || include.iterate) {
             if include.reverse {
@@ -58,13 +58,16 @@ pub(in crate::ledger) async fn beside(
                 search.forward(asker, include, &front).await?;
             }
         }
+        // One round more tells whether there would be something in it.
+        if round == ROUNDS_MAX {
+            search.beside.cut |= search.beside.found.len() > start;
+            search.beside.found.truncate(start);
+        }
         front = search.beside.found.get(start..).unwrap_or_default().iter().map(seen).collect();
         if front.is_empty() || !includes.iter().any(|include| include.iterate) {
             return Ok(search.beside);
         }
     }
-    // The last round still found something: what it leads to was not looked for.
-    search.beside.cut = true;
     Ok(search.beside)
 }
 

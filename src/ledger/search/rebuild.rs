@@ -11,7 +11,7 @@ use crate::ledger::resources::{COLUMNS, stored};
 
 /// Which extraction this program does. To be raised when a parameter has rows that it did not have before; rows that it shall
 /// not have any more are deleted by a migration.
-const EXTRACTION: i64 = 3;
+const EXTRACTION: i64 = 4;
 /// Resources of one transaction.
 const AT_ONCE: i64 = 1_000;
 

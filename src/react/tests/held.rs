@@ -181,7 +181,7 @@ fn an_alert_that_waits_for_the_morning_is_said_when_its_sender_says() {
 // Somebody revokes the request of a message that waits, or ends or deletes it otherwise: the message is not said.
 #[test]
 fn a_message_whose_request_was_ended_is_not_said() {
-    for status in ["active", "revoked", "entered-in-error", "completed", "on-hold"] {
+    for status in ["active", "revoked", "entered-in-error", "completed"] {
         let rules = rules();
         let mut house = asking(&rules, "2026-01-01T15:00:00Z");
         house.hear(dispense("a", "2026-01-01", 30));
@@ -196,5 +196,47 @@ fn a_message_whose_request_was_ended_is_not_said() {
         assert_eq!(super::status(&house, "Communication"), [if is_said { "completed" } else { "not-done" }], "{status}");
         let expected = if is_said { (Outcome::Fired, String::new()) } else { (Outcome::Stopped, String::from("taken")) };
         assert_eq!(outcome(&house, "advice"), expected, "{status}");
+    }
+}
+
+// Somebody puts off the request of a message that waits: it is said when that is over, as long as it is timely.
+#[test]
+fn a_message_whose_request_is_on_hold_waits() {
+    for (again, expected) in [
+        (Some("2026-01-05T12:00:00Z"), (Outcome::Fired, "")),
+        (Some("2026-01-07T12:00:00Z"), (Outcome::Stopped, "timely")),
+        (None, (Outcome::Stopped, "timely")),
+    ] {
+        let rules = rules();
+        let mut house = asking(&rules, "2026-01-01T15:00:00Z");
+        house.hear(dispense("a", "2026-01-01", 30));
+        house.advance(at("2026-01-04T15:00:00Z"));
+        let mut request = house.resources().find(|one| one.kind == "CommunicationRequest").unwrap().value.as_ref().clone();
+        request["status"] = json!("on-hold");
+        house.hear(request.clone());
+        consent(&mut house, "2026-01-04T16:00:00Z");
+        assert_eq!(outcome(&house, "advice"), (Outcome::Held, String::from("on-hold")));
+        if let Some(again) = again {
+            house.advance(at(again));
+            request["status"] = json!("active");
+            house.hear(request);
+        }
+        house.advance(at("2026-01-20T15:00:00Z"));
+        let is_said = expected.0 == Outcome::Fired;
+        assert_eq!(outcome(&house, "advice"), (expected.0, expected.1.to_owned()), "{again:?}: {:?}", told(&house));
+        assert_eq!(super::status(&house, "Communication"), [if is_said { "completed" } else { "not-done" }], "{again:?}");
+        let ended = house.resources().find(|one| one.kind == "CommunicationRequest").unwrap().value["status"].clone();
+        let is_told_again = again.is_some() && !is_said;
+        assert_eq!(
+            ended,
+            if is_said {
+                "completed"
+            } else if is_told_again {
+                "active"
+            } else {
+                "revoked"
+            },
+            "{again:?}"
+        );
     }
 }

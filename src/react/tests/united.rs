@@ -1,7 +1,7 @@
 //! Two records turn out to be of one person: what was handed over to both is counted as if all had been told of one.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::any_order::{come_to_the_same, counting};
 use super::{at, dispense, dues, patient, status, store};
@@ -13,7 +13,11 @@ use crate::react::{Rules, Settings, Unasked};
 const PRODUCTS: [&str; 3] = ["860975", "314076", "855332"];
 
 fn house<'r>(rules: &'r Rules, now: &str) -> Rehearsal<'r> {
-    let mut house = Rehearsal::new(rules, Settings { treatment: Unasked::Allowed, ..Settings::default() }, store(), at(now));
+    house_of(rules, now, Unasked::Allowed)
+}
+
+fn house_of<'r>(rules: &'r Rules, now: &str, treatment: Unasked) -> Rehearsal<'r> {
+    let mut house = Rehearsal::new(rules, Settings { treatment, ..Settings::default() }, store(), at(now));
     for record in [1, 2] {
         tell_patient(&mut house, record, true);
     }
@@ -121,4 +125,40 @@ fn a_mistake_of_an_hour_leaves_no_second_call() {
     assert_eq!(tasks(&house), ["completed", "requested"]);
     house.hear_of(Person(1), first, How::Live, "client");
     assert_eq!(tasks(&house), ["cancelled", "completed"]);
+}
+
+// The same waits to be said to both records; somebody says it for one of them, or ends it: it is said for neither, whichever it was.
+#[test]
+fn what_somebody_ended_for_one_record_is_not_said_for_the_other() {
+    for (ended, status) in
+        [(None, ""), (Some(0), "in-progress"), (Some(1), "in-progress"), (Some(0), "not-done"), (Some(1), "not-done")]
+    {
+        for is_after in [false, true] {
+            let rules = counting();
+            let mut house = house_of(&rules, "2026-01-02T15:00:00Z", Unasked::Held);
+            for record in [1, 2] {
+                fill(&mut house, record, usize::try_from(record).unwrap(), (PRODUCTS[2], "2026-01-02", 0));
+            }
+            house.advance(at("2026-01-03T15:00:00Z"));
+            if is_after {
+                unite(&mut house);
+            }
+            let waiting: Vec<Value> = house.outputs("Communication").cloned().collect();
+            assert_eq!(waiting.len(), 2);
+            if let Some(of) = ended {
+                let mut message = waiting[of].clone();
+                message["status"] = json!(status);
+                let record = if message["subject"]["reference"] == "Patient/p1" { 1 } else { 2 };
+                house.hear_of(Person(record), message, How::Live, "store");
+            }
+            if !is_after {
+                unite(&mut house);
+            }
+            let consent = json!({"resourceType": "Consent", "id": "k", "status": "active", "patient": {"reference": "Patient/p1"},
+                "dateTime": "2026-01-03", "provision": {"type": "permit", "purpose": [{"code": "TREAT"}]}});
+            house.hear_of(Person(1), consent, How::Live, "client");
+            house.advance(at("2026-01-04T15:00:00Z"));
+            assert_eq!(house.spoken(), usize::from(ended.is_none()), "{ended:?} {status} {is_after}");
+        }
+    }
 }
