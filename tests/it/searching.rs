@@ -319,3 +319,71 @@ async fn what_is_deleted_is_not_counted_on_sqlite() {
 async fn what_is_deleted_is_not_counted_on_postgresql() {
     what_is_deleted_is_not_counted(Database::postgres().await).await;
 }
+
+// Numbers are told apart beyond what rows hold of them: below a millionth, and above what fits there.
+async fn the_smallest_and_the_greatest_are_found(database: Database) {
+    let house = House::over(database).await;
+    house.put(&patient("ada")).await.is(201);
+    let stored = [
+        ("n0", "-1e15"),
+        ("n1", "0"),
+        ("n2", "5.2e-9"),
+        ("n3", "0.00000081"),
+        ("n4", "0.000001"),
+        ("n5", "0.0000019"),
+        ("n6", "10000000000000"),
+        ("n7", "2e13"),
+        ("n8", "5e19"),
+    ];
+    for (id, value) in stored {
+        let mut one = observation(id, "ada", "2-1", 0.0, "mol/L");
+        one["valueQuantity"]["value"] = serde_json::from_str(value).unwrap();
+        house.put(&one).await.is(201);
+    }
+    for (asked, expected) in [
+        ("5.2e-9", "n2"),
+        ("0.0000000052", "n2"),
+        ("0.0000000053", ""),
+        ("ne5.2e-9", "n0 n1 n3 n4 n5 n6 n7 n8"),
+        ("lt0.00000081", "n0 n1 n2"),
+        ("le0.00000081", "n0 n1 n2 n3"),
+        ("gt0", "n2 n3 n4 n5 n6 n7 n8"),
+        ("sa0.000001", "n5 n6 n7 n8"),
+        ("eb0.000001", "n0 n1 n2 n3"),
+        ("ap5.5e-9", "n2"),
+        ("10000000000000", "n6"),
+        ("gt10000000000000", "n7 n8"),
+        ("ge10000000000000", "n6 n7 n8"),
+        ("lt20000000000000", "n0 n1 n2 n3 n4 n5 n6"),
+        ("5e19", "n8"),
+        ("-1e15", "n0"),
+        ("lt-1e14", "n0"),
+        ("1e-6,5e19", "n3 n4 n8"),
+    ] {
+        for search in [
+            format!("Observation?value-quantity={asked}|{UCUM}|mol/L"),
+            format!("Observation?code-value-quantity=http://loinc.org|2-1${asked}").replace(',', ",http://loinc.org|2-1$"),
+        ] {
+            let mut found = house.get(&search).await.is(200).ids();
+            found.sort();
+            assert_eq!(found.join(" "), expected, "{search}");
+        }
+    }
+    // A page link goes on behind numbers that are one in their rows.
+    let mut sorted = Vec::new();
+    let mut page = String::from("Observation?_sort=value-quantity&_count=2");
+    while !page.is_empty() {
+        let answer = house.get(&page).await.is(200);
+        sorted.extend(answer.ids());
+        page = answer.link("next");
+    }
+    assert_eq!(sorted.len(), stored.len(), "{sorted:?}");
+    assert_eq!((sorted.first().unwrap().as_str(), sorted.iter().position(|id| id == "n4")), ("n0", Some(4)), "{sorted:?}");
+    house.database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_smallest_and_the_greatest_numbers_are_found() {
+    the_smallest_and_the_greatest_are_found(Database::sqlite()).await;
+    the_smallest_and_the_greatest_are_found(Database::postgres().await).await;
+}

@@ -29,7 +29,7 @@ mod tests;
 mod value;
 mod word;
 
-pub use amount::{Amount, interval};
+pub use amount::{Amount, coarse};
 pub use compartment::{COMPARTMENTS, Member, compartment, each_in_compartment, is_nobodys};
 pub use criterion::within;
 #[cfg(test)]

@@ -47,7 +47,7 @@ mod tests {
     use super::super::query::Compare;
     use super::*;
 
-    fn finds(asked: &str, low: i64, high: i64) -> bool {
+    fn finds(asked: &str, low: i128, high: i128) -> bool {
         let found = Amount { low, high, unit: token("http://unitsofmeasure.org", "mg") };
         amounts(asked, true).unwrap().iter().any(|much| much.holds(&found))
     }
@@ -55,7 +55,7 @@ mod tests {
     /// Each prefix on a stored 100, below and above what is asked.
     #[test]
     fn a_prefix_ignores_the_precision_and_equality_keeps_it() {
-        const MILLION: i64 = 1_000_000;
+        const ONE: i128 = 1_000_000_000_000_000_000;
         for (asked, expected) in [
             ("100", true),
             ("100.4", false),
@@ -78,15 +78,15 @@ mod tests {
             ("ap120", false),
             ("1e2", true),
         ] {
-            assert_eq!(finds(asked, 100 * MILLION, 100 * MILLION), expected, "{asked}");
+            assert_eq!(finds(asked, 100 * ONE, 100 * ONE), expected, "{asked}");
         }
-        assert!(finds("gt5", MILLION, i64::MAX) && !finds("sa5", MILLION, i64::MAX));
-        assert!(finds("lt5", i64::MIN, 9 * MILLION) && !finds("eb5", i64::MIN, 9 * MILLION));
+        assert!(finds("gt5", ONE, i128::MAX) && !finds("sa5", ONE, i128::MAX));
+        assert!(finds("lt5", i128::MIN, 9 * ONE) && !finds("eb5", i128::MIN, 9 * ONE));
     }
 
     #[test]
     fn a_unit_is_asked_by_system_and_code_or_by_code_alone() {
-        const FIVE: i64 = 5_000_000;
+        const FIVE: i128 = 5_000_000_000_000_000_000;
         for (asked, expected) in [
             ("5", true),
             ("5|http://unitsofmeasure.org|mg", true),

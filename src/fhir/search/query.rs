@@ -170,17 +170,17 @@ pub enum Sight {
     },
 }
 
-/// A number to be compared with, in millionths.
+/// A number to be compared with, in quintillionths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Much {
     /// How.
     pub compare: Compare,
     /// The number itself.
-    pub at: i64,
+    pub at: i128,
     /// The first number that its precision covers.
-    pub low: i64,
+    pub low: i128,
     /// The first number after those.
-    pub high: i64,
+    pub high: i128,
     /// The unit, as a token's word; any when `None`.
     pub unit: Option<Word>,
 }
@@ -207,7 +207,7 @@ impl Much {
 
     /// From the first number that counts as equal up to but without the second; a tenth wider on both sides for `ap`.
     #[must_use]
-    pub fn bounds(&self) -> (i64, i64) {
+    pub fn bounds(&self) -> (i128, i128) {
         let slack = if self.compare == Compare::Approximately { self.at.saturating_abs() / 10 } else { 0 };
         (self.low.min(self.at.saturating_sub(slack)), self.high.max(self.at.saturating_add(slack).saturating_add(1)))
     }

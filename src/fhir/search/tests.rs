@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::Plan;
 use super::{
-    Amount, COMPARTMENTS, NONE, Parameter, Value, code_range, compartment, extract, identifier_reference, parameter, parameters,
-    token, unsupported, within,
+    Amount, COMPARTMENTS, NONE, Parameter, Value, coarse, code_range, compartment, extract, identifier_reference, parameter,
+    parameters, token, unsupported, within,
 };
 use crate::fhir::definitions;
 use crate::fhir::path::Expression;
@@ -46,7 +46,7 @@ fn spans(resource: &Json, code: &str) -> Vec<(i64, i64)> {
 
 fn amounts(resource: &Json, code: &str) -> Vec<(i64, i64, String)> {
     let amount = |value| match value {
-        Value::Amount(Amount { low, high, unit }) => (low, high, unit),
+        Value::Amount(Amount { low, high, unit }) => (coarse(low), coarse(high), unit),
         other => panic!("{other:?} is no amount"),
     };
     seen(resource, code).into_iter().map(amount).collect()

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::fhir::search::coarse;
 use crate::fhir::search::query::{Compare, Much, When};
 use crate::ledger::Error;
 use crate::ledger::dialect::Cell;
@@ -166,16 +167,18 @@ pub(super) fn low_range(when: &When, slack: i64, now: i64) -> (i64, i64) {
     }
 }
 
-/// The range of `low` in which amounts of this width (0: one number, 1: a range) can satisfy a comparison.
+/// The range of `low`, as rows hold it, in which amounts of this width (0: one number, 1: a range) can satisfy a comparison. Several
+/// numbers are one there: what lies in it is looked at.
 pub(super) fn amount_range(much: &Much, wide: i64) -> (i64, i64) {
     let (low, high) = much.bounds();
-    let upward = if wide == 0 { much.at } else { i64::MIN };
+    let (at, behind) = (coarse(much.at), |number: i128| coarse(number).saturating_add(1));
+    let upward = if wide == 0 { at } else { i64::MIN };
     match much.compare {
-        Compare::Equal | Compare::Approximately => (low, high),
+        Compare::Equal | Compare::Approximately => (coarse(low), behind(high.saturating_sub(1))),
         Compare::NotEqual => (i64::MIN, i64::MAX),
         Compare::Greater | Compare::GreaterOrEqual => (upward, i64::MAX),
-        Compare::StartsAfter => (much.at, i64::MAX),
-        Compare::Less | Compare::LessOrEqual | Compare::EndsBefore => (i64::MIN, much.at.saturating_add(1)),
+        Compare::StartsAfter => (at, i64::MAX),
+        Compare::Less | Compare::LessOrEqual | Compare::EndsBefore => (i64::MIN, behind(much.at)),
     }
 }
 

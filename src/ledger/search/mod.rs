@@ -37,7 +37,7 @@ use self::late::Late;
 use self::without::without;
 use super::dialect::{Cell, Transaction};
 use super::{Draft, Error, Person, Scope, Stored};
-use crate::fhir::search::{self, Amount, Value};
+use crate::fhir::search::{self, Amount, Value, coarse};
 
 /// One search row of a resource, without its number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,8 +62,12 @@ pub enum Line {
     Amount {
         /// Number of the parameter.
         parameter: u32,
-        /// The number, or both ends of a range, with the unit.
-        amount: Amount,
+        /// The number, or the lower end of a range, in millionths.
+        low: i64,
+        /// The number, or the upper end.
+        high: i64,
+        /// The unit, as a token's word.
+        unit: String,
     },
 }
 
@@ -92,7 +96,9 @@ pub fn lines(kind: &str, resource: &serde_json::Value) -> Vec<Line> {
         .map(|row| match row.value {
             Value::Word(word) => Line::Word { parameter: row.parameter, word },
             Value::Span { low, high } => Line::Span { parameter: row.parameter, low, high },
-            Value::Amount(amount) => Line::Amount { parameter: row.parameter, amount },
+            Value::Amount(Amount { low, high, unit }) => {
+                Line::Amount { parameter: row.parameter, low: coarse(low), high: coarse(high), unit }
+            }
         })
         .collect();
     lines.sort_unstable();
@@ -124,7 +130,7 @@ pub(super) fn width(low: i64, high: i64) -> i64 {
 
 /// How wide an amount is, as the index has it: 0 one number, 1 a range.
 fn amount_width(amount: &Amount) -> i64 {
-    i64::from(amount.low != amount.high)
+    i64::from(coarse(amount.low) != coarse(amount.high))
 }
 
 /// Adds search rows.
@@ -168,10 +174,10 @@ async fn write<'l>(
                 let cells = [tenant, Cell::Int(i64::from(*parameter)), wide, Cell::Int(*low), Cell::Int(*high), number];
                 transaction.run(span_sql, &cells).await?;
             }
-            Line::Amount { parameter, amount } => {
-                let (wide, low, high) = (amount_width(amount), Cell::Int(amount.low), Cell::Int(amount.high));
+            Line::Amount { parameter, low, high, unit } => {
+                let wide = Cell::Int(i64::from(low != high));
                 let parameter = Cell::Int(i64::from(*parameter));
-                let cells = [tenant, parameter, Cell::Int(wide), low, high, Cell::Text(&amount.unit), number];
+                let cells = [tenant, parameter, wide, Cell::Int(*low), Cell::Int(*high), Cell::Text(unit), number];
                 transaction.run(amount_sql, &cells).await?;
             }
         }

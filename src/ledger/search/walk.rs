@@ -18,7 +18,7 @@ use super::page::Prefix;
 use super::scan::sought;
 use super::test::{Exact, Form, Test};
 use crate::fhir::search::query::{Cursor, Much, When, Word};
-use crate::fhir::search::{Subject, Value, numbered};
+use crate::fhir::search::{Subject, Value, coarse, numbered};
 use crate::ledger::dialect::{Passed, Row};
 use crate::ledger::resources::{COLUMNS, joined};
 use crate::ledger::{Error, Scope, Stored};
@@ -412,7 +412,7 @@ pub(super) fn lows(subject: &Subject<'_>, parameter: u32, much: Option<&Much>, d
     let low = |value: Value| match value {
         Value::Amount(amount) => {
             let (from, to) = much.map_or((i64::MIN, i64::MAX), |much| amount_range(much, super::amount_width(&amount)));
-            Some(amount.low).filter(|low| *low >= from && (*low < to || to == i64::MAX))
+            Some(coarse(amount.low)).filter(|low| *low >= from && (*low < to || to == i64::MAX))
         }
         _ => None,
     };
