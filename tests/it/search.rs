@@ -166,15 +166,21 @@ async fn what_is_contained_is_not_missing() {
             json!([{"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "urn:drugs", "code": "123"}]}}]);
         let within = request("within").with("contained", drug).with("medicationReference", json!({"reference": "#m"}));
         house.put(&within).await.is(201);
+        let nobody = json!([{"resourceType": "Patient", "id": "p", "active": true}]);
+        let unknown = request("unknown").with("contained", nobody).with("subject", json!({"reference": "#p"}));
+        house.put(&unknown.with("medicationCodeableConcept", json!({"text": "drops"}))).await.is(201);
         house.put(&request("beside").with("medicationReference", json!({"reference": "Medication/m"}))).await.is(201);
         house.put(&request("coded").with("medicationCodeableConcept", json!({"text": "drops"}))).await.is(201);
         for (search, expected) in [
-            ("medication:missing=true", vec!["coded"]),
+            ("medication:missing=true", vec!["coded", "unknown"]),
             ("medication:missing=false", vec!["beside", "within"]),
             ("medication:missing=false&_sort=-medication", vec!["beside", "within"]),
-            ("_sort=medication", vec!["beside", "coded", "within"]),
+            ("_sort=medication", vec!["beside", "coded", "unknown", "within"]),
             ("encounter:missing=false", vec![]),
-            ("encounter:missing=true", vec!["beside", "coded", "within"]),
+            ("encounter:missing=true", vec!["beside", "coded", "unknown", "within"]),
+            ("subject:missing=true", vec![]),
+            ("patient:missing=true", vec![]),
+            ("patient:missing=false", vec!["beside", "coded", "unknown", "within"]),
         ] {
             let mut found = house.get(&format!("MedicationRequest?{search}")).await.is(200).ids();
             found.sort_unstable();

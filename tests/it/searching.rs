@@ -120,6 +120,8 @@ const FINDS: &[(&str, &[&str])] = &[
     ("Patient?given:exact=José", &["ada"]),
     ("Patient?given:exact=Jose", &[]),
     ("Patient?name:exact=van der Berg", &["ada"]),
+    ("Patient?name:exact= van der Berg", &[]),
+    ("Patient?name= van  der Berg", &["ada"]),
     // Date
     ("Observation?date=2026-03-01", &["w1"]),
     ("Observation?date=2026-03", &["w1", "w2"]),

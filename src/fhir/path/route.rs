@@ -53,9 +53,9 @@ impl Route {
         self.hops.len() == 1 && element.is_some_and(|element| element.required)
     }
 
-    /// Hands over each value that it leads to; what is `null` or absent is passed by.
-    pub fn each<'a>(&self, value: &'a Value, take: &mut impl FnMut(&'a Value)) {
-        walk(value, &self.hops, take);
+    /// Hands over each value of a resource that it leads to; what is `null` or absent is passed by.
+    pub fn each<'a>(&self, resource: &'a Value, take: &mut impl FnMut(&'a Value)) {
+        walk(resource, resource, &self.hops, take);
     }
 
     /// For tests: the JSON in which the route leads to this value.
@@ -95,7 +95,7 @@ impl Route {
     }
 }
 
-fn walk<'a>(value: &'a Value, hops: &[Hop], take: &mut impl FnMut(&'a Value)) {
+fn walk<'a>(resource: &Value, value: &'a Value, hops: &[Hop], take: &mut impl FnMut(&'a Value)) {
     let Some((hop, rest)) = hops.split_first() else {
         if !value.is_null() {
             take(value);
@@ -104,28 +104,34 @@ fn walk<'a>(value: &'a Value, hops: &[Hop], take: &mut impl FnMut(&'a Value)) {
     };
     match hop {
         Hop::Key(key) => match value.get(key) {
-            Some(Value::Array(all)) => all.iter().for_each(|value| walk(value, rest, take)),
-            Some(value) => walk(value, rest, take),
+            Some(Value::Array(all)) => all.iter().for_each(|value| walk(resource, value, rest, take)),
+            Some(value) => walk(resource, value, rest, take),
             None => {}
         },
         Hop::Equals(key, text) => {
             if value.get(key).and_then(Value::as_str) == Some(text) {
-                walk(value, rest, take);
+                walk(resource, value, rest, take);
             }
         }
         Hop::Target(kind) => {
-            if reference_kind(value) == Some(kind) {
-                walk(value, rest, take);
+            if reference_kind(resource, value) == Some(kind) {
+                walk(resource, value, rest, take);
             }
         }
     }
 }
 
-/// The resource type that a Reference or canonical names.
-fn reference_kind(value: &Value) -> Option<&str> {
+/// The resource type that a Reference or canonical names, also one of what the resource contains.
+fn reference_kind<'a>(resource: &'a Value, value: &'a Value) -> Option<&'a str> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let reference = value.as_str().or_else(|| text("reference"));
-    reference.and_then(target_kind).or_else(|| text("type"))
+    let contained = |reference: &str| {
+        let id = reference.strip_prefix('#').filter(|id| !id.is_empty())?;
+        let inside = resource.get("contained")?.as_array()?;
+        let named = inside.iter().find(|one| one.get("id").and_then(Value::as_str) == Some(id))?;
+        named.get("resourceType").and_then(Value::as_str)
+    };
+    reference.and_then(|reference| target_kind(reference).or_else(|| contained(reference))).or_else(|| text("type"))
 }
 
 /// The routes of an expression for one resource type; `None` if it is more than steps.

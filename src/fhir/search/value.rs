@@ -177,7 +177,7 @@ pub(super) fn texts(text: &str) -> Result<Vec<String>, Fault> {
 
 /// `:exact`: texts as they are.
 pub(super) fn exact(text: &str) -> Result<Vec<String>, Fault> {
-    alternatives(text).map(unescape).collect()
+    cut(text, ',').into_iter().filter(|part| !part.trim().is_empty()).map(unescape).collect()
 }
 
 /// Begins like one of these, as far as words are kept.
