@@ -52,7 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(25, "0025_writers"),
     migration!(26, "0026_writer_rows"),
     migration!(27, "0027_letters"),
-    migration!(28, "0028_sigma"),
+    migration!(28, "0028_marks"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -389,3 +389,23 @@ async fn the_smallest_and_the_greatest_numbers_are_found() {
     the_smallest_and_the_greatest_are_found(Database::sqlite()).await;
     the_smallest_and_the_greatest_are_found(Database::postgres().await).await;
 }
+
+// A code comes before those that begin with it, whichever way the order is found: by the index, or of several keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_comes_before_those_that_begin_with_it() {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let house = House::over(database).await;
+        for number in 1..=12 {
+            let identifier = json!([{"system": "urn:mrn", "value": format!("MRN{number}")}]);
+            house.put(&patient(&format!("p{number}")).with("identifier", identifier)).await.is(201);
+        }
+        let expected = ["p1", "p10", "p11", "p12", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
+        for keys in ["identifier", "identifier,birthdate", "birthdate,identifier"] {
+            assert_eq!(house.get(&format!("Patient?_sort={keys}")).await.is(200).ids(), expected, "{keys}");
+        }
+        let mut backwards = house.get("Patient?_sort=-identifier").await.is(200).ids();
+        backwards.reverse();
+        assert_eq!(backwards, expected);
+        house.database.drop().await;
+    }
+}

@@ -24,7 +24,7 @@ pub struct Amount {
     pub low: i128,
     /// The number or the upper end, in quintillionths; `i128::MAX` where it is open.
     pub high: i128,
-    /// The unit as a token's word (`mg|h`); empty for a plain number.
+    /// The unit as a token's word (see [`word`]); empty for a plain number.
     pub unit: String,
 }
 

@@ -42,5 +42,5 @@ pub use subject::Subject;
 pub use table::{Component, Parameter, ParameterKind, numbered, parameter, parameters, unsupported};
 pub use value::{has_gap, is_id};
 pub use word::{
-    NONE, STRING_MAX, code_range, escape_code, identifier_reference, normalized, prefix_end, reference, system_hash, token,
+    NONE, STRING_MAX, code_range, identifier_range, identifier_reference, normalized, prefix_end, reference, system_end, token,
 };

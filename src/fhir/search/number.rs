@@ -3,7 +3,7 @@
 
 use super::query::{Much, Word};
 use super::value::{Fault, alternatives, cut, invalid, prefix, unescape};
-use super::{amount, code_range, system_hash, token};
+use super::{amount, code_range, system_end, token};
 
 /// `gt5.4|http://unitsofmeasure.org|mg`; a plain number has no unit.
 pub(super) fn amounts(text: &str, is_quantity: bool) -> Result<Vec<Much>, Fault> {
@@ -36,7 +36,7 @@ fn unit(system: &str, code: &str) -> Option<Word> {
             let (low, high) = code_range(code);
             Some(Word::Between { low, high })
         }
-        (system, "") => Some(Word::Ends(format!("|{}", system_hash(system)))),
+        (system, "") => Some(Word::Ends(system_end(system))),
         (system, code) => Some(Word::Is(token(system, code))),
     }
 }

@@ -96,7 +96,7 @@ fn what_must_be_there_is_marked_where_it_is_not() {
     assert_eq!(words(&unsaid, "code"), [NONE]);
     assert_eq!(words(&unsaid, "category"), Vec::<String>::new());
     let said = json!({"resourceType": "Observation", "status": "final"});
-    assert_eq!(words(&said, "status"), ["final|"]);
+    assert_eq!(words(&said, "status"), [token("", "final")]);
     assert!(of("Observation", "status").values(&unsaid).is_empty());
     for (kind, code, is_required) in [
         ("Task", "status", true),
@@ -118,20 +118,20 @@ fn tokens_carry_their_system() {
         "telecom": [{"system": "phone", "value": "555", "use": "home"}, {"system": "email", "value": "a@b.c"}],
         "meta": {"tag": [{"system": "urn:t", "code": "x"}], "security": [{"code": "R"}], "source": "urn:s", "profile": ["urn:p|1"]}});
     assert_eq!(words(&patient, "identifier"), [token("urn:mrn", "1"), token("", "2")]);
-    assert_eq!(words(&patient, "gender"), ["female|"]);
-    assert_eq!(words(&patient, "active"), ["true|"]);
-    assert_eq!(words(&patient, "deceased"), ["true|"]);
+    assert_eq!(words(&patient, "gender"), [token("", "female")]);
+    assert_eq!(words(&patient, "active"), [token("", "true")]);
+    assert_eq!(words(&patient, "deceased"), [token("", "true")]);
     assert_eq!(words(&patient, "phone"), [token("home", "555")]);
-    assert_eq!(words(&patient, "email"), ["a@b.c|"]);
+    assert_eq!(words(&patient, "email"), [token("", "a@b.c")]);
     assert_eq!(words(&patient, "telecom"), [token("home", "555"), token("", "a@b.c")]);
     assert_eq!(words(&patient, "_tag"), [token("urn:t", "x")]);
-    assert_eq!(words(&patient, "_security"), ["R|"]);
+    assert_eq!(words(&patient, "_security"), [token("", "R")]);
     assert_eq!(words(&patient, "_source"), ["urn:s"]);
     assert_eq!(words(&patient, "_profile"), ["urn:p|1"]);
     assert!(of("Patient", "gender").is_systemless && !of("Patient", "identifier").is_systemless);
     let living = json!({"resourceType": "Patient", "deceasedBoolean": false});
-    assert_eq!(words(&living, "deceased"), ["false|"]);
-    assert_eq!(words(&json!({"resourceType": "Patient"}), "deceased"), ["false|"]);
+    assert_eq!(words(&living, "deceased"), [token("", "false")]);
+    assert_eq!(words(&json!({"resourceType": "Patient"}), "deceased"), [token("", "false")]);
     let dispense = json!({"resourceType": "MedicationDispense", "status": "completed", "medicationCodeableConcept":
         {"coding": [{"system": "urn:rx", "code": "1"}, {"system": "urn:atc", "code": "2"}], "text": "tea"}});
     assert_eq!(words(&dispense, "code"), [token("urn:rx", "1"), token("urn:atc", "2")]);

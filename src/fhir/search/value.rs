@@ -4,7 +4,9 @@
 use jiff::tz::TimeZone;
 
 use super::query::{Compare, Sight, When, Word};
-use super::{NONE, Parameter, code_range, identifier_reference, normalized, prefix_end, reference, system_hash, token};
+use super::{
+    NONE, Parameter, code_range, identifier_range, identifier_reference, normalized, prefix_end, reference, system_end, token,
+};
 use crate::fhir::definitions::{is_resource, node, resource_names};
 use crate::fhir::time::Moment;
 
@@ -121,7 +123,7 @@ pub(super) fn tokens(parameter: &Parameter, modifier: Option<&str>, text: &str) 
             Ok(match (system, code.as_str()) {
                 // A code without any system in the data is not told apart by one.
                 (Some(_), "") if parameter.is_systemless => any_word(),
-                (Some(system), "") => Word::Ends(format!("|{}", system_hash(&system))),
+                (Some(system), "") => Word::Ends(system_end(&system)),
                 (_, code) if parameter.is_systemless => Word::Is(token("", code)),
                 (Some(system), code) => Word::Is(token(&system, code)),
                 (None, code) => between(code_range(code)),
@@ -249,11 +251,7 @@ fn by_identifier(text: &str) -> Result<Word, Fault> {
     match coded(text)? {
         (_, value) if value.is_empty() => Err(invalid("invalid-token", ":identifier takes system|value")),
         (Some(system), value) => Ok(Word::Is(identifier_reference(&system, &value))),
-        (None, value) => {
-            let low = identifier_reference("", &value);
-            let high = format!("{}}}", low.trim_end_matches('|'));
-            Ok(Word::Between { low, high })
-        }
+        (None, value) => Ok(between(identifier_range(&value))),
     }
 }
 

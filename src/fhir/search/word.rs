@@ -3,14 +3,14 @@
 //!
 //! | parameter | word | asked by |
 //! |---|---|---|
-//! | token | `code\|h` | `code`: the range from `code\|` up to `code}`; `system\|code`: `code\|h`; `\|code`: `code\|` |
+//! | token | `code¦h` | `code`: the range of what begins with `code¦`; `system\|code`: `code¦h`; `\|code`: `code¦` |
 //! | reference | `Patient/123`, or the address of elsewhere | the same; without a type: one word for each target type |
-//! | reference by identifier | `#id\|value\|h` | the same |
+//! | reference by identifier | `#id\|value¦h` | the same |
 //! | string | lower case, without accents | the range of the prefix |
 //! | uri | as it is | the same |
 //! | a required token that is not there | [`NONE`] | `:not` |
 //!
-//! `h` is the hash of the system, empty where there is none.
+//! `h` is the hash of the system, empty where there is none; `¦` is [`MARK`].
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -25,6 +25,12 @@ use unicode_normalization::char::is_combining_mark;
 /// The word of a resource that has no value for a parameter that it must have; no value makes it.
 pub const NONE: &str = "";
 
+/// What stands behind the code of a token: it sorts before every letter, so that a code comes before those that begin with it.
+const MARK: char = '\u{1}';
+
+/// The letter after [`MARK`].
+const MARK_END: char = '\u{2}';
+
 /// How many characters of a string are kept.
 pub const STRING_MAX: usize = 100;
 
@@ -35,14 +41,7 @@ thread_local! {
     static SYSTEMS: RefCell<HashMap<Box<str>, [u8; 11]>> = RefCell::new(HashMap::new());
 }
 
-/// The first eight bytes of the system's SHA-256 as eleven letters; empty for no system.
-#[must_use]
-pub fn system_hash(system: &str) -> String {
-    let mut out = String::new();
-    push_hash(system, &mut out);
-    out
-}
-
+/// Adds the first eight bytes of the system's SHA-256 as eleven letters; nothing for no system.
 fn push_hash(system: &str, out: &mut String) {
     if system.is_empty() {
         return;
@@ -69,22 +68,29 @@ fn push_hash(system: &str, out: &mut String) {
 pub fn token(system: &str, code: &str) -> String {
     let mut out = String::with_capacity(code.len() + 12);
     out.push_str(&escape_code(code));
-    out.push('|');
+    out.push(MARK);
     push_hash(system, &mut out);
     out
 }
 
-/// The code as it stands in a word: a bar in it must not look like the end of the code.
+/// How the words of all codes of a system end.
 #[must_use]
-pub fn escape_code(code: &str) -> Cow<'_, str> {
-    if code.contains(['|', '%']) { Cow::Owned(code.replace('%', "%25").replace('|', "%7C")) } else { Cow::Borrowed(code) }
+pub fn system_end(system: &str) -> String {
+    let mut out = String::from(MARK);
+    push_hash(system, &mut out);
+    out
+}
+
+/// The code as it stands in a word: nothing in it must look like the end of the code.
+fn escape_code(code: &str) -> Cow<'_, str> {
+    if code.contains([MARK, '%']) { Cow::Owned(code.replace('%', "%25").replace(MARK, "%01")) } else { Cow::Borrowed(code) }
 }
 
 /// The words of this code in any system: from the first up to but without the second, compared by bytes.
 #[must_use]
 pub fn code_range(code: &str) -> (String, String) {
     let code = escape_code(code);
-    (format!("{code}|"), format!("{code}}}"))
+    (format!("{code}{MARK}"), format!("{code}{MARK_END}"))
 }
 
 /// The first word that does not begin with the prefix any more, compared by bytes; `None` if there is no end.
@@ -112,6 +118,13 @@ pub fn reference(text: &str) -> &str {
 #[must_use]
 pub fn identifier_reference(system: &str, value: &str) -> String {
     format!("#id|{}", token(system, value))
+}
+
+/// The words of references that name their target by an identifier of this value in any system.
+#[must_use]
+pub fn identifier_range(value: &str) -> (String, String) {
+    let (low, high) = code_range(value);
+    (format!("#id|{low}"), format!("#id|{high}"))
 }
 
 /// A string as it is compared: lower case, without accents, letters that no accent makes spelt with plain ones, blanks folded into
@@ -183,15 +196,18 @@ mod tests {
     #[test]
     fn a_code_is_found_with_and_without_its_system() {
         let word = token("http://loinc.org", "1234-5");
-        assert_eq!(word.len(), "1234-5|".len() + 11);
-        assert_eq!(token("", "1234-5"), "1234-5|");
+        assert_eq!(word.len(), "1234-5¦".len() - 1 + 11);
+        assert_eq!(token("", "1234-5"), "1234-5\u{1}");
         assert!(in_range(&word, &code_range("1234-5")));
-        assert!(in_range("1234-5|", &code_range("1234-5")));
-        for other in ["1234-56", "1234-", "1234-5 ", "1234-5}", "1234-5|x|y", "1234-5%"] {
+        assert!(in_range("1234-5\u{1}", &code_range("1234-5")));
+        for other in ["1234-56", "1234-", "1234-5 ", "1234-5}", "1234-5|x|y", "1234-5\u{1}y", "1234-5%"] {
             assert!(!in_range(&token("http://loinc.org", other), &code_range("1234-5")), "{other}");
         }
         assert!(in_range(&token("s", "a|b"), &code_range("a|b")));
-        assert_ne!(token("", "a|b"), token("", "a%7Cb"));
+        assert_ne!(token("", "a\u{1}b"), token("", "a%01b"));
+        let mut sorted = ["MRN12", "MRN1", "MRN2", "MRN10", "MRN1 "].map(|code| token("urn:mrn", code));
+        sorted.sort();
+        assert_eq!(sorted, ["MRN1", "MRN1 ", "MRN10", "MRN12", "MRN2"].map(|code| token("urn:mrn", code)));
         assert_ne!(token("http://loinc.org", "1"), token("http://snomed.info/sct", "1"));
     }
 
@@ -222,6 +238,7 @@ mod tests {
     fn a_reference_loses_its_version() {
         assert_eq!(reference("Patient/1/_history/2"), "Patient/1");
         assert_eq!(reference("https://x/Patient/1"), "https://x/Patient/1");
-        assert_eq!(identifier_reference("", "7"), "#id|7|");
+        assert_eq!(identifier_reference("", "7"), "#id|7\u{1}");
+        assert!(in_range(&identifier_reference("urn:x", "7"), &identifier_range("7")));
     }
 }
