@@ -83,7 +83,8 @@ pub(super) fn move_tasks(turn: &mut Turn) {
         let is_open = text(&task.value, "status").is_some_and(|status| OPEN.contains(&status));
         let named = reference(&task.value, "for").and_then(local);
         let Some(known) = named.filter(|_| is_open).map(|named| story.find(&named)) else { continue };
-        if !known.is_some_and(|known| !known.deleted && person::stands(&known.value)) {
+        let is_other = |known: &Resource| known.id != patient.id && person::is_replaced(story, known);
+        if !known.is_some_and(|known| !known.deleted && person::stands(&known.value) && !is_other(known)) {
             let why = if known.is_some() { ONE } else { TWO };
             turn.record("Task", moved(&task.value, &patient.reference(), why, story.now));
         }

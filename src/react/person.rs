@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use super::json::{coded, each, member, term, text};
+use super::json::{coded, each, local, member, reference, term, text};
 use super::{Resource, Rules, Story, zones};
 use crate::fhir::time::Moment;
 use crate::ledger::Person;
@@ -38,9 +38,20 @@ pub(crate) struct Recipient<'a> {
     pub(crate) patient: &'a Resource,
 }
 
-/// The Patient resource that stands for the person: active, not replaced, the smallest id first.
+/// The Patient resource that stands for the person: active, not replaced, also by no word of another one, the smallest id first.
 pub(crate) fn patient(story: &Story) -> Option<&Resource> {
-    story.current("Patient").filter(|patient| stands(&patient.value)).min_by(|a, b| a.id.cmp(&b.id))
+    let standing = story.current("Patient").filter(|patient| stands(&patient.value));
+    standing.min_by_key(|patient| (is_replaced(story, patient), &patient.id))
+}
+
+/// Whether another Patient of the person, who stands, says that it replaces this one.
+pub(crate) fn is_replaced(story: &Story, patient: &Resource) -> bool {
+    let replaces = |link: &Value| {
+        let other = reference(link, "other").and_then(local);
+        text(link, "type") == Some("replaces") && other.is_some_and(|other| other == patient.reference())
+    };
+    let mut others = story.current("Patient").filter(|other| other.id != patient.id && stands(&other.value));
+    others.any(|other| each(&other.value, "link").iter().any(replaces))
 }
 
 /// Whether a Patient stands for its person: active, and not replaced.

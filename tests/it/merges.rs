@@ -171,6 +171,29 @@ async fn a_claimed_task_goes_over_as_it_is() {
     assert_eq!(calls(&house, "new", "accepted").await, [moved]);
 }
 
+// The record that says alone that it replaces another stands for both, whatever the names of the two: the call goes over to it, and what is
+// said later is said to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_replaces_another_stands_for_both() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    for name in ["alt", "zoe"] {
+        house.put(&patient(name)).await.is(201);
+        house.put(&consent(&format!("yes-{name}"), name, &[Purpose::Treatment])).await.is(201);
+    }
+    house.put(&dispense("d", "alt", "2026-06-01")).await.is(201);
+    house.days(31).await;
+    assert_eq!(calls(&house, "alt", "requested").await.len(), 1);
+    let link = json!([{"other": {"reference": "Patient/alt"}, "type": "replaces"}]);
+    house.put(&patient("zoe").with("link", link)).await.is(200);
+    house.beat().await;
+    assert_eq!((calls(&house, "alt", "requested").await.len(), calls(&house, "zoe", "requested").await.len()), (0, 1));
+    house.put(&dispense("e", "alt", "2026-07-03")).await.is(201);
+    house.days(27).await;
+    let told = diary(&house, "zoe").await;
+    assert!(told.iter().any(|line| line.contains("reminder")), "{told:?}");
+}
+
 // A rule that names a merge is set off by it, once, and by no other change of a Patient.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_names_a_merge_is_set_off_by_it() {
