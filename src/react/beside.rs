@@ -1,27 +1,23 @@
 //! What else a dispense that is heard may change: the fills of its day and those after it, which may be other fills in number, day or
-//! length since then, and may carry on what it began when it is taken back; and the one before it, which may be the last fill then. What
-//! an order that is heard may change: the fills of it.
+//! length since then, and may carry on what it began when it is taken back; and the one before it, which may be the last fill then. An
+//! order that is heard may change the fills of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::{Heard, Rules, Story, products, supply};
+use super::{Heard, Resource, Rules, Story, products, renewal, supply};
 use crate::ledger::Supply;
 
 /// Dispenses that are read beside one that was heard; of more, the latest.
-pub(super) const BESIDE_MAX: usize = 8;
+const BESIDE_MAX: usize = 8;
+
+/// Medications that are read beside orders that were heard; of more, those of the latest fills.
+pub(super) const MEDICATIONS_MAX: usize = 32;
 
 /// The dispenses beside what was heard, as `Type/id`. What comes in its order has few: nothing was handed over later.
 #[must_use]
 pub fn beside(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for order in heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationRequest") {
-        let order = order.reference();
-        let dispenses = story.resources.iter().filter(|one| one.kind == "MedicationDispense");
-        let of_order = dispenses.filter(|one| products::needed(&one.value).contains(&order));
-        let fills: BTreeSet<&str> = of_order.map(|one| one.id.as_str()).collect();
-        found.extend(latest(story.supplies.rows().filter(|row| fills.contains(row.dispense.as_str()))));
-    }
     for event in heard.iter().filter(|event| event.resource.kind == "MedicationDispense") {
         let value = &event.resource.value;
         let known = story.supplies.rows().find(|row| row.dispense == event.resource.id);
@@ -51,12 +47,35 @@ fn latest<'s>(rows: impl Iterator<Item = &'s Supply>) -> impl Iterator<Item = St
     rows.into_iter().take(BESIDE_MAX).map(|row| format!("MedicationDispense/{}", row.dispense))
 }
 
-/// What the orders are about that those which were heard and those beside fill, as `Type/id`: its dose is that of the same product only.
+/// What the orders are about that those which were heard and those beside fill, and what was handed over on the orders that were heard, as
+/// `Type/id`.
 #[must_use]
 pub fn ordered(story: &Story, heard: &[Heard], beside: &[String]) -> Vec<String> {
-    let heard = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationDispense");
+    let told = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationDispense");
     let beside = beside.iter().filter_map(|reference| story.find(reference));
-    heard.chain(beside).filter_map(|dispense| products::ordered(&dispense.value, story)).collect()
+    // The dose of an order is that of the same product only.
+    let of_dispenses = told.chain(beside).filter_map(|dispense| products::ordered(&dispense.value, story));
+    of_dispenses.chain(filled(story, heard)).collect()
+}
+
+/// What was handed over on the orders that were heard, and what these are about.
+fn filled(story: &Story, heard: &[Heard]) -> Vec<String> {
+    let orders = renewal::orders(story, heard);
+    if orders.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<String> = orders.iter().map(|order| order.reference()).collect();
+    let is_fill = |one: &&Resource| products::needed(&one.value).iter().any(|needed| names.contains(needed));
+    let mut fills: Vec<&Resource> = story.current("MedicationDispense").filter(is_fill).collect();
+    fills.sort_by_key(|one| Reverse(one.learned));
+    let mut found = Vec::new();
+    for medication in orders.into_iter().chain(fills).filter_map(|one| products::medication(&one.value)) {
+        if !found.contains(&medication) && story.find(&medication).is_none() {
+            found.push(medication);
+        }
+    }
+    found.truncate(MEDICATIONS_MAX);
+    found
 }
 
 /// What these refer to, as `Type/id`.

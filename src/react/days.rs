@@ -43,6 +43,11 @@ pub(crate) fn of(dispense: &Value, order: Option<&Value>, is_partial: bool, is_a
     said().or_else(ordered).or_else(divided).unwrap_or(Days { count: 0, step: UNKNOWN })
 }
 
+/// Whether a dispense says itself, so that it can be read, how many days it lasts.
+pub(crate) fn says(dispense: &Value) -> bool {
+    dispense.get("daysSupply").and_then(duration).is_some()
+}
+
 /// Whole days of a Duration, by its UCUM code; by its unit only where there is no code. Not a time: nothing.
 fn duration(quantity: &Value) -> Option<i64> {
     let unit = text(quantity, "code").or_else(|| text(quantity, "unit"))?;

@@ -103,7 +103,9 @@ pub(crate) fn decide<'a>(turn: &mut Turn<'a>, candidate: &Candidate<'a>) {
     match verdict {
         Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
         _ if is_on_hold(turn, &candidate.output) => {
-            let until = (turn.story.now + ON_HOLD_MS).min(candidate.detail.until + 1);
+            // At last when it is just timely, and then to find that it was not.
+            let (now, last) = (turn.story.now, candidate.detail.until);
+            let until = if now < last { last.min(now + ON_HOLD_MS) } else { last + 1 };
             hold(turn, candidate, because::ON_HOLD, until, "Its request was put on hold.");
         }
         _ if holdout::is_held_out(turn, candidate) => {
@@ -218,7 +220,7 @@ fn hold(turn: &mut Turn, candidate: &Candidate, gate: &str, until: i64, why: &st
     let mut decision = turn.decision(candidate, Outcome::Held, gate, why);
     decision.until = until;
     let known = turn.decisions.get(&candidate.output).filter(|known| known.outcome == Outcome::Held);
-    if known.is_some_and(|known| known.gate == decision.gate && known.until == until) {
+    if known.is_some_and(|known| known.gate == decision.gate && (known.until == until || gate == because::ON_HOLD)) {
         return;
     }
     // Of whom the lot leaves out, nothing is said: also not that something would be.
@@ -242,8 +244,8 @@ pub(crate) fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
     is_held && has_ended(turn, output)
 }
 
-/// How long after which a message whose request is on hold is looked at again: one day.
-const ON_HOLD_MS: i64 = 86_400_000;
+/// After how long a message whose request is on hold is looked at again: an hour.
+const ON_HOLD_MS: i64 = 3_600_000;
 
 /// Whether somebody put off the request of a message that waits.
 fn is_on_hold(turn: &Turn, output: &str) -> bool {

@@ -68,6 +68,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &'a [Heard], again: &'a [Hea
         }
         if is_linked {
             merged::recount(turn);
+            renewal::unite(turn);
         }
         // What was asked for the dead goes over to nobody: it ends below.
         if !person::has_died(turn.story) {

@@ -111,7 +111,7 @@ pub use live::{Faulty, Intended, Kept, Live};
 pub use outputs::{NOT_DONE, OUTPUT};
 pub use parted::{Parted, shared, told_again};
 pub use person::{ADDRESSED, stoppable};
-pub use pharmacist::{behind, members};
+pub use pharmacist::members;
 pub use plan::PROFILE;
 pub use provenance::{Made, provenance, provenance_id, provenance_target};
 pub use radius::{Radius, answer, question};
@@ -411,6 +411,12 @@ pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
         Occasion::Called(call) => heard::answer(&mut turn, call),
     }
     turn.reaction
+}
+
+/// What to load behind these, as `Type/id`: who has a role, and what the orders are about that may ask for a next fill.
+#[must_use]
+pub fn behind(resources: &[Resource]) -> Vec<String> {
+    pharmacist::behind(resources).into_iter().chain(refills::behind(resources)).collect()
 }
 
 /// What else to load: outputs of ours that may still be said or taken back, and the facts that held ones rest on, as `Type/id`.

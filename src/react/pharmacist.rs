@@ -59,8 +59,7 @@ pub fn members(resources: &[Resource]) -> Vec<String> {
 }
 
 /// `Type/id` of who stands behind these roles, and for whom they work, so that their names can be loaded, too.
-#[must_use]
-pub fn behind(resources: &[Resource]) -> Vec<String> {
+pub(super) fn behind(resources: &[Resource]) -> Vec<String> {
     let roles = resources.iter().filter(|resource| resource.kind == "PractitionerRole" && !resource.deleted);
     let named = roles.flat_map(|role| BEHIND.iter().filter_map(|place| role.value.get(*place)));
     named.filter_map(|one| local(text(one, "reference")?)).collect()

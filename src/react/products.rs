@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::concepts::Concepts;
 use super::json::{contained, each, local, mapped, member, reference, text};
-use super::{Resource, Story};
+use super::{Resource, Story, days};
 
 /// The ConceptMap that leads product codes to their ingredients.
 pub(crate) const INGREDIENTS: &str = "https://signa.example/fhir/ConceptMap/ingredients";
@@ -100,25 +100,41 @@ pub(crate) enum Filled<'a> {
 
 /// The order that a dispense fills, as far as it is known.
 pub(crate) fn filled<'a>(dispense: &'a Value, story: &'a Story) -> Option<Filled<'a>> {
-    each(dispense, "authorizingPrescription").iter().filter_map(|reference| text(reference, "reference")).find_map(|reference| {
-        let stored = || story.find(&local(reference)?).filter(|order| !order.deleted);
-        contained(dispense, reference).map(Filled::Inside).or_else(|| stored().map(Filled::Stored))
-    })
+    let named = || each(dispense, "authorizingPrescription").iter().filter_map(|reference| text(reference, "reference"));
+    let known = || {
+        named().filter_map(|reference| {
+            let stored = || story.find(&local(reference)?).filter(|order| !order.deleted);
+            contained(dispense, reference).map(Filled::Inside).or_else(|| stored().map(Filled::Stored))
+        })
+    };
+    // One that never was stands behind the others.
+    let was = |filled: &Filled| text(filled.value(), "status") != Some("entered-in-error");
+    known().find(was).or_else(|| known().next())
 }
 
 /// What it says.
 pub(crate) fn order<'a>(dispense: &'a Value, story: &'a Story) -> Option<&'a Value> {
-    filled(dispense, story).map(|filled| match filled {
-        Filled::Inside(order) => order,
-        Filled::Stored(order) => order.value.as_ref(),
-    })
+    filled(dispense, story).map(Filled::value)
+}
+
+impl<'a> Filled<'a> {
+    fn value(self) -> &'a Value {
+        match self {
+            Filled::Inside(order) => order,
+            Filled::Stored(order) => order.value.as_ref(),
+        }
+    }
 }
 
 /// `Type/id` of what the order that a dispense fills is about, where only the order may tell how long that lasts.
 pub(crate) fn ordered(dispense: &Value, story: &Story) -> Option<String> {
-    let says = |name| dispense.get(name).is_some();
-    let order = order(dispense, story).filter(|_| !says("daysSupply") && !says("dosageInstruction"))?;
-    local(reference(order, "medicationReference")?)
+    let tells = days::says(dispense) || dispense.get("dosageInstruction").is_some();
+    medication(order(dispense, story).filter(|_| !tells)?)
+}
+
+/// `Type/id` of the Medication that a resource refers to.
+pub(crate) fn medication(resource: &Value) -> Option<String> {
+    local(reference(resource, "medicationReference")?)
 }
 
 /// Whether a dispense surely hands out the product that its order names: by the same code, and not in another's place.

@@ -396,6 +396,14 @@ impl<'a> Arranging<'a, '_> {
                 }
             }
         }
+        // What was said of a mistake that was none after all was said of what stands.
+        let was_mistaken = |one: &Decision| {
+            one.gate == because::REVERSED && ours(&one.rule, &one.step, &one.episode) && dispenses(&one.facts).any(stands)
+        };
+        for said in super::turn::fired(turn.decisions.of_product(self.product), was_mistaken) {
+            let (gate, reason) = (because::COPY.to_owned(), String::from(AFTER_ALL));
+            turn.decide(Decision { gate, reason, ..said });
+        }
     }
 }
 
@@ -429,6 +437,7 @@ fn is_gone(turn: &Turn, decision: &Decision) -> bool {
 }
 
 const MOVED: &str = "A later fill continues the supply; the step moves with its end.";
+const AFTER_ALL: &str = "It was said of what turned out to be no mistake.";
 const RECOUNTED: &str = "The days it covers were counted anew; the step moves with them.";
 
 /// A step that cannot be planned: it says so once, and nothing of it stays due.

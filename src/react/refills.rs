@@ -49,6 +49,17 @@ pub(crate) fn goes_on(rules: &Rules, story: &Story, product: &str, dispenses: &D
     })
 }
 
+/// `Type/id` of the Medications of orders that go on, and of what was declined: of which product they are.
+pub(super) fn behind(resources: &[Resource]) -> Vec<String> {
+    let asks = |one: &&Resource| match one.kind.as_str() {
+        "MedicationRequest" => text(&one.value, "status") == Some("active"),
+        "MedicationDispense" => text(&one.value, "status") == Some("declined"),
+        _ => false,
+    };
+    let asking = resources.iter().filter(|one| !one.deleted).filter(asks);
+    asking.filter_map(|one| products::medication(&one.value)).collect()
+}
+
 /// By what refills of a product are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Dispenses<'a> {

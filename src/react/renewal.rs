@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::decide::{cancel_task, withdraw};
+use super::decided::dispenses;
 use super::gates::therapy;
 use super::refills::{self, Dispenses};
 use super::turn::Turn;
@@ -16,24 +17,30 @@ pub(super) fn hear(turn: &mut Turn, event: &Heard) {
     if event.line == Line::Deleted || therapy::has_ended(&event.resource.value) {
         end(turn, event);
     } else {
-        renew(turn, event);
+        renew(turn, &event.resource);
     }
+}
+
+/// The orders that were heard; of records that turn out to be of one person all that are known.
+pub(super) fn orders<'a>(story: &'a Story, heard: &'a [Heard]) -> Vec<&'a Resource> {
+    let is_linked = heard.iter().any(|event| event.line == Line::Linked);
+    let of_orders = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationRequest");
+    of_orders.chain(story.current("MedicationRequest").filter(|_| is_linked)).collect()
 }
 
 /// The dispenses that last otherwise by an order that was heard, of those that are read with it: they are told again.
 pub(super) fn told_again(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<Heard> {
-    let of_orders = heard.iter().map(|event| &event.resource).filter(|one| one.kind == "MedicationRequest");
-    let orders: Vec<String> = of_orders.map(Resource::reference).collect();
+    let orders: Vec<String> = orders(story, heard).into_iter().map(Resource::reference).collect();
     if orders.is_empty() {
         return Vec::new();
     }
     let is_heard = |dispense: &Resource| heard.iter().any(|event| event.resource.reference() == dispense.reference());
-    // What was handed over and when is no matter of the order: where that reads otherwise, something is not at hand.
+    // What was handed over is no matter of the order: where that reads otherwise, it is known better now, or its Medication is not at hand.
     let lasts_otherwise = |dispense: &Resource| {
         let known = story.supplies.rows().find(|row| row.dispense == dispense.id);
         let is_other = |known: &Supply, row: &Supply| {
-            let is_fill = (&known.product, known.handed) == (&row.product, row.handed);
-            is_fill && (known.days, &known.step) != (row.days, &row.step)
+            let is_fill = known.product == row.product || products::concept(&dispense.value, story).is_some();
+            is_fill && known.handed == row.handed && (known.days, &known.step) != (row.days, &row.step)
         };
         known.zip(supply::row(rules, story, dispense).ok()).is_some_and(|(known, row)| is_other(known, &row))
     };
@@ -54,7 +61,15 @@ fn end(turn: &mut Turn, event: &Heard) {
     let is_renewed = |of: &str| refills::goes_on(turn.rules, turn.story, of, &Dispenses::default(), &order);
     // What rests on an order that this one followed is over, too.
     let is_over = |known: &str| turn.story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
+    // The dispense may have been told, and what follows from it planned, before the order was known.
+    let fills = |id: &str| {
+        let dispense = turn.story.find(&format!("MedicationDispense/{id}"));
+        dispense.is_some_and(|dispense| products::needed(&dispense.value).contains(&order))
+    };
     let rests = |facts: &[String], episode: &str| {
+        if dispenses(facts).any(fills) {
+            return true;
+        }
         let mut orders = facts.iter().filter_map(|fact| fact.split("/_history/").next());
         let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(episode, product));
         orders.any(|known| known == order || (is_of_product && known.starts_with("MedicationRequest/") && is_over(known)))
@@ -72,10 +87,17 @@ fn end(turn: &mut Turn, event: &Heard) {
     }
 }
 
+/// The orders of two records that turn out to be of one person: each may go on where the other's ended.
+pub(super) fn unite(turn: &mut Turn) {
+    for order in turn.story.current("MedicationRequest").filter(|order| !therapy::has_ended(&order.value)) {
+        renew(turn, order);
+    }
+}
+
 /// An order goes on: what was not said since there was none is looked at again, and what was taken back with it.
-fn renew(turn: &mut Turn, event: &Heard) {
-    let product = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story);
-    let version = format!("{}/_history/", event.resource.reference());
+fn renew(turn: &mut Turn, order: &Resource) {
+    let product = turn.rules.products.group(&turn.rules.concepts, &order.value, turn.story);
+    let version = format!("{}/_history/", order.reference());
     let is_meant = |known: &&Decision| {
         let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(&known.episode, product));
         is_of_product || known.facts.iter().any(|fact| fact.starts_with(&version))

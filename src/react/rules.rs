@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::activity::{Act, Activity};
 use super::concepts::Concepts;
-use super::gates::therapy;
 use super::index::Index;
 use super::json::text;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
@@ -183,14 +182,14 @@ impl Rules {
             (line, _) => line,
         };
         match kind {
-            "MedicationDispense" => Concern::Rules,
+            // How long a fill lasts follows its order, whatever became of that.
+            "MedicationDispense" | "MedicationRequest" => Concern::Rules,
             // Who is replaced by another record leaves Tasks behind.
             "Patient" if person::says_died(value) || !person::stands(value) => Concern::Rules,
-            "MedicationRequest" if therapy::has_ended(value) || text(value, "status") == Some("active") => Concern::Rules,
             "Communication" if words::wish(value).is_some() => Concern::Rules,
             "Task" if overdue::has_ended(value) => Concern::Rules,
             _ if self.is_moved(kind, line, value) => Concern::Rules,
-            "Patient" | "RelatedPerson" | "Consent" | "MedicationRequest" => Concern::Pending,
+            "Patient" | "RelatedPerson" | "Consent" => Concern::Pending,
             _ if self.stops.contains_key(kind) => Concern::Pending,
             // It may have been corrected into something that no rule is about: what was asked for because of it is taken back.
             _ if line == Line::Updated && self.index.knows(kind) => {
@@ -279,7 +278,6 @@ impl Rules {
         }
         // One order may follow another, and bring back what was not said since there was none.
         if kind == "MedicationRequest" {
-            wants.references.extend(products::needed(value));
             wants.kinds.extend(["MedicationRequest", "MedicationDispense"].map(str::to_owned));
         }
         // A message without a subject stands in nobody's story: the one who wrote it is asked for by name.

@@ -1,5 +1,5 @@
 //! `%said`: of all that was said or asked for about the person the `plan` (the last part of its url), the `step`, and how many `days`
-//! ago that was. What was said because of a mistake stands for nothing else, as long as it is one.
+//! ago that was. What was said because of a mistake stands for nothing else.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,6 @@ use super::{Fact, Tells};
 use crate::fhir::path::Form;
 use crate::ledger::{Decision, Outcome};
 use crate::react::decide::because;
-use crate::react::decided::dispenses;
 use crate::react::json::unversioned;
 
 const DAY_MS: i64 = 86_400_000;
@@ -19,11 +18,8 @@ pub(super) const FACT: Fact = Fact {
     kinds: &[],
     tells: Tells::Parts(&[("plan", Form::Text), ("step", Form::Text), ("days", Form::Number)]),
     value: |ask| {
-        let is_mistake = |decision: &Decision| {
-            let is_right = |id: &str| ask.supplies.rows().any(|row| row.dispense == id);
-            decision.gate == because::REVERSED && !dispenses(&decision.facts).any(is_right)
-        };
-        let fired = ask.decisions.values().filter(|decision| decision.outcome == Outcome::Fired && !is_mistake(decision));
+        let fired =
+            ask.decisions.values().filter(|decision| decision.outcome == Outcome::Fired && decision.gate != because::REVERSED);
         let of = |decision: &Decision| {
             let url = unversioned(&decision.rule);
             let plan = url.rsplit('/').next().unwrap_or_default();

@@ -204,6 +204,7 @@ fn a_message_whose_request_was_ended_is_not_said() {
 fn a_message_whose_request_is_on_hold_waits() {
     for (again, expected) in [
         (Some("2026-01-05T12:00:00Z"), (Outcome::Fired, "")),
+        (Some("2026-01-06T12:50:00Z"), (Outcome::Fired, "")),
         (Some("2026-01-07T12:00:00Z"), (Outcome::Stopped, "timely")),
         (None, (Outcome::Stopped, "timely")),
     ] {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{at, dispense, house, outcome, rules, status, told};
 use crate::ledger::Outcome;
-use crate::react::beside::BESIDE_MAX;
+use crate::react::beside::MEDICATIONS_MAX;
 use crate::react::rehearsal::Rehearsal;
 
 fn order(id: &str, status: &str, repeats: i64) -> Value {
@@ -100,8 +100,8 @@ fn a_reminder_that_found_no_order_comes_with_the_order() {
 #[test]
 fn a_corrected_order_changes_the_latest_of_its_fills() {
     let rules = rules();
-    let fills = BESIDE_MAX + 2;
-    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    let fills = MEDICATIONS_MAX + 2;
+    let mut house = house(&rules, "2026-03-01T15:00:00Z");
     let ordered = |often: i64| {
         let mut order = order("o", "active", 20);
         order["medicationReference"] = json!({"reference": "Medication/m0"});
@@ -112,7 +112,8 @@ fn a_corrected_order_changes_the_latest_of_its_fills() {
     };
     house.hear(ordered(1));
     for at in 0..fills {
-        let mut fill = dispense(&format!("d{at:02}"), &format!("2026-01-{:02}", at + 1), 0);
+        let day = jiff::civil::date(2026, 1, 1) + jiff::Span::new().days(i64::try_from(at).unwrap());
+        let mut fill = dispense(&format!("d{at:02}"), &day.to_string(), 0);
         house.hear(json!({"resourceType": "Medication", "id": format!("m{at}"), "code": fill["medicationCodeableConcept"]}));
         fill["medicationReference"] = json!({"reference": format!("Medication/m{at}")});
         for told_otherwise in ["medicationCodeableConcept", "daysSupply"] {
@@ -127,6 +128,6 @@ fn a_corrected_order_changes_the_latest_of_its_fills() {
     house.hear(ordered(2));
     let mut expected = vec![(String::from("ingredient|metformin"), 2); fills];
     // Of those of before it is not found out any more what they are.
-    (1..fills - BESIDE_MAX).for_each(|at| expected[at].1 = 4);
+    (1..fills - MEDICATIONS_MAX).for_each(|at| expected[at].1 = 4);
     assert_eq!(days(&house), expected);
 }

@@ -162,3 +162,57 @@ fn what_somebody_ended_for_one_record_is_not_said_for_the_other() {
         }
     }
 }
+
+// The order was told of one record, its fill of the other: how long that lasts is known when they are one, and by the newest word.
+#[test]
+fn an_order_of_the_other_record_counts() {
+    let rules = counting();
+    for corrected in [false, true] {
+        let mut house = house(&rules, "2026-01-02T15:00:00Z");
+        let mut fill = dispense("d", "2026-01-02", 0);
+        fill["subject"] = json!({"reference": "Patient/p1"});
+        fill.as_object_mut().unwrap().shift_remove("daysSupply");
+        fill["quantity"] = json!({"value": 60, "unit": "tablet"});
+        fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+        house.hear_of(Person(1), fill.clone(), How::Live, "client");
+        let order = |often: i64| {
+            json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "intent": "order",
+                "subject": {"reference": "Patient/p2"}, "medicationCodeableConcept": fill["medicationCodeableConcept"],
+                "dosageInstruction": [{"timing": {"repeat": {"frequency": often, "period": 1, "periodUnit": "d"}},
+                    "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}]})
+        };
+        house.hear_of(Person(2), order(2), How::Live, "client");
+        if corrected {
+            house.hear_of(Person(2), order(1), How::Live, "client");
+        }
+        unite(&mut house);
+        let expected = if corrected { "reminder 2026-02-26T13" } else { "reminder 2026-01-27T13" };
+        assert!(dues(&house).contains(&expected.to_owned()), "{:?}", dues(&house));
+    }
+}
+
+// The order of one record was stopped while another of the same product goes on in the other's: together they ask for the next fill.
+#[test]
+fn an_order_goes_on_in_the_other_record() {
+    let rules = counting();
+    let mut house = house(&rules, "2026-01-02T15:00:00Z");
+    let order = |record: i64, status: &str| {
+        json!({"resourceType": "MedicationRequest", "id": format!("o{record}"), "status": status, "intent": "order",
+            "subject": {"reference": format!("Patient/p{record}")},
+            "medicationCodeableConcept": dispense("d", "2026-01-02", 30)["medicationCodeableConcept"]})
+    };
+    house.hear_of(Person(1), order(1, "active"), How::Live, "client");
+    let mut fill = dispense("d", "2026-01-02", 30);
+    fill["subject"] = json!({"reference": "Patient/p1"});
+    fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o1"}]);
+    house.hear_of(Person(1), fill, How::Live, "client");
+    house.advance(at("2026-01-09T15:00:00Z"));
+    let before = dues(&house);
+    assert_eq!(before, ["call 2026-02-01T13", "reminder 2026-01-27T13"]);
+    house.hear_of(Person(2), order(2, "active"), How::Live, "client");
+    house.hear_of(Person(1), order(1, "stopped"), How::Live, "client");
+    assert!(!dues(&house).iter().any(|due| due.starts_with("reminder")), "{:?}", dues(&house));
+    house.advance(at("2026-01-12T15:00:00Z"));
+    unite(&mut house);
+    assert_eq!(dues(&house), before);
+}
