@@ -11,10 +11,12 @@ const SET_DUE: &str = "INSERT INTO dues (tenant, person, output, due, priority, 
     ON CONFLICT (tenant, person, output) DO UPDATE SET due = excluded.due, priority = excluded.priority, rule = excluded.rule,
     step = excluded.step, episode = excluded.episode, detail = excluded.detail";
 const DROP_DUE: &str = "DELETE FROM dues WHERE tenant = $1 AND person = $2 AND output = $3";
-// What is due at one time comes in one order, down to the last tie: caps let the first pass and hold the next, here as when it is decided again.
+// What is due at one time comes in one order, down to the last tie, and whosever record of a person it is filed under: caps let the first
+// pass and hold the next, here as when it is decided again.
 const DUE: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail, p.survivor
     FROM dues d JOIN people p ON p.tenant = d.tenant AND p.person = d.person
-    WHERE d.person <> 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.person, d.output LIMIT $2";
+    WHERE d.person <> 0 AND d.due <= $1 ORDER BY d.due, d.priority, d.rule, d.tenant, d.step, d.episode, d.person, d.output
+    LIMIT $2";
 // From tenant to tenant by one seek each, and of each the first that is due: however many wait of one, the others have their turn.
 const SWEEPS: &str = "WITH RECURSIVE t(tenant) AS (
         SELECT * FROM (SELECT d.tenant FROM dues d WHERE d.person = 0 AND d.tenant > $1 ORDER BY d.tenant LIMIT 1) f

@@ -311,7 +311,8 @@ impl<'r> Rehearsal<'r> {
             self.keep_calendar();
             let mut dues: Vec<Planned> = self.dues.values().filter(|due| due.due <= self.now).cloned().collect();
             dues.sort_by(|a, b| {
-                (a.due, a.priority, &a.rule, a.person, &a.output).cmp(&(b.due, b.priority, &b.rule, b.person, &b.output))
+                (a.due, a.priority, &a.rule, &a.step, &a.episode, a.person, &a.output)
+                    .cmp(&(b.due, b.priority, &b.rule, &b.step, &b.episode, b.person, &b.output))
             });
             if dues.is_empty() {
                 self.sweep_on(to);
