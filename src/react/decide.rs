@@ -268,9 +268,11 @@ fn has_ended(turn: &Turn, output: &str) -> bool {
 
 /// Ends a candidate: what was recorded of it is ended with the reason, else only the decision says so.
 pub(crate) fn stop(turn: &mut Turn, candidate: &Candidate, outcome: Outcome, gate: &str, why: &str) {
-    // What somebody ended by hand while it was held does not come back with what ends it now; what is somebody else's was no matter of
+    // What somebody ended by hand, or put off, while it was held does not come back with what ends it now; what is somebody else's was no matter of
     // this person, and of a diagnosis that is over it was no matter of another one.
-    let is_by_hand = ![because::LEFT, because::PARTED].contains(&gate) && was_ended_by_hand(turn, &candidate.output);
+    let is_put_off = || gate != because::TIMELY && is_on_hold(turn, &candidate.output);
+    let is_by_hand =
+        ![because::LEFT, because::PARTED].contains(&gate) && (was_ended_by_hand(turn, &candidate.output) || is_put_off());
     let (gate, why) = match gate {
         "diagnosis" if is_by_hand => (gate, BY_HAND),
         _ if is_by_hand => (because::TAKEN, BY_HAND),

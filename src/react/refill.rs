@@ -376,11 +376,11 @@ impl<'a> Arranging<'a, '_> {
         };
         let of_product = turn.decisions.of_product(self.product);
         // Most of it stands as it was.
-        let fired = fired(of_product, |decision| {
+        let past = fired(of_product, |decision| {
             ours(&decision.rule, &decision.step, &decision.episode)
                 && why(&decision.step, &decision.episode, &decision.facts).is_some()
         });
-        for decision in fired {
+        for decision in past {
             if let Some((gate, why)) = why(&decision.step, &decision.episode, &decision.facts) {
                 if why == RECOUNTED && stays(turn, &decision) {
                     continue;
@@ -400,7 +400,7 @@ impl<'a> Arranging<'a, '_> {
         let was_mistaken = |one: &Decision| {
             one.gate == because::REVERSED && ours(&one.rule, &one.step, &one.episode) && dispenses(&one.facts).any(stands)
         };
-        for said in super::turn::fired(turn.decisions.of_product(self.product), was_mistaken) {
+        for said in fired(turn.decisions.of_product(self.product), was_mistaken) {
             let (gate, reason) = (because::COPY.to_owned(), String::from(AFTER_ALL));
             turn.decide(Decision { gate, reason, ..said });
         }

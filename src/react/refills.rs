@@ -2,6 +2,7 @@
 //! Follows <https://hl7.org/fhir/R4/medicationrequest-definitions.html#MedicationRequest.dispenseRequest.numberOfRepeatsAllowed>.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -49,15 +50,26 @@ pub(crate) fn goes_on(rules: &Rules, story: &Story, product: &str, dispenses: &D
     })
 }
 
-/// `Type/id` of the Medications of orders that go on, and of what was declined: of which product they are.
+/// Medications of orders that are read at most.
+const BEHIND_MAX: usize = 32;
+
+/// `Type/id` of the Medications of orders that go on, and of what was declined: of which product they are. Of more, those told of last.
 pub(super) fn behind(resources: &[Resource]) -> Vec<String> {
     let asks = |one: &&Resource| match one.kind.as_str() {
         "MedicationRequest" => text(&one.value, "status") == Some("active"),
         "MedicationDispense" => text(&one.value, "status") == Some("declined"),
         _ => false,
     };
-    let asking = resources.iter().filter(|one| !one.deleted).filter(asks);
-    asking.filter_map(|one| products::medication(&one.value)).collect()
+    let mut asking: Vec<&Resource> = resources.iter().filter(|one| !one.deleted).filter(asks).collect();
+    asking.sort_by_key(|one| Reverse(one.learned));
+    let mut found = Vec::new();
+    for medication in asking.into_iter().filter_map(|one| products::medication(&one.value)) {
+        if !found.contains(&medication) {
+            found.push(medication);
+        }
+    }
+    found.truncate(BEHIND_MAX);
+    found
 }
 
 /// By what refills of a product are counted.
@@ -318,5 +330,21 @@ mod tests {
             let found = left(&rules, &story, &order, &dispenses(&rules, &story, "p", &fills));
             assert_eq!(found.count, Some(left_over), "{others}");
         }
+    }
+
+    #[test]
+    fn the_medications_of_the_latest_orders_are_read_once_each() {
+        let order = |at: usize, status: &str| {
+            let value = json!({"resourceType": "MedicationRequest", "id": format!("o{at}"), "status": status,
+                "medicationReference": {"reference": format!("Medication/m{}", at / 2)}});
+            let mut order = stored(value);
+            order.learned = i64::try_from(at).unwrap();
+            order
+        };
+        let mut orders: Vec<Resource> = (0..2 * BEHIND_MAX + 10).map(|at| order(at, "active")).collect();
+        orders.push(order(1_000, "completed"));
+        let found = behind(&orders);
+        assert_eq!((found.len(), found.first().map(String::as_str)), (BEHIND_MAX, Some("Medication/m36")));
+        assert_eq!(found.last().map(String::as_str), Some("Medication/m5"));
     }
 }

@@ -58,9 +58,13 @@ fn end(turn: &mut Turn, event: &Heard) {
     let asks =
         |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
     let product = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story);
-    let is_renewed = |of: &str| refills::goes_on(turn.rules, turn.story, of, &Dispenses::default(), &order);
+    // Asked of what was handed over: the order may name another product, or none that is known.
+    let is_renewed = |episode: &str| {
+        let of = episode.rsplit_once('|').map(|(of, _)| of);
+        of.is_some_and(|of| refills::goes_on(turn.rules, turn.story, of, &Dispenses::default(), &order))
+    };
     // What rests on an order that this one followed is over, too.
-    let is_over = |known: &str| turn.story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
+    let has_ended = |known: &str| turn.story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
     // The dispense may have been told, and what follows from it planned, before the order was known.
     let fills = |id: &str| {
         let dispense = turn.story.find(&format!("MedicationDispense/{id}"));
@@ -72,13 +76,13 @@ fn end(turn: &mut Turn, event: &Heard) {
         }
         let mut orders = facts.iter().filter_map(|fact| fact.split("/_history/").next());
         let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(episode, product));
-        orders.any(|known| known == order || (is_of_product && known.starts_with("MedicationRequest/") && is_over(known)))
+        orders.any(|known| known == order || (is_of_product && known.starts_with("MedicationRequest/") && has_ended(known)))
     };
-    if product.as_deref().is_some_and(is_renewed) {
-        return;
-    }
-    let dues = turn.dues_where(|due| asks(&due.rule, &due.step) && rests(&due.detail().facts, &due.episode));
-    let fired = turn.fired_where(|decision| asks(&decision.rule, &decision.step) && rests(&decision.facts, &decision.episode));
+    let is_over = |rule: &str, step: &str, facts: &[String], episode: &str| {
+        asks(rule, step) && rests(facts, episode) && !is_renewed(episode)
+    };
+    let dues = turn.dues_where(|due| is_over(&due.rule, &due.step, &due.detail().facts, &due.episode));
+    let fired = turn.fired_where(|one| is_over(&one.rule, &one.step, &one.facts, &one.episode));
     for due in dues {
         withdraw(turn, &due, Outcome::Stopped, therapy::GATE.name, therapy::ENDED);
     }

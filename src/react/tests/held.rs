@@ -241,3 +241,23 @@ fn a_message_whose_request_is_on_hold_waits() {
         );
     }
 }
+
+// What was put off is not said because the person was taken for dead for some minutes.
+#[test]
+fn what_is_on_hold_stays_so_over_a_mistake() {
+    let rules = rules();
+    let mut house = asking(&rules, "2026-01-01T15:00:00Z");
+    house.hear(dispense("a", "2026-01-01", 30));
+    house.advance(at("2026-01-04T15:00:00Z"));
+    let mut request = house.resources().find(|one| one.kind == "CommunicationRequest").unwrap().value.as_ref().clone();
+    request["status"] = json!("on-hold");
+    house.hear(request);
+    consent(&mut house, "2026-01-04T16:00:00Z");
+    let mut dead = patient();
+    dead["deceasedBoolean"] = json!(true);
+    house.hear(dead);
+    house.advance(at("2026-01-04T16:05:00Z"));
+    house.hear(patient());
+    house.advance(at("2026-01-20T15:00:00Z"));
+    assert_eq!((outcome(&house, "advice").0, house.spoken()), (Outcome::Stopped, 0), "{:?}", told(&house));
+}
