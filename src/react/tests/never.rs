@@ -299,6 +299,12 @@ fn what_is_due_until_they_are_found_to_be_dead_is_about_the_living() {
     hold([6_265_675_097_731_317_961]);
 }
 
+// A history in which a call went to one record of two, and a fill of the past continued the other's supply when they were parted.
+#[test]
+fn an_imported_fill_continues_a_supply() {
+    hold([10_614_218_038_637_995_085]);
+}
+
 #[test]
 fn a_gate_that_is_taken_away_is_missed() {
     // How often a rule fires over all persons is counted by the ledger, not in a story.

@@ -296,7 +296,11 @@ impl<'r> World<'r> {
             let same = fact.value["medicationCodeableConcept"] == fill.value["medicationCodeableConcept"];
             same && fact.value["whenHandedOver"].as_str() > fill.value["whenHandedOver"].as_str()
         };
-        self.facts.values().any(|fact| fact.stands && fact.is_live && record(fact) == record(fill) && is_later(fact))
+        // Also one of the past, of which nothing was said.
+        let is_deleted = |name: &str| self.house.resource(name).is_none_or(|fact| fact.deleted);
+        let supplies = |name: &str, fact: &Fact| fact.value["status"] == "completed" && !is_deleted(name);
+        let is_next = |(name, fact): (&String, &Fact)| record(fact) == record(fill) && is_later(fact) && supplies(name, fact);
+        self.facts.iter().any(is_next)
     }
 
     /// A fact becomes known, or changes.
