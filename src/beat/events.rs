@@ -363,7 +363,7 @@ impl Beat {
     async fn claim_all(&self, events: &[Event], kept: &mut usize) -> Result<Vec<Claimed>, Error> {
         let mut claimed = Vec::with_capacity(events.len());
         for event in events {
-            let mut one = self.claim(event.clone()).await?;
+            let mut one = self.claim(event.clone(), events).await?;
             if one.concern == Concern::Nothing || *kept == 0 {
                 one.resource = None;
             }
@@ -373,7 +373,8 @@ impl Beat {
         Ok(claimed)
     }
 
-    async fn claim(&self, event: Event) -> Result<Claimed, Error> {
+    /// What an event sets off; `beside` are those that are claimed with it.
+    async fn claim(&self, event: Event, beside: &[Event]) -> Result<Claimed, Error> {
         let scope = event.scope.clone();
         // Taken also where nobody hears of it: what is never taken would stay.
         let fresh = self.ledger().fresh(event.number);
@@ -390,9 +391,10 @@ impl Beat {
         let Some(resource) = self.resource_of(&event, fresh).await? else {
             return Ok(Claimed::nothing(event));
         };
+        let renamed = self.renamed(&event, &resource, beside).await?;
         let lines = if listened { Some(self.ledger().lines(&scope, &event.kind, &resource.value).await?) } else { None };
         let found = guarded(|| self.sets_off(&event, &resource, lines.as_deref(), &rules));
-        let claimed = found.unwrap_or_else(|| {
+        let mut claimed = found.unwrap_or_else(|| {
             tracing::error!(
                 event = event.number,
                 kind = event.kind,
@@ -401,6 +403,7 @@ impl Beat {
             // The rules look at it in its person's turn, and where it breaks again a decision says so.
             Claimed { concern: Concern::Rules, ..Claimed::nothing(event.clone()) }
         });
+        claimed.called.extend(renamed);
         Ok(Claimed { resource: Some(resource), ..claimed })
     }
 

@@ -22,13 +22,9 @@ impl Beat {
 
     /// The story of a person, as far as the rules want it for this occasion.
     pub(super) async fn story(&self, scope: &Scope, person: Person, occasion: &Occasion) -> Result<(Story, Seen), Error> {
-        let heard = match occasion {
-            Occasion::Heard(events) => events.as_slice(),
-            Occasion::Due(_) | Occasion::Called(_) => &[],
-        };
         let rules = self.flow.rules.of(&scope.tenant);
         // What is due is perhaps decided on, too.
-        let (mut story, seen) = self.teller().told(scope, person, |dues| rules.wants(occasion, dues), heard).await?;
+        let (mut story, seen) = self.teller().told(scope, person, |dues| rules.wants(occasion, dues), occasion.heard()).await?;
         self.waiting(|waiting| story.stopped.extend(waiting.bound_in(&scope.tenant).cloned()));
         Ok((story, seen))
     }

@@ -1,4 +1,5 @@
-//! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come.
+//! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come. What names a
+//! Medication that became known is swept, too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -11,13 +12,16 @@ use super::events::MARKS_MAX;
 use super::fault::guarded;
 use super::people::STORIES_AT_ONCE;
 use crate::flow;
-use crate::ledger::{self, Due, Error, Mark, Person, Scope, Stored};
-use crate::react::{self, Alone, Call, Next, Occasion, Rules, Sweep};
+use crate::ledger::{self, Due, Error, Event, Mark, Person, Scope, Stored};
+use crate::react::{self, Alone, Call, Next, Occasion, Resource, Rules, Sweep};
 
 /// A sweep that failed so often at one page goes on without those for whom it failed.
 const SWEEPS_TRIED_MAX: u32 = 4;
 /// So many rows of nobody's are read at once.
 const ROWS_MAX: i64 = 1_000;
+
+/// So many that name a Medication are looked at, to see whether all of them came with it.
+const NAMING_MAX: u32 = 8;
 
 /// For which rules the calendar of each tenant was made.
 #[derive(Default)]
@@ -87,6 +91,32 @@ impl Beat {
         }
     }
 
+    /// The sweeps of what names a Medication that was not known before, or was another product; none where nothing names it but what
+    /// has still to be decided on.
+    pub(super) async fn renamed(&self, event: &Event, resource: &react::Resource, beside: &[Event]) -> Result<Vec<Mark>, Error> {
+        let mut marks = Vec::new();
+        if event.kind != react::MEDICATION {
+            return Ok(marks);
+        }
+        let (scope, ledger) = (&event.scope, self.ledger());
+        let before = if event.version > 1 {
+            ledger.version(scope, &event.kind, &event.id, event.version - 1).await?.filter(|stored| !stored.deleted)
+        } else {
+            None
+        };
+        if react::is_renamed(event.line, resource, before.map(|stored| stored.value()).as_ref()) {
+            for kind in react::NAMING {
+                let page = ledger.search(scope, &react::naming(kind, &resource.reference(), NAMING_MAX)).await?;
+                let comes =
+                    |known: &Stored| beside.iter().any(|one| one.scope == *scope && one.kind == known.kind && one.id == known.id);
+                if page.next.is_some() || !page.found.iter().all(comes) {
+                    marks.push(react::renamed(&scope.tenant, kind, resource));
+                }
+            }
+        }
+        Ok(marks)
+    }
+
     /// Looks at the next page of a sweep, and moves it on. A crash in between looks at the page again: what was decided of it is.
     pub(super) async fn sweep(&self, scope: &Scope, due: &Due) -> Result<(), Error> {
         let (rules, now, zone) = (self.flow.rules.of(&scope.tenant), self.clock().now(), &self.settings.zone);
@@ -131,7 +161,7 @@ impl Beat {
 
     /// Calls for everybody on a page whom it may be about; of persons who are one, once.
     async fn call_all(&self, scope: &Scope, rules: &Rules, sweep: &Sweep, found: &[Stored], is_last: bool) -> Result<(), Error> {
-        let mut meant: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        let mut meant: BTreeMap<Person, Vec<Resource>> = BTreeMap::new();
         let mut alone = Alone::new(&scope.tenant, &self.settings.zone);
         for stored in found.iter().filter(|stored| stored.person != Person::NOBODY) {
             let resource = flow::resource(stored, false);
@@ -139,11 +169,11 @@ impl Beat {
             // A condition that panics must not stop the house, nor keep the sweep from those behind: whom it panics for is decided
             // on alone, and given up alone.
             if guarded(may_call).unwrap_or(true) {
-                meant.entry(stored.person).or_default().push(resource.reference());
+                meant.entry(stored.person).or_default().push(resource);
             }
         }
         let survivors = self.ledger().known_as(scope, &meant.keys().copied().collect::<Vec<_>>()).await?;
-        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+        let mut people: BTreeMap<Person, Vec<Resource>> = BTreeMap::new();
         for (person, mut subjects) in meant {
             people.entry(survivors.get(&person).copied().unwrap_or(person)).or_default().append(&mut subjects);
         }

@@ -36,7 +36,16 @@ pub fn called_for(kept: &str) -> Option<(Call, Option<String>)> {
     let word = |name: &str| text(&value, name).map(str::to_owned);
     let subjects = value.get("subjects")?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let (at, ends) = (value.get("at")?.as_i64()?, value.get("ends").and_then(Value::as_i64));
-    let call = Call { rule: word("rule")?, action: word("action")?, name: word("name")?, at, ends, subjects, event: None };
+    let call = Call {
+        rule: word("rule")?,
+        action: word("action")?,
+        name: word("name")?,
+        at,
+        ends,
+        subjects,
+        event: None,
+        told: Vec::new(),
+    };
     Some((call, word("event")))
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::decide::{because, decide, withdraw};
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Call, Heard, Planned, Resource, Story, back, called, merged, nudge, overdue, parted, person, refill, renewal};
+use super::{
+    Call, Heard, Planned, Resource, Story, back, called, merged, nudge, overdue, parted, person, refill, renewal, retold,
+};
 use crate::ledger::{Line, Mark, Outcome, Person};
 
 /// Kinds whose change may open or close a gate.
@@ -105,8 +107,11 @@ fn key(resource: &Resource) -> (&str, &str) {
     (&resource.kind, &resource.id)
 }
 
-/// An action is called for the person.
-pub(super) fn answer(turn: &mut Turn, call: &Call) {
+/// An action is called for the person; or `again` is told again, since the Medication that it names is known by now.
+pub(super) fn answer<'a>(turn: &mut Turn<'a>, call: &Call, again: &'a [Heard]) {
+    if call.is_of_medication() {
+        return retold::hear(turn, again);
+    }
     let now = called::call(turn, call);
     in_order(turn, now);
 }

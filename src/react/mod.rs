@@ -81,6 +81,7 @@ mod refills;
 pub mod rehearsal;
 mod renewal;
 mod report;
+mod retold;
 mod role;
 mod rules;
 mod runs;
@@ -116,10 +117,11 @@ pub use plan::PROFILE;
 pub use provenance::{Made, provenance, provenance_id, provenance_target};
 pub use radius::{Radius, answer, question};
 pub use report::{Question, adherence};
+pub use retold::{MEDICATION, NAMING, is_renamed, naming};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
 pub use stores::organizations;
-pub use sweep::{Alone, Next, Sweep, arrived, calendar, event_of, sweep, swept, swept_again, swept_from_start};
+pub use sweep::{Alone, Next, Sweep, arrived, calendar, event_of, renamed, sweep, swept, swept_again, swept_from_start};
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub use words::is_stop;
@@ -274,7 +276,8 @@ pub enum Occasion {
     Heard(Vec<Heard>),
     /// The time of something has come.
     Due(Planned),
-    /// An action is called for the person: by the calendar, or because something arrived.
+    /// An action is called for the person: by the calendar, or because something arrived; or what names a Medication that became known
+    /// is told again.
     Called(Box<Call>),
 }
 
@@ -293,8 +296,22 @@ pub struct Call {
     pub ends: Option<i64>,
     /// `Type/id` of what it is called for.
     pub subjects: Vec<String>,
-    /// What arrived.
+    /// What arrived, or the Medication that became known.
     pub event: Option<Resource>,
+    /// What is told again, as it was found: it names the Medication.
+    pub told: Vec<Heard>,
+}
+
+impl Occasion {
+    /// What is heard with it, which need not be in the story.
+    #[must_use]
+    pub fn heard(&self) -> &[Heard] {
+        match self {
+            Self::Heard(heard) => heard,
+            Self::Called(call) => &call.told,
+            Self::Due(_) => &[],
+        }
+    }
 }
 
 /// One event.
@@ -402,13 +419,14 @@ impl Story {
 pub fn react(rules: &Rules, story: &Story, occasion: &Occasion) -> Reaction {
     let again = match occasion {
         Occasion::Heard(events) if story.parted.persons.is_empty() => renewal::told_again(rules, story, events),
+        Occasion::Called(call) => retold::again(rules, story, call),
         _ => parted::again(story),
     };
     let mut turn = Turn::new(rules, story);
     match occasion {
         Occasion::Heard(events) => heard::hear(&mut turn, events, &again),
         Occasion::Due(due) => heard::look(&mut turn, due),
-        Occasion::Called(call) => heard::answer(&mut turn, call),
+        Occasion::Called(call) => heard::answer(&mut turn, call, &again),
     }
     turn.reaction
 }

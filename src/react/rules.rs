@@ -16,7 +16,7 @@ use super::supply::EVENT;
 use super::why_not::is_named;
 use super::words;
 use super::zones::Zones;
-use super::{Concern, Heard, Occasion, Planned, Wants, heard, overdue, person, read, stock, supply};
+use super::{Concern, Heard, Occasion, Planned, Wants, heard, overdue, person, read, retold, stock, supply};
 use crate::fhir::outcome::Issue;
 use crate::ledger::{Due, Line};
 
@@ -141,6 +141,7 @@ impl Rules {
             || self.index.knows(kind)
             || self.stops.contains_key(kind)
             || (self.hears_stock && kind == stock::DELIVERY)
+            || kind == retold::MEDICATION
     }
 
     /// The actions that are called, with the rules that run now.
@@ -225,6 +226,7 @@ impl Rules {
                 }
             }
             Occasion::Called(call) => {
+                call.told.iter().for_each(|event| self.want_for(event, &mut wants));
                 self.want_gates(&mut wants);
                 wants.references.extend(call.subjects.iter().cloned());
                 wants.references.extend(call.event.iter().filter_map(|event| stock::destination(&event.value)));

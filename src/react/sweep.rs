@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::json::local;
 use super::period::{Occurrence, Period};
 use super::plan::{Action, Caller, Filter, Plan};
+use super::retold::{MEDICATION, names, naming};
 use super::{Call, Resource, Rules, Store, Story, called, episode, stock};
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::{Cursor, Query};
@@ -141,6 +142,28 @@ fn gone(due: &Due) -> Mark {
     Mark::DueGone { person: due.person, output: due.output.clone() }
 }
 
+/// The row that leads to all of a type that names a Medication, since this became known or is another product by now.
+#[must_use]
+pub fn renamed(tenant: &str, kind: &str, medication: &Resource) -> Mark {
+    let name = medication.reference();
+    let output = episode::output(MEDICATION, tenant, Person::NOBODY, &format!("{kind}|{name}"), SWEEP);
+    Mark::Due(Due {
+        person: Person::NOBODY,
+        output,
+        due: medication.learned,
+        priority: 1,
+        rule: MEDICATION.to_owned(),
+        step: kind.to_owned(),
+        episode: name.clone(),
+        detail: Row { event: name, ..Row::default() }.write(),
+    })
+}
+
+/// Whether a sweep is for what names a Medication.
+fn is_of_medication(due: &Due) -> bool {
+    due.rule == MEDICATION
+}
+
 /// The rows that an event of nobody's leads to: something has arrived. What was imported calls for nothing.
 #[must_use]
 pub fn arrived(rules: &Rules, tenant: &str, line: Line, resource: &Resource) -> Vec<Mark> {
@@ -169,6 +192,10 @@ pub fn event_of(due: &Due) -> Option<(String, String)> {
 #[must_use]
 pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<Resource>) -> Next {
     let row = Row::read(&due.detail);
+    if is_of_medication(due) {
+        // Of one that was deleted meanwhile nothing is known any more than was.
+        return event.map_or_else(|| Next::Moved(gone(due)), |event| Next::Look(Sweep::naming(due, row, event)));
+    }
     let Some((plan, action)) = rules.called(&due.rule, &due.step) else { return Next::Moved(gone(due)) };
     let stands = event.as_ref().is_some_and(|event| stock::has_arrived(&event.value));
     let is_late = now > latest(action, due, &row);
@@ -185,7 +212,7 @@ pub fn sweep(rules: &Rules, due: &Due, now: i64, zone: &TimeZone, event: Option<
     }
     let ends = (row.ends > 0).then_some(row.ends);
     let (rule, name, at) = (plan.url.clone(), due.episode.clone(), row.called(due));
-    let call = Call { rule, action: action.id.clone(), name, at, ends, subjects: Vec::new(), event };
+    let call = Call { rule, action: action.id.clone(), name, at, ends, subjects: Vec::new(), event, told: Vec::new() };
     Next::Look(Sweep { call, kind: kind_of(action).to_owned(), after: row.cursor })
 }
 
@@ -218,10 +245,11 @@ fn moved(plan: &Plan, action: &Action, due: &Due, period: &Period, next: Option<
 #[must_use]
 pub fn swept(rules: &Rules, due: &Due, next: Option<Cursor>, now: i64, zone: &TimeZone) -> Mark {
     let row = Row::read(&due.detail);
-    let Some((plan, action)) = rules.called(&due.rule, &due.step) else { return gone(due) };
-    if next.is_some() {
+    let called = rules.called(&due.rule, &due.step);
+    if next.is_some() && (called.is_some() || is_of_medication(due)) {
         return Mark::Due(Due { detail: Row { cursor: next, ..row }.write(), ..due.clone() });
     }
+    let Some((plan, action)) = called else { return gone(due) };
     let Some(Caller::Calendar(period)) = &action.call else { return gone(due) };
     // Of what lasts a late call has asked for all that came before.
     let after = if row.ends > 0 { now.max(row.called(due)) } else { row.called(due) };
@@ -271,9 +299,27 @@ fn escaped(code: &str) -> String {
 }
 
 impl Sweep {
+    /// The sweep of what names a Medication.
+    fn naming(due: &Due, row: Row, medication: Resource) -> Self {
+        let call = Call {
+            rule: due.rule.clone(),
+            action: due.step.clone(),
+            name: due.episode.clone(),
+            at: due.due,
+            ends: None,
+            subjects: Vec::new(),
+            event: Some(medication),
+            told: Vec::new(),
+        };
+        Self { call, kind: due.step.clone(), after: row.cursor }
+    }
+
     /// The page of resources that it may be about; `None` when there is no such rule any more.
     #[must_use]
     pub fn query(&self, rules: &Rules) -> Option<Query> {
+        if self.call.is_of_medication() {
+            return Some(Query { after: self.after.clone(), ..naming(&self.kind, &self.call.name, PAGE) });
+        }
         let (_, action) = rules.called(&self.call.rule, &self.call.action)?;
         Some(Query { after: self.after.clone(), ..population(action, self.call.event.as_ref()) })
     }
@@ -284,6 +330,9 @@ impl Sweep {
         if resource.kind != self.kind || resource.deleted {
             return false;
         }
+        if self.call.is_of_medication() {
+            return names(resource, &self.call.name);
+        }
         let Some((_, action)) = rules.called(&self.call.rule, &self.call.action) else { return false };
         called::suits(rules, action, resource, &self.call)
             && called::may_be_about(rules, action, alone.telling(resource, self.call.at), resource)
@@ -291,8 +340,8 @@ impl Sweep {
 
     /// The call for these.
     #[must_use]
-    pub fn call_for(&self, subjects: Vec<String>) -> Call {
-        Call { subjects, ..self.call.clone() }
+    pub fn call_for(&self, found: Vec<Resource>) -> Call {
+        self.call.clone().telling(found)
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) told: Vec<&'a Resource>,
     /// Whether fills are counted anew since two records turned out to be of one person.
     pub(crate) unites: bool,
+    /// Whether what was heard long ago is told again, since the Medication that it names is known by now.
+    pub(crate) retells: bool,
     pub(crate) reaction: Reaction,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Turn<'a> {
             stopped: story.stopped.clone(),
             told: Vec::new(),
             unites: false,
+            retells: false,
             reaction: Reaction::default(),
         }
     }
@@ -214,7 +217,8 @@ impl<'a> Turn<'a> {
 
     /// When a fact became known, for what is planned from then on: now, unless it is told again.
     pub(crate) fn heard_at(&self, fact: &Resource) -> i64 {
-        if self.story.parted.persons.is_empty() { self.story.now } else { fact.learned.min(self.story.now) }
+        let is_again = self.retells || !self.story.parted.persons.is_empty();
+        if is_again { fact.learned.min(self.story.now) } else { self.story.now }
     }
 
     /// `Type/id` of what was recorded for an output; empty when nothing was. What is due may have come from another record of the

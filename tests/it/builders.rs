@@ -8,7 +8,7 @@ pub(crate) const MEMBERS: &str = "https://pharmacy.example/members";
 pub(crate) const DISPENSES: &str = "https://pharmacy.example/dispenses";
 
 const SNOMED: &str = "http://snomed.info/sct";
-const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+pub(crate) const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
 const LOINC: &str = "http://loinc.org";
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 

@@ -60,6 +60,34 @@ async fn a_request_costs_the_same_however_much_is_there() {
     database.drop().await;
 }
 
+// A Medication that comes with what names it is looked at once for each of the two types that may, and sweeps nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_medication_costs_no_sweep_where_it_comes_with_what_names_it() {
+    let house = House::over(Database::postgres().await).await;
+    house.database.tamper("CREATE EXTENSION pg_stat_statements").await;
+    let mut costs = Vec::new();
+    for (at, is_named) in [(0, false), (1, false), (2, true)] {
+        let (who, name, fill) = (format!("p{at}"), format!("m{at}"), format!("d{at}"));
+        let mut given = dispense(&fill, &who, "2026-06-01");
+        let code = given["medicationCodeableConcept"].clone();
+        if is_named {
+            given.as_object_mut().unwrap().shift_remove("medicationCodeableConcept");
+            given["medicationReference"] = json!({"reference": format!("Medication/{name}")});
+        }
+        let [to, of, medication] = [format!("Patient/{who}"), format!("MedicationDispense/{fill}"), format!("Medication/{name}")];
+        let told = json!({"resourceType": "Medication", "id": name, "code": code});
+        let entries = [("PUT", to.as_str(), patient(&who)), ("PUT", of.as_str(), given), ("PUT", medication.as_str(), told)];
+        house.bundle(&bundle("transaction", &entries)).await.is(200);
+        let before = statements(&house).await;
+        house.beat().await;
+        costs.push(statements(&house).await - before);
+    }
+    // Its product is read once more.
+    assert!(costs[2] - costs[1] <= 1, "{costs:?}");
+    let House { database, .. } = house;
+    database.drop().await;
+}
+
 // The pages of all patients cost what is on them, also where they come to what the patients refer to: it is gathered once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_everything_costs_what_is_on_it() {

@@ -94,6 +94,8 @@ mod links;
 #[cfg(test)]
 mod matching;
 #[cfg(test)]
+mod medications;
+#[cfg(test)]
 mod merges;
 #[cfg(test)]
 mod messages;

@@ -51,7 +51,7 @@ async fn until(house: &House, at: i64) {
 }
 
 /// Sends each on its day, and lets the beat follow until sixty days are over.
-async fn sixty_days(house: &House, told: &[(i64, Value)]) {
+pub(crate) async fn sixty_days(house: &House, told: &[(i64, Value)]) {
     let (start, day) = (millis(START), 86_400_000);
     for (at, resource) in told {
         until(house, start + at * day + house.clock.now() % 1_000 + 1).await;

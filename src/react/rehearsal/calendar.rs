@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Rehearsal;
 use super::timetable::Called;
 use crate::ledger::{Due, Line, Person};
-use crate::react::{Alone, Next, Occasion, Planned, Resource, Sweep, sweep};
+use crate::react::retold::names;
+use crate::react::{Alone, NAMING, Next, Occasion, Planned, Resource, Sweep, is_renamed, sweep};
 
 impl Rehearsal<'_> {
     /// What comes first: something due, a call of the calendar, or other rules.
@@ -67,6 +68,14 @@ impl Rehearsal<'_> {
         for mark in sweep::arrived(self.rules(), &self.tenant, line, resource) {
             self.mark(mark);
         }
+        let before = self.known.own(&resource.reference()).filter(|known| !known.deleted).map(|known| Arc::clone(&known.value));
+        if is_renamed(line, resource, before.as_deref()) {
+            let name = resource.reference();
+            let is_named = |kind: &&str| self.known.of_kind(kind).any(|one| names(one, &name));
+            for kind in NAMING.into_iter().filter(is_named).collect::<Vec<_>>() {
+                self.mark(sweep::renamed(&self.tenant, kind, resource));
+            }
+        }
     }
 
     /// Makes a call for all whom it may be about; whether there was anybody.
@@ -88,8 +97,8 @@ impl Rehearsal<'_> {
     }
 
     /// Whom a call may be about, and by what of theirs, in the order of its names.
-    fn people(&mut self, sweep: &Sweep) -> BTreeMap<Person, Vec<String>> {
-        let mut people: BTreeMap<Person, Vec<String>> = BTreeMap::new();
+    fn people(&mut self, sweep: &Sweep) -> BTreeMap<Person, Vec<Resource>> {
+        let mut people: BTreeMap<Person, Vec<Resource>> = BTreeMap::new();
         let (rules, zone) = (self.rules(), &self.store.zone);
         let known = self.alone.take().filter(|alone| alone.is_in(zone));
         let mut alone = known.unwrap_or_else(|| Alone::new(&self.tenant, zone));
@@ -102,7 +111,7 @@ impl Rehearsal<'_> {
         }
         called.sort_by(|one, other| one.id.cmp(&other.id));
         for resource in called {
-            people.entry(self.unions.known_as(resource.person)).or_default().push(resource.reference());
+            people.entry(self.unions.known_as(resource.person)).or_default().push(resource.clone());
         }
         self.alone = Some(alone);
         people

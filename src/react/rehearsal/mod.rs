@@ -481,8 +481,7 @@ impl<'r> Rehearsal<'r> {
         let mut dues: Vec<Planned> = self.dues.values().filter(is_theirs).cloned().collect();
         dues.sort_by(|a, b| (a.due, a.priority, &a.rule).cmp(&(b.due, b.priority, &b.rule)));
         let wants = rules.wants(occasion, &dues);
-        let heard = if let Occasion::Heard(heard) = occasion { heard.as_slice() } else { &[] };
-        let mut story = self.story(person, &wants, heard, dues);
+        let mut story = self.story(person, &wants, occasion.heard(), dues);
         self.steps += 1 + story.resources.len();
         let mut reaction = react(rules, &story, occasion);
         story.taken = self.standing(&reaction);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Claimed, Learned, Rehearsal};
 use crate::ledger::{Asked, Person, Turn};
-use crate::react::{Concern, Heard, Occasion, called};
+use crate::react::{Concern, Heard, Occasion, Resource, called};
 
 /// Something that was learned, with its place on a chain.
 #[derive(Debug, Clone)]
@@ -104,6 +104,11 @@ impl Rehearsal<'_> {
                 Asked::Called(kept) => match called::called_for(kept) {
                     Some((mut call, event)) => {
                         call.event = event.and_then(|event| self.known.find(&event, turn.at));
+                        if call.is_of_medication() {
+                            let named: Vec<Resource> =
+                                call.subjects.iter().filter_map(|name| self.known.find(name, turn.at)).collect();
+                            call = call.telling(named);
+                        }
                         self.turn(turn.person, &Occasion::Called(call.into()), 0);
                     }
                     None => self.faults += 1,

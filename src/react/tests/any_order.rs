@@ -39,7 +39,7 @@ fn twice(count: usize, shuffled: &[usize]) -> Vec<usize> {
 }
 
 /// The order in which each is told once, those that were shuffled first.
-fn once(count: usize, shuffled: &[usize]) -> Vec<usize> {
+pub(super) fn once(count: usize, shuffled: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     for at in shuffled.iter().map(|at| at % count).chain(0..count) {
         if !order.contains(&at) {

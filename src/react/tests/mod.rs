@@ -20,6 +20,7 @@ mod lint;
 mod never;
 mod refill;
 mod renewed;
+mod retold;
 mod taken_back;
 mod tasks;
 mod united;
