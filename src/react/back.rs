@@ -125,8 +125,9 @@ pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision)
         gate if gate == therapy::GATE.name => {
             // An order that was ended goes on; one that has no fill left needs another.
             let order = trigger.and_then(|dispense| refills::order_of(dispense, turn.story));
-            let is_active = order.is_some_and(|order| !order.deleted && text(&order.value, "status") == Some("active"));
-            (is_active && known.reason == therapy::ENDED)
+            // What else is to be asked of it the gate asks at its time.
+            let is_on = order.is_some_and(|order| !order.deleted && !therapy::has_ended(&order.value));
+            (is_on && known.reason == therapy::ENDED)
                 || refills::goes_on(turn.rules, turn.story, &candidate.detail.product, &Dispenses::default(), "")
         }
         _ => false,

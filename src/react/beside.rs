@@ -69,7 +69,10 @@ fn filled(story: &Story, heard: &[Heard]) -> Vec<String> {
     let mut fills: Vec<&Resource> = story.current("MedicationDispense").filter(is_fill).collect();
     fills.sort_by_key(|one| Reverse(one.learned));
     let mut found = Vec::new();
-    for medication in orders.into_iter().chain(fills).filter_map(|one| products::medication(&one.value)) {
+    // By what its order says of its own product a fill lasts.
+    let lasting = fills.iter().filter_map(|one| products::ordered(&one.value, story)).collect::<Vec<_>>().into_iter();
+    let about = orders.into_iter().chain(fills).filter_map(|one| products::medication(&one.value));
+    for medication in lasting.chain(about) {
         if !found.contains(&medication) && story.find(&medication).is_none() {
             found.push(medication);
         }

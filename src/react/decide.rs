@@ -102,7 +102,7 @@ pub(crate) fn decide<'a>(turn: &mut Turn<'a>, candidate: &Candidate<'a>) {
     }
     match verdict {
         Verdict::Hold(until, why) => hold(turn, candidate, gate, until, &why),
-        _ if is_on_hold(turn, &candidate.output) => {
+        _ if is_put_off(turn, candidate) => {
             // At last when it is just timely, and then to find that it was not.
             let (now, last) = (turn.story.now, candidate.detail.until);
             let until = if now < last { last.min(now + ON_HOLD_MS) } else { last + 1 };
@@ -247,8 +247,14 @@ pub(crate) fn was_ended_by_hand(turn: &Turn, output: &str) -> bool {
 /// After how long a message whose request is on hold is looked at again: an hour.
 const ON_HOLD_MS: i64 = 3_600_000;
 
+/// Whether somebody put off what is to be said, for whichever record of the person.
+fn is_put_off(turn: &Turn, candidate: &Candidate) -> bool {
+    let held = || turn.held(candidate.plan, &candidate.step.id, &candidate.episode);
+    is_on_hold(turn, &candidate.output) || held().iter().any(|output| is_on_hold(turn, output))
+}
+
 /// Whether somebody put off the request of a message that waits.
-fn is_on_hold(turn: &Turn, output: &str) -> bool {
+pub(crate) fn is_on_hold(turn: &Turn, output: &str) -> bool {
     let request = requested(turn, output).filter(|request| !request.deleted);
     request.is_some_and(|request| text(&request.value, "status") == Some("on-hold"))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::back::{self, may_come_back};
 use super::copies;
-use super::decide::{WAITING, because, is_settled, pointless, was_ended_by_hand};
+use super::decide::{WAITING, because, is_on_hold, is_settled, pointless, was_ended_by_hand};
 use super::detail::Planned;
 use super::episode::CLOSED;
 use super::follow::{self, Comes};
@@ -74,7 +74,7 @@ impl<'a> Arranging<'a, '_> {
         let is_step = |due: &&Planned| due.step == step.id && turn.carries(&due.rule, self.plan) && self.is_about(due, one.at);
         let mut waits = turn.dues.values().filter(is_step).filter(|due| due.episode != one.episode);
         turn.decisions.resting_on(self.resting, one.at, was_done).next().is_some()
-            || waits.any(|due| was_ended_by_hand(turn, &due.output))
+            || waits.any(|due| was_ended_by_hand(turn, &due.output) || is_on_hold(turn, &due.output))
     }
 
     /// Whether a step was stopped for the fill as it is now: a copy of it says nothing new. Where a condition did not hold, what was

@@ -10,7 +10,7 @@ use super::heard::{bound, freed};
 use super::json::{local, reference, text};
 use super::turn::{Candidate, Turn};
 use super::words::{self, Wish};
-use super::{Heard, Latest, PENDING_MS, Resource, Story, may_be_open, nudge, person, products, refill};
+use super::{Heard, Latest, PENDING_MS, Resource, Story, may_be_open, nudge, person, products, refill, renewal};
 use crate::ledger::{Decision, Due, How, Line, Mark, Outcome, Person};
 
 /// Those who were taken for one with a person until just now.
@@ -97,6 +97,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     for candidate in candidates {
         look_again(turn, candidate);
     }
+    renewal::end_all(turn);
     for double in given_up.iter().filter(|one| one.gate == because::TWICE) {
         call_again(turn, double);
     }

@@ -398,7 +398,10 @@ impl<'a> Arranging<'a, '_> {
         }
         // What was said of a mistake that was none after all was said of what stands.
         let was_mistaken = |one: &Decision| {
-            one.gate == because::REVERSED && ours(&one.rule, &one.step, &one.episode) && dispenses(&one.facts).any(stands)
+            // It may have been told again under another id.
+            let is_of_fill = || standing.get(&(one.step.as_str(), one.episode.as_str())) == Some(&"");
+            let is_reversed = one.gate == because::REVERSED && ours(&one.rule, &one.step, &one.episode);
+            is_reversed && (dispenses(&one.facts).any(stands) || is_of_fill())
         };
         for said in fired(turn.decisions.of_product(self.product), was_mistaken) {
             let (gate, reason) = (because::COPY.to_owned(), String::from(AFTER_ALL));

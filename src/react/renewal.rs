@@ -15,7 +15,7 @@ use crate::ledger::{Decision, How, Line, Outcome, Supply};
 /// Takes in what was heard of an order.
 pub(super) fn hear(turn: &mut Turn, event: &Heard) {
     if event.line == Line::Deleted || therapy::has_ended(&event.resource.value) {
-        end(turn, event);
+        end(turn, &event.resource);
     } else {
         renew(turn, &event.resource);
     }
@@ -46,37 +46,49 @@ pub(super) fn told_again(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<H
     };
     let is_told = |dispense: &&Resource| {
         let is_of_orders = products::needed(&dispense.value).iter().any(|needed| orders.contains(needed));
-        is_of_orders && dispense.is_about() && !is_heard(dispense) && lasts_otherwise(dispense)
+        // What its order is about is not at hand: how long it lasts is known better now.
+        let is_at_hand = || products::ordered(&dispense.value, story).is_none_or(|named| story.find(&named).is_some());
+        is_of_orders && dispense.is_about() && !is_heard(dispense) && is_at_hand() && lasts_otherwise(dispense)
     };
     let told = story.current("MedicationDispense").filter(is_told);
     told.map(|fact| Heard { line: Line::Updated, resource: fact.clone(), react: fact.how == How::Live, depth: 0 }).collect()
 }
 
+/// Whether a loaded dispense, by its id, fills an order, `Type/id`.
+fn fills(story: &Story, dispense: &str, order: &str) -> bool {
+    let dispense = story.find(&format!("MedicationDispense/{dispense}"));
+    dispense.is_some_and(|dispense| products::needed(&dispense.value).iter().any(|needed| needed == order))
+}
+
 /// An order was ended: what asks for the next fill of it is taken back, whoever is at it: there is nothing to be fetched.
-fn end(turn: &mut Turn, event: &Heard) {
-    let order = event.resource.reference();
+fn end(turn: &mut Turn, ended: &Resource) {
+    let (order, story) = (ended.reference(), turn.story);
     let asks =
         |rule: &str, step: &str| turn.rules.plan(rule).and_then(|plan| plan.step(step)).is_some_and(|(_, step)| step.follows_end);
-    let product = turn.rules.products.group(&turn.rules.concepts, &event.resource.value, turn.story);
+    let product = turn.rules.products.group(&turn.rules.concepts, &ended.value, story);
     // Asked of what was handed over: the order may name another product, or none that is known.
     let is_renewed = |episode: &str| {
         let of = episode.rsplit_once('|').map(|(of, _)| of);
-        of.is_some_and(|of| refills::goes_on(turn.rules, turn.story, of, &Dispenses::default(), &order))
+        of.is_some_and(|of| refills::goes_on(turn.rules, story, of, &Dispenses::default(), &order))
     };
     // What rests on an order that this one followed is over, too.
-    let has_ended = |known: &str| turn.story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
-    // The dispense may have been told, and what follows from it planned, before the order was known.
-    let fills = |id: &str| {
-        let dispense = turn.story.find(&format!("MedicationDispense/{id}"));
-        dispense.is_some_and(|dispense| products::needed(&dispense.value).contains(&order))
+    let has_ended = |known: &str| story.find(known).is_some_and(|known| known.deleted || therapy::has_ended(&known.value));
+    let loaded = |id: &str| story.find(&format!("MedicationDispense/{id}"));
+    // Of several orders that a dispense names it counts by one.
+    let counts_on = |id: &str| {
+        let order = loaded(id).and_then(|dispense| refills::order_of(dispense, story));
+        order.is_some_and(|order| !therapy::has_ended(&order.value))
     };
     let rests = |facts: &[String], episode: &str| {
-        if dispenses(facts).any(fills) {
-            return true;
+        if dispenses(facts).any(counts_on) {
+            return false;
         }
-        let mut orders = facts.iter().filter_map(|fact| fact.split("/_history/").next());
+        // The dispense may have been told, and what follows from it planned, before the order was known.
+        let named = dispenses(facts).filter_map(loaded).flat_map(|dispense| products::needed(&dispense.value));
+        let known = facts.iter().filter_map(|fact| fact.split("/_history/").next()).map(str::to_owned);
+        let mut orders = known.chain(named).filter(|known| known.starts_with("MedicationRequest/"));
         let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(episode, product));
-        orders.any(|known| known == order || (is_of_product && known.starts_with("MedicationRequest/") && has_ended(known)))
+        orders.any(|known| known == order || (is_of_product && has_ended(&known)))
     };
     let is_over = |rule: &str, step: &str, facts: &[String], episode: &str| {
         asks(rule, step) && rests(facts, episode) && !is_renewed(episode)
@@ -91,10 +103,19 @@ fn end(turn: &mut Turn, event: &Heard) {
     }
 }
 
-/// The orders of two records that turn out to be of one person: each may go on where the other's ended.
+/// The orders of two records that turn out to be of one person: what one fills may be of the other, and each may go on where the other's
+/// ended.
 pub(super) fn unite(turn: &mut Turn) {
+    end_all(turn);
     for order in turn.story.current("MedicationRequest").filter(|order| !therapy::has_ended(&order.value)) {
         renew(turn, order);
+    }
+}
+
+/// The orders of one of two records that turn out to be of two persons: where one ended, the other's goes on for it no more.
+pub(super) fn end_all(turn: &mut Turn) {
+    for order in turn.story.current("MedicationRequest").filter(|order| therapy::has_ended(&order.value)) {
+        end(turn, order);
     }
 }
 
@@ -104,7 +125,8 @@ fn renew(turn: &mut Turn, order: &Resource) {
     let version = format!("{}/_history/", order.reference());
     let is_meant = |known: &&Decision| {
         let is_of_product = product.as_deref().is_some_and(|product| episode::is_of_product(&known.episode, product));
-        is_of_product || known.facts.iter().any(|fact| fact.starts_with(&version))
+        let is_named = || known.facts.iter().any(|fact| fact.starts_with(&version));
+        is_of_product || is_named() || dispenses(&known.facts).any(|id| fills(turn.story, id, &order.reference()))
     };
     let stopped = turn.decisions.all().filter(|known| therapy::has_stopped(known)).filter(is_meant);
     let products: BTreeSet<String> = stopped.filter_map(|known| Some(known.episode.rsplit_once('|')?.0.to_owned())).collect();

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::activity::{Act, Activity};
 use super::concepts::Concepts;
+use super::decided::dispenses;
 use super::index::Index;
 use super::json::text;
 use super::plan::{Action, Anchor, Caller, Plan, Step, Subject};
@@ -240,6 +241,8 @@ impl Rules {
                 wants.supplies |= !detail.product.is_empty();
                 wants.references.push(detail.trigger.clone());
                 wants.references.extend(detail.needed.iter().cloned());
+                // Each of several dispenses may have an order of its own.
+                wants.references.extend(dispenses(&detail.facts).map(|id| format!("MedicationDispense/{id}")));
                 if let Some((action, step)) = self.step(due) {
                     self.want_step(action, step, &mut wants);
                 }

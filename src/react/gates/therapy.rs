@@ -41,7 +41,14 @@ fn ask(asked: &Asked) -> Verdict {
     let dispenses = refills::dispenses(turn.rules, turn.story, product, turn.fills(product));
     let verdict = of_order(asked, &order, &dispenses);
     let is_renewed = || refills::goes_on(turn.rules, turn.story, product, &dispenses, &order.reference());
-    if verdict == Verdict::Pass || is_renewed() { Verdict::Pass } else { verdict }
+    // Of several dispenses that make a fill each may have an order of its own.
+    let passes = |id: &String| {
+        let beside = turn.fact(&format!("MedicationDispense/{id}")).filter(|dispense| !dispense.deleted);
+        let order = beside.and_then(|dispense| refills::order_of(dispense, turn.story));
+        order.is_some_and(|order| of_order(asked, &order, &dispenses) == Verdict::Pass)
+    };
+    let goes_on = || asked.candidate.fill.iter().flat_map(|fill| &fill.dispenses).any(passes);
+    if verdict == Verdict::Pass || is_renewed() || goes_on() { Verdict::Pass } else { verdict }
 }
 
 fn of_order(asked: &Asked, order: &Resource, dispenses: &Dispenses) -> Verdict {

@@ -18,6 +18,7 @@ mod interlock;
 mod left;
 mod lint;
 mod never;
+mod orders;
 mod refill;
 mod renewed;
 mod retold;

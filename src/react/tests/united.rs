@@ -163,6 +163,42 @@ fn what_somebody_ended_for_one_record_is_not_said_for_the_other() {
     }
 }
 
+// Somebody puts off the request of one of the two: nothing is said for either until that is over.
+#[test]
+fn what_somebody_put_off_for_one_record_waits_for_both() {
+    for of in [0, 1] {
+        for (is_after, is_over) in [(false, false), (false, true), (true, false), (true, true)] {
+            let rules = counting();
+            let mut house = house_of(&rules, "2026-01-02T15:00:00Z", Unasked::Held);
+            for record in [1, 2] {
+                fill(&mut house, record, usize::try_from(record).unwrap(), (PRODUCTS[2], "2026-01-02", 0));
+            }
+            house.advance(at("2026-01-03T15:00:00Z"));
+            if is_after {
+                unite(&mut house);
+            }
+            let mut request = house.outputs("CommunicationRequest").nth(of).unwrap().clone();
+            let record = if request["subject"]["reference"] == "Patient/p1" { 1 } else { 2 };
+            request["status"] = json!("on-hold");
+            house.hear_of(Person(record), request.clone(), How::Live, "store");
+            if !is_after {
+                unite(&mut house);
+            }
+            let consent = json!({"resourceType": "Consent", "id": "k", "status": "active", "patient": {"reference": "Patient/p1"},
+                "dateTime": "2026-01-03", "provision": {"type": "permit", "purpose": [{"code": "TREAT"}]}});
+            house.hear_of(Person(1), consent, How::Live, "client");
+            house.advance(at("2026-01-03T20:00:00Z"));
+            assert_eq!(house.spoken(), 0, "{of} {is_after}");
+            if is_over {
+                request["status"] = json!("active");
+                house.hear_of(Person(record), request, How::Live, "store");
+            }
+            house.advance(at("2026-01-04T15:00:00Z"));
+            assert_eq!(house.spoken(), usize::from(is_over), "{of} {is_after} {is_over}: {:?}", super::told(&house));
+        }
+    }
+}
+
 // The order was told of one record, its fill of the other: how long that lasts is known when they are one, and by the newest word.
 #[test]
 fn an_order_of_the_other_record_counts() {
