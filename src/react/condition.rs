@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::facts::{Ask, FACTS, Fact, Tells};
 use crate::fhir::path::{Collection, Context, Expression, Form, Forms, Item, Names, Node};
 
+/// What a condition may not do: what a reference leads to need not be loaded, and would pass for nothing.
+const RESOLVE: &str = "resolve()";
+
 /// Facts that are told by the resource alone.
 const OWN: &[&str] = &["resource", "conclusions"];
 
@@ -38,6 +41,12 @@ impl Condition {
     /// Reads it; a sentence says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+        let packed: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+        if packed.contains(RESOLVE) {
+            return Err(String::from(
+                "resolve() leads nowhere: a condition sees the resource itself and the facts that it names with %",
+            ));
+        }
         Ok(Self { expression, facts: named(text)?, own: own(text) })
     }
 

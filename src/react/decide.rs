@@ -130,7 +130,8 @@ fn objection(turn: &Turn, candidate: &Candidate) -> Option<(&'static str, String
 
 /// What speaks against a candidate since what set it off was corrected. Fills are told apart by their product.
 pub(crate) fn corrected(turn: &Turn, candidate: &Candidate) -> Option<String> {
-    let trigger = candidate.trigger.filter(|_| candidate.fill.is_none())?;
+    // Of what was removed nothing is at hand but that it was.
+    let trigger = candidate.trigger.filter(|trigger| candidate.fill.is_none() && !trigger.deleted)?;
     let (action, step) = candidate.plan.step(&candidate.step.id)?;
     if is_other(turn, action, trigger) {
         return Some(OTHER.to_owned());

@@ -33,7 +33,7 @@ pub(crate) fn orders(resource: &Value) -> Vec<String> {
 pub(crate) fn between(story: &Story, resource: &Value, (from, to): (i64, i64), zone: &TimeZone) -> Vec<(i64, DateTime)> {
     let (first, last) = (zones::day(from, zone), zones::day(to, zone));
     let days = (first..=last.min(first + DAYS_MAX)).map(zones::date);
-    let of = |day: Date| of_day(story, resource, day).into_iter().filter_map(move |time| shown(day, time, zone));
+    let of = |day: Date| of_day(story, resource, day, zone).into_iter().filter_map(move |time| shown(day, time, zone));
     let mut moments: Vec<(i64, DateTime)> = days.flat_map(of).filter(|(at, _)| (from..to).contains(at)).collect();
     moments.sort_unstable();
     moments.dedup();
@@ -63,21 +63,25 @@ pub(crate) fn is_still_taken(story: &Story, rules: &Rules, resource: &Value, epi
     let Some(named) = named(episode) else { return true };
     let zone = zone(story, rules);
     let minute = |local: DateTime| (local.date(), local.hour(), local.minute());
-    let times = of_day(story, resource, named.date());
+    let times = of_day(story, resource, named.date(), &zone);
     times.into_iter().filter_map(|time| shown(named.date(), time, &zone)).any(|(_, local)| minute(local) == minute(named))
 }
 
-/// The times of the doses of a day: of the orders that a resource is about, or of the order that it is.
-pub(crate) fn of_day(story: &Story, resource: &Value, day: Date) -> Vec<Time> {
+/// The times of the doses of a day: of the orders that a resource is about, or of the order that it is. A wish has a time of its own, or
+/// says that it is none.
+pub(crate) fn of_day(story: &Story, resource: &Value, day: Date, zone: &TimeZone) -> Vec<Time> {
     let own = (text(resource, "resourceType") == Some("MedicationRequest")).then_some(resource);
     let named = orders(resource);
     let named =
         named.iter().filter_map(|order| story.find(order)).filter(|order| !order.deleted).map(|order| order.value.as_ref());
     let is_forbidden = |order: &Value| order.get("doNotPerform").and_then(Value::as_bool) == Some(true);
     let going = named.chain(own).filter(|order| text(order, "status") == Some("active") && !therapy::has_ended(order));
-    let going = going.filter(|order| !is_forbidden(order));
-    let mut times: Vec<Time> =
-        going.flat_map(|order| each(order, "dosageInstruction")).flat_map(|dosage| of_dosage(dosage, day)).collect();
+    let going = going.filter(|order| !is_forbidden(order) && !is_forbidden(resource));
+    // What a modifier extension changes is not understood: no dose can be told by it.
+    let is_plain = |value: &&Value| value.get("modifierExtension").is_none();
+    let dosages = going.filter(is_plain).flat_map(|order| each(order, "dosageInstruction")).filter(is_plain);
+    let mut times: Vec<Time> = dosages.flat_map(|dosage| of_dosage(dosage, day, zone)).collect();
+    times.retain(|time| is_within(resource.get("occurrencePeriod"), (day, *time), zone));
     times.sort();
     times.dedup();
     times
@@ -95,26 +99,38 @@ pub(crate) fn zone(story: &Story, rules: &Rules) -> TimeZone {
     recipient.and_then(|recipient| recipient.zones(rules, &usual, story.now).into_iter().next()).unwrap_or(usual)
 }
 
-fn of_dosage(dosage: &Value, day: Date) -> Vec<Time> {
+/// Whether what a day's clock shows is within a Period; one without an edge goes on. A day, a month or a year is whole.
+fn is_within(period: Option<&Value>, (day, time): (Date, Time), zone: &TimeZone) -> bool {
+    let Some((at, _)) = period.and_then(|_| shown(day, time, zone)) else { return true };
+    let edge = |name| period.and_then(|period| text(period, name)).and_then(Moment::parse).map(|edge| edge.span(zone));
+    edge("start").is_none_or(|start| start.low <= at) && edge("end").is_none_or(|end| at < end.high)
+}
+
+fn of_dosage(dosage: &Value, day: Date, zone: &TimeZone) -> Vec<Time> {
     // What is taken as needed is not reminded of.
     if dosage.get("asNeededBoolean").and_then(Value::as_bool) == Some(true) || dosage.get("asNeededCodeableConcept").is_some() {
         return Vec::new();
     }
     let Some(timing) = dosage.get("timing") else { return Vec::new() };
     let Some(repeat) = timing.get("repeat").filter(|repeat| is_countable(timing, repeat)) else { return Vec::new() };
-    let edge = |name| repeat.get("boundsPeriod").and_then(|bounds| text(bounds, name)).and_then(Moment::parse);
-    let is_over = edge("end").is_some_and(|end| end.day() < day) || edge("start").is_some_and(|start| start.day() > day);
     let weekday =
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].get(usize::from(day.weekday().to_monday_zero_offset().unsigned_abs()));
     let days = timing::named_days(repeat);
     let is_day = days.is_empty() || weekday.is_some_and(|weekday| days.contains(weekday));
-    if is_over || !is_day {
+    if !is_day {
         return Vec::new();
     }
+    let mut times = of_repeat(repeat, days.len());
+    times.retain(|time| is_within(repeat.get("boundsPeriod"), (day, *time), zone));
+    times
+}
+
+/// The times of the doses of a day on which there are any; so many days are named.
+fn of_repeat(repeat: &Value, days: usize) -> Vec<Time> {
     let stated: Vec<Time> = each(repeat, "timeOfDay").iter().filter_map(|time| time.as_str()?.parse().ok()).collect();
     let when = || each(repeat, "when").iter().filter_map(Value::as_str).flat_map(timing::hours).copied().map(hour).collect();
     let named: Vec<Time> = if stated.is_empty() { when() } else { stated };
-    let a_day = a_day(repeat, days.len());
+    let a_day = a_day(repeat, days);
     if !named.is_empty() {
         // Who says twice a day and names three times contradicts themselves: one dose too many may be said.
         return if repeat.get("frequency").is_none() || a_day == Some(named.len()) { named } else { Vec::new() };
@@ -188,7 +204,7 @@ mod tests {
 
     fn times(repeat: &Value) -> Vec<String> {
         // 1 June 2026 is a Monday.
-        let found = of_dosage(&json!({"timing": {"repeat": repeat}}), date(2026, 6, 1));
+        let found = of_dosage(&json!({"timing": {"repeat": repeat}}), date(2026, 6, 1), &TimeZone::UTC);
         found.iter().map(|time| time.strftime("%H:%M").to_string()).collect()
     }
 
@@ -254,15 +270,66 @@ mod tests {
         }
         let of = |code: &str| {
             let code = json!({"coding": [{"code": code}]});
-            of_dosage(&json!({"timing": {"code": code, "repeat": {"timeOfDay": ["08:00:00"]}}}), date(2026, 6, 1)).len()
+            of_dosage(&json!({"timing": {"code": code, "repeat": {"timeOfDay": ["08:00:00"]}}}), date(2026, 6, 1), &TimeZone::UTC)
+                .len()
         };
         assert_eq!((of("QD"), of("QOD")), (1, 0));
+    }
+
+    // The edges of a period are moments where they say so, and whole days, months and years where they do not: those of the order, and of
+    // the wish.
+    #[test]
+    fn a_dose_is_within_the_period_of_its_order_and_of_the_wish() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        for (period, expected) in [
+            (json!({"end": "2026-06-02T03:59:59Z"}), [2, 0]),
+            (json!({"end": "2026-06-01T16:00:00Z"}), [1, 0]),
+            (json!({"end": "2026-06-01"}), [2, 0]),
+            (json!({"end": "2026-06"}), [2, 2]),
+            (json!({"end": "2026"}), [2, 2]),
+            (json!({"end": "2026-05"}), [0, 0]),
+            (json!({"start": "2026-06-01T16:00:00Z"}), [1, 2]),
+            (json!({"start": "2026-06-02"}), [0, 2]),
+            (json!({"start": "2026-07"}), [0, 0]),
+            (json!({}), [2, 2]),
+        ] {
+            let order = |bounds: Value| {
+                let repeat = json!({"timeOfDay": ["09:00:00", "21:00:00"], "boundsPeriod": bounds});
+                json!({"resourceType": "MedicationRequest", "id": "o", "status": "active", "dosageInstruction": [{"timing": {"repeat": repeat}}]})
+            };
+            let days = [date(2026, 6, 1), date(2026, 6, 2)];
+            let of_order = days.map(|day| of_day(&story(&zone), &order(period.clone()), day, &zone).len());
+            let mut told = story(&zone);
+            told.resources.push(crate::react::Resource {
+                kind: String::from("MedicationRequest"),
+                id: String::from("o"),
+                version: 1,
+                fact: 0,
+                source: String::new(),
+                how: crate::ledger::How::Live,
+                learned: 0,
+                person: Person(1),
+                deleted: false,
+                value: Arc::new(order(json!({}))),
+            });
+            let mut wish = json!({"resourceType": "CommunicationRequest", "about": [{"reference": "MedicationRequest/o"}]});
+            wish["occurrencePeriod"] = period.clone();
+            let of_wish = days.map(|day| of_day(&told, &wish, day, &zone).len());
+            assert_eq!((of_order, of_wish), (expected, expected), "{period}");
+            wish["doNotPerform"] = json!(true);
+            assert_eq!(days.map(|day| of_day(&told, &wish, day, &zone).len()), [0, 0]);
+            for place in ["", "/dosageInstruction/0"] {
+                let mut order = order(period.clone());
+                order.pointer_mut(place).unwrap()["modifierExtension"] = json!([{"url": "https://clinic.example/x"}]);
+                assert_eq!(days.map(|day| of_day(&story(&zone), &order, day, &zone).len()), [0, 0], "{place}");
+            }
+        }
     }
 
     #[test]
     fn what_is_taken_as_needed_is_not_reminded_of() {
         let daily = json!({"repeat": {"period": 1, "periodUnit": "d"}});
-        assert_eq!(of_dosage(&json!({"timing": daily, "asNeededBoolean": true}), date(2026, 6, 1)), []);
-        assert_eq!(of_dosage(&json!({"timing": daily}), date(2026, 6, 1)).len(), 1);
+        assert_eq!(of_dosage(&json!({"timing": daily, "asNeededBoolean": true}), date(2026, 6, 1), &TimeZone::UTC), []);
+        assert_eq!(of_dosage(&json!({"timing": daily}), date(2026, 6, 1), &TimeZone::UTC).len(), 1);
     }
 }

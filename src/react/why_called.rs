@@ -48,7 +48,10 @@ pub(super) fn against(turn: &Turn, plan: &Plan, action: &Action, step: &Step, ca
         let reason = format!("A condition of the rule does not hold now: {broken}");
         return found(because::CONDITION, reason, mends(because::CONDITION));
     }
-    if action.at_doses && doses::of_day(turn.story, &subject.value, doses::today(turn.story, turn.rules)).is_empty() {
+    if action.at_doses
+        && doses::of_day(turn.story, &subject.value, doses::today(turn.story, turn.rules), &doses::zone(turn.story, turn.rules))
+            .is_empty()
+    {
         let reason = String::from("The order says no times of day at which it is taken today, or goes on no longer.");
         return found(because::CONDITION, reason, String::from("An active order with a daily timing or times of day."));
     }

@@ -15,7 +15,8 @@ pub(super) const FACT: Fact = Fact {
     kinds: &["MedicationRequest"],
     tells: Tells::Parts(&[("time", Form::Text)]),
     value: |ask| {
-        let times = doses::of_day(ask.story, ask.resource, doses::today(ask.story, ask.rules));
+        let (story, rules) = (ask.story, ask.rules);
+        let times = doses::of_day(story, ask.resource, doses::today(story, rules), &doses::zone(story, rules));
         times.into_iter().map(|time| Cow::Owned(json!({"time": time.strftime("%H:%M").to_string()}))).collect()
     },
 };

@@ -27,18 +27,21 @@ fn ask(asked: &Asked) -> Verdict {
         return stop("What it rests on was reversed.");
     }
     let action = asked.action();
-    if !about_supply && action.is_some_and(|action| is_meant(asked.turn, action, trigger)) {
-        return Verdict::Pass;
-    }
-    if supply::is_reversed(trigger) {
+    let is_meant = !about_supply && action.is_some_and(|action| is_meant(asked.turn, action, trigger));
+    if !is_meant && supply::is_reversed(trigger) {
         return stop("What it rests on was reversed.");
     }
-    if action.is_some_and(|action| action.is_of_removals(&trigger.kind)) {
+    if !is_meant && action.is_some_and(|action| action.is_of_removals(&trigger.kind)) {
         return stop("What was removed is there again.");
     }
+    // Whatever status a rule names: what may change its meaning is not understood.
     if trigger.value.get("modifierExtension").is_some() {
         return asked
             .wait("What it rests on says something that may change its meaning (modifierExtension) and is not understood.");
     }
-    if supply::is_open(trigger) { asked.wait("What it rests on is not final, or not done yet.") } else { Verdict::Pass }
+    if !is_meant && supply::is_open(trigger) {
+        asked.wait("What it rests on is not final, or not done yet.")
+    } else {
+        Verdict::Pass
+    }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::corrected::{fact, on};
+use super::engine::step;
 use super::{at, condition, house, outcome, patient, rules};
 use crate::ledger::Outcome;
 use crate::react::Unasked;
@@ -82,6 +84,22 @@ fn a_fact_with_a_modifier_that_nobody_understands_waits() {
     house.hear(condition("c", "Z51.11", "active"));
     house.advance(at("2026-01-01T16:00:00Z"));
     assert_eq!(outcome(&house, "nudge").0, Outcome::Fired);
+}
+
+// Whatever status a rule names by itself, what may mean something else is not spoken of.
+#[test]
+fn a_rule_that_names_the_status_waits_as_well() {
+    let nudge = step("say", "chemotherapy-nausea-nudge", None);
+    for condition in ["status = 'final'", "status.exists()"] {
+        let rules = on("data-added", "DiagnosticReport", &Value::Null, &[condition], &nudge);
+        for (modifier, expected) in [("modifierExtension", Outcome::Held), ("extension", Outcome::Fired)] {
+            let mut house = house(&rules, "2026-01-01T15:00:00Z");
+            let mut report = fact("DiagnosticReport", "final");
+            report[modifier] = json!([{"url": "https://hospital.example/ruled-out", "valueBoolean": true}]);
+            house.hear(report);
+            assert_eq!(outcome(&house, "say").0, expected, "{condition} {modifier}");
+        }
+    }
 }
 
 #[test]

@@ -234,9 +234,15 @@ fn removed(kind: &str) -> Value {
 // A rule about what is taken away hears of it; the other gates hold as for any other rule.
 #[test]
 fn a_removal_is_something_to_speak_of() {
-    for kind in ["Condition", "Observation"] {
+    // What is removed is known by its codes as long as it is there.
+    let coded = |kind: &str| {
+        let coding = removed(kind)["code"]["coding"][0].clone();
+        json!({"path": "code", "code": [{"system": coding["system"], "code": coding["code"]}]})
+    };
+    for (kind, is_coded) in [("Condition", false), ("Observation", false), ("Condition", true)] {
         for anchor in [None, Some(LATER)] {
-            let rules = on("data-removed", kind, &Value::Null, &[], &said(anchor));
+            let filter = if is_coded { coded(kind) } else { Value::Null };
+            let rules = on("data-removed", kind, &filter, &[], &said(anchor));
             let day = if anchor.is_some() { "say fired 2026-01-04T13" } else { "say fired 2026-01-01T15" };
             let tell = |after: &dyn Fn(&mut Rehearsal)| {
                 let mut house = house(&rules, "2026-01-01T15:00:00Z");

@@ -78,6 +78,11 @@ fn what_can_never_hold_is_a_fault() {
             "%supplies has no part groop, but product, ingredient, group, first, last, fills, until",
         ),
         ("%patient.nmae.exists()", true, "Patient has no element nmae"),
+        (
+            "subject.resolve( ).birthDate.exists()",
+            false,
+            "resolve() leads nowhere: a condition sees the resource itself and the facts that it names with %",
+        ),
         ("false", true, "it never holds"),
     ] {
         let condition = json!([{"kind": "applicability", "expression": {"language": "text/fhirpath", "expression": text}}]);
