@@ -18,6 +18,8 @@ use crate::react::{Artefact, Faulty, Intended, Kept};
 const PAGE: i64 = 500;
 /// Versions of one rule that are remembered.
 const VERSIONS_MAX: i64 = 100;
+/// Resources of one url that are looked at.
+const URL_MAX: u32 = 100;
 
 /// Whether rules are made of such a resource.
 fn is_artefact(kind: &str) -> bool {
@@ -30,24 +32,48 @@ impl Flow {
         let mut unread = Vec::new();
         for scope in self.ledger.scopes().await? {
             let mut kept = Vec::new();
-            let mut after = String::new();
-            loop {
-                let page = self.ledger.kept(&scope, "PlanDefinition", &after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after.clone_from(&last.id);
-                for stored in &page {
-                    match self.readable(self.versions(&scope, stored).await).await? {
-                        Some(found) => kept.extend(found),
-                        None => unread.push((Arc::clone(&scope.tenant), (stored.kind.clone(), stored.id.clone()))),
+            for kind in ["PlanDefinition", "ActivityDefinition"] {
+                let mut after = String::new();
+                loop {
+                    let page = self.ledger.kept(&scope, kind, &after, PAGE).await?;
+                    let Some(last) = page.last() else { break };
+                    after.clone_from(&last.id);
+                    for stored in &page {
+                        match self.readable(self.versions(&scope, stored).await).await? {
+                            Some(found) => kept.extend(found),
+                            None => unread.push((Arc::clone(&scope.tenant), (stored.kind.clone(), stored.id.clone()))),
+                        }
                     }
                 }
             }
+            // Of those a tenant may keep thousands, which are nobody's rules.
+            let urls = self.rules.urls(&kept);
+            for kind in ["ValueSet", "ConceptMap"] {
+                kept.extend(self.deleted(&scope, kind, &urls).await?);
+            }
             for (kind, url) in self.rules.replaceable() {
-                kept.extend(self.readable(self.named(&scope, &kind, &url).await).await?.flatten());
+                kept.extend(self.readable(self.named(&scope, &kind, &url).await).await?.unwrap_or_default());
             }
             self.take_in(&scope, kept).await?;
         }
         Ok(unread)
+    }
+
+    /// What was deleted of a kind and bore one of these urls: what was decided by it is found out again by it.
+    async fn deleted(&self, scope: &Scope, kind: &str, urls: &BTreeSet<String>) -> Result<Vec<Kept>, ledger::Error> {
+        let (mut kept, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.ledger.deleted(scope, kind, &after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(kept) };
+            after.clone_from(&last.id);
+            for stored in &page {
+                let newest = self.ledger.acting(scope, stored, 2).await?;
+                let before = newest.iter().find(|version| !version.deleted).map(Stored::value).unwrap_or_default();
+                if before.get("url").and_then(Value::as_str).is_some_and(|url| urls.contains(url)) {
+                    kept.extend(self.readable(self.versions(scope, stored).await).await?.flatten());
+                }
+            }
+        }
     }
 
     /// Keeps the forms that come with the program, so that they can be read where a Task names them. One that is there stays as it is.
@@ -116,7 +142,7 @@ impl Flow {
             more.extend(self.rules.unknown(&scope.tenant, &plan.value));
         }
         for (kind, url) in more {
-            kept.extend(self.readable(self.named(scope, kind, &url).await).await?.flatten());
+            kept.extend(self.readable(self.named(scope, kind, &url).await).await?.unwrap_or_default());
         }
         for Faulty { rule, keys } in self.rules.learn(&scope.tenant, kept) {
             tracing::warn!(tenant = %scope.tenant, rule, ?keys, "a stored rule does not run: faults are found in it");
@@ -124,11 +150,13 @@ impl Flow {
         Ok(())
     }
 
-    async fn named(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Kept>, ledger::Error> {
-        match self.by_url(scope, kind, url).await? {
-            Some(stored) => self.versions(scope, &stored).await,
-            None => Ok(None),
+    /// All that bears this url now: which of them counts is the rules' matter.
+    async fn named(&self, scope: &Scope, kind: &str, url: &str) -> Result<Vec<Kept>, ledger::Error> {
+        let mut kept = Vec::new();
+        for stored in self.by_url(scope, kind, url).await? {
+            kept.extend(self.versions(scope, &stored).await?);
         }
+        Ok(kept)
     }
 
     /// All versions of a resource that act, as rules look at them. What was imported acts only when it is sent again: an import contacts
@@ -137,7 +165,6 @@ impl Flow {
         let mut versions: Vec<Artefact> = Vec::new();
         let mut history = self.ledger.acting(scope, newest, VERSIONS_MAX).await?;
         history.reverse();
-        let is_gone = history.last().is_some_and(|version| version.deleted);
         for stored in history {
             let value = if stored.deleted {
                 let Some(before) = versions.last() else { continue };
@@ -155,20 +182,21 @@ impl Flow {
         if versions.is_empty() {
             return Ok(None);
         }
-        let (kind, id) = (newest.kind.clone(), newest.id.clone());
-        Ok(Some(Kept { kind, id, versions, is_gone }))
+        Ok(Some(Kept { kind: newest.kind.clone(), id: newest.id.clone(), versions }))
     }
 
-    pub(super) async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Option<Stored>, ledger::Error> {
+    /// What bears this url now.
+    pub(super) async fn by_url(&self, scope: &Scope, kind: &str, url: &str) -> Result<Vec<Stored>, ledger::Error> {
         // What cannot be written into a search is not the url of anything that was kept.
         if url.contains(['&', '=', '#', ' ', ',']) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let Ok(query) = criteria::read(kind, &format!("url={url}"), "", self.clock.now()) else { return Ok(None) };
-        match self.ledger.find(scope, &query).await?.first() {
-            Some(id) => self.ledger.read(scope, kind, id).await,
-            None => Ok(None),
+        let Ok(query) = criteria::read(kind, &format!("url={url}"), "", self.clock.now()) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for id in self.ledger.find_many(scope, &query, URL_MAX).await? {
+            found.extend(self.ledger.read(scope, kind, &id).await?.filter(|stored| !stored.deleted));
         }
+        Ok(found)
     }
 
     /// Refuses what would be a rule with faults, or would take away what a rule rests on.
@@ -176,12 +204,17 @@ impl Flow {
         if sender.how == How::Import || !wishes.iter().any(|wish| is_artefact(&wish.kind)) {
             return Ok(());
         }
-        let mut beside: Vec<Value> =
-            wishes.iter().filter(|wish| is_artefact(&wish.kind)).filter_map(|wish| wish.resource.clone()).collect();
-        for (wish, aim) in wishes.iter().zip(&plan.aims).filter(|(wish, _)| is_artefact(&wish.kind)) {
-            let Aim::Write { id, .. } = aim else { continue };
-            let intended = Intended { kind: &wish.kind, id, value: wish.resource.as_ref() };
-            let faults = self.faults(&sender.scope, intended, &mut beside).await?;
+        let written = wishes.iter().zip(&plan.aims).filter(|(wish, _)| is_artefact(&wish.kind));
+        let (wishes, changes): (Vec<&Interaction>, Vec<Intended>) = written
+            .filter_map(|(wish, aim)| {
+                let Aim::Write { id, .. } = aim else { return None };
+                Some((wish, Intended { kind: &wish.kind, id, value: wish.resource.as_ref() }))
+            })
+            .unzip();
+        let known = self.known(&sender.scope, &changes).await?;
+        let beside: Vec<Intended> = known.iter().filter_map(intended).chain(changes.iter().copied()).collect();
+        for (wish, change) in wishes.into_iter().zip(changes) {
+            let faults = self.rules.faults(&sender.scope.tenant, change, &beside, self.clock.now());
             if !faults.is_empty() {
                 return Err(wish.refused(Refused::Rule(faults)));
             }
@@ -195,18 +228,27 @@ impl Flow {
         if !is_artefact(kind) {
             return Ok(Vec::new());
         }
-        self.faults(scope, Intended { kind, id, value: Some(value) }, &mut vec![value.clone()]).await
+        let change = Intended { kind, id, value: Some(value) };
+        let known = self.known(scope, &[change]).await?;
+        let beside: Vec<Intended> = known.iter().filter_map(intended).chain([change]).collect();
+        Ok(self.rules.faults(&scope.tenant, change, &beside, self.clock.now()))
     }
 
-    /// The faults of a rule; what it names and is kept already stands beside it from then on.
-    async fn faults(&self, scope: &Scope, intended: Intended<'_>, beside: &mut Vec<Value>) -> Result<Vec<Issue>, Refused> {
-        for (kind, url) in intended.value.iter().flat_map(|value| self.rules.unknown(&scope.tenant, value)) {
-            let found = self.by_url(scope, kind, &url).await.map_err(broken)?;
-            beside.extend(found.map(|stored| stored.value()));
+    /// What is kept already of what these name, and was nobody's business until now.
+    async fn known(&self, scope: &Scope, changes: &[Intended<'_>]) -> Result<Vec<Kept>, Refused> {
+        let mut known = Vec::new();
+        let values = changes.iter().filter_map(|change| change.value);
+        let named: BTreeSet<_> = values.flat_map(|value| self.rules.unknown(&scope.tenant, value)).collect();
+        for (kind, url) in named {
+            known.extend(self.readable(self.named(scope, kind, &url).await).await.map_err(broken)?.unwrap_or_default());
         }
-        let beside: Vec<&Value> = beside.iter().collect();
-        Ok(self.rules.faults(&scope.tenant, intended, &beside, self.clock.now()))
+        Ok(known)
     }
+}
+
+/// What is kept, as it stands now.
+fn intended(kept: &Kept) -> Option<Intended<'_>> {
+    Some(Intended { kind: &kept.kind, id: &kept.id, value: Some(kept.versions.last()?.value.as_ref()) })
 }
 
 /// What stands for a resource that was deleted.

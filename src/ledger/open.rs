@@ -288,6 +288,11 @@ impl Ledger {
         resources::kept(&self.reader, scope, kind, after, count).await
     }
 
+    /// What was deleted of a type, page by page after an id: for what is read at start.
+    pub async fn deleted(&self, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+        resources::deleted(&self.reader, scope, kind, after, count).await
+    }
+
     /// A person's story in the order of happening.
     pub async fn story(
         &self,

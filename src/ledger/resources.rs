@@ -35,6 +35,9 @@ const TENANT: &str = "SELECT r.tenant FROM resources r WHERE r.tenant > $1 ORDER
 const KEPT: &str =
     "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
     FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id > $3 ORDER BY r.id LIMIT $4";
+const DELETED: &str =
+    "SELECT r.number, r.kind, r.id, r.version, r.updated, r.deleted, r.person, r.fact, r.source, r.how, r.meta, r.body
+    FROM resources r WHERE r.tenant = $1 AND r.kind = $2 AND r.id > $3 AND r.deleted = 1 ORDER BY r.id LIMIT $4";
 const ADD: &str =
     "INSERT INTO resources (number, tenant, kind, id, version, updated, deleted, person, store, fact, source, how, salt, meta, body)
     VALUES ($1, $2, $3, $4, 1, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -69,6 +72,12 @@ pub(super) async fn tenant_after(reader: &Reader, tenant: &str) -> Result<Option
 pub(super) async fn kept(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
     reader.each(KEPT, &cells, stored).await
+}
+
+/// What was deleted of a type, in the order of its ids.
+pub(super) async fn deleted(reader: &Reader, scope: &Scope, kind: &str, after: &str, count: i64) -> Result<Vec<Stored>, Error> {
+    let cells = [Cell::Text(&scope.tenant), Cell::Text(kind), Cell::Text(after), Cell::Int(count)];
+    reader.each(DELETED, &cells, stored).await
 }
 
 /// A row of [`COLUMNS`].

@@ -4,35 +4,28 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Rules;
 use super::json::{each, text, unversioned};
-use super::over::{self, Over};
+use super::over::{self, Counting, Over};
 use super::read::{self, is_ours};
 use super::rules::Artefact;
-use super::zones;
 use crate::fhir::outcome::Issue;
-use crate::fhir::time::Moment;
-
-/// No place on Earth is further ahead of UTC: fourteen hours.
-const AHEAD_MS: i64 = 14 * 3_600_000;
 
 /// The rules of all tenants.
 #[derive(Debug, Default)]
 pub struct Live {
-    base: Vec<Artefact>,
+    pub(super) base: Vec<Artefact>,
     plain: Arc<Rules>,
-    tenants: RwLock<HashMap<Arc<str>, Own>>,
+    pub(super) tenants: RwLock<HashMap<Arc<str>, Own>>,
 }
 
 /// What one tenant keeps.
 #[derive(Debug, Default)]
-struct Own {
-    kept: BTreeMap<(String, String), Vec<Artefact>>,
-    /// What was kept once and counts no more, the deletion last.
-    gone: BTreeMap<(String, String), Vec<Artefact>>,
+pub(super) struct Own {
+    /// By type and id: all versions, the oldest first; what was deleted stays known.
+    pub(super) kept: BTreeMap<(String, String), Vec<Artefact>>,
     rules: Arc<Rules>,
     faulty: Vec<Faulty>,
 }
@@ -53,21 +46,8 @@ pub struct Kept {
     pub kind: String,
     /// Its id.
     pub id: String,
-    /// Its versions; what was deleted stands as retired.
+    /// Its versions; what was deleted stands as retired and without an id.
     pub versions: Vec<Artefact>,
-    /// Whether the newest of them is a deletion.
-    pub is_gone: bool,
-}
-
-/// A resource that somebody wants to put in its place, or to take away.
-#[derive(Debug, Clone, Copy)]
-pub struct Intended<'a> {
-    /// Its type.
-    pub kind: &'a str,
-    /// Its id.
-    pub id: &'a str,
-    /// The resource; `None` takes it away.
-    pub value: Option<&'a Value>,
 }
 
 impl Live {
@@ -91,8 +71,7 @@ impl Live {
     pub fn ages(&self, tenant: &str) -> (Arc<Rules>, Vec<(i64, Arc<Rules>)>) {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let Some(own) = tenants.get(tenant) else { return (Arc::clone(&self.plain), Vec::new()) };
-        let all = own.kept.values().chain(own.gone.values()).flatten();
-        let times: BTreeSet<i64> = all.map(|artefact| artefact.since).collect();
+        let times: BTreeSet<i64> = own.kept.values().flatten().map(|artefact| artefact.since).collect();
         let age = |at: i64| (at, Arc::new(self.laid(own, at).0));
         (Arc::clone(&self.plain), times.into_iter().map(age).collect())
     }
@@ -102,8 +81,8 @@ impl Live {
     #[must_use]
     pub fn trying(&self, tenant: &str, drafts: &[Value], since: i64) -> (Rules, Vec<Issue>) {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let newest = tenants.get(tenant).into_iter().flat_map(|own| self.newest(own));
-        let newest = newest.map(|artefact| Artefact { value: Arc::clone(&artefact.value), since: 0 });
+        let newest = tenants.get(tenant).map(|own| own.counting(i64::MAX)).unwrap_or_default();
+        let newest = newest.into_values().map(|artefact| Artefact { value: Arc::clone(&artefact.value), since: 0 });
         let drafts = drafts.iter().map(|draft| {
             let value = Arc::new(if is_plan(draft) { approved(draft) } else { draft.clone() });
             Artefact { value, since: if is_plan(draft) { since } else { 0 } }
@@ -121,26 +100,25 @@ impl Live {
     pub fn followed(&self, tenant: &str, rule: &str, step: &str, at: i64) -> Option<String> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let own = tenants.get(tenant);
-        let newest = |kind: &str, url: &str, version: Option<&str>| {
-            let all = self.base.iter().chain(own.into_iter().flat_map(|own| own.known(at))).map(|one| (one.since, &one.value));
-            let of_url = all.filter(|(_, one)| text(one, "resourceType") == Some(kind) && text(one, "url") == Some(url));
-            let found = of_url.filter(|(_, one)| version.is_none() || text(one, "version") == version);
-            found.max_by_key(|(since, _)| *since).map(|(_, one)| one)
-        };
+        let kept = own.into_iter().flat_map(|own| own.kept.values()).flatten().filter(|one| one.since <= at);
         let (url, version) = rule.split_once('|')?;
-        let plan = newest("PlanDefinition", url, Some(version))?;
+        let plans = self.base.iter().chain(kept).filter(|one| read::runs(&one.value));
+        let same = plans.filter(|one| text(&one.value, "url") == Some(url) && text(&one.value, "version") == Some(version));
+        let plan = &same.max_by_key(|one| one.since)?.value;
         let step =
             each(plan, "action").iter().flat_map(|action| each(action, "action")).find(|one| text(one, "id") == Some(step))?;
         let url = text(step, "definitionCanonical").map(unversioned)?;
-        let activity = newest("ActivityDefinition", url, None)?;
+        let key = ("ActivityDefinition", url);
+        let shipped = || self.base.iter().find(|one| of(&one.value) == Some(key));
+        let activity = &own.and_then(|own| own.counting(at).get(&key).copied()).or_else(shipped)?.value;
         Some(text(activity, "version").map_or_else(|| url.to_owned(), |version| format!("{url}|{version}")))
     }
 
-    /// Type and url of everything that came with the program and that a tenant may keep in its place.
+    /// Type and url of the groups of codes and the maps that came with the program and that a tenant may keep in their place.
     #[must_use]
     pub fn replaceable(&self) -> Vec<(String, String)> {
         let named = |one: &Artefact| Some((text(&one.value, "resourceType")?.to_owned(), text(&one.value, "url")?.to_owned()));
-        self.base.iter().filter_map(named).filter(|(kind, _)| kind != "PlanDefinition").collect()
+        self.base.iter().filter_map(named).filter(|(kind, _)| kind == "ValueSet" || kind == "ConceptMap").collect()
     }
 
     /// Takes in what a tenant keeps now, in the place of what was known of these resources. What no rule names is left alone: a
@@ -164,14 +142,7 @@ impl Live {
                 continue;
             }
             any = true;
-            // What is gone leaves its url to what came with the program; what a plan that is gone had begun is taken back.
-            if one.is_gone && key.0 != "PlanDefinition" {
-                own.kept.remove(&key);
-                own.gone.insert(key, one.versions);
-            } else {
-                own.gone.remove(&key);
-                own.kept.insert(key, one.versions);
-            }
+            own.kept.insert(key, one.versions);
         }
         if !any {
             return Vec::new();
@@ -188,16 +159,11 @@ impl Live {
         let plans: Vec<&[Artefact]> =
             own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition").map(|(_, versions)| versions.as_slice()).collect();
         let Over { artefacts, ended } = over::plans(&self.base, &plans, at);
-        let others = own.known(at).filter(|one| !is_plan(&one.value)).cloned();
+        let others = own.counting(at).into_values().filter(|one| !is_plan(&one.value)).cloned();
         let all: Vec<Artefact> = self.base.iter().cloned().chain(others).chain(artefacts).collect();
         let mut rules = Rules::of(&all).0;
         rules.ended = ended;
         (rules, all)
-    }
-
-    /// What a tenant keeps as it stands now, without deleted plans that left their url to what came with the program.
-    fn newest<'a>(&'a self, own: &'a Own) -> impl Iterator<Item = &'a Artefact> {
-        own.kept.values().filter_map(|versions| versions.last()).filter(|one| over::left_to(&self.base, &one.value).is_none())
     }
 
     /// How many rules of all tenants do not run for their faults.
@@ -214,8 +180,15 @@ impl Live {
             return BTreeSet::new();
         }
         let known = own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition").flat_map(|(_, versions)| versions);
-        let new = kept.iter().filter(|one| one.kind == "PlanDefinition").flat_map(|one| &one.versions);
-        let of_plans = known.chain(new).flat_map(|plan| named(&plan.value)).map(|(_, url)| url);
+        let of_plans = known.flat_map(|plan| named(&plan.value)).map(|(_, url)| url);
+        of_plans.chain(self.urls(kept)).collect()
+    }
+
+    /// Urls of what came with the program, and of what these rules name.
+    #[must_use]
+    pub fn urls(&self, kept: &[Kept]) -> BTreeSet<String> {
+        let plans = kept.iter().filter(|one| one.kind == "PlanDefinition").flat_map(|one| &one.versions);
+        let of_plans = plans.flat_map(|plan| named(&plan.value)).map(|(_, url)| url);
         of_plans.chain(self.base.iter().filter_map(|one| text(&one.value, "url").map(str::to_owned))).collect()
     }
 
@@ -232,127 +205,21 @@ impl Live {
         }
         unknown
     }
-
-    /// What is wrong with a change of the tenant's rules, made at this time; `beside` are resources that become true with it.
-    #[must_use]
-    pub fn faults(&self, tenant: &str, intended: Intended, beside: &[&Value], now: i64) -> Vec<Issue> {
-        match (intended.kind, intended.value) {
-            ("PlanDefinition", Some(plan)) if read::runs(plan) => {
-                let mut faults = self.of(tenant).faults(plan, beside);
-                faults.extend(self.against_known(tenant, intended.id, plan));
-                faults.extend(approved_later(plan, now));
-                faults
-            }
-            ("ActivityDefinition", Some(activity)) => {
-                let rules = self.of(tenant);
-                let faults = rules.faults_with(activity);
-                if !faults.is_empty() {
-                    return faults;
-                }
-                let mut faults = self.against_running(tenant, &rules, activity, beside);
-                faults.extend(self.in_use(tenant, intended));
-                faults.extend(self.against_said(tenant, activity));
-                faults
-            }
-            ("ActivityDefinition" | "ValueSet", _) => self.in_use(tenant, intended).into_iter().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What a rule that runs would be faulted for if this ActivityDefinition stood in the place of the one it follows. A rule that is
-    /// changed with it is looked at itself.
-    fn against_running(&self, tenant: &str, rules: &Rules, activity: &Value, beside: &[&Value]) -> Vec<Issue> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = tenants.get(tenant).into_iter().flat_map(|own| self.newest(own));
-        let mut plans: Vec<&Artefact> = self.base.iter().chain(kept).filter(|one| is_plan(&one.value)).collect();
-        plans.sort_by_key(|plan| plan.since);
-        let by_url = plans.iter().filter_map(|plan| Some((text(&plan.value, "url")?, plan.value.as_ref())));
-        let mut newest: BTreeMap<&str, &Value> = by_url.collect();
-        newest.retain(|url, _| !beside.iter().any(|one| is_plan(one) && text(one, "url") == Some(url)));
-        let with: Vec<&Value> = beside.iter().copied().chain([activity]).collect();
-        let users =
-            newest.into_values().filter(|plan| read::runs(plan) && names(plan, text(activity, "url").unwrap_or_default()));
-        let faults = users.flat_map(|plan| {
-            let known = rules.faults(plan, &[]);
-            rules.faults(plan, &with).into_iter().filter(move |fault| !known.contains(fault))
-        });
-        faults.map(|fault| Issue { expression: String::from("ActivityDefinition"), ..fault }).collect()
-    }
-
-    /// What was said names the version of its text: another text needs another version.
-    fn against_said(&self, tenant: &str, activity: &Value) -> Option<Issue> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let own = tenants.get(tenant);
-        let (url, version) = (text(activity, "url")?, text(activity, "version")?);
-        let kept = || own.into_iter().flat_map(|own| own.kept.values());
-        let mut plans = self.base.iter().chain(kept().flatten()).map(|one| &one.value);
-        if !plans.any(|plan| read::runs(plan) && names(plan, url)) {
-            return None;
-        }
-        let gone = own.into_iter().flat_map(|own| own.gone.values());
-        let known = self.base.iter().chain(kept().chain(gone).flatten());
-        let same = known.filter(|one| text(&one.value, "url") == Some(url) && text(&one.value, "version") == Some(version));
-        let last = same.max_by_key(|one| one.since)?;
-        let words = "What was said names the version of its text: another text needs another version.";
-        let place = "ActivityDefinition.version";
-        SAID.iter()
-            .any(|part| last.value.get(part) != activity.get(part))
-            .then(|| Issue::error("business-rule", "activity-same-version", place, words))
-    }
-
-    /// A url names one plan, and a version of it what was once said under it.
-    fn against_known(&self, tenant: &str, id: &str, plan: &Value) -> Vec<Issue> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(own) = tenants.get(tenant) else { return Vec::new() };
-        let mut faults = Vec::new();
-        for ((kind, known), versions) in own.kept.iter().filter(|((kind, _), _)| kind == "PlanDefinition") {
-            let Some(newest) = versions.last().filter(|newest| text(&newest.value, "url") == text(plan, "url")) else { continue };
-            if known != id && read::runs(&newest.value) {
-                let words = format!("{kind}/{known} runs under this url; change that one, or give this one a url of its own.");
-                faults.push(Issue::error("business-rule", "plan-url-taken", "PlanDefinition.url", words));
-            }
-            let same =
-                versions.iter().filter(|one| read::runs(&one.value) && text(&one.value, "version") == text(plan, "version"));
-            if known == id && same.into_iter().any(|one| differs(&one.value, plan)) {
-                let words = "What was said names the version it follows: a changed rule needs another version.";
-                faults.push(Issue::error("business-rule", "plan-same-version", "PlanDefinition.version", words));
-            }
-        }
-        faults
-    }
-
-    /// What a rule that runs names cannot be taken away, nor be given another url.
-    fn in_use(&self, tenant: &str, intended: Intended) -> Option<Issue> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let own = tenants.get(tenant)?;
-        let key = (intended.kind.to_owned(), intended.id.to_owned());
-        let url = text(&own.kept.get(&key)?.last()?.value, "url")?;
-        if intended.value.is_some_and(|value| text(value, "url") == Some(url)) {
-            return None;
-        }
-        if self.base.iter().any(|known| text(&known.value, "url") == Some(url)) {
-            return None;
-        }
-        let newest = own.kept.values().filter_map(|versions| versions.last());
-        let user = newest.filter(|one| read::runs(&one.value)).find(|one| names(&one.value, url))?;
-        let plan = text(&user.value, "url").unwrap_or_default();
-        let words = format!("The rule {plan} runs with it; retire or change the rule first.");
-        Some(Issue::error("business-rule", "artefact-in-use", intended.kind, words))
-    }
 }
 
 impl Own {
-    /// What was known at this time.
-    fn known(&self, at: i64) -> impl Iterator<Item = &Artefact> {
-        let stood = self.gone.values().filter(move |versions| versions.last().is_some_and(|gone| gone.since > at));
-        self.kept.values().chain(stood).flatten().filter(move |artefact| artefact.since <= at)
+    /// What counted under each url at a time.
+    fn counting(&self, at: i64) -> Counting<'_> {
+        over::counting(self.kept.values().map(Vec::as_slice), at)
     }
 }
 
-/// What makes the text of an ActivityDefinition.
-const SAID: &[&str] = &["kind", "code", "topic", "priority", "productCodeableConcept", "extension"];
+/// Type and url.
+fn of(value: &Value) -> Option<(&str, &str)> {
+    Some((text(value, "resourceType")?, text(value, "url")?))
+}
 
-fn is_plan(value: &Value) -> bool {
+pub(super) fn is_plan(value: &Value) -> bool {
     text(value, "resourceType") == Some("PlanDefinition")
 }
 
@@ -371,14 +238,6 @@ fn faulty(rules: &Rules, all: &[Artefact]) -> Vec<Faulty> {
     told.collect()
 }
 
-/// A day that has come nowhere on Earth approves nothing yet.
-fn approved_later(plan: &Value, now: i64) -> Option<Issue> {
-    let day = text(plan, "approvalDate").and_then(Moment::parse)?.day();
-    let words = "The approvalDate has not come: what is approved later is sent later.";
-    let is_later = zones::number(day) > zones::day(now + AHEAD_MS, &TimeZone::UTC);
-    is_later.then(|| Issue::error("business-rule", "plan-not-approved", "PlanDefinition.approvalDate", words))
-}
-
 /// A draft as it would be sent when it is ready.
 fn approved(draft: &Value) -> Value {
     let mut ready = draft.clone();
@@ -395,18 +254,8 @@ fn approved(draft: &Value) -> Value {
     ready
 }
 
-/// Whether two versions would decide differently, as far as their own text tells.
-fn differs(one: &Value, other: &Value) -> bool {
-    ["action", "extension", "effectivePeriod"].iter().any(|part| one.get(part) != other.get(part))
-}
-
-/// Whether a plan of ours names this url.
-fn names(plan: &Value, url: &str) -> bool {
-    named(plan).iter().any(|(_, named)| named == url)
-}
-
 /// What a plan of ours names: ActivityDefinitions and ValueSets, without their versions.
-fn named(plan: &Value) -> BTreeSet<(&'static str, String)> {
+pub(super) fn named(plan: &Value) -> BTreeSet<(&'static str, String)> {
     let mut found = BTreeSet::new();
     if !is_ours(plan) {
         return found;
@@ -430,9 +279,9 @@ mod tests {
     use super::*;
     use crate::react::shipped;
 
-    fn kept(value: Value, since: i64, is_gone: bool) -> Kept {
+    fn kept(value: Value, since: i64) -> Kept {
         let (kind, id) = (text(&value, "resourceType").unwrap().to_owned(), text(&value, "id").unwrap().to_owned());
-        Kept { kind, id, versions: vec![Artefact { value: Arc::new(value), since }], is_gone }
+        Kept { kind, id, versions: vec![Artefact { value: Arc::new(value), since }] }
     }
 
     #[test]
@@ -442,7 +291,7 @@ mod tests {
         let before = live.of(&tenant).running();
         assert!(!before.is_empty());
         let message = json!({"resourceType": "ActivityDefinition", "id": "drink", "url": "https://clinic.example/drink"});
-        live.learn(&tenant, vec![kept(message, 5, false)]);
+        live.learn(&tenant, vec![kept(message, 5)]);
         assert_eq!(live.of(&tenant).running(), before);
     }
 
@@ -455,7 +304,7 @@ mod tests {
         let url = refill["url"].as_str().unwrap().to_owned();
         let of = |rules: &Rules| rules.running().into_iter().filter(|rule| rule.starts_with(&url)).collect::<Vec<_>>();
         refill["version"] = json!("2.0.0");
-        live.learn(&tenant, vec![kept(refill.clone(), 100, false)]);
+        live.learn(&tenant, vec![kept(refill.clone(), 100)]);
         let (first, later) = live.ages(&tenant);
         assert_eq!(of(&first), [format!("{url}|1.0.0")]);
         assert_eq!((later[0].0, of(&later[0].1)), (100, vec![format!("{url}|2.0.0")]));

@@ -66,6 +66,8 @@ mod diary;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod effect;
 #[cfg(test)]
 mod ends;

@@ -8,7 +8,7 @@ use signa::flow::{Again, Order, Rehearser, Stage};
 use signa::ledger::Person;
 use signa::react::rehearsal::{Asked, Tally};
 
-use crate::builders::{Purpose, With, consent, dispense, hypertension, patient, store};
+use crate::builders::{Purpose, With, bone_density, consent, dispense, hypertension, patient, snomed, store};
 use crate::database::Database;
 use crate::house::{House, START, millis};
 use crate::merges::replaced;
@@ -271,4 +271,36 @@ async fn a_group_that_a_tenant_changed_is_told_again_as_it_was_then() {
     sixty_days(&house, &told).await;
     let (_, gates) = again(&house).await;
     assert!(gates.contains_key("stopped pointless"), "{gates:?}");
+}
+
+// What was decided by a text and by a group of codes that were deleted since is found out again by them, also by a gateway that was
+// started after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_of_a_rule_is_told_again_as_it_was() {
+    let mut house = House::new().await;
+    let told = [
+        (0, store("store-1")),
+        (0, message("drink", "Drink.")),
+        (0, rule("gout", "1", "drink")),
+        (0, patient("p")),
+        (0, consent("yes-p", "p", &[Purpose::Treatment])),
+        (1, gout("g-p", "p")),
+        (
+            3,
+            json!({"resourceType": "ValueSet", "id": "own", "status": "active",
+            "url": "https://signa.example/fhir/ValueSet/osteoporosis",
+            "compose": {"include": [{"system": "http://snomed.info/sct", "concept": [{"code": "1"}]}]}}),
+        ),
+        (4, bone_density("r-p", "p").with("conclusionCode", json!([snomed("1", "Bones")]))),
+        (9, rule("gout", "1", "drink").with("status", "retired")),
+    ];
+    sixty_days(&house, &told).await;
+    house.delete("ActivityDefinition/drink").await.is(204);
+    house.delete("ValueSet/own").await.is(204);
+    house.beat().await;
+    let (tally, before) = again(&house).await;
+    assert!(tally.messages >= 2, "{tally:?} {before:?}");
+    house.restart().await;
+    let (_, after) = again(&house).await;
+    assert_eq!(before, after);
 }

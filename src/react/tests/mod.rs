@@ -9,6 +9,7 @@ mod certain;
 mod closed;
 mod copies;
 mod corrected;
+mod counting;
 mod diagnosis;
 mod doubles;
 mod engine;

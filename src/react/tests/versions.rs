@@ -85,12 +85,10 @@ fn a_deleted_override_leaves_its_url_to_what_was_shipped() {
     own["title"] = json!("Ours");
     let gone = json!({"resourceType": "ActivityDefinition", "url": url, "status": "retired"});
     let artefact = |value: &Value, since| Artefact { value: Arc::new(value.clone()), since };
-    let kept = |versions: Vec<Artefact>, is_gone| {
-        vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("a"), versions, is_gone }]
-    };
-    live.learn(&tenant, kept(vec![artefact(&own, 1)], false));
+    let kept = |versions: Vec<Artefact>| vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("a"), versions }];
+    live.learn(&tenant, kept(vec![artefact(&own, 1)]));
     assert_eq!(title(), Some(json!("Ours")));
-    live.learn(&tenant, kept(vec![artefact(&own, 1), artefact(&gone, 2)], true));
+    live.learn(&tenant, kept(vec![artefact(&own, 1), artefact(&gone, 2)]));
     assert_eq!(title(), before);
     assert_eq!(live.of("t").running(), Live::new(shipped()).0.of("t").running());
 }
@@ -102,9 +100,8 @@ fn plans(id: &str, versions: &[(i64, Option<Value>)]) -> Vec<Kept> {
         value: Arc::new(value.clone().unwrap_or(gone.clone())),
         since: *since,
     };
-    let is_gone = versions.last().is_some_and(|(_, value)| value.is_none());
     let versions = versions.iter().map(artefact).collect();
-    vec![Kept { kind: String::from("PlanDefinition"), id: id.to_owned(), versions, is_gone }]
+    vec![Kept { kind: String::from("PlanDefinition"), id: id.to_owned(), versions }]
 }
 
 // A shipped rule runs again when the copy over it is deleted, from then on; what the copy had planned is not known any more.
@@ -162,10 +159,7 @@ fn a_shipped_text_is_not_said_otherwise_under_its_version() {
             if keeps {
                 let kept = json!({"resourceType": "ActivityDefinition", "id": "b", "url": "urn:b", "status": "active"});
                 let versions = vec![Artefact { value: Arc::new(kept), since: 1 }];
-                live.learn(
-                    &tenant,
-                    vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("b"), versions, is_gone: false }],
-                );
+                live.learn(&tenant, vec![Kept { kind: String::from("ActivityDefinition"), id: String::from("b"), versions }]);
             }
             let intended = Intended { kind: "ActivityDefinition", id: "a", value: Some(value) };
             let faults = live.faults("t", intended, &[], 0);
@@ -183,7 +177,7 @@ fn a_stored_rule_with_faults_is_told_of() {
         let mut plan = refill(version, "active", 5);
         change(&mut plan);
         let versions = vec![Artefact { value: Arc::new(plan), since: 1 }];
-        vec![Kept { kind: String::from("PlanDefinition"), id: String::from("p"), versions, is_gone: false }]
+        vec![Kept { kind: String::from("PlanDefinition"), id: String::from("p"), versions }]
     };
     assert_eq!(live.learn(&tenant, kept("2", &|_| {})), []);
     let faulty = live.learn(&tenant, kept("3", &|plan| plan["action"][0]["code"] = json!([{"text": "x"}])));
@@ -196,8 +190,7 @@ fn a_stored_rule_with_faults_is_told_of() {
     assert_eq!((live.faulty(), live.of("t").running().iter().any(|rule| rule.starts_with(PLAN))), (1, false));
     let other = json!({"resourceType": "PlanDefinition", "id": "q", "url": "urn:q", "status": "active"});
     let versions = vec![Artefact { value: Arc::new(other), since: 1 }];
-    let again =
-        live.learn(&tenant, vec![Kept { kind: String::from("PlanDefinition"), id: String::from("q"), versions, is_gone: false }]);
+    let again = live.learn(&tenant, vec![Kept { kind: String::from("PlanDefinition"), id: String::from("q"), versions }]);
     assert_eq!(again, [], "it was told of");
     assert_eq!(live.learn(&tenant, kept("5", &|_| {})), []);
     assert_eq!(live.faulty(), 0);
