@@ -91,7 +91,8 @@ fn is_over(decision: &Decision) -> bool {
 pub(super) fn is_spent(plan: &Plan, decision: &Decision) -> bool {
     let of_fills = || plan.step(&decision.step).is_some_and(|(action, _)| action.is_of_fills());
     let may_be_gone = || match decision.gate.as_str() {
-        because::MOVED | because::REVERSED => of_fills() || is_remembered(decision),
+        because::MOVED => true,
+        because::REVERSED => of_fills() || is_remembered(decision),
         because::CONDITION => was_left(decision),
         gate => OUTSIDE.contains(&gate) || [therapy::GATE.name, diagnosis::GATE.name].contains(&gate),
     };

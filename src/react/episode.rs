@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::Resource;
 use super::decide::because;
+use super::json::unversioned;
 use super::plan::{Action, Plan};
 use super::supply::{is_reversed, written};
 use super::turn::Turn;
@@ -157,6 +158,11 @@ fn is_taken_back(turn: &Turn, plan: &Plan, action: &Action, episode: &str) -> bo
         let is_settled = decision.outcome == Outcome::Withdrawn && !decision.recorded.is_empty();
         is_of_action && is_settled && decision.gate == because::REVERSED
     })
+}
+
+/// Whether something, by its rule, step and episode, is what this step came to where that was decided.
+pub(crate) fn is_of_step((rule, step, episode): (&str, &str, &str), decided: &Decision, of: &str) -> bool {
+    unversioned(rule) == unversioned(&decided.rule) && step == of && episode == decided.episode
 }
 
 /// The running episode of a diagnosis, if there is one that is not closed.

@@ -100,6 +100,15 @@ pub(super) fn is_dated(value: &Value) -> bool {
     edges(value) != (None, None)
 }
 
+/// Whether a step hangs on a time that the resource itself tells.
+pub(super) fn is_told(anchor: Anchor, value: &Value) -> bool {
+    match anchor {
+        Anchor::Start(_) => edges(value).0.is_some(),
+        Anchor::End(_) => edges(value).1.is_some(),
+        Anchor::AtOnce | Anchor::Step(..) => false,
+    }
+}
+
 /// Whether a resource tells when what it is about ended.
 pub(super) fn has_end(value: &Value) -> bool {
     edges(value).1.is_some()

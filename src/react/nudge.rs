@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::begun::Begins;
 use super::condition::Condition;
 use super::decide::{
     BY_HAND, LEFT, OTHER, WAITING, because, broken, cancel_task, corrected, is_other, mark_said, pointless, stop, withdraw,
@@ -12,11 +13,12 @@ use super::episode::{self, CLOSED, done_before};
 use super::follow::{self, Comes};
 use super::gates::diagnosis::{Standing, has_ended, standing};
 use super::gates::reversed::is_meant;
+use super::heir::same_diagnosis;
 use super::json::text;
 use super::offset::Base;
 use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::turn::{Candidate, Turn};
-use super::{Heard, Resource, back, overdue, person, refill, supply};
+use super::{Heard, Resource, back, begun, heir, overdue, person, put_off, refill, supply};
 use crate::ledger::{Decision, Due, Line, Outcome};
 
 /// How many reactions may lead to one another.
@@ -31,7 +33,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
     let standing = (kind == "Condition").then(|| if event.resource.deleted { Standing::Over } else { standing(value) });
     if standing == Some(Standing::Over) {
         for (plan, action) in &about {
-            hand_over(turn, plan, action, &event.resource);
+            heir::hand_over(turn, plan, action, &event.resource);
         }
     }
     // What went over to somebody else has not ended: it was never theirs.
@@ -48,17 +50,14 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
         is_over && same_diagnosis(turn, action, &event.resource).is_some()
     };
     let mut now = Vec::new();
-    for (plan, action) in about.into_iter().filter(|_| refill::acts(event) && event.depth < DEPTH_MAX) {
-        let listens = action.listens(&turn.rules.concepts, &turn.rules.products, event.line, subject);
-        if listens
-            && !stands(turn, action)
-            && plan.begins_with(&event.resource, turn.story)
-            && holds(turn, &event.resource, &action.conditions)
-        {
-            now.extend(begin(turn, (plan, action), event, newest, standing));
-        }
+    let may_begin = refill::acts(event) && event.depth < DEPTH_MAX;
+    let is_matter = |(_, action): &(&Plan, &Action)| !stands(turn, action) && holds(turn, &event.resource, &action.conditions);
+    let about = about.into_iter().filter(|one| may_begin && is_matter(one)).collect();
+    for (plan, action, begins) in begun::beginning(turn, event, about) {
+        now.extend(begin(turn, (plan, action), event, newest, (standing, &begins)));
     }
     if supply::is_reversed(newest) {
+        now.extend(heir::of_once(turn, newest));
         take_back(turn, last);
     }
     if event.line == Line::Updated && !newest.deleted {
@@ -68,7 +67,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, event: &'a Heard, last: &'a Heard) -
 }
 
 /// Whether conditions hold of a fact, as things are now.
-fn holds(turn: &Turn, fact: &Resource, conditions: &[Condition]) -> bool {
+pub(super) fn holds(turn: &Turn, fact: &Resource, conditions: &[Condition]) -> bool {
     let ask = turn.ask_of(fact);
     conditions.iter().all(|condition| condition.holds(&ask))
 }
@@ -79,7 +78,7 @@ fn begin<'a>(
     (plan, action): (&'a Plan, &'a Action),
     event: &'a Heard,
     newest: &'a Resource,
-    standing: Option<Standing>,
+    (standing, begins): (Option<Standing>, &Begins),
 ) -> Vec<Candidate<'a>> {
     let is_removal = event.line == Line::Deleted;
     let episode = match standing {
@@ -87,11 +86,11 @@ fn begin<'a>(
         Some(standing) => episode::of_diagnosis(turn, plan, action, newest, is_removal || standing == Standing::Current),
         None => episode::of_fact(turn, plan, action, newest),
     };
-    if standing.is_none() && !plan.once {
+    if standing.is_none() && !plan.once && *begins == Begins::All {
         forget_earlier(turn, plan, action, newest, &episode);
     }
     let mut now = Vec::new();
-    for step in &action.steps {
+    for step in action.steps.iter().filter(|step| begins.has(&step.id)) {
         // What was said or done of the fact before it was corrected, and was not taken back, is not said again.
         if done_before(turn, plan, &step.id, newest, &episode).is_some() || was_seen_to(turn, plan, step, newest, &episode) {
             continue;
@@ -179,7 +178,7 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     if !follow::schedule(turn, &mut candidate, base, offset) {
         return None;
     }
-    if candidate.detail.until < turn.story.now {
+    if candidate.detail.until < turn.story.now && !put_off::was_due(turn, &mut candidate) {
         stop(turn, &candidate, Outcome::Stopped, because::TIMELY, "It was too late when it became known.");
         return None;
     }
@@ -188,35 +187,19 @@ pub(super) fn later<'a>(turn: &mut Turn<'a>, mut candidate: Candidate<'a>, comes
     None
 }
 
-/// Another diagnosis that is current and is the same to the rule.
-fn same_diagnosis<'a>(turn: &Turn<'a>, action: &Action, fact: &Resource) -> Option<&'a Resource> {
-    let story = turn.story;
-    story.current("Condition").find(|other| {
-        other.id != fact.id
-            && action.is_about(&turn.rules.concepts, &turn.rules.products, Subject::new("Condition", &other.value))
-            && standing(&other.value) == Standing::Current
-    })
-}
-
-/// What waits for a diagnosis that is gone goes on with another that is the same to the rule.
-fn hand_over(turn: &mut Turn, plan: &Plan, action: &Action, fact: &Resource) {
-    let Some(heir) = same_diagnosis(turn, action, fact).filter(|heir| holds(turn, heir, &action.conditions)) else { return };
-    let reference = fact.reference();
-    let waits = |due: &Planned| due.detail().trigger == reference && turn.is_of(&due.rule, plan);
-    for due in turn.dues_where(waits) {
-        let detail = Detail { trigger: heir.reference(), facts: [heir.versioned()].into(), ..due.detail().clone() };
-        turn.plan(Planned::of(Due { detail: detail.write(), ..Due::clone(&due) }, detail));
-    }
-}
+/// Why what waits for a diagnosis that was a mistake is taken back.
+pub(super) const NEVER_WAS: &str = "The diagnosis does not hold: it was refuted or taken back.";
 
 /// A diagnosis is over: what waits for it is taken back. When one that ended comes back it is a new episode; one that was refuted,
 /// entered in error or deleted never was, and is the one it was when it is right after all.
 fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
     let still = same_diagnosis(turn, action, &event.resource).is_some();
     let Some(episode) = episode::running(turn, plan, action).filter(|_| !still) else { return };
+    let never_was = event.resource.deleted || !has_ended(&event.resource.value);
+    let why = if never_was { NEVER_WAS } else { "The diagnosis is not current any more." };
     let dues = turn.dues_where(|due| due.episode == episode && turn.is_of(&due.rule, plan));
     for due in dues {
-        withdraw(turn, &due, Outcome::Withdrawn, "diagnosis", "The diagnosis is not current any more.");
+        withdraw(turn, &due, Outcome::Withdrawn, "diagnosis", why);
     }
     let of_it = |decision: &&Decision| turn.is_of(&decision.rule, plan);
     let decided: Vec<Decision> = turn.decisions.of_episode(&episode).filter(of_it).cloned().collect();
@@ -224,9 +207,9 @@ fn close(turn: &mut Turn, plan: &Plan, action: &Action, event: &Heard) {
         return;
     }
     for decision in decided.iter().filter(|decision| decision.outcome == Outcome::Fired) {
-        cancel_task(turn, decision, "diagnosis", "The diagnosis is not current any more.");
+        cancel_task(turn, decision, "diagnosis", why);
     }
-    if event.resource.deleted || !has_ended(&event.resource.value) {
+    if never_was {
         return;
     }
     let closing = Decision {
@@ -299,8 +282,13 @@ fn stays(turn: &Turn, event: &Heard, rule: &str, step: &str) -> bool {
     };
     // What was done for one diagnosis was done for each that is the same to the rule.
     let is_one = |action| fact.kind == "Condition" && same_diagnosis(turn, action, fact).is_some();
+    // So was what is said once, whatever set it off.
+    let says_once = || {
+        turn.rules.plan(rule).is_some_and(|plan| plan.once && heir::of_step(turn, plan, overdue::watched(step), fact).is_some())
+    };
     of_fills
         || known.is_some_and(|(action, _)| is_one(action))
+        || says_once()
         || (event.line != Line::Left && known.is_some_and(|(action, _)| is_meant(turn, action, fact)))
 }
 
@@ -318,7 +306,13 @@ fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
             continue;
         }
         if let Some(why) = corrected(turn, &candidate) {
-            stop(turn, &candidate, Outcome::Withdrawn, because::REVERSED, &why);
+            if heir::takes_over(turn, &due, fact) {
+                again.extend(heir::go_on(turn, &due.output));
+            } else {
+                stop(turn, &candidate, Outcome::Withdrawn, because::REVERSED, &why);
+            }
+        } else if put_off::moves(turn, &candidate, fact) {
+            put_off::plan(turn, candidate, fact);
         } else if due.detail().held {
             // What is said of it now rests on what it says now.
             let mut candidate = candidate;
@@ -330,7 +324,11 @@ fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
     }
     for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
         if let Some(why) = contradicts(turn, fact, &decision) {
-            cancel_task(turn, &decision, because::REVERSED, &why);
+            if !heir::rests_on_another(turn, &decision, fact) {
+                cancel_task(turn, &decision, because::REVERSED, &why);
+            }
+        } else {
+            put_off::hear(turn, &decision, fact);
         }
     }
     again

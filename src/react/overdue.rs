@@ -3,16 +3,20 @@
 
 use serde_json::{Value, json};
 
-use super::Heard;
 use super::decide::{OPEN, because, cancel_task, withdraw};
 use super::detail::{Detail, Planned};
 use super::episode::{CLOSED, companion};
 use super::follow::follow_task;
 use super::json::{each, local, reference, text, unversioned};
 use super::outputs::OUTPUT;
+use super::plan::Edge;
 use super::turn::{Candidate, Turn};
+use super::{Heard, put_off};
 use crate::fhir::time::instant;
 use crate::ledger::{Decision, Due, Outcome};
+
+/// Why what hangs on the end of a Task does not come.
+const MISTAKEN: &str = "The Task that it follows was entered in error.";
 
 /// What the step of such a due begins with; the step that asked for the Task follows.
 const OVERDUE: &str = "overdue:";
@@ -116,7 +120,8 @@ fn raised(task: &Value, now: i64) -> Value {
     raised
 }
 
-/// A Task of ours came to its end, by whoever had it. Done with a dispense, it closes the episode: nothing more is asked for.
+/// A Task of ours came to its end, by whoever had it. Done with a dispense, it closes the episode: nothing more is asked for. What was
+/// done by mistake only, nothing follows from.
 pub(super) fn ended(turn: &mut Turn, event: &Heard) {
     if event.resource.kind != "Task" || !has_ended(&event.resource.value) {
         return;
@@ -125,8 +130,10 @@ pub(super) fn ended(turn: &mut Turn, event: &Heard) {
     let Some(decision) = turn.decisions.get(output).filter(|known| known.outcome == Outcome::Fired).cloned() else { return };
     let_go(turn, output);
     let task = event.resource.value.as_ref();
-    if text(task, "status") != Some("completed") {
-        return;
+    match text(task, "status") {
+        Some("completed") => {}
+        Some("entered-in-error") => return put_off::let_go(turn, &decision, Edge::End, (because::REVERSED, MISTAKEN)),
+        _ => return,
     }
     if let Some(dispense) = handed_over(task) {
         close(turn, event, &decision, &dispense);

@@ -208,8 +208,10 @@ impl Rules {
     /// Whether an event may set a rule off, or take back what one was set off by.
     fn is_moved(&self, kind: &str, line: Line, value: &Value) -> bool {
         let back = line == Line::Deleted || kind == "Condition" || supply::is_undone(value);
+        // What was given up because of it may go on, also where only new ones are listened to.
+        let begins = |of: Option<Line>| of == Some(line) || (line == Line::Updated && of == Some(Line::Created));
         self.about(Subject::new(kind, value))
-            .any(|(_, action)| back || action.triggers.iter().any(|trigger| trigger.line == Some(line)))
+            .any(|(_, action)| back || action.triggers.iter().any(|trigger| begins(trigger.line)))
     }
 
     /// What must be loaded to react to it, for a person with these dues.
@@ -304,8 +306,12 @@ impl Rules {
                 wants.kinds.push(String::from("AllergyIntolerance"));
             }
         }
-        for (_, action) in self.about(subject) {
+        for (plan, action) in self.about(subject) {
             want_place(action, wants);
+            // What is said once goes over to another fact.
+            if plan.once {
+                wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
+            }
             wants.kinds.extend(action.kinds().map(str::to_owned));
             if kind == "Condition" {
                 wants.kinds.push(String::from("Condition"));

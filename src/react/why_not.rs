@@ -409,7 +409,7 @@ pub(super) fn mends(gate: &str) -> String {
         return gate.mends.to_owned();
     }
     let words = match gate {
-        because::MOVED => "Nothing: the step is counted from the later fill now.",
+        because::MOVED => "Nothing: the step is counted from the later fill, or the other day, now.",
         because::REVERSED => "A fact that stands in the place of the one that was taken back.",
         because::LEFT => "A fact that is about this person.",
         because::CONDITION => "Facts for which the condition holds.",

@@ -18,6 +18,7 @@ mod in_time;
 mod interlock;
 mod left;
 mod lint;
+mod mistaken;
 mod never;
 mod orders;
 mod refill;
