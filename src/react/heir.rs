@@ -59,9 +59,14 @@ fn same_once<'a>(turn: &Turn<'a>, plan: &Plan, (action, step): (&Action, &Step),
     others.min_by_key(|other| (other.learned, &other.kind, &other.id))
 }
 
-/// The same for a step of a rule by its name.
+/// Who goes on with a step of a rule, by its name, in the place of a fact that is gone.
 pub(super) fn of_step<'a>(turn: &Turn<'a>, plan: &Plan, step: &str, fact: &Resource) -> Option<&'a Resource> {
-    same_once(turn, plan, plan.step(step)?, fact)
+    let (action, step) = plan.step(step)?;
+    if plan.once || fact.kind != "Condition" || action.call.is_some() {
+        return same_once(turn, plan, (action, step), fact);
+    }
+    let mut conditions = action.conditions.iter().chain(&step.conditions);
+    same_diagnosis(turn, action, fact).filter(|heir| conditions.all(|condition| condition.holds(&turn.ask_of(heir))))
 }
 
 /// What is said once, and waits for or was asked for because of a fact that is gone, goes over to another fact; what is held is handed
@@ -76,7 +81,10 @@ pub(super) fn of_once<'a>(turn: &mut Turn<'a>, fact: &Resource) -> Vec<Candidate
     }
     let prefix = format!("{reference}/_history/");
     for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
-        rests_on_another(turn, &decision, fact);
+        // What was done for one diagnosis was done for each that is the same.
+        if turn.rules.plan(&decision.rule).is_some_and(|plan| plan.once) {
+            rests_on_another(turn, &decision, fact);
+        }
     }
     again
 }
@@ -84,18 +92,22 @@ pub(super) fn of_once<'a>(turn: &mut Turn<'a>, fact: &Resource) -> Vec<Candidate
 /// Whether another fact takes the place of the one that set off what is due.
 pub(super) fn takes_over(turn: &mut Turn, due: &Planned, fact: &Resource) -> bool {
     let rules = turn.rules;
-    let heir = rules.plan(&due.rule).and_then(|plan| of_step(turn, plan, overdue::watched(&due.step), fact));
-    let Some(heir) = heir else { return false };
-    let heard = heir.learned.min(turn.story.now);
+    let Some(plan) = rules.plan(&due.rule) else { return false };
+    let Some(heir) = of_step(turn, plan, overdue::watched(&due.step), fact) else { return false };
+    let heard = if plan.once { heir.learned.min(turn.story.now) } else { due.detail().heard };
     let detail = Detail { trigger: heir.reference(), facts: [heir.versioned()].into(), heard, ..due.detail().clone() };
     turn.plan(Planned::of(Due { detail: detail.write(), ..Due::clone(due) }, detail));
     true
 }
 
-/// What another fact goes on with comes when it would have come by that fact alone; what is held is handed back.
+/// What another fact goes on with comes when it would have come by that fact alone, and what a diagnosis goes on with as it was; what is
+/// held is handed back.
 pub(super) fn go_on<'a>(turn: &mut Turn<'a>, output: &str) -> Option<Candidate<'a>> {
     let due = turn.dues.get(output).filter(|due| !overdue::is_watch(due)).cloned()?;
     let mut candidate = turn.candidate(&due)?;
+    if !candidate.plan.once {
+        return Some(candidate).filter(|candidate| candidate.detail.held);
+    }
     let (action, step) = candidate.plan.step(&candidate.step.id)?;
     let heir = candidate.trigger?;
     let is_learned = matches!(step.anchor, Anchor::Start(_)) && !follow::is_told(step.anchor, &heir.value);

@@ -324,7 +324,7 @@ fn correct<'a>(turn: &mut Turn<'a>, fact: &'a Resource) -> Vec<Candidate<'a>> {
     }
     for decision in turn.fired_where(|decision| decision.facts.iter().any(|fact| fact.starts_with(&prefix))) {
         if let Some(why) = contradicts(turn, fact, &decision) {
-            if !heir::rests_on_another(turn, &decision, fact) {
+            if !decision.spoken && !heir::rests_on_another(turn, &decision, fact) {
                 cancel_task(turn, &decision, because::REVERSED, &why);
             }
         } else {

@@ -226,6 +226,7 @@ impl Rules {
                 let kinds = heard::told_of(events.iter());
                 for due in dues {
                     self.want_again(due, &kinds, &mut wants);
+                    self.want_others(due, events, &mut wants);
                 }
             }
             Occasion::Called(call) => {
@@ -283,6 +284,10 @@ impl Rules {
         } else {
             self.want_gates(wants);
         }
+        // Another diagnosis may go on with what this one began, whatever it is now.
+        if kind == "Condition" {
+            wants.kinds.push(String::from("Condition"));
+        }
         // One order may follow another, and bring back what was not said since there was none.
         if kind == "MedicationRequest" {
             wants.kinds.extend(["MedicationRequest", "MedicationDispense"].map(str::to_owned));
@@ -313,9 +318,6 @@ impl Rules {
                 wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
             }
             wants.kinds.extend(action.kinds().map(str::to_owned));
-            if kind == "Condition" {
-                wants.kinds.push(String::from("Condition"));
-            }
             if action.hurries() {
                 self.want_gates(wants);
             }
@@ -334,6 +336,15 @@ impl Rules {
             self.want_step(action, step, wants);
             wants.references.push(detail.trigger.clone());
             wants.references.extend(detail.needed.iter().cloned());
+        }
+    }
+
+    /// What is said once goes over to another fact where its own was corrected to be something else.
+    fn want_others(&self, due: &Planned, events: &[Heard], wants: &mut Wants) {
+        let Some(plan) = self.plan(&due.rule).filter(|plan| plan.once) else { return };
+        let is_own = |event: &Heard| event.resource.is(&due.detail().trigger);
+        if let Some((action, _)) = plan.step(overdue::watched(&due.step)).filter(|_| events.iter().any(is_own)) {
+            wants.kinds.extend(action.triggers.iter().map(|trigger| trigger.kind.clone()));
         }
     }
 

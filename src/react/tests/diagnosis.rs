@@ -208,3 +208,40 @@ fn a_resource_that_no_rule_is_about_needs_no_story() {
     assert_eq!(of(&json!({"resourceType": "Patient", "id": "p"})), Concern::Pending);
     assert_eq!(of(&json!({"resourceType": "Patient", "id": "p", "deceasedBoolean": true})), Concern::Rules);
 }
+
+// What one diagnosis began goes on with another that is the same, also where the first is corrected to be something else.
+#[test]
+fn a_diagnosis_that_turns_out_to_be_another_leaves_its_steps_to_one_that_stands() {
+    for lines in [vec!["data-added"], vec!["data-added", "data-modified"]] {
+        let triggers: Vec<Value> = lines
+            .iter()
+            .map(|line| {
+                let code = json!([{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J45"}]);
+                json!({"type": line, "data": [{"type": "Condition", "codeFilter": [{"path": "code", "code": code}]}]})
+            })
+            .collect();
+        let steps = [
+            step("nudge", "chemotherapy-nausea-nudge", None),
+            step("work", "refill-call", Some(("a", "after-start", 1, "d"))),
+            step("check", "refill-call", Some(("a", "after-start", 9, "d"))),
+        ];
+        let rules = with(&[plan("own", &json!({"id": "a", "trigger": triggers, "action": steps}))]);
+        // At night, when the word is held, and later, when a call was asked for.
+        for corrected in ["2026-01-01T06:00:00Z", "2026-01-04T06:00:00Z"] {
+            let mut house = house(&rules, "2026-01-01T04:00:00Z");
+            house.hear(condition("c", "J45", "active"));
+            house.hear(condition("other", "J45", "active"));
+            house.advance(at(corrected));
+            house.hear(condition("c", "J44", "active"));
+            house.advance(at("2026-01-04T07:00:00Z"));
+            assert_eq!(
+                (house.spoken(), status(&house, "Task")),
+                (1, vec!["requested"]),
+                "{corrected}: {:?}",
+                super::told(&house)
+            );
+            house.hear(condition("other", "J44", "active"));
+            assert_eq!((house.spoken(), status(&house, "Task"), house.dues.len()), (1, vec!["cancelled"], 0), "{corrected}");
+        }
+    }
+}
