@@ -42,7 +42,7 @@ impl Beat {
         }
         let kept = self.keep_calendars().await;
         let now = self.clock().now();
-        let Page { dues, last } = self.page_of_dues(now).await?;
+        let Page { dues, last } = self.page_of_dues(now, &self.retelling(now).await?).await?;
         let (count, is_cut) = (dues.len(), last.is_some());
         let looked = self.look_again(dues).await;
         let swept = self.sweep_all(now, last).await;
@@ -55,8 +55,9 @@ impl Beat {
         Ok(done)
     }
 
-    /// The first that is due of those who may be spoken to. Where most of what comes first is held back, it is looked behind it.
-    async fn page_of_dues(&self, now: i64) -> Result<Page, Error> {
+    /// The first that is due of those who may be spoken to, but for tenants in which something is told again. Where most of what comes
+    /// first is held back, it is looked behind it.
+    async fn page_of_dues(&self, now: i64, retelling: &BTreeSet<Arc<str>>) -> Result<Page, Error> {
         let waits = self.who_waits(false).await?;
         let refusing = self.waiting(|waiting| waiting.refusing());
         let mut count = DUES_MAX;
@@ -72,6 +73,7 @@ impl Beat {
                     let tenant = &scope.tenant;
                     let held = waiting.dues.get(&(Arc::clone(tenant), due.output.clone()));
                     !refusing.contains(tenant)
+                        && !retelling.contains(tenant)
                         && !waits.contains(&(Arc::clone(tenant), *known_as))
                         && held.is_none_or(|patience| patience.is_over(now))
                 });

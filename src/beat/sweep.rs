@@ -1,18 +1,18 @@
 //! Rules that are called for everybody: their calendar is kept true, and a sweep looks at one page when its time has come. What names a
 //! Medication that became known is swept, too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::Beat;
 use super::decide::Question;
 use super::events::MARKS_MAX;
 use super::fault::guarded;
 use super::people::STORIES_AT_ONCE;
+use super::{Beat, SWEEPS_MAX};
 use crate::flow;
-use crate::ledger::{self, Due, Error, Event, Mark, Person, Scope, Stored};
+use crate::ledger::{self, Due, Error, Event, Line, Mark, Person, Scope, Stored};
 use crate::react::{self, Alone, Call, Next, Occasion, Resource, Rules, Sweep};
 
 /// A sweep that failed so often at one page goes on without those for whom it failed.
@@ -29,6 +29,8 @@ pub(super) struct Calendar {
     tenants: HashMap<Arc<str>, Option<Arc<Rules>>>,
     /// Whether the tenants that were there at the start are among them.
     complete: bool,
+    /// Whether nothing that names a Medication waits to be told again.
+    is_told: bool,
     /// Where a round of sweeps ended before all tenants had their turn.
     pub(super) swept: Arc<str>,
 }
@@ -107,14 +109,32 @@ impl Beat {
         if react::is_renamed(event.line, resource, before.map(|stored| stored.value()).as_ref()) {
             for kind in react::NAMING {
                 let page = ledger.search(scope, &react::naming(kind, &resource.reference(), NAMING_MAX)).await?;
-                let comes =
-                    |known: &Stored| beside.iter().any(|one| one.scope == *scope && one.kind == known.kind && one.id == known.id);
+                let comes = |known: &Stored| {
+                    let is_it = |one: &&Event| one.scope == *scope && one.kind == known.kind && one.id == known.id;
+                    beside.iter().find(is_it).is_some_and(|one| one.line == Line::Created)
+                };
                 if page.next.is_some() || !page.found.iter().all(comes) {
                     marks.push(react::renamed(&scope.tenant, kind, resource));
                 }
             }
         }
+        if !marks.is_empty() {
+            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).is_told = false;
+        }
         Ok(marks)
+    }
+
+    /// The tenants in which what names a Medication is told again now.
+    pub(super) async fn retelling(&self, now: i64) -> Result<BTreeSet<Arc<str>>, Error> {
+        if self.calendar.lock().unwrap_or_else(PoisonError::into_inner).is_told {
+            return Ok(BTreeSet::new());
+        }
+        let sweeps = self.ledger().sweeps("", now, SWEEPS_MAX).await?;
+        let is_all = i64::try_from(sweeps.len()).is_ok_and(|read| read < SWEEPS_MAX);
+        let retold = sweeps.into_iter().filter(|(_, due)| react::is_of_medication(due));
+        let tenants: BTreeSet<Arc<str>> = retold.map(|(scope, _)| scope.tenant).collect();
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner).is_told = tenants.is_empty() && is_all;
+        Ok(tenants)
     }
 
     /// Looks at the next page of a sweep, and moves it on. A crash in between looks at the page again: what was decided of it is.
@@ -144,6 +164,10 @@ impl Beat {
             }
             Err(error) => return Err(error),
         };
+        // What was renamed again meanwhile begins anew.
+        if react::is_of_medication(due) && self.ledger().sweep_of(scope, &due.output).await?.as_ref() != Some(due) {
+            return Ok(());
+        }
         self.keep(scope, vec![react::swept(&rules, due, next, now, zone)]).await
     }
 

@@ -455,6 +455,12 @@ impl Rehearser {
         let mut versions = self.ledger.history(&self.scope, kind, id, VERSIONS_MAX).await?;
         versions.reverse();
         let mut resources: Vec<Resource> = versions.iter().map(|stored| resource(stored, stored.deleted)).collect();
+        for at in 1..resources.len() {
+            // As a story tells it of one that was deleted.
+            if resources[at].deleted && kind == react::MEDICATION {
+                resources[at].value = Arc::clone(&resources[at - 1].value);
+            }
+        }
         if self.stage.order == Order::Happened {
             // What nobody's resources say is taken for true from the beginning.
             resources.drain(..resources.len().saturating_sub(1));

@@ -130,7 +130,13 @@ impl Teller {
                 continue;
             }
             if let Some(stored) = self.ledger.read(scope, kind, id).await? {
-                resources.push(resource(&stored, stored.deleted));
+                let mut known = resource(&stored, stored.deleted);
+                // What was handed over stays what it was when the resource that says so is deleted.
+                if stored.deleted && kind == react::MEDICATION {
+                    let last = self.ledger.version(scope, kind, id, stored.version - 1).await?;
+                    known.value = last.map_or(known.value, |last| Arc::new(last.value()));
+                }
+                resources.push(known);
             }
         }
         Ok(())

@@ -372,6 +372,11 @@ impl Ledger {
         reaction::kept_sweeps(&self.reader, scope, after, count).await
     }
 
+    /// The sweep of this output, due or not.
+    pub async fn sweep_of(&self, scope: &Scope, output: &str) -> Result<Option<Due>, Error> {
+        reaction::sweep_of(&self.reader, scope, output).await
+    }
+
     /// When the next one is due, of a person or of nobody.
     pub async fn next_due(&self) -> Result<Option<i64>, Error> {
         self.next_due_after(i64::MIN).await

@@ -31,6 +31,8 @@ const NEXT_SWEEP: &str = "SELECT due FROM dues WHERE person = 0 AND due > $1 ORD
 const KEPT_SWEEPS: &str =
     "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
     WHERE d.tenant = $1 AND d.person = 0 AND d.output > $2 ORDER BY d.output LIMIT $3";
+const SWEEP_OF: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail FROM dues d
+    WHERE d.tenant = $1 AND d.person = 0 AND d.output = $2";
 const DUES: &str = "SELECT d.tenant, d.person, d.output, d.due, d.priority, d.rule, d.step, d.episode, d.detail
     FROM dues d WHERE d.tenant = $1 AND d.person IN (SELECT p.person FROM people p
     WHERE p.tenant = $1 AND p.survivor = (SELECT q.survivor FROM people q WHERE q.tenant = $1 AND q.person = $2))
@@ -134,6 +136,13 @@ async fn next_due(reader: &Reader, after: i64) -> Result<Option<i64>, Error> {
 pub(super) async fn kept_sweeps(reader: &Reader, scope: &Scope, after: &str, count: i64) -> Result<Vec<Due>, Error> {
     let cells = [Cell::Text(&scope.tenant), Cell::Text(after), Cell::Int(count)];
     reader.each(KEPT_SWEEPS, &cells, |row| due_row(row).map(|(_, due)| due)).await
+}
+
+/// The sweep of this output.
+pub(super) async fn sweep_of(reader: &Reader, scope: &Scope, output: &str) -> Result<Option<Due>, Error> {
+    let found =
+        reader.each(SWEEP_OF, &[Cell::Text(&scope.tenant), Cell::Text(output)], |row| due_row(row).map(|(_, due)| due)).await?;
+    Ok(found.into_iter().next())
 }
 
 /// The dues of a person.

@@ -125,9 +125,15 @@ pub(super) fn has_returned(turn: &Turn, candidate: &Candidate, known: &Decision)
         gate if gate == alive::GATE.name => !person::has_died(turn.story),
         gate if gate == therapy::GATE.name => {
             // An order that was ended goes on; one that has no fill left needs another.
-            let order = trigger.and_then(|dispense| refills::order_of(dispense, turn.story));
-            // What else is to be asked of it the gate asks at its time.
-            let is_on = order.is_some_and(|order| !order.deleted && !therapy::has_ended(&order.value));
+            // What else is to be asked of it the gate asks at its time; of several dispenses each may have one.
+            let is_on = |dispense: &Resource| {
+                let order = Some(dispense).filter(|dispense| !dispense.deleted);
+                let order = order.and_then(|dispense| refills::order_of(dispense, turn.story));
+                order.is_some_and(|order| !order.deleted && !therapy::has_ended(&order.value))
+            };
+            let beside = candidate.fill.iter().flat_map(|fill| &fill.dispenses);
+            let mut beside = beside.filter_map(|id| turn.fact(&format!("MedicationDispense/{id}")));
+            let is_on = trigger.is_some_and(is_on) || beside.any(is_on);
             (is_on && known.reason == therapy::ENDED)
                 || refills::goes_on(turn.rules, turn.story, &candidate.detail.product, &Dispenses::default(), "")
         }

@@ -58,21 +58,35 @@ pub fn ordered(story: &Story, heard: &[Heard], beside: &[String]) -> Vec<String>
     of_dispenses.chain(filled(story, heard)).collect()
 }
 
+/// What fills these orders, `Type/id`, the latest first.
+fn fills<'s>(story: &'s Story, orders: &[String]) -> Vec<&'s Resource> {
+    let is_fill = |one: &&Resource| products::needed(&one.value).iter().any(|needed| orders.contains(needed));
+    let mut fills: Vec<&Resource> = story.current("MedicationDispense").filter(is_fill).collect();
+    fills.sort_by_key(|one| Reverse(one.learned));
+    fills
+}
+
+/// The Medications, `Type/id`, by which alone it is known how long what fills these orders lasts.
+pub(super) fn lasting(story: &Story, orders: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for medication in fills(story, orders).into_iter().filter_map(|one| products::ordered(&one.value, story)) {
+        if !found.contains(&medication) {
+            found.push(medication);
+        }
+    }
+    found
+}
+
 /// What was handed over on the orders that were heard, and what these are about.
 fn filled(story: &Story, heard: &[Heard]) -> Vec<String> {
     let orders = renewal::orders(story, heard);
     if orders.is_empty() {
         return Vec::new();
     }
-    let names: BTreeSet<String> = orders.iter().map(|order| order.reference()).collect();
-    let is_fill = |one: &&Resource| products::needed(&one.value).iter().any(|needed| names.contains(needed));
-    let mut fills: Vec<&Resource> = story.current("MedicationDispense").filter(is_fill).collect();
-    fills.sort_by_key(|one| Reverse(one.learned));
+    let names: Vec<String> = orders.iter().map(|order| order.reference()).collect();
+    let about = orders.into_iter().chain(fills(story, &names)).filter_map(|one| products::medication(&one.value));
     let mut found = Vec::new();
-    // By what its order says of its own product a fill lasts.
-    let lasting = fills.iter().filter_map(|one| products::ordered(&one.value, story)).collect::<Vec<_>>().into_iter();
-    let about = orders.into_iter().chain(fills).filter_map(|one| products::medication(&one.value));
-    for medication in lasting.chain(about) {
+    for medication in lasting(story, &names).into_iter().chain(about) {
         if !found.contains(&medication) && story.find(&medication).is_none() {
             found.push(medication);
         }

@@ -126,7 +126,9 @@ pub use retold::{MEDICATION, NAMING, is_renamed, naming};
 pub use rules::{Artefact, Rules};
 pub use shipped::{forms, shipped};
 pub use stores::organizations;
-pub use sweep::{Alone, Next, Sweep, arrived, calendar, event_of, renamed, sweep, swept, swept_again, swept_from_start};
+pub use sweep::{
+    Alone, Next, Sweep, arrived, calendar, event_of, is_of_medication, renamed, sweep, swept, swept_again, swept_from_start,
+};
 pub use why::why;
 pub use why_not::{wants, why_not};
 pub use words::is_stop;

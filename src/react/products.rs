@@ -63,7 +63,7 @@ impl Products {
         let medication = resource.get("medicationReference")?;
         if let Some(reference) = text(medication, "reference") {
             // A Medication we do not have is at least the same Medication each time; a contained one is not.
-            return local(reference);
+            return if is_elsewhere(reference) { Some(reference.to_owned()) } else { local(reference) };
         }
         let identifier = medication.get("identifier")?;
         Some(format!("{}|{}", text(identifier, "system")?, text(identifier, "value")?))
@@ -78,15 +78,15 @@ pub(crate) fn named(resource: &Value) -> Option<&Value> {
 
 /// The product that a resource names, in place or by reference to a Medication of the story.
 pub(crate) fn concept<'a>(resource: &'a Value, story: &'a Story) -> Option<&'a Value> {
-    let referred = || story.find(&local(reference(resource, "medicationReference")?)?)?.value.get("code");
+    let referred = || story.find(&medication(resource)?)?.value.get("code");
     named(resource).or_else(referred)
 }
 
 /// `Type/id` of what the dispense rests on and does not contain: its order and its medication.
 pub(crate) fn needed(dispense: &Value) -> Vec<String> {
-    let medication = dispense.get("medicationReference");
     let orders = each(dispense, "authorizingPrescription").iter();
-    orders.chain(medication).filter_map(|reference| text(reference, "reference")).filter_map(local).collect()
+    let orders = orders.filter_map(|reference| text(reference, "reference")).filter_map(local);
+    orders.chain(medication(dispense)).collect()
 }
 
 /// The order that a dispense fills.
@@ -132,9 +132,14 @@ pub(crate) fn ordered(dispense: &Value, story: &Story) -> Option<String> {
     medication(order(dispense, story).filter(|_| !tells)?)
 }
 
-/// `Type/id` of the Medication that a resource refers to.
+/// `Type/id` of the Medication of ours that a resource refers to.
 pub(crate) fn medication(resource: &Value) -> Option<String> {
-    local(reference(resource, "medicationReference")?)
+    reference(resource, "medicationReference").filter(|named| !is_elsewhere(named)).and_then(local)
+}
+
+/// Whether a reference leads to another server: one to our own base is kept without it.
+fn is_elsewhere(reference: &str) -> bool {
+    reference.contains("://")
 }
 
 /// Whether a dispense surely hands out the product that its order names: by the same code, and not in another's place.

@@ -21,7 +21,7 @@ use super::plan::{Action, Anchor, Plan, Step, Subject};
 use super::role::{Role, hand_over};
 use super::supply::{self, Nothing};
 use super::turn::{Candidate, Turn, fired};
-use super::{Heard, Resource, copies, episode, overdue, products};
+use super::{Heard, Resource, copies, episode, overdue, products, retold};
 use crate::ledger::{Decision, How, Line, Mark, Outcome, Supply};
 
 /// What one event says of one dispense.
@@ -37,6 +37,7 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
     let mut products = BTreeSet::new();
     let mut news = Vec::new();
     turn.told.extend(events.iter().filter(|event| event.line != Line::Left).map(|event| &event.resource));
+    let before = if turn.retells { retold::supplied(turn, events) } else { Vec::new() };
     for event in events {
         let row = supply::row(turn.rules, turn.story, &event.resource);
         let mut gone = keep(turn, &event.resource.id, row.as_ref().ok(), &mut products);
@@ -44,6 +45,9 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, events: &[&'a Heard]) -> Vec<Candida
             gone.extend(keep(turn, &stated, None, &mut products));
         }
         news.push(News { event, row, gone });
+    }
+    if turn.retells {
+        retold::carry_over(turn, &before);
     }
     for one in &news {
         uncountable(turn, one);

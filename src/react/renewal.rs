@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::beside::{self, MEDICATIONS_MAX};
 use super::decide::{cancel_task, withdraw};
 use super::decided::dispenses;
 use super::gates::therapy;
@@ -44,10 +45,11 @@ pub(super) fn told_again(rules: &Rules, story: &Story, heard: &[Heard]) -> Vec<H
         };
         known.zip(supply::row(rules, story, dispense).ok()).is_some_and(|(known, row)| is_other(known, &row))
     };
+    let is_all = beside::lasting(story, &orders).len() <= MEDICATIONS_MAX;
     let is_told = |dispense: &&Resource| {
         let is_of_orders = products::needed(&dispense.value).iter().any(|needed| orders.contains(needed));
         // What its order is about is not at hand: how long it lasts is known better now.
-        let is_at_hand = || products::ordered(&dispense.value, story).is_none_or(|named| story.find(&named).is_some());
+        let is_at_hand = || products::ordered(&dispense.value, story).is_none_or(|named| is_all || story.find(&named).is_some());
         is_of_orders && dispense.is_about() && !is_heard(dispense) && is_at_hand() && lasts_otherwise(dispense)
     };
     let told = story.current("MedicationDispense").filter(is_told);

@@ -4,11 +4,18 @@
 
 use serde_json::Value;
 
-use super::turn::Turn;
-use super::{Call, Heard, Resource, Rules, Story, back, heard, nudge, parted, products, refill, renewal, supply};
+use super::cover::Fill;
+use super::decide::{because, stands};
+use super::decided::dispenses;
+use super::plan::{Plan, Subject};
+use super::role::is_matter;
+use super::turn::{Turn, fired};
+use super::{
+    Call, Heard, Resource, Rules, Story, back, episode, heard, nudge, overdue, parted, products, refill, renewal, supply,
+};
 use crate::fhir::search::parse::parse;
 use crate::fhir::search::query::Query;
-use crate::ledger::{How, Line};
+use crate::ledger::{Decision, How, Line, Supply};
 
 /// The type whose resources are told by those that name them; it stands for the rule in a call for these.
 pub const MEDICATION: &str = "Medication";
@@ -92,6 +99,38 @@ pub(super) fn hear<'a>(turn: &mut Turn<'a>, again: &'a [Heard]) {
     }
 }
 
+/// What dispenses supplied until now.
+pub(super) fn supplied(turn: &Turn, events: &[&Heard]) -> Vec<Supply> {
+    let rows = turn.supplies.rows().filter(|row| events.iter().any(|event| event.resource.id == row.dispense));
+    rows.cloned().collect()
+}
+
+/// What was said or asked for of a fill is so of the same fill under the product that it is, where its rule is about that: nobody took
+/// anything back, and what is due next goes on from there.
+pub(super) fn carry_over(turn: &mut Turn, before: &[Supply]) {
+    for row in before {
+        let dispense = format!("MedicationDispense/{}", row.dispense);
+        let now = turn.supplies.rows().find(|known| known.dispense == row.dispense).map(|known| known.product.clone());
+        let Some((product, fact)) = now.filter(|now| *now != row.product).zip(turn.fact(&dispense)) else { continue };
+        let is_of = |fill: &&Fill| fill.tellers().any(|id| id == row.dispense);
+        let Some(fill) = turn.fills(&product).iter().find(is_of).cloned() else { continue };
+        let rests = |said: &Decision| stands(said) && dispenses(&said.facts).any(|id| id == row.dispense);
+        for said in fired(turn.decisions.of_product(&row.product), rests) {
+            let action =
+                turn.rules.plan(&said.rule).and_then(|plan| plan.step(overdue::watched(&said.step))).map(|(action, _)| action);
+            if action.is_some_and(|action| is_matter(turn, action, fact, Some(&fill))) {
+                let reason = String::from("The Medication that it names is known better now.");
+                turn.decide(Decision {
+                    episode: episode::of_fill(&product, fill.first),
+                    gate: because::COPY.to_owned(),
+                    reason,
+                    ..said
+                });
+            }
+        }
+    }
+}
+
 /// Whether a dispense that supplies something supplies another product by now, or for other days.
 fn is_other_fill(turn: &Turn, dispense: &Resource) -> bool {
     let known = turn.supplies.rows().find(|row| row.dispense == dispense.id && row.version == dispense.version);
@@ -99,10 +138,16 @@ fn is_other_fill(turn: &Turn, dispense: &Resource) -> bool {
     told.is_some_and(|told| known.is_some_and(|known| *known != told))
 }
 
-/// Whether nothing was decided or planned of a fact.
+/// Whether a rule that is not about fills is about a fact, and nothing was decided or planned of it by such a rule.
 fn is_new(turn: &Turn, fact: &Resource) -> bool {
+    let subject = Subject::of(&fact.kind, &fact.value, turn.story);
+    let about = turn.rules.about(subject).filter(|(_, action)| !action.is_of_fills());
+    let about: Vec<&Plan> = about.map(|(plan, _)| plan).collect();
+    let is_of_them = |rule: &str| about.iter().any(|plan| turn.is_of(rule, plan));
     let reference = fact.reference();
     let versions = format!("{reference}/_history/");
     let rests = |facts: &[String]| facts.iter().any(|fact| fact.starts_with(&versions));
-    !turn.dues.values().any(|due| due.detail().trigger == reference) && !turn.decisions.all().any(|known| rests(&known.facts))
+    let waits = || turn.dues.values().any(|due| is_of_them(&due.rule) && due.detail().trigger == reference);
+    let known = || turn.decisions.all().any(|known| is_of_them(&known.rule) && rests(&known.facts));
+    !about.is_empty() && !waits() && !known()
 }

@@ -23,6 +23,9 @@ const DAY_MS: i64 = 86_400_000;
 /// A sweep that failed is looked at again after as long as it failed already, but not before this and not later than that.
 const AGAIN_MS: std::ops::RangeInclusive<i64> = 60_000..=3_600_000;
 
+/// When what names a Medication is swept: before all else.
+const FIRST_MS: i64 = 0;
+
 /// What the output ids of sweeps end with; no step is called so.
 const SWEEP: &str = "sweep";
 
@@ -150,17 +153,19 @@ pub fn renamed(tenant: &str, kind: &str, medication: &Resource) -> Mark {
     Mark::Due(Due {
         person: Person::NOBODY,
         output,
-        due: medication.learned,
+        due: FIRST_MS,
         priority: 1,
         rule: MEDICATION.to_owned(),
         step: kind.to_owned(),
         episode: name.clone(),
-        detail: Row { event: name, ..Row::default() }.write(),
+        detail: Row { event: name, at: medication.learned, ..Row::default() }.write(),
     })
 }
 
-/// Whether a sweep is for what names a Medication.
-fn is_of_medication(due: &Due) -> bool {
+/// Whether a sweep is for what names a Medication: until it is walked, nothing that is due is looked at, which would be decided on half of
+/// what is known.
+#[must_use]
+pub fn is_of_medication(due: &Due) -> bool {
     due.rule == MEDICATION
 }
 
@@ -305,7 +310,7 @@ impl Sweep {
             rule: due.rule.clone(),
             action: due.step.clone(),
             name: due.episode.clone(),
-            at: due.due,
+            at: row.called(due),
             ends: None,
             subjects: Vec::new(),
             event: Some(medication),

@@ -18,6 +18,9 @@ use super::plan::{Plan, Step};
 use super::{Output, Reaction, Resource, Rules, Story, episode, zones};
 use crate::ledger::{Decision, Due, Mark, Outcome, Person, Precondition};
 
+/// What would come at once, since a Medication became known, waits for others that are told after it: five minutes.
+const AMID_MS: i64 = 300_000;
+
 /// One reaction in the making.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
@@ -150,7 +153,11 @@ impl<'a> Turn<'a> {
 
     /// Writes down when to look again; nothing when that is known already.
     pub(crate) fn plan(&mut self, due: impl Into<Planned>) {
-        let due = due.into();
+        let mut due: Planned = due.into();
+        if self.retells && due.due <= self.story.now {
+            let at = (self.story.now + AMID_MS).min(due.detail().until.max(self.story.now));
+            due = Planned::of(Due { due: at, ..Due::clone(&due) }, due.detail().clone());
+        }
         // Another fact sets it off now, which may be of another record of the person.
         if let Some(known) = self.dues.get(&due.output).filter(|known| known.person != due.person) {
             self.reaction.marks.push(Mark::DueGone { person: known.person, output: due.output.clone() });

@@ -73,6 +73,25 @@ async fn a_medication_that_is_told_late_is_that_of_all_who_got_it() {
     both(is_told_late).await;
 }
 
+// The page of a patient's newest dispense is looked at first, and that of the one before it last: nothing that is due is looked at between.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_decided_on_half_of_what_is_known() {
+    let house = House::new().await;
+    house.put(&store("store-1")).await.is(201);
+    house.put(&patient("ada")).await.is(201);
+    house.put(&consent("yes", "ada", &[Purpose::Treatment])).await.is(201);
+    house.put(&named(dispense("old", "ada", "2026-04-20"))).await.is(201);
+    let of = |at: usize| [patient(&format!("p{at}")), named(dispense(&format!("d{at}"), &format!("p{at}"), "2026-05-20"))];
+    put_all(&house, (0..PATIENTS).flat_map(of)).await;
+    house.put(&named(dispense("new", "ada", "2026-05-31"))).await.is(201);
+    house.beat().await;
+    house.put(&medication("855332")).await.is(201);
+    house.beat().await;
+    house.days(2).await;
+    let begun = house.database.rows("SELECT COUNT(*) FROM decisions WHERE rule LIKE '%/anticoagulant|%' AND outcome = 'fired'");
+    assert_eq!((begun, supplies(&house, "ingredient|warfarin").await.0), (vec![vec![String::from("0")]], PATIENTS + 2));
+}
+
 // A sweep goes on where it stood: the house is stopped amid it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_amid_a_sweep_of_a_medication_leaves_nobody_out() {

@@ -59,6 +59,11 @@ impl Rehearsal<'_> {
         }
     }
 
+    /// Whether what names a Medication is told again before anything that is due is looked at.
+    pub(super) fn retells(&self) -> bool {
+        self.first_sweep().is_some_and(|row| row.due <= self.now && sweep::is_of_medication(row))
+    }
+
     fn first_sweep(&self) -> Option<&Planned> {
         self.sweeps.values().min_by_key(|row| (row.due, row.priority, &row.rule, &row.output))
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Fact;
 use crate::fhir::kinds;
 use crate::ledger::{Line, Person};
-use crate::react::{KIND_MAX, Resource, behind, members, organizations, overdue, products, words};
+use crate::react::{KIND_MAX, MEDICATION, Resource, behind, members, organizations, overdue, products, words};
 
 /// Resources of others that a story refers to, all their versions by `Type/id`, the oldest first.
 pub type Elsewhere = HashMap<String, Arc<[Resource]>>;
@@ -132,7 +132,8 @@ impl Known {
     fn delete(&mut self, at: usize, gone: &Resource) -> Option<(Line, Resource)> {
         let last = self.read(at)?.clone();
         self.forget_stated(at);
-        let value = Arc::new(json!({"resourceType": last.kind, "id": last.id}));
+        let gone_value = || Arc::new(json!({"resourceType": last.kind, "id": last.id}));
+        let value = if last.kind == MEDICATION { Arc::clone(&last.value) } else { gone_value() };
         let (fact, kind, id) = (last.fact, last.kind.clone(), last.id.clone());
         let kept = self.kept.get_mut(at)?;
         kept.resource = Resource { kind, id, fact, deleted: true, value, ..gone.clone() };

@@ -314,10 +314,11 @@ impl<'r> Rehearsal<'r> {
                 (a.due, a.priority, &a.rule, &a.step, &a.episode, a.person, &a.output)
                     .cmp(&(b.due, b.priority, &b.rule, &b.step, &b.episode, b.person, &b.output))
             });
-            if dues.is_empty() {
+            let retells = self.retells();
+            if dues.is_empty() || retells {
                 self.sweep_on(to);
             }
-            for due in dues {
+            for due in dues.into_iter().filter(|_| !retells) {
                 let (person, before) = (due.person, due.clone());
                 self.turn(person, &Occasion::Due(due), 0);
                 // A due that its own turn neither ends nor moves would be looked at for ever.

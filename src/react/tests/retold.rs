@@ -34,7 +34,7 @@ fn hear(house: &mut Rehearsal, value: Value) {
 
 /// Whatever was put off is looked at.
 fn settle(house: &mut Rehearsal) {
-    house.advance(house.now + 1);
+    house.advance(house.now + 300_000);
 }
 
 proptest! {
@@ -162,5 +162,67 @@ fn what_is_told_again_is_told_as_it_stands() {
         let rows: Vec<(String, i64)> = house.supplies.values().map(|row| (row.product.clone(), row.days)).collect();
         let expected = if is_deleted { vec![] } else { vec![(String::from("ingredient|metformin"), 60)] };
         assert_eq!((rows, house.faults), (expected, 0));
+    }
+}
+
+// What refill has decided of an order and its dispense keeps no other rule from beginning with the order.
+#[test]
+fn each_rule_begins_with_what_is_known_by_now() {
+    let rules = at_once();
+    let mut house = house(&rules, "2026-01-01T15:00:00Z");
+    hear(&mut house, order("o"));
+    let mut fill = named(dispense("d", "2026-01-01", 30), 0);
+    fill["authorizingPrescription"] = json!([{"reference": "MedicationRequest/o"}]);
+    hear(&mut house, fill);
+    assert!(!house.dues.is_empty());
+    hear(&mut house, medication(0, "860975"));
+    settle(&mut house);
+    assert_eq!(house.last("asked").map(|last| last.outcome), Some(Outcome::Fired), "{:?}", told(&house));
+}
+
+// Whoever is at a call stays at it, whatever its Medication turns out to be, and a fill of the product takes it back.
+#[test]
+fn a_call_goes_on_for_the_product_that_it_is() {
+    let rules = rules();
+    for is_next in [false, true] {
+        let mut house = house(&rules, "2026-01-01T15:00:00Z");
+        hear(&mut house, named(dispense("d", "2026-01-01", 30), 0));
+        house.advance(at("2026-02-02T15:00:00Z"));
+        for code in ["860975", "314076", "860975"] {
+            hear(&mut house, medication(0, code));
+            settle(&mut house);
+            assert_eq!(super::status(&house, "Task"), ["requested"], "{code}: {:?}", told(&house));
+        }
+        assert_eq!(house.last("call").map(|last| last.episode.clone()).as_deref(), Some("ingredient|metformin|2026-01-01"));
+        if is_next {
+            hear(&mut house, dispense("e", "2026-02-02", 30));
+        }
+        house.advance(at("2026-02-20T15:00:00Z"));
+        assert_eq!(super::status(&house, "Task"), [if is_next { "cancelled" } else { "requested" }], "{:?}", told(&house));
+        assert_eq!(house.spoken(), if is_next { 3 } else { 2 }, "{:?}", told(&house));
+    }
+}
+
+// A Medication of another server is none of ours, whatever its id.
+#[test]
+fn a_medication_of_another_server_is_not_ours() {
+    let rules = rules();
+    for (reference, product) in [
+        ("Medication/m0", "ingredient|metformin"),
+        ("Medication/m0/_history/1", "ingredient|metformin"),
+        ("https://hospital.example/fhir/Medication/m0", "https://hospital.example/fhir/Medication/m0"),
+    ] {
+        for is_first in [true, false] {
+            let mut house = house(&rules, "2026-01-01T15:00:00Z");
+            let mut fill = named(dispense("d", "2026-01-01", 30), 0);
+            fill["medicationReference"]["reference"] = json!(reference);
+            let facts = if is_first { [medication(0, "860975"), fill] } else { [fill, medication(0, "860975")] };
+            for fact in facts {
+                hear(&mut house, fact);
+            }
+            settle(&mut house);
+            let rows: Vec<String> = house.supplies.values().map(|row| row.product.clone()).collect();
+            assert_eq!(rows, [product], "{is_first}");
+        }
     }
 }
