@@ -235,7 +235,7 @@ fn hold(seeds: impl IntoIterator<Item = u64>) {
 // Histories in which an imported fill and a live one were of the same product and day.
 #[test]
 fn an_imported_fill_carries_on_what_a_live_one_set_off() {
-    hold([13_497_957_165_995_049_801, 14_142_023_640_247_265_361]);
+    hold([13_497_957_165_995_049_801, 14_142_023_640_247_265_361, 13_848_700_703_686_164_926]);
 }
 
 // Histories in which a call was taken back for one record of a person and waited for the other: both were found to be of one person

@@ -41,6 +41,7 @@ struct Open {
     /// The place of the record.
     of: usize,
     task: String,
+    facts: Vec<String>,
     /// The places of those who were one with it when it was asked for, and have been since.
     both: BTreeSet<usize>,
 }
@@ -98,7 +99,8 @@ impl Doubles {
         if decision.outcome == Outcome::Fired && decision.gate.is_empty() {
             self.taken_back.retain(|back| !(back.is_parted && back.of == of && back.asked == asked(decision)));
             let both = world.one(of).map(|(at, _)| at).collect();
-            self.open.push(Open { asked: asked(decision), of, task: decision.recorded.clone(), both });
+            let (task, facts) = (decision.recorded.clone(), names(&decision.facts).map(str::to_owned).collect());
+            self.open.push(Open { asked: asked(decision), of, task, facts, both });
         } else if is_over && !OWN.contains(&decision.gate.as_str()) && world.one(of).count() > 1 {
             let is_double = decision.gate == because::TWICE;
             // What was done for both already does not come back.
@@ -119,8 +121,14 @@ impl Doubles {
         let is_done = |task: &str| world.house.resource(task).is_some_and(|task| task.value["status"] == "completed");
         let (done, open) = std::mem::take(&mut self.open).into_iter().partition(|open| is_done(&open.task));
         self.open = open;
-        for Open { asked, of, both, .. } in done {
-            let counts = |back: &TakenBack| back.asked == asked && world.first[back.of] == world.first[of];
+        for Open { asked, of, facts, both, .. } in done {
+            // A fill may be counted from another day than when it was asked about before.
+            let is_of_fill = |back: &TakenBack| {
+                let is_step = (&back.asked.0, &back.asked.1) == (&asked.0, &asked.1);
+                is_step && back.facts.iter().any(|fact| facts.contains(fact))
+            };
+            let is_it = |back: &TakenBack| back.asked == asked || is_of_fill(back);
+            let counts = |back: &TakenBack| is_it(back) && world.first[back.of] == world.first[of];
             for record in self.taken_back.iter().filter(|back| counts(back)).map(|back| back.of) {
                 let is_new = fired.insert((asked.0.clone(), asked.1.clone(), asked.2.clone(), record));
                 if is_new && !both.contains(&record) {

@@ -331,6 +331,9 @@ impl<'r> World<'r> {
             _ => value["status"] = json!("completed"),
         }
         let stands = value["status"] == "completed";
+        if stands {
+            self.carry(&value, true);
+        }
         self.tell(at, value, How::Live, stands);
     }
 
