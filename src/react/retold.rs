@@ -120,12 +120,9 @@ pub(super) fn carry_over(turn: &mut Turn, before: &[Supply]) {
                 turn.rules.plan(&said.rule).and_then(|plan| plan.step(overdue::watched(&said.step))).map(|(action, _)| action);
             if action.is_some_and(|action| is_matter(turn, action, fact, Some(&fill))) {
                 let reason = String::from("The Medication that it names is known better now.");
-                turn.decide(Decision {
-                    episode: episode::of_fill(&product, fill.first),
-                    gate: because::COPY.to_owned(),
-                    reason,
-                    ..said
-                });
+                // Its own time, but behind what was decided of it before.
+                let (episode, at) = (episode::of_fill(&product, fill.first), said.at + 1);
+                turn.decide(Decision { episode, at, gate: because::COPY.to_owned(), reason, ..said });
             }
         }
     }

@@ -138,3 +138,22 @@ async fn what_follows_is_the_same_and_is_decided_again_as_it_was() {
     let calls = |diary: &[String]| diary.iter().filter(|line| line.contains("call")).cloned().collect::<Vec<_>>();
     assert_eq!(calls(&diaries[0]), calls(&diaries[2]), "{diaries:?}");
 }
+
+// What was said before stays said of the product that it is, however often that is corrected, and is told again as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_medication_that_was_wrong_for_a_day_is_told_again_as_it_was() {
+    let house = House::new().await;
+    let told = [
+        (0, store("store-1")),
+        (0, patient("ada")),
+        (0, consent("yes", "ada", &[Purpose::Treatment])),
+        (1, named(dispense("d", "ada", "2026-06-02"))),
+        (10, medication("314076")),
+        (20, medication("860975")),
+        (21, medication("314076")),
+    ];
+    sixty_days(&house, &told).await;
+    let said = ["2026-06-05 instruction completed", "2026-06-27 reminder completed", "2026-07-02 refill-call requested"];
+    assert_eq!(diary(&house, "ada").await, said);
+    again(&house).await;
+}

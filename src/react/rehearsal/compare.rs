@@ -25,7 +25,10 @@ pub fn differences(live: &[Decision], again: &[impl Borrow<Decision>]) -> Vec<Di
         outputs.entry(&decision.output).or_default().1.push(decision);
     }
     let mut found = Vec::new();
-    for (live, again) in outputs.values() {
+    for (mut live, mut again) in outputs.into_values() {
+        // What was decided of an output may go on in another episode, and is told episode by episode.
+        live.sort_by_key(|decision| decision.at);
+        again.sort_by_key(|decision| decision.at);
         for at in 0..live.len().max(again.len()) {
             let (live, again) = (live.get(at).copied(), again.get(at).copied());
             if live != again {
@@ -66,6 +69,10 @@ mod tests {
     fn only_what_parts_is_named() {
         let live = [decision("a", 1, "quiet"), decision("b", 1, "caps"), decision("b", 2, "caps")];
         assert_eq!(differences(&live, &live), []);
+        let moved = |at: i64, episode: &str| Decision { episode: episode.to_owned(), ..decision("a", at, "") };
+        let decided = [moved(1, "n"), moved(2, "m"), moved(3, "n")];
+        let told = [decided[1].clone(), decided[0].clone(), decided[2].clone()];
+        assert_eq!(differences(&told, &decided), []);
         let other = [decision("a", 1, "caps"), decision("b", 1, "caps"), decision("b", 5, "caps")];
         assert_eq!(differences(&live, &other).len(), 2);
         assert_eq!(differences(&live, &live[..2]), [Difference { live: Some(live[2].clone()), again: None }]);
